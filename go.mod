@@ -1,0 +1,3 @@
+module lazystate
+
+go 1.26
