@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lazystate
+
+import (
+	"bufio"
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestEveryPackageHasDoc(t *testing.T) {
+	for _, p := range list(t) {
+		if len(p.GoFiles)+len(p.CgoFiles) == 0 {
+			continue
+		}
+		src, err := os.ReadFile(filepath.Join(p.Dir, "doc.go"))
+		if err != nil {
+			t.Errorf("%s has no doc.go", p.rel())
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), "doc.go", src, parser.ParseComments)
+		if err != nil || f.Doc == nil || len(f.Doc.Text()) < 120 {
+			t.Errorf("%s: doc.go does not say what the package is and its trap", p.rel())
+		}
+	}
+}
+
+func TestCoresArePure(t *testing.T) {
+	for _, p := range list(t) {
+		if !slices.Contains(pure, p.rel()) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if slices.Contains(impure, imp) {
+				t.Errorf("core %s imports %s", p.rel(), imp)
+			}
+		}
+		for _, name := range p.GoFiles {
+			checkPure(t, filepath.Join(p.Dir, name))
+		}
+	}
+}
+
+// checkPure finds goroutines and clocks in one file of a core.
+func checkPure(t *testing.T, file string) {
+	t.Helper()
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			t.Errorf("%s: a core starts no goroutine", fset.Position(n.Pos()))
+		case *ast.SelectorExpr:
+			pkg, ok := n.X.(*ast.Ident)
+			if ok && pkg.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "NewTimer", "NewTicker", "Tick"}, n.Sel.Name) {
+				t.Errorf("%s: a core is told the time, it never asks", fset.Position(n.Pos()))
+			}
+		}
+		return true
+	})
+}
+
+// tracked returns the files git knows, or nil outside a checkout.
+func tracked(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("git", "ls-files").Output()
+	if err != nil {
+		t.Skip("not in a git checkout")
+	}
+	return strings.Fields(string(out))
+}
+
+func generated(name string) bool {
+	return strings.Contains(name, "_bpfe") || strings.HasSuffix(name, "vmlinux.h") || strings.Contains(name, "testdata/")
+}
+
+func TestEveryFileNamesItsLicence(t *testing.T) {
+	source := []string{".go", ".c", ".h", ".sh", ".yaml", ".yml", ".mod"}
+	for _, name := range tracked(t) {
+		if generated(name) || strings.HasSuffix(name, ".mod") || !slices.Contains(source, filepath.Ext(name)) && !slices.Contains([]string{"Makefile", "Kbuild"}, filepath.Base(name)) {
+			continue
+		}
+		src, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			continue // deleted, not committed yet
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := src[:min(len(src), 300)]
+		if !bytes.Contains(head, []byte("SPDX-License-Identifier: ")) {
+			t.Errorf("%s has no SPDX line", name)
+		}
+	}
+}
+
+func TestFilesStaySmall(t *testing.T) {
+	const most = 500
+	for _, name := range tracked(t) {
+		if generated(name) || !slices.Contains([]string{".go", ".c", ".h"}, filepath.Ext(name)) {
+			continue
+		}
+		src, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		lines := 0
+		for sc := bufio.NewScanner(bytes.NewReader(src)); sc.Scan(); {
+			lines++
+		}
+		if lines > most {
+			t.Errorf("%s has %d lines: split it by what it does", name, lines)
+		}
+	}
+}
