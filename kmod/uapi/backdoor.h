@@ -232,6 +232,8 @@ struct bd_foreign {
  * region) || index (u32) || the bytes of the record before its tag).
  * seq rises with every record a monitor sends to a target; T keeps the
  * highest per monitor and area, and refuses what is not above it.
+ * index is the last subscript: the monitor slot in lock and fence areas, i of
+ * slot[monitor][i] in those of kills and knobs.
  */
 
 /* ---- remote OS lock, section 3.9.1 ---------------------------------------- */
