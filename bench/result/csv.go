@@ -74,11 +74,11 @@ func Read(r io.Reader) (*Figure, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read figure: %w", err)
 		}
-		key, value, ok := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "#")), ": ")
+		key, value, ok := strings.Cut(strings.TrimPrefix(line, "# "), ":")
 		if !ok {
 			return nil, fmt.Errorf("read figure: header line %q has no value", line)
 		}
-		if err := f.set(key, value); err != nil {
+		if err := f.set(key, strings.TrimSpace(value)); err != nil {
 			return nil, err
 		}
 	}
