@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trial
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"lazystate/bench/result"
+)
+
+// Options are the flags every bench has.
+type Options struct {
+	Runs    int
+	Timeout time.Duration
+	Out     string // folder of the CSV
+	Kernel  string // series of the target's kernel: "6.1" or "6.12"
+	Log     io.Writer
+	start   time.Time
+}
+
+// Logf says on stderr what the bench does, with the time since its start.
+func (o *Options) Logf(format string, args ...any) {
+	fmt.Fprintf(o.Log, "%7.1fs  %s\n", time.Since(o.start).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// Program is one bench: one table or figure.
+type Program struct {
+	Name    string
+	About   string // one line for --help
+	Runs    int    // default of --runs
+	Timeout time.Duration
+	Flags   func(fs *flag.FlagSet) // further flags; may be nil
+	Measure func(ctx context.Context, o *Options) (*result.Figure, error)
+}
+
+// Exit runs the program with the process's arguments and ends the process. The
+// first interrupt ends the context, so that a VM is taken down; a second one kills.
+func (p *Program) Exit() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Run parses args, measures within the bound, writes <out>/<name>.csv and
+// prints its path.
+func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := p.parse(args, stderr)
+	if err != nil {
+		return 2
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	fig, err := p.Measure(ctx, o)
+	if err == nil {
+		err = p.save(fig, o)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+		return 1
+	}
+	fmt.Fprintf(stdout, "%s/%s.csv\n", o.Out, fig.Name)
+	return 0
+}
+
+func (p *Program) save(fig *result.Figure, o *Options) error {
+	if fig.Name == "" {
+		fig.Name = p.Name
+	}
+	fig.Runs, fig.Date = o.Runs, o.start
+	return fig.Save(o.Out)
+}
+
+func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
+	o := &Options{Log: stderr, start: time.Now()}
+	fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprintf(stderr, "%s: %s\n", p.Name, p.About)
+		fs.PrintDefaults()
+	}
+	fs.IntVar(&o.Runs, "runs", p.Runs, "runs of each point")
+	fs.DurationVar(&o.Timeout, "timeout", p.Timeout, "bound of the whole bench")
+	fs.StringVar(&o.Out, "out", "bench/results", "folder of the CSV file")
+	fs.StringVar(&o.Kernel, "kernel", "6.1", "series of the target's kernel")
+	if p.Flags != nil {
+		p.Flags(fs)
+	}
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 || o.Runs < 1 || o.Timeout <= 0 {
+		err := fmt.Errorf("%s: no arguments, at least one run and a positive timeout are wanted", p.Name)
+		fmt.Fprintln(stderr, err)
+		return nil, err
+	}
+	return o, nil
+}
