@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bdtest
+
+import (
+	"encoding/binary"
+
+	"lazystate/backdoor/uapi"
+)
+
+// Crash stamps a panic and stops all CPUs. Memory stays readable.
+func (t *Target) Crash(cause uint32, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := uapi.Panic{Magic: uapi.PanicMagic, Cause: cause, MonoNs: t.now()}
+	uapi.PutCString(p.Text[:], text)
+	p.Put(t.ram[t.area[uapi.KindPanic]:])
+	t.hung = true
+}
+
+// Hang stops all CPUs, or lets them run again: no tick, no lock, no hook.
+func (t *Target) Hang(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hung = on
+}
+
+// Reboot starts the machine again: another boot id, memory as after a boot.
+func (t *Target) Reboot() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.start()
+}
+
+// Withdraw is an unload of the module: generation 0.
+func (t *Target) Withdraw() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.generation = 0
+	binary.LittleEndian.PutUint64(t.cfg.bar[uapi.RootGenerationOff:], 0)
+}
+
+// Republish is a change of the region table: the generation rises.
+func (t *Target) Republish() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.generation++
+	for i := range t.regions {
+		t.regions[i].Generation = t.generation
+	}
+	t.writeTable()
+}
+
+// PowerOff is the loss of the machine: every access is ErrGone.
+func (t *Target) PowerOff() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone = true
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package inic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+)
+
+// Options says where a guest's memory is.
+type Options struct {
+	RAMPath string // the guest's RAM: QEMU's memory-backend-file, share=on
+	BARPath string // the ivshmem register BAR, share=on
+	Machine Machine
+
+	// Writable asks for the one writer's place; Open fails with ErrReadOnly
+	// while another holds it.
+	Writable bool
+
+	// PID is QEMU's process, watched by pidfd; 0: not watched.
+	PID int
+	// Alive is any other sign of life, for example that QMP answers. It is
+	// asked at each Root, so by every check of a Target.
+	Alive func() error
+	// Reset resets the machine where no CPU takes interrupts; nil: cannot.
+	Reset func(context.Context) error
+}
+
+// Memory is a guest's memory. It implements backdoor.Memory and backdoor.Resetter.
+type Memory struct {
+	opts     Options
+	ram, bar *mapping
+	proc     *process
+	regions  atomic.Pointer[[]backdoor.Region]
+
+	mu     sync.RWMutex // held for writing by Close: no access after the unmap
+	closed bool
+}
+
+// Open maps the files.
+func Open(o Options) (*Memory, error) {
+	m := &Memory{opts: o}
+	if err := m.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open target %s: %w", o.RAMPath, err), m.Close())
+	}
+	return m, nil
+}
+
+func (m *Memory) open() (err error) {
+	if m.bar, err = mapFile(m.opts.BARPath, m.opts.Writable); err != nil {
+		return err
+	}
+	if m.opts.Writable {
+		if err := unix.Flock(int(m.bar.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			return fmt.Errorf("lock %s: %w", m.opts.BARPath, backdoor.ErrReadOnly)
+		}
+	}
+	if m.ram, err = mapFile(m.opts.RAMPath, m.opts.Writable); err != nil {
+		return err
+	}
+	if m.opts.PID != 0 {
+		m.proc, err = watchProcess(m.opts.PID)
+	}
+	return err
+}
+
+// Close unmaps the files and gives up the writer's place.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	var errs []error
+	for _, f := range []*mapping{m.ram, m.bar} {
+		if f != nil {
+			errs = append(errs, f.close())
+		}
+	}
+	if m.proc != nil {
+		errs = append(errs, unix.Close(m.proc.fd))
+	}
+	return errors.Join(errs...)
+}
+
+// Caps implements backdoor.Memory.
+func (m *Memory) Caps() backdoor.Caps {
+	return backdoor.Caps{Carrier: "inic", Atomics: true, Writable: m.opts.Writable, Reset: m.opts.Reset != nil}
+}
+
+// Bind implements backdoor.Memory.
+func (m *Memory) Bind(regions []backdoor.Region) error {
+	own := slices.Clone(regions)
+	m.regions.Store(&own)
+	return nil
+}
+
+// Root copies the root record. Magic is written last by the target, so the
+// copy is good if the magic is there before and after it.
+func (m *Memory) Root(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, backdoor.ErrClosed
+	}
+	if err := m.alive(); err != nil {
+		return nil, err
+	}
+	root := make([]byte, uapi.RootSize)
+	for range rootTries {
+		var before, after [8]byte
+		if err := errors.Join(m.bar.load(0, before[:]), m.bar.load(0, root), m.bar.load(0, after[:])); err != nil {
+			return nil, err
+		}
+		if before == after && before == [8]byte(root[:8]) {
+			break
+		}
+	}
+	return root, nil
+}
+
+const rootTries = 8
+
+// Post runs the batch before it returns.
+func (m *Memory) Post(ctx context.Context, b *backdoor.Batch) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	backdoor.RunBatch(b, func(op *backdoor.Op) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return m.run(op)
+	})
+}
+
+func (m *Memory) run(op *backdoor.Op) error {
+	if m.closed {
+		return backdoor.ErrClosed
+	}
+	var regions []backdoor.Region
+	if p := m.regions.Load(); p != nil {
+		regions = *p
+	}
+	r, err := backdoor.CheckOp(regions, op)
+	if err != nil {
+		return err
+	}
+	n := uint64(len(op.Buf))
+	if op.Kind != backdoor.OpRead {
+		if !m.opts.Writable {
+			return backdoor.ErrReadOnly
+		}
+		if op.Kind != backdoor.OpWrite {
+			n = 8
+		}
+	}
+	refuse := func(why string) error {
+		return &backdoor.AccessError{Op: op.Kind, Addr: op.Addr, Len: int(n), Region: r.Name, Why: why}
+	}
+	if r.MMIO {
+		return refuse("device memory is not in the RAM file")
+	}
+	off, ok := m.opts.Machine.offset(r.GPA+(op.Addr-r.Addr), n, uint64(len(m.ram.data)))
+	switch {
+	case !ok:
+		return refuse("not in the guest's RAM")
+	case op.Kind == backdoor.OpRead:
+		return m.ram.load(off, op.Buf)
+	case op.Kind == backdoor.OpWrite:
+		return m.ram.store(off, op.Buf)
+	case off%8 != 0:
+		return refuse("atomic operation on an unaligned address")
+	}
+	op.Old, err = m.ram.update(off, atomicOn(op))
+	return err
+}
+
+// Reset implements backdoor.Resetter.
+func (m *Memory) Reset(ctx context.Context) error {
+	if m.opts.Reset == nil {
+		return fmt.Errorf("reset target %s: no way to reset it is configured", m.opts.RAMPath)
+	}
+	return m.opts.Reset(ctx)
+}
+
+// atomicOn returns the instruction an atomic operation asks for.
+func atomicOn(op *backdoor.Op) func(*uint64) uint64 {
+	if op.Kind == backdoor.OpFetchAdd {
+		return func(p *uint64) uint64 { return atomic.AddUint64(p, op.Swap) - op.Swap }
+	}
+	return func(p *uint64) uint64 {
+		for {
+			old := atomic.LoadUint64(p)
+			if old != op.Compare || atomic.CompareAndSwapUint64(p, old, op.Swap) {
+				return old
+			}
+		}
+	}
+}
