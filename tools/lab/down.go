@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"lazystate/tools/lab/wire"
+)
+
+// downBound is how long an owner may take to tear a VM down.
+const downBound = 20 * time.Second
+
+// Down ends the VM and removes every trace of it. Attached, it asks the owner
+// to and waits until that is done. It may be called more than once.
+func (vm *VM) Down() error {
+	if vm.owner == nil {
+		return vm.askDown()
+	}
+	vm.owner.down.Do(func() { vm.owner.err = vm.tearDown() })
+	return vm.owner.err
+}
+
+func (vm *VM) tearDown() error {
+	o := vm.owner
+	if o.proxy != nil {
+		o.proxy.close()
+	}
+	if o.qemu != nil && o.qemu.pid != 0 {
+		syscall.Kill(o.qemu.pid, syscall.SIGKILL)
+		<-o.qemu.exited
+	}
+	if vm.ch != nil {
+		vm.ch.close()
+	}
+	defer o.lock.Close()
+	return locked(func() error {
+		var err error
+		if len(vm.record.Config.NICs) > 0 {
+			err = dropNet(vm.record)
+		}
+		return errors.Join(err, remove(vm.dir))
+	})
+}
+
+// dropNet removes the namespace, or only this VM's TAPs while others use it.
+func dropNet(r record) error {
+	all, err := names()
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		o, err := dirOf(other).read()
+		if err == nil && other != r.Name && o.Config.Net == r.Config.Net && dirOf(other).alive() {
+			return removeTaps(r.Name, r.Config)
+		}
+	}
+	err = deleteNetns(r.Config.Net)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (vm *VM) askDown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), downBound)
+	defer cancel()
+	_, err := vm.ch.do(ctx, wire.Request{Op: wire.OpOwnDown}, nil, nil, nil)
+	vm.ch.close()
+	if err != nil && !errors.Is(err, ErrGone) {
+		return fmt.Errorf("down %s: %w", vm.record.Name, err)
+	}
+	for vm.dir.alive() {
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return fmt.Errorf("down %s: process %d (%s) did not end it in %v: %w",
+				vm.record.Name, vm.record.OwnerPID, vm.record.Owner, downBound, err)
+		}
+	}
+	return nil
+}
+
+// DownAsked is closed when another process asks this owner to end the VM.
+func (vm *VM) DownAsked() <-chan struct{} { return vm.owner.asked }
+
+// Exited is closed when QEMU has ended; nil for an attached VM.
+func (vm *VM) Exited() <-chan struct{} {
+	if vm.owner == nil || vm.owner.qemu == nil {
+		return nil
+	}
+	return vm.owner.qemu.exited
+}
+
+// lastWords are the ends of QEMU's and the guest's own output, for errors.
+func (vm *VM) lastWords() string {
+	var b strings.Builder
+	for _, log := range []string{"qemu.log", "serial.log"} {
+		if tail := tailOf(vm.dir.file(log), 12); tail != "" {
+			fmt.Fprintf(&b, "\n--- %s ---\n%s", log, tail)
+		}
+	}
+	return b.String()
+}
+
+func tailOf(path string, lines int) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	all := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(b), "\r", "")), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import "errors"
+
+var (
+	ErrExists   = errors.New("a VM of this name is up")
+	ErrNoVM     = errors.New("no VM of this name is up")
+	ErrGone     = errors.New("the VM is gone")
+	ErrRebooted = errors.New("the guest was rebooted meanwhile")
+)

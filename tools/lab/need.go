@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// slotBound is how long a test waits for one of the lab's slots.
+const slotBound = 20 * time.Minute
+
+// Need skips the test unless this machine can boot VMs, and takes one of the
+// lab's slots for the rest of the process. With LAZYSTATE_LAB=required, as in
+// CI, a skip is a failure.
+func Need(t testing.TB) {
+	t.Helper()
+	if err := Usable(); err != nil {
+		Skip(t, err.Error())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), slotBound)
+	defer cancel()
+	if err := takeSlot(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Skip skips for a reason that LAZYSTATE_LAB=required does not accept.
+func Skip(t testing.TB, reason string) {
+	t.Helper()
+	if os.Getenv("LAZYSTATE_LAB") == "required" {
+		t.Fatalf("LAZYSTATE_LAB=required: %s", reason)
+	}
+	t.Skip(reason)
+}
+
+var shared struct {
+	sync.Mutex
+	vms map[string]*VM
+}
+
+// Shared returns a VM that all tests of the package with this configuration
+// share; the first boots it. The package needs
+//
+//	func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+//
+// A test that leaves the VM dirty calls its Reset.
+func Shared(t testing.TB, c Config) *VM {
+	t.Helper()
+	Need(t)
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.vms == nil {
+		t.Fatal("lab.Shared: the package's TestMain does not call lab.Main")
+	}
+	key := fmt.Sprintf("%+v", c)
+	if vm := shared.vms[key]; vm != nil {
+		if vm.Ping(t.Context()) == nil {
+			return vm
+		}
+		vm.Down() // a former test killed it: this one gets a new one
+	}
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s %d %s", filepath.Base(os.Args[0]), os.Getpid(), key)
+	vm, err := Up(context.Background(), fmt.Sprintf("t-%08x", h.Sum32()), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.vms[key] = vm
+	return vm
+}
+
+// Main runs the tests of a package and takes its shared VMs down.
+func Main(m *testing.M) int {
+	shared.vms = map[string]*VM{}
+	code := m.Run()
+	for _, vm := range shared.vms {
+		if err := vm.Down(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	return code
+}
+
+// New boots a VM for one test and takes it down at its end.
+func New(t testing.TB, c Config) *VM {
+	t.Helper()
+	Need(t)
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s %s %d", filepath.Base(os.Args[0]), t.Name(), os.Getpid())
+	vm, err := Up(t.Context(), fmt.Sprintf("n-%08x", h.Sum32()), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := vm.Down(); err != nil {
+			t.Error(err)
+		}
+	})
+	return vm
+}
+
+// Module returns a built module of kmod for the VM's kernel, or says that
+// "make kmod" has not been run.
+func Module(t testing.TB, vm *VM, name string) string {
+	t.Helper()
+	path := filepath.Join(sourceRoot(), "build", "kmod", vm.Release(), name+".ko")
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s is not built for %s: run make kmod", name, vm.Release())
+	}
+	return path
+}

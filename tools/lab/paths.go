@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+)
+
+// sourceRoot finds the project's folder from the working directory or from
+// where the command lies; empty outside a checkout.
+var sourceRoot = sync.OnceValue(func() string {
+	wd, _ := os.Getwd()
+	exe, _ := os.Executable()
+	for _, start := range []string{wd, filepath.Dir(exe)} {
+		for dir := start; dir != "" && dir != "/"; dir = filepath.Dir(dir) {
+			b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+			if err == nil && bytes.HasPrefix(b, []byte("module lazystate\n")) {
+				return dir
+			}
+		}
+	}
+	return ""
+})
+
+// CacheDir is where kernels, packages and images are kept: build/cache of the
+// checkout, or /var/cache/lazystate; LAZYSTATE_CACHE overrides.
+func CacheDir() string {
+	if dir := os.Getenv("LAZYSTATE_CACHE"); dir != "" {
+		return dir
+	}
+	if root := sourceRoot(); root != "" {
+		return filepath.Join(root, "build", "cache")
+	}
+	return "/var/cache/lazystate"
+}
+
+// guestInit returns the guest's init, built from source in a checkout, else
+// the one installed beside the command.
+func guestInit(ctx context.Context) (string, error) {
+	if sourceRoot() == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return "", err
+		}
+		path := filepath.Join(filepath.Dir(exe), "guestinit")
+		_, err = os.Stat(path)
+		return path, err
+	}
+	out := filepath.Join(CacheDir(), "guestinit")
+	return out, goBuild(ctx, out, "./tools/lab/guestinit")
+}
+
+// goBuild builds a static program; the replacement of out is atomic, because
+// others may be reading it.
+func goBuild(ctx context.Context, out, pkg string) error {
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return err
+	}
+	part := fmt.Sprintf("%s.%d.part", out, os.Getpid())
+	defer os.Remove(part)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", part, pkg)
+	cmd.Dir = sourceRoot()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w: %s", pkg, err, b)
+	}
+	if err := os.Rename(part, out); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

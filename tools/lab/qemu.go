@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"lazystate/tools/lab/kernel"
+	"lazystate/tools/lab/wire"
+)
+
+const qemuCommand = "qemu-system-x86_64"
+
+// cmdline is the guest kernel's. The lab's own saves boot time under TCG;
+// Debian's is what the field runs. ramfs cannot be filled by a drill.
+func cmdline(c Config) string {
+	fast := "quiet panic=0 mitigations=off tsc=reliable no_timer_check"
+	if c.Debian {
+		fast = "ro quiet"
+	}
+	return strings.TrimSpace("console=ttyS0 rootfstype=ramfs " + fast + " " + c.Append)
+}
+
+func kernelImage(c Config, k *kernel.Kernel) string {
+	if c.KASLR {
+		return k.Vmlinuz()
+	}
+	return k.Vmlinux()
+}
+
+func qemuArgs(d stateDir, c Config, k *kernel.Kernel, accel string) []string {
+	args := []string{
+		"-name", "lazystate-" + d.name(), "-accel", accel, "-machine", "q35,memory-backend=ram", "-cpu", "max",
+		"-smp", strconv.Itoa(c.VCPUs), "-m", fmt.Sprintf("%dM", c.MemMiB),
+		"-nodefaults", "-no-user-config", "-display", "none",
+		"-object", fmt.Sprintf("memory-backend-file,id=ram,size=%dM,mem-path=%s,share=on", c.MemMiB, d.ram()),
+		"-object", fmt.Sprintf("memory-backend-file,id=bar,size=%dM,mem-path=%s,share=on", c.BARMiB, d.bar()),
+		"-device", "ivshmem-plain,memdev=bar",
+		"-kernel", kernelImage(c, k), "-initrd", d.file("initrd.cpio"), "-append", cmdline(c),
+		"-qmp", "unix:" + d.file("qmp.sock") + ",server=on,wait=off",
+		"-chardev", "socket,id=serial,path=" + d.file("serial.sock") + ",server=on,wait=off,logfile=" + d.file("serial.log"),
+		"-serial", "chardev:serial",
+		"-chardev", "socket,id=lab,path=" + d.file("guest.sock") + ",server=on,wait=off",
+		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=lab,name=" + wire.PortName,
+	}
+	if c.SwapMiB > 0 {
+		args = append(args, "-drive", "file="+d.file("swap")+",if=none,id=swap,format=raw,cache=unsafe",
+			"-device", "virtio-blk-pci,drive=swap")
+	}
+	for i := range c.NICs {
+		args = append(args, nicArgs(d.name(), i, c.VCPUs)...)
+	}
+	return args
+}
+
+func nicArgs(vm string, i, queues int) []string {
+	netdev := fmt.Sprintf("tap,id=n%d,ifname=%s,script=no,downscript=no", i, tapName(vm, i))
+	device := fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s,romfile=", i, mac(vm, i))
+	if queues > 1 {
+		netdev += fmt.Sprintf(",queues=%d", queues)
+		device += fmt.Sprintf(",mq=on,vectors=%d", 2*queues+2)
+	}
+	return []string{"-netdev", netdev, "-device", device}
+}
+
+// process is a running QEMU. It dies with the thread that started it, hence
+// with the owner, whatever ends that.
+type process struct {
+	pid    int
+	exited chan struct{}
+	err    error // valid once exited is closed
+}
+
+// startQEMU starts QEMU, inside the namespace if net is not empty.
+func startQEMU(net, logPath string, args []string) (*process, error) {
+	log, err := os.OpenFile(logPath, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(qemuCommand, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// Setpgid: ^C at the terminal reaches the owner, which ends QEMU in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	p := &process{exited: make(chan struct{})}
+	started := make(chan error, 2) // run and a namespace that cannot be entered may both tell
+	run := func() error {
+		err := cmd.Start()
+		if err == nil {
+			p.pid = cmd.Process.Pid
+		}
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+			close(p.exited)
+		}
+		return err
+	}
+	go func() {
+		defer log.Close()
+		if net == "" {
+			runtime.LockOSThread() // Pdeathsig: the thread must live as long as QEMU
+			run()
+		} else if err := InNetns(net, run); err != nil && p.pid == 0 {
+			started <- err
+		}
+	}()
+	return p, <-started
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the lab keeps what is alive. Folders are 0700 and files 0600: a RAM
+// file is the whole memory of a machine.
+const (
+	stateRoot = "/run/lazystate/lab"
+	shmRoot   = "/dev/shm/lazystate"
+)
+
+// record is meta.json of a VM: what a successor needs to attach or to clean up.
+type record struct {
+	Name     string `json:"name"`
+	OwnerPID int    `json:"owner_pid"`
+	Owner    string `json:"owner"` // the owner's command name
+	QEMUPID  int    `json:"qemu_pid,omitempty"`
+	Accel    string `json:"accel,omitempty"`
+	Release  string `json:"release,omitempty"`
+	Version  string `json:"kernel_package,omitempty"`
+	Config   Config `json:"config"`
+}
+
+type stateDir string
+
+func dirOf(name string) stateDir           { return stateDir(filepath.Join(stateRoot, name)) }
+func (d stateDir) file(name string) string { return filepath.Join(string(d), name) }
+func (d stateDir) name() string            { return filepath.Base(string(d)) }
+func (d stateDir) ram() string             { return filepath.Join(shmRoot, d.name(), "ram") }
+func (d stateDir) bar() string             { return filepath.Join(shmRoot, d.name(), "bar") }
+
+func (d stateDir) write(r record) error {
+	b, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	part := d.file("meta.part")
+	if err := os.WriteFile(part, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, d.file("meta.json"))
+}
+
+func (d stateDir) read() (record, error) {
+	var r record
+	b, err := os.ReadFile(d.file("meta.json"))
+	if err != nil {
+		return r, err
+	}
+	err = json.Unmarshal(b, &r)
+	return r, err
+}
+
+// flock takes a lock without waiting. The kernel drops it with its holder,
+// whatever ends that: it is how liveness is told from leftovers.
+func flock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// locked runs f while no other process creates or removes VMs.
+func locked(f func() error) error {
+	for _, dir := range []string{stateRoot, shmRoot} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	l, err := os.OpenFile(filepath.Join(stateRoot, ".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := unix.Flock(int(l.Fd()), unix.LOCK_EX); err != nil {
+		return err
+	}
+	return f()
+}
+
+// alive reports whether the VM's owner still holds its lock.
+func (d stateDir) alive() bool {
+	f, err := flock(d.file("lock"))
+	if err == nil {
+		f.Close()
+		return false
+	}
+	return errors.Is(err, unix.EWOULDBLOCK)
+}
+
+// names lists the state folders, dead or alive.
+func names() ([]string, error) {
+	entries, err := os.ReadDir(stateRoot)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var all []string
+	for _, e := range entries {
+		if e.IsDir() && nameRule.MatchString(e.Name()) && e.Name() != slotsName {
+			all = append(all, e.Name())
+		}
+	}
+	return all, err
+}
+
+// claim makes the folder of a new VM and locks it, with leftovers swept first.
+func claim(r record) (stateDir, *os.File, error) {
+	d := dirOf(r.Name)
+	var lock *os.File
+	err := locked(func() error {
+		if err := sweep(); err != nil {
+			return err
+		}
+		if err := os.Mkdir(string(d), 0o700); errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("%w: %s", ErrExists, r.Name)
+		} else if err != nil {
+			return err
+		}
+		var err error
+		if lock, err = flock(d.file("lock")); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(d.ram()), 0o700); err != nil {
+			return err
+		}
+		return d.write(r)
+	})
+	return d, lock, err
+}
+
+// killQEMU ends a QEMU that outlived its owner; the command line proves that
+// the process id is not somebody else's by now.
+func killQEMU(d stateDir, pid int) {
+	if pid <= 1 {
+		return
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !strings.Contains(string(b), d.ram()) {
+		return
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// sweep removes what owners that were killed left behind: QEMU processes,
+// state folders, RAM files, namespaces. The caller holds the lab's lock.
+func sweep() error {
+	all, err := names()
+	if err != nil {
+		return err
+	}
+	var live, nets []string
+	var errs []error
+	for _, name := range all {
+		d := dirOf(name)
+		if !d.alive() {
+			errs = append(errs, remove(d))
+			continue
+		}
+		live = append(live, name)
+		if r, err := d.read(); err == nil {
+			nets = append(nets, r.Config.Net)
+		}
+	}
+	return errors.Join(append(errs, sweepShm(live), sweepNets(nets))...)
+}
+
+// remove deletes one VM's traces except its namespace, which others may share.
+func remove(d stateDir) error {
+	if r, err := d.read(); err == nil {
+		killQEMU(d, r.QEMUPID)
+	}
+	return errors.Join(os.RemoveAll(filepath.Dir(d.ram())), os.RemoveAll(string(d)))
+}
+
+func sweepShm(live []string) error {
+	entries, err := os.ReadDir(shmRoot)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if !slices.Contains(live, e.Name()) {
+			errs = append(errs, os.RemoveAll(filepath.Join(shmRoot, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func sweepNets(used []string) error {
+	entries, err := os.ReadDir(netnsRoot)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, e := range entries {
+		if net, ok := strings.CutPrefix(e.Name(), netnsPrefix); ok && !slices.Contains(used, net) {
+			errs = append(errs, deleteNetns(net))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"lazystate/tools/lab/kernel"
+)
+
+// VM is a machine of the lab, owned by this process or attached to.
+type VM struct {
+	dir    stateDir
+	record record
+	ch     *channel
+	owner  *owner // nil when attached
+}
+
+// owner is what only the process that booted the VM has.
+type owner struct {
+	lock  *os.File
+	qemu  *process
+	proxy *proxy
+	asked chan struct{} // closed when another process asks for Down
+	ask   sync.Once
+	down  sync.Once
+	err   error
+}
+
+// Up boots a VM and returns when its guest answers. The VM lives until Down
+// or until this process ends, however it ends.
+func Up(ctx context.Context, name string, c Config) (*VM, error) {
+	if err := checkName("VM", name); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults(name)
+	if err := errors.Join(c.check(), Usable()); err != nil {
+		return nil, err
+	}
+	if err := takeSlot(ctx); err != nil {
+		return nil, err
+	}
+	r := record{Name: name, OwnerPID: os.Getpid(), Owner: filepath.Base(os.Args[0]), Config: c}
+	d, lock, err := claim(r)
+	if err != nil {
+		return nil, err
+	}
+	vm := &VM{dir: d, record: r, owner: &owner{lock: lock, asked: make(chan struct{})}}
+	if err := vm.boot(ctx); err != nil {
+		err = fmt.Errorf("boot %s: %w%s", name, err, vm.lastWords())
+		return nil, errors.Join(err, vm.Down())
+	}
+	return vm, nil
+}
+
+func (vm *VM) boot(ctx context.Context) error {
+	c := vm.record.Config
+	k, err := kernel.Get(ctx, filepath.Join(CacheDir(), "kernels"), c.Kernel)
+	if err != nil {
+		return err
+	}
+	if vm.record.Accel, err = Accel(ctx); err != nil {
+		return err
+	}
+	vm.record.Release, vm.record.Version = k.Release, k.Version
+	if err := vm.prepare(ctx, k); err != nil {
+		return err
+	}
+	net := ""
+	if len(c.NICs) > 0 {
+		net = c.Net
+	}
+	vm.owner.qemu, err = startQEMU(net, vm.dir.file("qemu.log"), qemuArgs(vm.dir, c, k, vm.record.Accel))
+	if err != nil {
+		return err
+	}
+	vm.record.QEMUPID = vm.owner.qemu.pid
+	if err := vm.dir.write(vm.record); err != nil {
+		return err
+	}
+	return vm.connect(ctx, c.BootTimeout)
+}
+
+// prepare makes everything QEMU opens.
+func (vm *VM) prepare(ctx context.Context, k *kernel.Kernel) error {
+	c := vm.record.Config
+	if err := buildInitrd(ctx, vm.dir.file("initrd.cpio"), vm.record.Name, c, k); err != nil {
+		return err
+	}
+	if c.SwapMiB > 0 {
+		if err := makeSwap(vm.dir.file("swap"), c.SwapMiB); err != nil {
+			return err
+		}
+	}
+	for file, mib := range map[string]int{vm.dir.ram(): c.MemMiB, vm.dir.bar(): c.BARMiB} {
+		if err := makeBacking(file, mib); err != nil {
+			return err
+		}
+	}
+	if len(c.NICs) == 0 {
+		return nil
+	}
+	return locked(func() error {
+		return errors.Join(makeNetns(c.Net), makeTaps(vm.record.Name, c))
+	})
+}
+
+// makeBacking makes the file itself, new and 0600; QEMU would take an old one.
+func makeBacking(path string, mib int) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Truncate(int64(mib) << 20)
+}
+
+// connect waits for the guest's Hello and opens the VM to other processes.
+func (vm *VM) connect(ctx context.Context, bound time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	go func() {
+		select { // a QEMU that ended will never say Hello
+		case <-vm.owner.qemu.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	conn, err := dialRetry(ctx, vm.dir.file("guest.sock"))
+	if err == nil {
+		vm.ch = newChannel(conn)
+		err = vm.waitHello(ctx, vm.ch.firstHello())
+	}
+	if err != nil {
+		select {
+		case <-vm.owner.qemu.exited:
+			return fmt.Errorf("qemu ended: %w", errors.Join(vm.owner.qemu.err))
+		default:
+			return fmt.Errorf("no answer in %v: %w", bound, err)
+		}
+	}
+	vm.owner.proxy, err = listenProxy(vm.dir.file("lab.sock"), vm.ch, func() {
+		vm.owner.ask.Do(func() { close(vm.owner.asked) })
+	})
+	return err
+}
+
+func (vm *VM) waitHello(ctx context.Context, hello <-chan struct{}) error {
+	select {
+	case <-hello:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if h, _ := vm.ch.lastHello(); h.Err != "" {
+		return fmt.Errorf("guest set-up: %s", h.Err)
+	}
+	return nil
+}
