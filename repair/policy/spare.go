@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Spare says who is never killed. User 0, real or effective, is spared unless
+// Root is set; init, container inits and kernel threads always are.
+type Spare struct {
+	UIDs  []uint32
+	Comms []Comm
+	Root  bool // user 0 may be a culprit too
+}
+
+// Comm spares a command by name. A name is what a process chose for itself, so
+// it protects only the Most oldest processes that carry it (0: 8).
+type Comm struct {
+	Name string
+	UID  uint32 // of this user; AnyUID for all
+	Most int
+}
+
+// AnyUID in a Comm stands for every user.
+const AnyUID = NoUID
+
+const defaultMost = 8
+
+func (c *Comm) matches(p *Process) bool {
+	return p.Comm == c.Name && (c.UID == AnyUID || c.UID == p.UID)
+}
+
+// never says why a process is out of reach of every policy; "" if it is not.
+func never(p *Process) string {
+	switch {
+	case p.Kernel:
+		return "kernel thread"
+	case p.PID <= 1:
+		return "init"
+	case p.Protected:
+		return "init of a container"
+	case p.UID == NoUID || p.EUID == NoUID:
+		return "invalid uid"
+	}
+	return ""
+}
+
+// user says why processes of this user are spared; "" if they are not.
+func (s *Spare) user(p *Process) string {
+	switch {
+	case !s.Root && (p.UID == 0 || p.EUID == 0):
+		return "user 0"
+	case slices.Contains(s.UIDs, p.UID):
+		return "spared user"
+	}
+	return ""
+}
+
+// commands returns the indices of processes spared for their name.
+func (s *Spare) commands(procs []Process) map[int]bool {
+	spared := map[int]bool{}
+	for i := range s.Comms {
+		c := &s.Comms[i]
+		var named []int
+		for j := range procs {
+			if c.matches(&procs[j]) {
+				named = append(named, j)
+			}
+		}
+		slices.SortFunc(named, func(a, b int) int {
+			return cmp.Or(cmp.Compare(procs[a].Start, procs[b].Start), cmp.Compare(procs[a].PID, procs[b].PID))
+		})
+		most := cmp.Or(c.Most, defaultMost)
+		for _, j := range named[:min(most, len(named))] {
+			spared[j] = true
+		}
+	}
+	return spared
+}
