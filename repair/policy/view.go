@@ -78,6 +78,7 @@ func (v *view) dropDuplicates() {
 	for i := range v.Processes {
 		if twice[v.Processes[i].PID] {
 			v.standing[i], v.why[i] = outside, "pid appears twice"
+			delete(v.index, v.Processes[i].PID)
 		}
 	}
 	if len(twice) > 0 {
@@ -88,34 +89,44 @@ func (v *view) dropDuplicates() {
 // findDepths measures trees: the child of a process at depth n has depth n+1.
 // Only ancestors of the process's own user count, so that a program started
 // from the bottom of a stranger's tree is not accused of it. A cycle of
-// parents is cut where it is entered.
+// parents has no depth.
 func (v *view) findDepths() {
 	v.depth = make([]int, len(v.Processes))
 	cycles := 0
-	onPath := make([]bool, len(v.Processes))
+	onPath := map[int]bool{}
 	for i := range v.Processes {
 		var path []int
-		at, base := i, -1
-		for ok := true; ok && v.depth[at] == 0; {
-			if onPath[at] {
-				cycles++
-				break
-			}
+		at, ok := i, true
+		for ok && v.depth[at] == 0 && !onPath[at] {
 			onPath[at] = true
 			path = append(path, at)
 			at, ok = v.parent(at)
 		}
-		if v.depth[at] != 0 {
+		base := -1
+		switch {
+		case !ok:
+		case v.depth[at] != 0:
 			base = at
+		default:
+			cycles++
+			path, base = v.cut(path, at), at
 		}
 		v.settle(path, base)
-		for _, j := range path {
-			onPath[j] = false
-		}
+		clear(onPath)
 	}
 	if cycles > 0 {
 		v.notes = append(v.notes, fmt.Sprintf("%d cycles of parents: cut", cycles))
 	}
+}
+
+// cut makes every member of a cycle a root, wherever it was entered, and
+// returns the path that leads into it.
+func (v *view) cut(path []int, entry int) []int {
+	k := slices.Index(path, entry)
+	for _, j := range path[k:] {
+		v.depth[j] = 1
+	}
+	return path[:k]
 }
 
 // settle gives depths from the top of a path down. base is the known ancestor
