@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Makes a Debian 12 machine able to build and test lazystate. Does nothing, in
+# well under a second, where everything is there. Sourced by the Makefile's
+# recipes ("bootstrap.sh env" prints what to eval) or run by itself.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+bootstrap_go=1.26.8 # used only where PATH has no Go as new as go.mod asks
+
+packages="ca-certificates make gcc gcc-12 libc6-dev libelf1 sparse
+	qemu-system-x86 busybox-static kmod xz-utils iproute2"
+
+say() { echo "bootstrap: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+missing_packages() {
+	# shellcheck disable=SC2086
+	dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/null |
+		awk -v want="$(echo $packages)" '
+			$2 == "installed" { have[$1] = 1 }
+			END { n = split(want, w, " "); for (i = 1; i <= n; i++) if (!have[w[i]]) printf "%s ", w[i] }'
+}
+
+install_packages() {
+	[ "$(id -u)" = 0 ] || die "not root, and these packages are missing: $*. Run as root, or: apt-get install $*"
+	export DEBIAN_FRONTEND=noninteractive
+	if [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -2 2>/dev/null | head -n 1)" ]; then
+		say "apt-get update"
+		apt-get -qq update >&2
+	fi
+	say "apt-get install $*"
+	# shellcheck disable=SC2068
+	apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $@ >&2
+}
+
+# new_enough VERSION WANTED
+new_enough() {
+	[ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+go_version() { "$1" env GOVERSION 2>/dev/null | sed 's/^go//; s/[^0-9.].*//'; }
+
+# find_go prints the folder of a go command that is new enough.
+find_go() {
+	want=$(awk '$1 == "go" { print $2; exit }' "$root/go.mod")
+	for go in "$(command -v go || true)" "$root/build/go/bin/go"; do
+		if [ -x "$go" ] && new_enough "$(cd / && GOTOOLCHAIN=local go_version "$go")" "$want"; then
+			dirname "$go"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# Debian's own Go can do one thing for us: fetch the toolchain as a module,
+# through the module proxy and its checksums.
+fetch_go() {
+	say "no Go as new as go.mod asks: fetching $bootstrap_go as a Go module into build/go"
+	old=/usr/lib/go-1.19/bin/go
+	[ -x $old ] || install_packages golang-1.19-go
+	tmp=$(mktemp -d)
+	mod="golang.org/toolchain@v0.0.1-go$bootstrap_go.linux-amd64"
+	(cd "$tmp" && env -u GOROOT GOPATH="$tmp/gopath" GOMODCACHE="$tmp/mod" GOFLAGS=-modcacherw GO111MODULE=on $old mod download "$mod") >&2 ||
+		die "$mod could not be had"
+	rm -rf "$root/build/go"
+	mkdir -p "$root/build"
+	mv "$tmp/mod/$mod" "$root/build/go"
+	chmod -R u+w "$root/build/go"
+	chmod +x "$root"/build/go/bin/* "$root"/build/go/pkg/tool/*/* # Go 1.19 drops these bits
+	rm -rf "$tmp"
+}
+
+[ "$(uname -sm)" = "Linux x86_64" ] || die "lazystate runs on Linux x86_64, this is $(uname -sm)"
+command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
+	die "no apt here: on another system than Debian 12 install the likes of: $(echo $packages)"
+
+missing=$(missing_packages)
+[ -z "$missing" ] || install_packages "$missing"
+find_go >/dev/null || fetch_go
+[ "${1:-}" != env ] || printf 'PATH=%s:$PATH GOTOOLCHAIN=local; export PATH GOTOOLCHAIN\n' "$(find_go)"

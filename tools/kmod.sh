@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds kmod/ against the headers of each lab kernel into build/kmod/RELEASE.
+# kbuild writes beside its sources, so each kernel gets a copy of them; only
+# what changed is copied and compiled. Arguments go to make and make any output
+# a failure: C=2 runs sparse.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+[ -f kmod/Kbuild ] || [ -f kmod/Makefile ] || { echo "kmod: kmod/ has no Kbuild" >&2; exit 1; }
+
+# sync DIR: copies kmod/ into DIR and removes copies of sources that are gone.
+sync() {
+	mkdir -p "$1"
+	(cd kmod && find . -type f ! -name '.*') | sort >"$1/.sources.new"
+	if [ -f "$1/.sources" ]; then
+		comm -23 "$1/.sources" "$1/.sources.new" | while read -r gone; do rm -f "$1/$gone"; done
+	fi
+	mv "$1/.sources.new" "$1/.sources"
+	cp -au kmod/. "$1/"
+}
+
+mkdir -p build
+exec 9>build/kmod.lock
+flock 9 # two builds in one folder would spoil each other
+
+kernels=$(build/bin/bdlab kernels)
+echo "$kernels" | while IFS='	' read -r series release version headers; do
+	out="$root/build/kmod/$release"
+	sync "$out"
+	if ! make -s -C "$headers" M="$out" "$@" modules >"$out/.log" 2>&1; then
+		cat "$out/.log" >&2
+		echo "kmod: build against $release failed" >&2
+		exit 1
+	fi
+	if grep -v -e 'Skipping BTF generation' "$out/.log" >&2 && [ $# -gt 0 ]; then
+		echo "kmod: a check ($*) against $release is not clean" >&2
+		exit 1
+	fi
+	echo "kmod: $series ($release, package $version): $(cd "$out" && find . -name '*.ko' | sed 's|^\./||' | sort | tr '\n' ' ')"
+done
