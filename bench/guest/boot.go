@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/inic"
+	"lazystate/bench/result"
+	"lazystate/bench/trial"
+	"lazystate/tools/lab"
+)
+
+// Config is what a bench wants of its VM.
+type Config struct {
+	Name   string     // of the VM: bench-<Name>
+	Lab    lab.Config // Kernel comes from the options
+	Params []string   // of backdoor.ko; nil: allow_repair=1
+	Bare   bool       // without the module: Target is nil until Load
+}
+
+// Guest is a target VM of a bench.
+type Guest struct {
+	VM     *lab.VM
+	Target *backdoor.Target
+	Memory *inic.Memory
+	o      *trial.Options
+}
+
+// Boot boots the VM and loads the module.
+func Boot(ctx context.Context, o *trial.Options, c Config) (*Guest, error) {
+	c.Lab.Kernel = o.Kernel
+	o.Logf("booting %s with Linux %s", c.Name, o.Kernel)
+	vm, err := lab.Up(ctx, "bench-"+c.Name, c.Lab)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guest{VM: vm, o: o}
+	o.Logf("up: Linux %s, %s", vm.Release(), vm.Info().Accel)
+	if c.Bare {
+		return g, nil
+	}
+	if c.Params == nil {
+		c.Params = []string{"allow_repair=1"}
+	}
+	if err := g.Load(ctx, c.Params...); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+// Load inserts backdoor.ko and opens the target.
+func (g *Guest) Load(ctx context.Context, params ...string) error {
+	ko, err := g.module()
+	if err != nil {
+		return err
+	}
+	if err := g.VM.Insmod(ctx, ko, params...); err != nil {
+		return fmt.Errorf("load backdoor.ko: %w", err)
+	}
+	return g.open(ctx)
+}
+
+func (g *Guest) open(ctx context.Context) (err error) {
+	g.Memory, err = inic.Open(inic.Options{
+		RAMPath: g.VM.RAMPath(), BARPath: g.VM.BARPath(), PID: g.VM.Info().QEMUPID, Writable: true,
+	})
+	if err != nil {
+		return err
+	}
+	g.Target, err = backdoor.Open(ctx, g.Memory)
+	return err
+}
+
+// Unload closes the target and removes the module.
+func (g *Guest) Unload(ctx context.Context) error {
+	err := g.Memory.Close()
+	g.Memory, g.Target = nil, nil
+	return errors.Join(err, g.VM.Rmmod(ctx, "backdoor"))
+}
+
+// module is where tools/kmod.sh leaves it.
+func (g *Guest) module() (string, error) {
+	path := filepath.Join(filepath.Dir(lab.CacheDir()), "kmod", g.VM.Release(), "backdoor.ko")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("backdoor.ko for %s is not built (make kmod): %w", g.VM.Release(), err)
+	}
+	return path, nil
+}
+
+// Machine describes host and guest.
+func (g *Guest) Machine() result.Machine {
+	m, i := result.Host(), g.VM.Info()
+	m.Accel, m.GuestKernel, m.GuestCPUs, m.GuestMemMiB, m.GuestSwap = i.Accel, i.Kernel, i.VCPUs, i.MemMiB, i.SwapMiB
+	return m
+}
+
+// Close takes the machine down.
+func (g *Guest) Close() error {
+	var err error
+	if g.Memory != nil {
+		err = g.Memory.Close()
+	}
+	return errors.Join(err, g.VM.Down())
+}
