@@ -20,6 +20,7 @@ type Target struct {
 	manifest *Manifest
 	counters counters
 	space    addressSpace
+	seq      sequencer
 }
 
 // openTries is how often Open starts again when the target changes its regions

@@ -69,6 +69,16 @@ func (s *addressSpace) direct(va uint64, buf []byte) (Op, bool) {
 	return Op{}, false
 }
 
+// kernel reports whether an address is canonical and in the upper half: list
+// poison (0xdead000000000100) and user addresses are not.
+func (s *addressSpace) kernel(va uint64) bool {
+	bits := 57
+	if s.tables.levels == 4 {
+		bits = 48
+	}
+	return int64(va)>>(bits-1) == -1
+}
+
 // alias turns a kernel-image address into its direct-map address.
 func (s *addressSpace) alias(va uint64) (uint64, bool) {
 	if s.hasPhys && va >= kernelMap && va < kernelMapEnd {
@@ -117,7 +127,7 @@ func (t *Target) split(reads []VARead) (pieces []piece, walks []int) {
 	for i := range reads {
 		r := &reads[i]
 		r.Err = nil
-		if len(r.Buf) == 0 || overflows(r.VA, uint64(len(r.Buf))) || r.VA < 1<<63 {
+		if len(r.Buf) == 0 || overflows(r.VA, uint64(len(r.Buf))) || !t.space.kernel(r.VA) {
 			r.Err = &AddressError{r.VA, "not a kernel address range"}
 			continue
 		}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package backdoor
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"lazystate/backdoor/uapi"
+)
+
+// LockOptions says who asks for the remote OS lock (§3.9.1), and how.
+type LockOptions struct {
+	Slot uint32   // monitor slot
+	Key  uapi.Key // of that slot
+
+	Lease time.Duration // the target thaws by itself when it ends; 1 ms to 60 s, 3 s if 0
+	Drain time.Duration // how long the target waits for CPUs inside the kernel
+	Flags uint32        // uapi.LockNMI, LockSpare, LockDrain
+
+	// Timeout bounds the wait for the target's answer; Drain + 5 s if 0.
+	Timeout time.Duration
+}
+
+// LockRefusedError is the target's no.
+type LockRefusedError struct {
+	Reason uint32 // uapi.Refuse*
+	Holder uint32 // with RefuseBusy: the slot that holds the lock
+}
+
+func (e *LockRefusedError) Error() string {
+	if e.Reason == uapi.RefuseBusy {
+		return fmt.Sprintf("target refuses the lock: monitor %d holds it", e.Holder)
+	}
+	return "target refuses the lock: " + uapi.LockRefusalName(e.Reason)
+}
+
+var (
+	// ErrLeaseLost: the target thawed (or was taken over) while this side
+	// believed to hold the lock. What was read since is not one view.
+	ErrLeaseLost = errors.New("lease of the remote OS lock was lost")
+
+	// ErrNoAnswer: the target's side of a protocol did not answer in time.
+	ErrNoAnswer = errors.New("target does not answer")
+)
+
+const (
+	defaultLease = 3 * time.Second
+	answerTime   = 5 * time.Second
+	firstPoll    = 200 * time.Microsecond
+	slowestPoll  = 2 * time.Millisecond
+)
+
+func (o *LockOptions) check() error {
+	if o.Lease == 0 {
+		o.Lease = defaultLease
+	}
+	if o.Timeout == 0 {
+		o.Timeout = o.Drain + answerTime
+	}
+	switch {
+	case o.Slot >= uapi.Monitors:
+		return fmt.Errorf("monitor slot %d: a target has %d", o.Slot, uapi.Monitors)
+	case o.Lease < time.Millisecond || o.Lease > time.Minute:
+		return fmt.Errorf("lease of %s: 1 ms to 60 s", o.Lease)
+	case o.Drain < 0 || o.Drain >= o.Lease:
+		return fmt.Errorf("drain time of %s in a lease of %s", o.Drain, o.Lease)
+	}
+	return nil
+}
+
+// Lock stops the target's CPUs and returns when all that can be stopped are.
+// The lease is renewed in the background until Unlock. A *LockRefusedError is
+// the target's refusal, ErrNoAnswer its silence.
+func (t *Target) Lock(ctx context.Context, o LockOptions) (*Held, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	var h *Held
+	err := t.around(ctx, func() error {
+		v, err := t.LockView(ctx)
+		if err != nil {
+			return err
+		}
+		seq := t.seq.next(uapi.KindLockReq, o.Slot, v.AcceptedSeq[o.Slot])
+		h = &Held{t: t, o: o, epoch: uint32(seq)}
+		if h.view, err = h.acquire(ctx, seq); err != nil {
+			var no *LockRefusedError
+			if !errors.As(err, &no) {
+				h.abandon()
+			}
+			return err
+		}
+		h.start()
+		return nil
+	})
+	if err != nil {
+		if h != nil && h.stop != nil { // held, but not of the machine that was opened
+			h.end()
+		}
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return h, nil
+}
+
+// acquire writes the request and waits for the grant.
+func (h *Held) acquire(ctx context.Context, seq uint64) (*LockView, error) {
+	if err := h.request(ctx, uapi.WantLock, seq); err != nil {
+		return nil, err
+	}
+	return h.t.awaitLock(ctx, h.o.Timeout, func(v *LockView) (bool, error) {
+		switch {
+		case v.RefusedSeq[h.o.Slot] == seq:
+			return false, &LockRefusedError{v.Refusal[h.o.Slot], v.Holder}
+		case v.AcceptedSeq[h.o.Slot] < seq:
+			return false, nil
+		case v.State == uapi.LockFree || v.State == uapi.LockFenced:
+			return false, ErrLeaseLost
+		}
+		return h.owns(v) && v.State == uapi.LockHeld, nil
+	})
+}
+
+func (h *Held) owns(v *LockView) bool {
+	return (v.State == uapi.LockHeld || v.State == uapi.LockStopping) && v.Holder == h.o.Slot && v.Epoch == h.epoch
+}
+
+// request writes one record: the body, then the commit word that makes it one.
+func (h *Held) request(ctx context.Context, want uint32, seq uint64) error {
+	r := uapi.LockReq{
+		Want: want, Epoch: h.epoch, LeaseMs: uint32(h.o.Lease / time.Millisecond), DrainMs: uint32(h.o.Drain / time.Millisecond),
+		Flags: h.o.Flags, Monitor: h.o.Slot, Seq: seq, Commit: uint32(seq),
+	}
+	return h.t.writeLockRecord(ctx, uapi.KindLockReq, &r, h.o.Key)
+}
+
+func (t *Target) writeLockRecord(ctx context.Context, kind uint32, r *uapi.LockReq, key uapi.Key) error {
+	area, err := t.Region(kind)
+	if err != nil {
+		return err
+	}
+	r.Sign(key, t.root.BootID, kind)
+	b := r.Encode()
+	off := uint64(r.Monitor) * uapi.LockReqSize
+	body, commit := b[:uapi.LockReqCommitOff], binary.LittleEndian.AppendUint32(nil, r.Commit)
+	if err := t.Do(ctx, area.Write(off, body), area.Write(off+uapi.LockReqCommitOff, commit)); err != nil {
+		return fmt.Errorf("write request: %w", err)
+	}
+	return nil
+}
+
+// awaitLock polls the acknowledgement until done says yes or an error.
+func (t *Target) awaitLock(ctx context.Context, bound time.Duration, done func(*LockView) (bool, error)) (*LockView, error) {
+	end := time.Now().Add(bound)
+	for wait := firstPoll; ; wait = min(2*wait, slowestPoll) {
+		v, err := t.LockView(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if ok, err := done(v); ok || err != nil {
+			return v, err
+		}
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("%w after %s: lock is %s", ErrNoAnswer, bound, uapi.LockStateName(v.State))
+		}
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// FenceOptions says who fences.
+type FenceOptions struct {
+	Slot    uint32
+	Key     uapi.Key
+	Timeout time.Duration // 5 s if 0
+}
+
+// Fence stops the target for good: it runs no user and no network code until
+// it is reset, whoever dies. ErrNoRegion if it was not loaded with allow_fence.
+func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
+	if o.Timeout == 0 {
+		o.Timeout = answerTime
+	}
+	if o.Slot >= uapi.Monitors {
+		return fmt.Errorf("fence: monitor slot %d: a target has %d", o.Slot, uapi.Monitors)
+	}
+	err := t.around(ctx, func() error {
+		seq := t.seq.next(uapi.KindFence, o.Slot, 0)
+		r := uapi.LockReq{Want: uapi.FenceWant, Epoch: uint32(seq), Monitor: o.Slot, Seq: seq, Commit: uint32(seq)}
+		if err := t.writeLockRecord(ctx, uapi.KindFence, &r, o.Key); err != nil {
+			return err
+		}
+		_, err := t.awaitLock(ctx, o.Timeout, func(v *LockView) (bool, error) {
+			if v.RefusedSeq[o.Slot] == seq {
+				return false, &LockRefusedError{v.Refusal[o.Slot], v.Holder}
+			}
+			return v.State == uapi.LockFenced, nil
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("fence: %w", err)
+	}
+	return nil
+}
