@@ -14,10 +14,14 @@ func (t *Target) scanKills(m uint32) {
 	if post == k.killSeen[m] || post == 0 {
 		return
 	}
+	count, low := min(uint32(post), uapi.KillSlots), uint32(post>>32)
+	if k.nmi() { // it may hold siglock: the slots run at release
+		t.deferKills(m, count, low)
+		return
+	}
 	k.killSeen[m] = post
-	count, low := uint32(post), uint32(post>>32)
 	highest := k.killSeq[m]
-	for i := range min(count, uapi.KillSlots) {
+	for i := range count {
 		slot := uint64(m)*uapi.KillSlots + uint64(i)
 		var s uapi.KillSlot
 		_ = s.Decode(t.ram[t.area[uapi.KindKillReq]+uapi.KillReqsSlotOff+slot*uapi.KillSlotSize:])
@@ -29,6 +33,13 @@ func (t *Target) scanKills(m uint32) {
 	}
 	k.killSeq[m] = highest
 	t.put64(t.area[uapi.KindKillAck]+uint64(m)*8, post)
+}
+
+func (t *Target) deferKills(m, count, low uint32) {
+	for i := range uint64(count) {
+		res := uapi.KillResult{SeqLo: low, Result: uapi.ResDeferred}
+		res.Put(t.ram[t.area[uapi.KindKillAck]+uapi.KillAcksResultOff+(uint64(m)*uapi.KillSlots+i)*uapi.KillResultSize:])
+	}
 }
 
 func (t *Target) kill(m, i, low uint32, s *uapi.KillSlot) uint32 {
@@ -55,9 +66,6 @@ func (t *Target) kill(m, i, low uint32, s *uapi.KillSlot) uint32 {
 		return uapi.ResInit
 	}
 	p.pending = append(p.pending, s.Signal)
-	if t.kernel.nmi() {
-		return uapi.ResDeferred
-	}
 	return uapi.ResDone
 }
 
