@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"image/color"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -19,51 +20,76 @@ import (
 
 const width, height = 20 * vg.Centimeter, 12 * vg.Centimeter
 
+// line is the height of a line of the legend and of the caption.
+const line = 14
+
+// chart is a plot, with its legend outside where it hides nothing.
+type chart struct {
+	*plot.Plot
+	legend plot.Legend
+	fig    *result.Figure
+}
+
 // draw returns the figure as SVG.
 func draw(fig *result.Figure) ([]byte, error) {
-	p := plot.New()
-	p.Title.Text = fig.Title
-	p.X.Label.Text = fig.X + "\n" + caption(fig)
-	p.Y.Label.Text = fig.Y
-	p.Legend.Top = true
-	p.Legend.Left = true
-	p.Add(plotter.NewGrid())
-	scale(p, fig)
-	add := addLines
+	c := &chart{plot.New(), plot.NewLegend(), fig}
+	c.Title.Text = fig.Title
+	c.X.Label.Text = fig.X
+	c.Y.Label.Text = fig.Y
+	c.legend.Top, c.legend.Left = true, true
+	c.Add(plotter.NewGrid())
+	c.scale()
+	add := c.addLines
 	if len(fig.XNames) > 0 {
-		add = addBars
+		add = c.addBars
 	}
-	for i, name := range seriesOf(fig) {
-		if err := add(p, fig, name, i); err != nil {
+	names := seriesOf(fig)
+	for i, name := range names {
+		if err := add(name, i); err != nil {
 			return nil, fmt.Errorf("series %s: %w", name, err)
 		}
 	}
 	if len(fig.XNames) > 0 {
-		p.NominalX(fig.XNames...)
+		c.NominalX(fig.XNames...)
 	}
-	c := vgsvg.New(width, height)
-	p.Draw(vgdraw.New(c))
+	return c.svg(len(names))
+}
+
+// svg lays out plot, legend and caption from top to bottom.
+func (c *chart) svg(entries int) ([]byte, error) {
+	foot := vg.Points(float64(entries+4) * line)
+	paper := vgsvg.New(width, height+foot)
+	all := vgdraw.New(paper)
+	all.SetColor(color.White) // the file may be shown on any background
+	all.Fill(all.Rectangle.Path())
+	c.Draw(vgdraw.Crop(all, 0, -vg.Centimeter, foot, 0))
+	c.legend.Draw(vgdraw.Crop(all, vg.Centimeter, 0, vg.Points(2.5*line), -height-vg.Points(line/2)))
+	small := c.X.Tick.Label
+	small.Font.Size = vg.Points(9)
+	small.XAlign = vgdraw.XLeft
+	for i, text := range caption(c.fig) {
+		all.FillText(small, vg.Point{X: vg.Centimeter, Y: vg.Points(float64(2-i)*line - line/3*2 + 4)}, text)
+	}
 	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
+	if _, err := paper.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("write svg: %w", err)
 	}
 	return b.Bytes(), nil
 }
 
-func caption(fig *result.Figure) string {
-	return fmt.Sprintf("%s; %d runs, %s; bars: least and greatest", fig.Machine, fig.Runs, fig.Date.Format("2006-01-02"))
+func caption(fig *result.Figure) [2]string {
+	return [2]string{fig.Machine.String(), fmt.Sprintf("%d runs, %s; bars: least and greatest", fig.Runs, fig.Date.Format("2006-01-02"))}
 }
 
-// scale sets logarithmic axes; 0 has no logarithm, so such a point is lifted
-// to the least positive value by drawable.
-func scale(p *plot.Plot, fig *result.Figure) {
-	if fig.LogX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+// scale sets logarithmic axes.
+func (c *chart) scale() {
+	if c.fig.LogX {
+		c.X.Scale, c.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	}
-	if fig.LogY {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	if c.fig.LogY {
+		c.Y.Scale, c.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	} else {
-		p.Y.Min = 0
+		c.Y.Min = 0
 	}
 }
 
@@ -86,7 +112,7 @@ func (s points) YError(i int) (low, hi float64) { return s[i].Y - s[i].Low, s[i]
 func (s points) Value(i int) float64            { return s[i].Y }
 func (s points) paper() bool                    { return len(s) > 0 && s[0].IsPaper() }
 
-// pick returns the points of a series that the axes can show.
+// pick returns the points of a series that the axes can show: 0 has no logarithm.
 func pick(fig *result.Figure, name string) points {
 	var s points
 	for _, p := range fig.Points {
@@ -101,22 +127,22 @@ func pick(fig *result.Figure, name string) points {
 	return s
 }
 
-func addLines(p *plot.Plot, fig *result.Figure, name string, i int) error {
-	s := pick(fig, name)
+func (c *chart) addLines(name string, i int) error {
+	s := pick(c.fig, name)
 	if len(s) == 0 {
 		return nil
 	}
-	line, dots, err := plotter.NewLinePoints(s)
+	lines, dots, err := plotter.NewLinePoints(s)
 	if err != nil {
 		return err
 	}
-	line.Color, dots.Color = plotutil.Color(i), plotutil.Color(i)
+	lines.Color, dots.Color = plotutil.Color(i), plotutil.Color(i)
 	dots.Shape = plotutil.Shape(i)
 	if s.paper() {
-		line.Dashes = plotutil.Dashes(1)
+		lines.Dashes = plotutil.Dashes(1)
 	}
-	p.Add(line, dots)
-	p.Legend.Add(name, line, dots)
+	c.Add(lines, dots)
+	c.legend.Add(name, lines, dots)
 	if s.paper() {
 		return nil
 	}
@@ -125,19 +151,19 @@ func addLines(p *plot.Plot, fig *result.Figure, name string, i int) error {
 		return err
 	}
 	bars.Color = plotutil.Color(i)
-	p.Add(bars)
+	c.Add(bars)
 	return nil
 }
 
 // addBars draws one bar a name; x = 1 is the first name.
-func addBars(p *plot.Plot, fig *result.Figure, name string, i int) error {
-	values := make(plotter.Values, len(fig.XNames))
-	for _, pt := range pick(fig, name) {
+func (c *chart) addBars(name string, i int) error {
+	values := make(plotter.Values, len(c.fig.XNames))
+	for _, pt := range pick(c.fig, name) {
 		if at := int(pt.X) - 1; at >= 0 && at < len(values) {
 			values[at] = pt.Y
 		}
 	}
-	n := len(seriesOf(fig))
+	n := len(seriesOf(c.fig))
 	w := vg.Points(float64(min(24, 200/n)))
 	bar, err := plotter.NewBarChart(values, w)
 	if err != nil {
@@ -145,7 +171,7 @@ func addBars(p *plot.Plot, fig *result.Figure, name string, i int) error {
 	}
 	bar.Color = plotutil.Color(i)
 	bar.Offset = w * vg.Length(float64(i)-float64(n-1)/2)
-	p.Add(bar)
-	p.Legend.Add(name, bar)
+	c.Add(bar)
+	c.legend.Add(name, bar)
 	return nil
 }
