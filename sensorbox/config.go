@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sensorbox
+
+import "time"
+
+// Rule is what the configuration says about one sensor, openly overriding the
+// target's contract. Naming a user sensor makes it more than informative.
+type Rule struct {
+	Limit  *uint64 // L; nil: the target's; 0: no threshold
+	Ignore bool
+}
+
+// Config of a Detector.
+type Config struct {
+	Period   time.Duration   // between samples; a lateness below Period/8 is jitter
+	Rules    map[string]Rule // by Sensor.Name
+	NeedsCPU bool            // the carrier answers only while some CPU of the target runs
+	Silence  time.Duration   // no answer for so long is an event; 0: the least deadline, else 1 s
+	Freeze   time.Duration   // longest freeze that is believed without a renewal; 0: the longest lease and a second
+}
+
+const (
+	longestLease   = 60 * time.Second // of struct bd_lock_req
+	defaultSilence = time.Second
+)
+
+func (c Config) jitter() time.Duration { return c.Period / 8 }
+
+func (c Config) freeze() time.Duration {
+	if c.Freeze > 0 {
+		return c.Freeze
+	}
+	return longestLease + time.Second
+}
+
+// limit returns L as applied to s, and whether s is watched at all.
+func (c Config) limit(s *Sensor) (uint64, bool) {
+	r, named := c.Rules[s.Name()]
+	if r.Ignore || s.Flags&User != 0 && !named {
+		return s.Limit, false
+	}
+	if r.Limit != nil {
+		return *r.Limit, *r.Limit != 0
+	}
+	return s.Limit, s.Limit != 0
+}
+
+// LeastDeadline returns T of §3.4.2: the least L of the watched progress
+// sensors, 0 if there is none.
+func (c Config) LeastDeadline(v *View) time.Duration {
+	least := time.Duration(0)
+	for i := range v.Sensors {
+		s := &v.Sensors[i]
+		l, watched := c.limit(s)
+		if d := micros(l); s.Class == Progress && watched && (least == 0 || d < least) {
+			least = d
+		}
+	}
+	return least
+}
+
+// Unknown returns the names in the rules that no sensor of the view has.
+func (c Config) Unknown(v *View) []string {
+	var names []string
+	for name := range c.Rules {
+		found := false
+		for i := range v.Sensors {
+			found = found || v.Sensors[i].Name() == name
+		}
+		if !found {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// micros turns a deadline into a duration; longer than a day is a day.
+func micros(us uint64) time.Duration {
+	return time.Duration(min(us, longestDeadline)) * time.Microsecond
+}
