@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/inic"
@@ -107,4 +109,14 @@ func (g *Guest) Close() error {
 		err = g.Memory.Close()
 	}
 	return errors.Join(err, g.VM.Down())
+}
+
+// Stop kills a process of VM.Start with its whole group. A process that has
+// ended is no error: it is what was wanted.
+func (g *Guest) Stop(pid int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := g.VM.Kill(ctx, -pid, syscall.SIGKILL); err == nil {
+		g.VM.Wait(ctx, pid)
+	}
 }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"lazystate/bench/guest"
+	"lazystate/bench/result"
+	"lazystate/bench/trial"
+	"lazystate/tools/lab"
+)
+
+func main() {
+	var window time.Duration
+	p := trial.Program{
+		Name: "fig38", About: "the interrupt counter under 0, 1, 8 and 64 streams (Figure 3.8)", Runs: 3, Timeout: 20 * time.Minute,
+		Flags: func(fs *flag.FlagSet) {
+			fs.DurationVar(&window, "window", 20*time.Second, "length of each trace")
+		},
+		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, window) },
+	}
+	p.Exit()
+}
+
+var loads = []int{0, 1, 8, 64}
+
+const (
+	period   = 100 * time.Millisecond // between two samples
+	plotted  = 10                     // every so many samples become a point
+	hostIP   = "10.77.0.1/24"
+	guestIP  = "10.77.0.2/24"
+	server   = "10.77.0.2:8000"
+	settling = 2 * time.Second // from the clients' start to the trace
+)
+
+func measure(ctx context.Context, o *trial.Options, window time.Duration) (*result.Figure, error) {
+	files, done, err := guest.Programs(ctx, "bench/apps/stream")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	g, err := guest.Boot(ctx, o, guest.Config{Name: "fig38", Lab: lab.Config{Files: files, NICs: []lab.NIC{{Addr: guestIP}}}})
+	if err != nil {
+		return nil, err
+	}
+	fig := &result.Figure{
+		Title: "Figure 3.8: interrupt counter under streaming load", X: "s", Y: "interrupts since the start of the trace",
+		Machine: g.Machine(), Columns: []string{"per second", "longest stall ms"},
+	}
+	fig.Notef("streams of 16000 bytes/s in chunks of 1000, clients behind the target's virtio-net; the counter is read each %v", period)
+	fig.Notef("the paper prints the curves without figures in the text: constant slopes that depend on the load")
+	t := tracer{g: g, o: o, fig: fig, window: window, client: files["/bin/stream"]}
+	return fig, errors.Join(t.all(ctx), g.Close())
+}
+
+// tracer makes the traces of one VM.
+type tracer struct {
+	g      *guest.Guest
+	o      *trial.Options
+	fig    *result.Figure
+	window time.Duration
+	client string // the client program, on the host
+	gauge  *guest.Gauge
+}
+
+func (t *tracer) all(ctx context.Context) (err error) {
+	if err := giveAddress(t.g.VM.Config().Net, hostIP); err != nil {
+		return err
+	}
+	pid, err := t.g.VM.Start(ctx, lab.Proc{Argv: []string{"/bin/stream", "serve"}})
+	if err != nil {
+		return err
+	}
+	defer t.g.Stop(pid)
+	if t.gauge, err = guest.NewGauge(ctx, t.g.Target, "interrupts"); err != nil {
+		return err
+	}
+	for _, n := range loads {
+		var traces []trace
+		for run := range t.o.Runs {
+			t.o.Logf("%d streams, run %d of %d", n, run+1, t.o.Runs)
+			one, err := t.loaded(ctx, n)
+			if err != nil {
+				return fmt.Errorf("%d streams: %w", n, err)
+			}
+			traces = append(traces, one)
+		}
+		t.add(n, traces)
+	}
+	return nil
+}
+
+// loaded makes one trace while n clients listen.
+func (t *tracer) loaded(ctx context.Context, n int) (trace, error) {
+	if n == 0 {
+		return record(ctx, t.gauge.Read, t.window)
+	}
+	c := player{program: t.client, net: t.g.VM.Config().Net, streams: n, length: t.window + 2*settling}
+	if err := c.start(ctx); err != nil {
+		return trace{}, err
+	}
+	if err := sleep(ctx, settling); err != nil {
+		return trace{}, errors.Join(err, c.wait())
+	}
+	tr, err := record(ctx, t.gauge.Read, t.window)
+	return tr, errors.Join(err, c.wait())
+}
+
+// add puts the median of the traces into the figure, with slope and the
+// longest time the counter stood still in any of them.
+func (t *tracer) add(n int, traces []trace) {
+	name := fmt.Sprintf("ours: %d streams", n)
+	slopes, stall := make([]float64, len(traces)), time.Duration(0)
+	shortest := len(traces[0].counts)
+	for i, tr := range traces {
+		slopes[i] = tr.slope()
+		stall = max(stall, tr.stall)
+		shortest = min(shortest, len(tr.counts))
+	}
+	for i := 0; i < shortest; i += plotted {
+		at := make([]float64, len(traces))
+		for j, tr := range traces {
+			at[j] = float64(tr.counts[i])
+		}
+		t.fig.Add(name, (time.Duration(i) * period).Seconds(), at, fmt.Sprintf("%.4g", result.Median(slopes)), fmt.Sprint(stall.Milliseconds()))
+	}
+	t.o.Logf("%s: %.0f interrupts/s, longest stall %v", name, result.Median(slopes), stall)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"time"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/bench/guest"
+	"lazystate/bench/result"
+	"lazystate/bench/trial"
+	"lazystate/tools/lab"
+)
+
+func main() {
+	var slice time.Duration
+	p := trial.Program{
+		Name: "targetcost", About: "what the sensors cost a CPU-bound program in the target (section 3.9.3)", Runs: 12, Timeout: 20 * time.Minute,
+		Flags: func(fs *flag.FlagSet) {
+			fs.DurationVar(&slice, "slice", 4*time.Second, "length of one measurement")
+		},
+		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, slice) },
+	}
+	p.Exit()
+}
+
+const (
+	without = iota // the module is not loaded
+	loaded         // all sensors run
+	sampled        // and a monitor fetches the box every 10 ms
+	conditions
+)
+
+var names = []string{without: "without module", loaded: "with module", sampled: "with module, fetched every 10 ms"}
+
+func measure(ctx context.Context, o *trial.Options, slice time.Duration) (*result.Figure, error) {
+	files, done, err := guest.Programs(ctx, "bench/apps/busy")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	g, err := guest.Boot(ctx, o, guest.Config{Name: "targetcost", Lab: lab.Config{Files: files}, Bare: true})
+	if err != nil {
+		return nil, err
+	}
+	fig := &result.Figure{
+		Title: "Target's cost of all sensors (3.9.3)", X: "condition", Y: "% of the work done without the module",
+		XNames: names, Machine: g.Machine(), Columns: []string{"iterations per second"},
+	}
+	fig.Notef("a CPU-bound task per vCPU, slices of %v, %d rounds of three conditions, forwards and backwards by turns", slice, o.Runs)
+	return fig, errors.Join(rounds(ctx, o, g, fig, slice), g.Close())
+}
+
+// rounds compares each condition with its own round's "without".
+func rounds(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure, slice time.Duration) error {
+	percent, rate := make([][]float64, conditions), make([][]float64, conditions)
+	for i := range o.Runs {
+		order := []int{without, loaded, sampled}
+		if i%2 == 1 {
+			slices.Reverse(order)
+		}
+		var r [conditions]float64
+		for _, c := range order {
+			var err error
+			if r[c], err = work(ctx, g, c, slice); err != nil {
+				return fmt.Errorf("round %d, %s: %w", i+1, names[c], err)
+			}
+		}
+		o.Logf("round %d of %d: %.1f, %.1f, %.1f iterations/s", i+1, o.Runs, r[without], r[loaded], r[sampled])
+		for c := range conditions {
+			percent[c], rate[c] = append(percent[c], 100*r[c]/r[without]), append(rate[c], r[c])
+		}
+	}
+	for c := range conditions {
+		fig.Add("ours", float64(c+1), percent[c], fmt.Sprintf("%.5g", result.Median(rate[c])))
+	}
+	return nil
+}
+
+// work runs the program for one slice under a condition.
+func work(ctx context.Context, g *guest.Guest, condition int, slice time.Duration) (perSecond float64, err error) {
+	if condition != without {
+		if err := g.Load(ctx, "allow_repair=1"); err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, g.Unload(ctx)) }()
+	}
+	if condition == sampled {
+		stop := fetching(ctx, g)
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	out, err := g.VM.Must(ctx, "/bin/busy", "--tasks", fmt.Sprint(g.VM.Info().VCPUs), "--for", slice.String())
+	if err != nil {
+		return 0, err
+	}
+	var r struct {
+		PerSecond float64 `json:"per_second"`
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.PerSecond <= 0 {
+		return 0, fmt.Errorf("busy said %q: %w", out, err)
+	}
+	return r.PerSecond, nil
+}
+
+// fetching reads the whole box every 10 ms until stop is called.
+func fetching(ctx context.Context, g *guest.Guest) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- fetch(ctx, g) }()
+	return func() error { cancel(); return <-done }
+}
+
+func fetch(ctx context.Context, g *guest.Guest) error {
+	r, err := g.Target.Region(uapi.KindSensorbox)
+	if err != nil {
+		return err
+	}
+	box := make([]byte, r.Len)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := g.Target.Do(ctx, r.Read(0, box)); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
