@@ -36,9 +36,10 @@ type Op struct {
 // sees it, and after the first that fails the rest end with ErrFlushed.
 // The buffers belong to the carrier until Wait returns nil or an operation's error.
 type Batch struct {
-	Ops  []Op
-	done chan struct{}
-	err  error
+	Ops    []Op
+	done   chan struct{}
+	repeat bool
+	err    error
 }
 
 // Memory is a target's memory without its CPU (§3.3). It makes no promise that
@@ -93,18 +94,35 @@ var (
 // NewBatch returns a batch ready to be posted.
 func NewBatch(ops ...Op) *Batch { return &Batch{Ops: ops, done: make(chan struct{})} }
 
-// Complete ends the batch. Carriers call it once, after every Op.Err is set.
+// NewRepeatBatch returns a batch that may be posted again once it has
+// completed and its one waiter knows: by a Wait that returned the operations'
+// result, or by one receive from Done. A monitor samples with it, and allocates nothing.
+func NewRepeatBatch(ops ...Op) *Batch {
+	return &Batch{Ops: ops, done: make(chan struct{}, 1), repeat: true}
+}
+
+// Complete ends the batch. Carriers call it once for each Post, after every
+// Op.Err is set.
 func (b *Batch) Complete() {
+	b.err = nil
 	for i := range b.Ops {
 		if err := b.Ops[i].Err; err != nil {
 			b.err = err
 			break
 		}
 	}
+	if b.repeat {
+		b.done <- struct{}{}
+		return
+	}
 	close(b.done)
 }
 
-// Done is closed when the batch has completed.
+// Err returns the first operation's error of a batch that has completed.
+func (b *Batch) Err() error { return b.err }
+
+// Done is closed when the batch has completed; of a repeat batch, one value
+// comes for each time it was posted.
 func (b *Batch) Done() <-chan struct{} { return b.done }
 
 // Wait waits for the batch and returns the first operation's error.

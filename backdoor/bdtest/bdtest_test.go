@@ -94,7 +94,9 @@ func TestDuring(t *testing.T) {
 func TestSensorsTickUnlessHung(t *testing.T) {
 	target := New()
 	id := target.SetSensor(Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Name: "ticks", Limit: 1000})
-	value := func() byte { return target.Peek(target.Area(uapi.KindSensorbox)+uapi.SboxSize+uapi.SensorValueOff, 8)[0] }
+	value := func() byte {
+		return target.Peek(target.Area(uapi.KindSensorbox)+uapi.SboxSize+uapi.SensorValueOff, 8)[0]
+	}
 	target.Tick(time.Millisecond)
 	target.Hang(true)
 	target.Tick(time.Millisecond)
