@@ -75,6 +75,10 @@ fetch_go() {
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
 	die "no apt here: on another system than Debian 12 install the likes of: $(echo $packages)"
 
+if [ "$(id -u)" = 0 ] && [ -z "$(find /var/lib/apt/lists -name '*Packages*' 2>/dev/null | head -n 1)" ]; then
+	say "apt-get update (the lab finds its kernels through apt)"
+	apt-get -qq update >&2
+fi
 missing=$(missing_packages)
 [ -z "$missing" ] || install_packages "$missing"
 find_go >/dev/null || fetch_go

@@ -37,8 +37,7 @@ func supervise(c *ucli.Context) error {
 	}
 	select {
 	case <-c.Context.Done():
-	case <-vm.DownAsked():
-	case <-vm.Exited():
+	case <-vm.Exited(): // by itself, or because "down" asked this process
 	}
 	return vm.Down()
 }

@@ -85,9 +85,6 @@ func (vm *VM) askDown() error {
 	return nil
 }
 
-// DownAsked is closed when another process asks this owner to end the VM.
-func (vm *VM) DownAsked() <-chan struct{} { return vm.owner.asked }
-
 // Exited is closed when QEMU has ended; nil for an attached VM.
 func (vm *VM) Exited() <-chan struct{} {
 	if vm.owner == nil || vm.owner.qemu == nil {

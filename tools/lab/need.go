@@ -42,7 +42,7 @@ func Skip(t testing.TB, reason string) {
 
 var shared struct {
 	sync.Mutex
-	vms map[string]*VM
+	vms map[string]*VM // nil unless the package's TestMain calls Main
 }
 
 // Shared returns a VM that all tests of the package with this configuration
@@ -74,19 +74,6 @@ func Shared(t testing.TB, c Config) *VM {
 	}
 	shared.vms[key] = vm
 	return vm
-}
-
-// Main runs the tests of a package and takes its shared VMs down.
-func Main(m *testing.M) int {
-	shared.vms = map[string]*VM{}
-	code := m.Run()
-	for _, vm := range shared.vms {
-		if err := vm.Down(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	return code
 }
 
 // New boots a VM for one test and takes it down at its end.

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -75,6 +76,14 @@ type process struct {
 	pid    int
 	exited chan struct{}
 	err    error // valid once exited is closed
+}
+
+// ended says how QEMU ended: by itself is an error too, but without a reason.
+func (p *process) ended() error {
+	if p.err == nil {
+		return errors.New("qemu ended")
+	}
+	return fmt.Errorf("qemu ended: %w", p.err)
 }
 
 // startQEMU starts QEMU, inside the namespace if net is not empty.

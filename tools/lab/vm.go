@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +28,6 @@ type owner struct {
 	lock  *os.File
 	qemu  *process
 	proxy *proxy
-	asked chan struct{} // closed when another process asks for Down
-	ask   sync.Once
 	down  sync.Once
 	err   error
 }
@@ -51,11 +50,14 @@ func Up(ctx context.Context, name string, c Config) (*VM, error) {
 	if err != nil {
 		return nil, err
 	}
-	vm := &VM{dir: d, record: r, owner: &owner{lock: lock, asked: make(chan struct{})}}
+	vm := &VM{dir: d, record: r, owner: &owner{lock: lock}}
 	if err := vm.boot(ctx); err != nil {
 		err = fmt.Errorf("boot %s: %w%s", name, err, vm.lastWords())
 		return nil, errors.Join(err, vm.Down())
 	}
+	owned.Lock()
+	owned.vms = append(owned.vms, vm)
+	owned.Unlock()
 	return vm, nil
 }
 
@@ -126,32 +128,42 @@ func makeBacking(path string, mib int) error {
 
 // connect waits for the guest's Hello and opens the VM to other processes.
 func (vm *VM) connect(ctx context.Context, bound time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, bound)
-	defer cancel()
-	go func() {
-		select { // a QEMU that ended will never say Hello
-		case <-vm.owner.qemu.exited:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	ctx, stop := context.WithTimeoutCause(ctx, bound, fmt.Errorf("no answer in %v", bound))
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go vm.watchBoot(ctx, cancel)
 	conn, err := dialRetry(ctx, vm.dir.file("guest.sock"))
 	if err == nil {
 		vm.ch = newChannel(conn)
 		err = vm.waitHello(ctx, vm.ch.firstHello())
 	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
+		return err
+	}
+	vm.owner.proxy, err = listenProxy(vm.dir.file("lab.sock"), vm.ch, func() { go vm.Down() })
+	return err
+}
+
+// watchBoot cancels the wait for a guest that will never say Hello.
+func (vm *VM) watchBoot(ctx context.Context, cancel context.CancelCauseFunc) {
+	for {
 		select {
+		case <-ctx.Done():
+			return
 		case <-vm.owner.qemu.exited:
-			return fmt.Errorf("qemu ended: %w", errors.Join(vm.owner.qemu.err))
-		default:
-			return fmt.Errorf("no answer in %v: %w", bound, err)
+			cancel(vm.owner.qemu.ended())
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		if b, err := os.ReadFile(vm.Serial()); err == nil && bytes.Contains(b, []byte("Kernel panic - not syncing")) {
+			cancel(errors.New("the guest's kernel panicked"))
+			return
 		}
 	}
-	vm.owner.proxy, err = listenProxy(vm.dir.file("lab.sock"), vm.ch, func() {
-		vm.owner.ask.Do(func() { close(vm.owner.asked) })
-	})
-	return err
 }
 
 func (vm *VM) waitHello(ctx context.Context, hello <-chan struct{}) error {

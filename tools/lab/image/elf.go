@@ -41,6 +41,22 @@ func (b *Builder) AddELF(guest, host string) error {
 	return nil
 }
 
+// Needs returns a program and all files it needs, as guest path -> host path,
+// for a guest that is already up.
+func Needs(guest, host string) (map[string]string, error) {
+	b := &Builder{entries: map[string]entry{}}
+	if err := b.AddELF(guest, host); err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for path, e := range b.entries {
+		if e.host != "" {
+			files[path] = e.host
+		}
+	}
+	return files, nil
+}
+
 func (b *Builder) addLib(name string) error {
 	guest := "/usr/lib/x86_64-linux-gnu/" + name
 	if b.Has(guest) || b.Has("/lib64/"+name) {

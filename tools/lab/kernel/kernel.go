@@ -39,7 +39,7 @@ func Get(ctx context.Context, cache, series string) (*Kernel, error) {
 		return nil, err
 	}
 	defer unlock()
-	k, err := resolve(ctx, series)
+	k, err := resolveCached(ctx, cache, series)
 	if err != nil {
 		if old := newestCached(cache, series); old != nil {
 			return old, nil // offline: what was resolved last

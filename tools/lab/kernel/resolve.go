@@ -6,18 +6,53 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
+
+// aptLists changes whenever apt learns of other versions.
+var aptLists = "/var/lib/apt/lists"
+
+// resolution is the note of an answer of apt, which takes a second to give it.
+type resolution struct {
+	Lists            int64 // when apt's lists changed
+	Release, Version string
+}
+
+// resolveCached answers from the note in cache while apt's lists are unchanged.
+func resolveCached(ctx context.Context, cache, series string) (*Kernel, error) {
+	note := filepath.Join(cache, series+".resolved")
+	st, err := os.Stat(aptLists)
+	if err != nil {
+		return nil, err
+	}
+	var r resolution
+	b, err := os.ReadFile(note)
+	if err == nil && json.Unmarshal(b, &r) == nil && r.Lists == st.ModTime().UnixNano() {
+		return &Kernel{Series: series, Release: r.Release, Version: r.Version}, nil
+	}
+	k, err := resolve(ctx, series)
+	if err != nil {
+		return nil, err
+	}
+	b, err = json.Marshal(resolution{st.ModTime().UnixNano(), k.Release, k.Version})
+	if err != nil {
+		return nil, err
+	}
+	return k, os.WriteFile(note, b, 0o644)
+}
 
 // resolve asks apt which image the meta-package stands for.
 func resolve(ctx context.Context, series string) (*Kernel, error) {
 	meta := metaPackages[series]
 	deps, err := show(ctx, meta.image)
 	if err != nil {
-		return nil, fmt.Errorf("kernel %s: %w", series, err)
+		return nil, fmt.Errorf("kernel %s (has apt-get update been run?): %w", series, err)
 	}
 	m := imageDep.FindStringSubmatch(deps["Depends"])
 	if m == nil {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+var loaded = Config{SwapMiB: 64, MemMiB: 256, NICs: []NIC{{Addr: "10.77.0.1/24"}}}
+
+// answers checks that every built-in answers within bound while load runs.
+func answers(t *testing.T, vm *VM, load string, bound time.Duration) {
+	t.Helper()
+	for name, f := range map[string]func(context.Context) error{
+		"ping":   vm.Ping,
+		"status": func(ctx context.Context) error { _, err := vm.Status(ctx); return err },
+		"ps":     func(ctx context.Context) error { _, err := vm.PS(ctx); return err },
+		"get":    func(ctx context.Context) error { _, err := vm.ReadFile(ctx, "/proc/meminfo"); return err },
+		"put":    func(ctx context.Context) error { return vm.WriteFile(ctx, "/run/lab-test", []byte("x"), 0o600) },
+	} {
+		var worst time.Duration
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), bound)
+			start := time.Now()
+			if err := f(ctx); err != nil {
+				t.Errorf("%s under %s: %v", name, load, err)
+			}
+			worst = max(worst, time.Since(start))
+			cancel()
+		}
+		t.Logf("%s under %s: at most %v", name, load, worst)
+	}
+}
+
+func processesOf(t *testing.T, vm *VM, uid int) int {
+	t.Helper()
+	all, err := vm.PS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, p := range all {
+		if p.UID == uid {
+			n++
+		}
+	}
+	return n
+}
+
+// bomb makes 400 processes that wait at a gate: forking them one by one beside
+// those that already spin would take minutes.
+const bomb = `mkfifo /tmp/gate; exec 3<>/tmp/gate; i=0
+while [ $i -lt 400 ]; do (read x <&3; while :; do (:); done) & i=$((i+1)); done; wait`
+
+func TestAnswersUnderForkBomb(t *testing.T) {
+	vm := Shared(t, loaded)
+	p := Proc{Argv: []string{"/bin/sh", "-c", bomb}, UID: 65534, Limits: map[string]uint64{"nproc": 1000}}
+	if _, err := vm.Start(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); processesOf(t, vm, 65534) <= 400; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d processes after 20 s", processesOf(t, vm, 65534))
+		}
+	}
+	if err := vm.WriteFile(t.Context(), "/tmp/gate", []byte(strings.Repeat("\n", 400)), 0); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	answers(t, vm, fmt.Sprintf("a bomb of %d", processesOf(t, vm, 65534)), 3*time.Second)
+	start := time.Now()
+	if r, err := vm.Run(t.Context(), "id", "-u"); err != nil || r.Stdout != "0\n" {
+		t.Errorf("run under the bomb: %+v, %v", r, err)
+	}
+	t.Logf("a program of root's ran in %v", time.Since(start))
+	if err := vm.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnswersWithoutMemory(t *testing.T) {
+	vm := Shared(t, loaded)
+	for range 10 {
+		hog := Proc{Argv: []string{"/bin/sh", "-c", "while :; do tail /dev/zero; done"}, UID: 65534}
+		if _, err := vm.Start(t.Context(), hog); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		st, err := vm.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.SwapKiB < 1024 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not exhausted after 30 s: %+v", st)
+		}
+	}
+	answers(t, vm, "exhausted memory", 5*time.Second)
+	if err := vm.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

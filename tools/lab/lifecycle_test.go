@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const ownerEnv = "LAZYSTATE_TEST_OWNER"
+
+var small = Config{MemMiB: 128, VCPUs: 1, NICs: []NIC{{Addr: "10.77.0.1/24"}}}
+
+// ownVM is what a re-executed test binary does: own a VM until it is killed.
+func ownVM(name string) int {
+	vm, err := Up(context.Background(), name, small)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("up")
+	<-vm.Exited()
+	if err := vm.Down(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// startOwner starts such a process and waits until its VM is up.
+func startOwner(t *testing.T, name string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), ownerEnv+"="+name)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "up\n" {
+		t.Fatalf("owner of %s says %q, %v", name, line, err)
+	}
+	return cmd
+}
+
+// traces lists everything a VM of this name leaves on the machine.
+func traces(name string) []string {
+	var found []string
+	for _, p := range []string{stateRoot + "/" + name, shmRoot + "/" + name, netnsRoot + "/" + netnsPrefix + name} {
+		if _, err := os.Stat(p); err == nil {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+func running(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(b), ") Z ")
+}
+
+func waitGone(t *testing.T, what string, gone func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !gone(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s is still there after 10 s", what)
+		}
+	}
+}
+
+func TestKilledOwnerTakesQEMUAlongAndIsSwept(t *testing.T) {
+	Need(t)
+	name := fmt.Sprintf("killed-%d", os.Getpid())
+	owner := startOwner(t, name)
+	other, err := Attach(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	qemu := other.Info().QEMUPID
+	if !running(qemu) {
+		t.Fatal("no QEMU")
+	}
+	waiting := make(chan error, 1)
+	go func() { _, err := other.Run(t.Context(), "sleep", "1000"); waiting <- err }()
+	if _, err := Up(t.Context(), name, small); !errors.Is(err, ErrExists) {
+		t.Errorf("a second VM of that name: %v", err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	waitGone(t, "QEMU", func() bool { return !running(qemu) })
+	if err := <-waiting; !errors.Is(err, ErrGone) {
+		t.Errorf("what ran in it ends with %v", err)
+	}
+	if len(traces(name)) == 0 {
+		t.Fatal("kill -9 left nothing: this test shows nothing")
+	}
+	if infos, err := List(); err != nil || len(traces(name)) > 0 {
+		t.Errorf("after a listing %v is left; %v, %v", traces(name), infos, err)
+	}
+	if _, err := Attach(name); !errors.Is(err, ErrNoVM) {
+		t.Errorf("attach to the dead: %v", err)
+	}
+}
+
+// TestStaleQEMUIsKilled covers an owner whose QEMU outlived it.
+func TestStaleQEMUIsKilled(t *testing.T) {
+	Need(t)
+	name := fmt.Sprintf("stale-%d", os.Getpid())
+	d := dirOf(name)
+	for _, dir := range []string{string(d), filepath.Dir(d.ram())} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(d.ram(), []byte("an old guest"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeNetns(name); err != nil {
+		t.Fatal(err)
+	}
+	like := exec.Command("/bin/sh", "-c", "sleep 30; :", d.ram()) // only its command line matters
+	bystander := exec.Command("sleep", "1000")
+	for _, c := range []*exec.Cmd{like, bystander} {
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer c.Process.Kill()
+	}
+	if err := d.write(record{Name: name, QEMUPID: like.Process.Pid, Config: Config{Net: name}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := List(); err != nil {
+		t.Fatal(err)
+	}
+	if left := traces(name); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if err := like.Wait(); err == nil {
+		t.Error("the stale QEMU lives")
+	}
+	// The same record with the id of a process that is something else by now.
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.write(record{Name: name, QEMUPID: bystander.Process.Pid}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := List(); err != nil || !running(bystander.Process.Pid) {
+		t.Errorf("a process that reuses the id was killed; %v", err)
+	}
+}
+
+func TestDownByAnotherProcess(t *testing.T) {
+	Need(t)
+	name := fmt.Sprintf("asked-%d", os.Getpid())
+	owner := startOwner(t, name)
+	other, err := Attach(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := other.Run(t.Context(), "hostname"); err != nil || r.Stdout != name+"\n" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := other.Down(); err != nil {
+		t.Fatal(err)
+	}
+	if left := traces(name); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if err := owner.Wait(); err != nil {
+		t.Errorf("the owner ends with %v", err)
+	}
+}
+
+// Each way in which a boot fails is an error with the last lines of the
+// guest's console, and leaves nothing.
+func TestFailedBoots(t *testing.T) {
+	Need(t)
+	name := fmt.Sprintf("failed-%d", os.Getpid())
+	for _, c := range []struct {
+		name, want string
+		cfg        Config
+	}{
+		{"panic", "Kernel panic", Config{Append: "rdinit=/nowhere root=/nowhere"}},
+		{"late", "no answer in 700ms", Config{BootTimeout: 700 * time.Millisecond}},
+		{"set-up", "nonsense", Config{Sysctl: map[string]string{"kernel.nonsense": "1"}}},
+		{"QEMU refuses", "qemu ended", Config{Append: strings.Repeat("x", 4096), KASLR: true, BARMiB: 1 << 30}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.cfg.MemMiB, c.cfg.NICs = 128, small.NICs
+			vm, err := Up(t.Context(), name, c.cfg)
+			if err == nil {
+				vm.Down()
+				t.Fatal("it booted")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("the error does not say %q: %v", c.want, err)
+			}
+			if left := traces(name); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+func TestTwoMachinesShareANetwork(t *testing.T) {
+	Need(t)
+	c := small
+	c.Net = fmt.Sprintf("pair-%d", os.Getpid())
+	vms := map[string]*VM{}
+	for i, kernel := range []string{"6.1", "6.12"} {
+		c.Kernel = kernel
+		c.NICs = []NIC{{Addr: fmt.Sprintf("10.77.1.%d/24", i+1)}}
+		vm, err := Up(t.Context(), fmt.Sprintf("pair%d-%d", i, os.Getpid()), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer vm.Down()
+		vms[kernel] = vm
+	}
+	must(t, vms["6.1"], "ping", "-c", "1", "-W", "5", "10.77.1.2")
+	if err := vms["6.12"].Down(); err != nil {
+		t.Fatal(err)
+	}
+	if err := InNetns(c.Net, func() error { return nil }); err != nil {
+		t.Errorf("the namespace went with the first of two: %v", err)
+	}
+	must(t, vms["6.1"], "true")
+	if err := vms["6.1"].Down(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(netnsRoot + "/" + netnsPrefix + c.Net); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the namespace outlives both: %v", err)
+	}
+}
+
+func TestQMPErrors(t *testing.T) {
+	vm := Shared(t, plain("6.1"))
+	var refused *QMPError
+	if _, err := vm.QMP(t.Context(), "no-such-command", nil); !errors.As(err, &refused) || refused.Class != "CommandNotFound" {
+		t.Errorf("%v", err)
+	}
+}

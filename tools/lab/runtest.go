@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"lazystate/tools/lab/image"
+)
+
+const guestEnv = "LAZYSTATE_GUEST"
+
+// InGuest reports whether this test runs inside a guest, shipped by RunTest.
+func InGuest() bool { return os.Getenv(guestEnv) != "" }
+
+// RunTest builds a package's tests, ships them with their libraries and
+// testdata into the guest and runs them there as root. Each test of the guest
+// is reported as a subtest of t; the coverage profile goes to build/cover.
+// args are flags of the test binary, such as -test.run=Verbs.
+func RunTest(t *testing.T, vm *VM, pkg string, args ...string) {
+	t.Helper()
+	const dir = "/lab-test"
+	bin := filepath.Join(t.TempDir(), "guest.test")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-cover", "-o", bin, pkg)
+	cmd.Dir = sourceRoot()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the tests of %s: %v\n%s", pkg, err, out)
+	}
+	if err := shipTest(t, vm, bin, dir, pkg); err != nil {
+		t.Fatalf("ship the tests of %s: %v", pkg, err)
+	}
+	p := Proc{
+		Argv: append([]string{dir + "/guest.test", "-test.v", "-test.coverprofile=" + dir + "/cover.out"}, args...),
+		Dir:  dir, Env: []string{guestEnv + "=1", "LAZYSTATE_LAB=" + os.Getenv("LAZYSTATE_LAB")},
+	}
+	var out bytes.Buffer
+	exit, err := vm.Stream(t.Context(), p, nil, &out, &out)
+	if err != nil {
+		t.Fatalf("run the tests of %s: %v\n%s", pkg, err, out.String())
+	}
+	reportGuest(t, pkg, exit, out.String())
+	if err := keepCoverage(t, vm, dir, pkg); err != nil {
+		t.Errorf("coverage of %s: %v", pkg, err)
+	}
+}
+
+func shipTest(t *testing.T, vm *VM, bin, dir, pkg string) error {
+	files, err := image.Needs(dir+"/guest.test", bin)
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(sourceRoot(), pkg, "testdata")
+	err = filepath.WalkDir(data, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files[path.Join(dir, strings.TrimPrefix(p, filepath.Join(sourceRoot(), pkg)))] = p
+		}
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	for guest, host := range files {
+		if err := vm.Put(t.Context(), host, guest); err != nil {
+			return fmt.Errorf("%s: %w", host, err)
+		}
+	}
+	return nil
+}
+
+var (
+	testStart  = regexp.MustCompile(`^=== RUN   ([^/ ]+)$`)
+	testResult = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): (\S+) `)
+)
+
+// reportGuest turns the output of a verbose test run into subtests.
+func reportGuest(t *testing.T, pkg string, exit int, out string) {
+	t.Helper()
+	name, results := "", 0
+	var text strings.Builder
+	for sc := bufio.NewScanner(strings.NewReader(out)); sc.Scan(); {
+		line := sc.Text()
+		if m := testStart.FindStringSubmatch(line); m != nil && name == "" {
+			name = m[1]
+			text.Reset()
+		}
+		text.WriteString(line + "\n")
+		m := testResult.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		results++
+		lines := text.String()
+		t.Run(m[2], func(t *testing.T) { replay(t, m[1], lines) })
+		name = ""
+		text.Reset()
+	}
+	switch {
+	case results == 0:
+		t.Errorf("no test of %s ran in the guest (exit %d):\n%s", pkg, exit, out)
+	case exit != 0:
+		t.Errorf("tests of %s in the guest: exit %d\n%s", pkg, exit, text.String())
+	}
+}
+
+func replay(t *testing.T, result, text string) {
+	t.Helper()
+	switch result {
+	case "FAIL":
+		t.Errorf("in the guest:\n%s", text)
+	case "SKIP":
+		Skip(t, "in the guest:\n"+text)
+	}
+}
+
+func keepCoverage(t *testing.T, vm *VM, dir, pkg string) error {
+	out := filepath.Join(sourceRoot(), "build", "cover")
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	name := strings.Trim(strings.ReplaceAll(pkg, "/", "_"), "._") + "-" + vm.Config().Kernel + ".cover"
+	return vm.Get(t.Context(), dir+"/cover.out", filepath.Join(out, name))
+}
