@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repair
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lazystate/repair/policy"
+)
+
+// program is a healer written in shell.
+func program(script string) *External {
+	return &External{
+		Label: "test", Argv: []string{"/bin/sh", "-c", script}, Timeout: 2 * time.Second, Spare: policy.Spare{UIDs: []uint32{database}},
+		Confirm: Confirm{Window: 20 * time.Millisecond, Every: 2 * time.Millisecond},
+		Reaper:  Reaper{Settle: 200 * time.Millisecond, Within: 2 * time.Second, Every: 10 * time.Millisecond},
+	}
+}
+
+func TestExternalAccusesUser(t *testing.T) {
+	m := newSick(t)
+	m.bomb(60)
+	r := m.treat(program(`grep -q '"sensor":"NPROCS"' && echo '{"uid":65534,"why":"sixty of them"}'`), m.exceeded())
+	if r.Result != Healed || r.Killed < 60 {
+		t.Fatalf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
+	}
+	m.innocent()
+}
+
+func TestExternalAccusesNobody(t *testing.T) {
+	m := newSick(t)
+	m.bomb(60)
+	if r := m.treat(program(`echo '{"why":"a build"}'`), m.exceeded()); r.Result != NothingToDo || r.Plan.Why != "a build" {
+		t.Fatalf("result %v, %q: %v", r.Result, r.Plan.Why, r.Err)
+	}
+}
+
+func TestExternalIsNotTrusted(t *testing.T) {
+	for name, c := range map[string]struct{ script, want string }{
+		"unknown pid":   {`echo '{"pids":[99999],"why":"x"}'`, "does not exist"},
+		"init":          {`echo '{"pids":[1],"why":"x"}'`, "spared"},
+		"spared user":   {`echo '{"uid":26,"why":"x"}'`, "nothing that may be killed"},
+		"root":          {`echo '{"uid":0,"why":"x"}'`, "nothing that may be killed"},
+		"two answers":   {`echo '{"why":"x"}{"why":"y"}'`, "more than one"},
+		"unknown field": {`echo '{"why":"x","kill":true}'`, "unknown field"},
+		"no reason":     {`echo '{"uid":65534}'`, "without a why"},
+		"no answer":     {`true`, "EOF"},
+		"fails":         {`echo broken >&2; exit 3`, "broken"},
+		"hangs":         {`sleep 60`, "no answer in"},
+		"floods":        {`yes`, "more than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newSick(t)
+			m.bomb(60)
+			h := program(c.script)
+			h.Timeout = 300 * time.Millisecond
+			r := m.treat(h, m.exceeded())
+			if r.Result != Aborted || r.Killed != 0 || !strings.Contains(r.Err.Error(), c.want) {
+				t.Fatalf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
+			}
+			m.innocent()
+		})
+	}
+}
+
+func FuzzDecodeAnswer(f *testing.F) {
+	f.Add([]byte(`{"uid":1001,"why":"x"}`))
+	f.Add([]byte(`{"pids":[5,5,-1],"why":"x"}`))
+	table := policy.Table{Processes: []policy.Process{{PID: 5, UID: 7, EUID: 7, MM: 1}, {PID: 6, UID: 0, MM: 2}, {PID: 8, UID: 9, EUID: 9, MM: 3}}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, err := decodeAnswer(b)
+		if err != nil {
+			return
+		}
+		p := &Plan{Spare: policy.Spare{UIDs: []uint32{9}}}
+		if p.accept(table, a) != nil {
+			return
+		}
+		for _, c := range p.Culprits {
+			if c.PID != 5 {
+				t.Fatalf("%s kills %+v", b, c)
+			}
+		}
+	})
+}

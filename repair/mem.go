@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lazystate/repair/policy"
+	"lazystate/sensorbox"
+)
+
+// MemReclaimHealer is Mem_Reclaim_Healer of §3.7.2: it reclaims memory from
+// hogs that the kernel's own OOM handler cannot get rid of.
+//
+// One run of the OOM handler is no reason to act: it often settles the matter.
+// The healer acts when the handler keeps running through the confirm window,
+// or when memory and swap together stay below the floor all the while.
+type MemReclaimHealer struct {
+	Policy  policy.Policy
+	Spare   policy.Spare
+	Confirm Confirm
+	Reaper  Reaper
+
+	Free  []string // sensors, in pages, whose sum is usable memory still free: RAM and swap
+	Floor uint64   // pages; free memory above it needs no repair
+}
+
+func (h *MemReclaimHealer) Name() string { return "Mem_Reclaim_Healer" }
+
+// Check refuses a healer that could never tell whether memory is short.
+func (h *MemReclaimHealer) Check() error {
+	if h.Policy == nil {
+		return errors.New("memory healer: no policy: its limit depends on the size of the target")
+	}
+	if len(h.Free) == 0 || h.Floor == 0 {
+		return errors.New("memory healer: no sensors of free memory, or no floor")
+	}
+	return h.Policy.Check()
+}
+
+// pressure is one look at how short memory is.
+type pressure struct {
+	oom  uint64 // counter
+	free uint64 // pages
+}
+
+func (h *MemReclaimHealer) look(ctx context.Context, p *Patient) (pressure, error) {
+	v, err := p.Sensors(ctx)
+	if err != nil {
+		return pressure{}, err
+	}
+	var now pressure
+	if s := find(v, SensorOOM); s != nil {
+		now.oom = s.Value
+	}
+	for _, name := range h.Free {
+		s := find(v, name)
+		if s == nil {
+			return now, fmt.Errorf("target %s has no sensor %q of free memory", p.Name, name)
+		}
+		now.free += s.Value
+	}
+	return now, nil
+}
+
+// Plan watches memory for the confirm window, then reads the process table.
+func (h *MemReclaimHealer) Plan(ctx context.Context, in *Incident) (*Plan, error) {
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
+	plan := &Plan{Policy: h.Policy.String(), Spare: h.Spare}
+	if in.Attempt <= 1 {
+		why, took, err := h.settles(ctx, in.Patient)
+		plan.Confirm = took
+		if err != nil || why != "" {
+			plan.Why = why
+			return plan, err
+		}
+	}
+	if err := plan.diagnose(ctx, in.Patient, h.Policy); err != nil {
+		return plan, err
+	}
+	plan.Watched = h.watched(in.Events)
+	return plan, nil
+}
+
+// settles says why memory needs no repair, or "". Each run of the handler, or
+// each look at free memory below the floor, is a look at a condition above its
+// limit; the two are judged apart.
+func (h *MemReclaimHealer) settles(ctx context.Context, p *Patient) (string, time.Duration, error) {
+	var lastOOM uint64
+	var lastRun time.Time
+	first := true
+	c := h.Confirm.withDefaults()
+	return c.watch(ctx, func(ctx context.Context) (map[string]float64, error) {
+		now, err := h.look(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if !first && now.oom != lastOOM {
+			lastRun = time.Now()
+		}
+		first, lastOOM = false, now.oom
+		r := map[string]float64{"free memory": ratio(now.free, h.Floor, true), "OOM handler": 0}
+		// A handler that ran within the last half window is still at it.
+		if !lastRun.IsZero() && time.Since(lastRun) < c.Window/2 {
+			r["OOM handler"] = 2
+		}
+		return r, nil
+	})
+}
+
+// watched: after the repair the handler must be quiet and memory above the floor.
+func (h *MemReclaimHealer) watched(events []sensorbox.Event) []Threshold {
+	all := []Threshold{{Sensor: SensorOOM, Class: sensorbox.Pressure}}
+	for _, e := range events {
+		if e.Sensor == SensorOOM {
+			all[0].Limit = e.Limit
+		}
+	}
+	return all
+}
+
+func (h *MemReclaimHealer) Apply(ctx context.Context, in *Incident, p *Plan) (*Outcome, error) {
+	return h.Reaper.Apply(ctx, in, p)
+}
+
+// Verify adds to the reaper's proof that memory is above the floor again.
+func (h *MemReclaimHealer) Verify(ctx context.Context, in *Incident, p *Plan, o *Outcome) (*Verdict, error) {
+	v, err := h.Reaper.Verify(ctx, in, p, o)
+	if err != nil || !v.Healed {
+		return v, err
+	}
+	now, err := h.look(ctx, in.Patient)
+	if err != nil {
+		return v, err
+	}
+	if now.free < h.Floor {
+		v.Healed = false
+		v.Why = fmt.Sprintf("%d pages of memory and swap are free, the floor is %d", now.free, h.Floor)
+	}
+	return v, nil
+}

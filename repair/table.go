@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repair
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/repair/policy"
+)
+
+const pageSize = 4096
+
+// ProcessTable is the local view of a target's process table (§3.7.2).
+type ProcessTable struct {
+	policy.Table
+	Torn      int // entries that changed under the reader and were left out
+	Truncated bool
+	Stats     backdoor.Stats // what the walk cost
+	Took      time.Duration
+}
+
+// ProcessTable reads the target's process table and who forks how fast.
+func (p *Patient) ProcessTable(ctx context.Context) (*ProcessTable, error) {
+	began, before := time.Now(), p.Target.Stats()
+	list, err := p.Target.Tasks(ctx, backdoor.WalkOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("process table of %s: %w", p.Name, err)
+	}
+	t := &ProcessTable{Torn: list.Torn, Truncated: list.Truncated}
+	for i := range list.Tasks {
+		t.Processes = append(t.Processes, process(&list.Tasks[i]))
+	}
+	uids, err := p.uids(ctx)
+	if err != nil && !errors.Is(err, backdoor.ErrNoRegion) {
+		return nil, err
+	}
+	t.Now = time.Duration(uids.MonoNs)
+	t.Forks = map[uint32]float64{}
+	for _, u := range uids.UID[:min(int(uids.Count), len(uids.UID))] {
+		t.Forks[u.UID] = float64(u.ForksPerS)
+	}
+	// The census is up to a second old, and without it nothing tells the time.
+	for i := range t.Processes {
+		t.Now = max(t.Now, t.Processes[i].Start)
+	}
+	t.Stats, t.Took = p.Target.Stats().Sub(before), time.Since(began)
+	return t, nil
+}
+
+func process(t *backdoor.Task) policy.Process {
+	return policy.Process{
+		PID: t.PID, PPID: t.PPID, UID: t.UID, EUID: t.EUID, Comm: t.Comm, State: stateLetter(t),
+		Start: nanoseconds(t.StartTime), CPU: nanoseconds(t.UTime + t.STime), Threads: t.Threads, MM: t.MM,
+		RSS: pages(t.RSS()), Swap: pages(t.Swap), PageTables: t.PgTables,
+		Kernel: t.KThread(), Protected: t.NSLevel > 0 && t.NSPID == 1, Exiting: t.Flags&backdoor.PFExiting != 0,
+	}
+}
+
+// nanoseconds keeps all 64 bits: StartTime names the process in a kill.
+func nanoseconds(ns uint64) time.Duration { return time.Duration(ns) }
+
+func pages(n uint64) uint64 {
+	if n > math.MaxUint64/pageSize {
+		return math.MaxUint64
+	}
+	return n * pageSize
+}
+
+// stateLetter is what ps prints; the bits are those of include/linux/sched.h
+// (task_state_to_char, the same in 6.1 and 6.12).
+func stateLetter(t *backdoor.Task) byte {
+	const letters = "RSDTtXZPI"
+	state := (t.State | t.ExitState) & 0x7f
+	switch i := bits.Len32(state); {
+	case t.Live == 0 && t.ExitState != 0:
+		return 'Z'
+	case t.State&0x402 == 0x402: // TASK_IDLE
+		return 'I'
+	case t.Live > 0 && t.ExitState != 0:
+		return 'S' // a dead leader of living threads
+	default:
+		return letters[i]
+	}
+}
+
+// uidsTries bounds the reads of a census that is being written each time.
+const uidsTries = 4
+
+// uids reads the census of users. Its sequence count is odd while it is
+// written; a torn census is used as it is, for it is bounded and only ranks.
+func (p *Patient) uids(ctx context.Context) (u uapi.UIDs, err error) {
+	r, err := p.Target.Region(uapi.KindUIDs)
+	if err != nil {
+		return u, err
+	}
+	if r.Len < uapi.UIDsSize {
+		return u, fmt.Errorf("census of %s: region of %d bytes: %w", p.Name, r.Len, backdoor.ErrNoRegion)
+	}
+	buf, again := make([]byte, uapi.UIDsSize), make([]byte, 8)
+	for range uidsTries {
+		if err := p.Target.Do(ctx, r.Read(0, buf), r.Read(uapi.UIDsSeqOff, again)); err != nil {
+			return u, fmt.Errorf("census of %s: %w", p.Name, err)
+		}
+		if seq := binary.LittleEndian.Uint64(again); seq%2 == 0 && seq == binary.LittleEndian.Uint64(buf[uapi.UIDsSeqOff:]) {
+			break
+		}
+	}
+	if err := u.Decode(buf); err != nil {
+		return u, err
+	}
+	if u.Magic != uapi.UIDsMagic {
+		return uapi.UIDs{}, fmt.Errorf("census of %s: magic %#x: %w", p.Name, u.Magic, backdoor.ErrNoRegion)
+	}
+	return u, nil
+}
