@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * bd.h - what the parts of backdoor.ko share with one another.
+ *
+ * Order of birth (bd_main.c): regions, manifest, panic stamp, lock, hooks,
+ * sensors, device, poller, back end. Death is the exact reverse, and the back
+ * end withdraws the root first so that no monitor reads what is being freed.
+ */
+#ifndef BD_H
+#define BD_H
+
+#include <linux/types.h>
+#include <linux/cpumask.h>
+#include "uapi/backdoor.h"
+
+#define bd_pr(fmt)	"backdoor: " fmt
+
+/* bd_main.c */
+extern u8 bd_boot_id[16];
+extern u64 bd_generation;
+extern bool bd_allow_repair;
+extern bool bd_allow_fence;
+extern bool bd_export_memory;
+extern uint bd_nic_cpu;
+
+/* bd_region.c */
+void *bd_pages_alloc(size_t len);
+void bd_pages_free(void *va, size_t len);
+int bd_region_init(void);
+void bd_region_exit(void);
+int bd_region_add(const char *name, u32 kind, u32 perm, void *va, size_t len,
+		  struct bd_region **out);
+int bd_region_add_phys(const char *name, u32 kind, u32 perm, u64 addr,
+		       u64 phys, u64 len, u32 flags, struct bd_region **out);
+void bd_region_del(struct bd_region *region);
+struct bd_table *bd_region_table(void);
+void bd_region_root(struct bd_root *root);
+
+/* bd_backend.c: who carries the regions to monitors */
+struct bd_backend {
+	const char *name;
+	int (*start)(void);
+	void (*publish)(void);		/* the table changed */
+	void (*withdraw)(void);		/* nothing may be read from now on */
+	void (*stop)(void);
+	struct list_head list;
+};
+
+int bd_backend_register(struct bd_backend *backend);
+void bd_backend_unregister(struct bd_backend *backend);
+void bd_backend_publish(void);
+
+extern struct bd_backend bd_inic_backend;
+
+/* bd_manifest.c, bd_offsets.c */
+int bd_manifest_init(void);
+void bd_manifest_exit(void);
+int bd_manifest_string(const char *name, const char *text);
+int bd_manifest_value(const char *name, u64 value);
+int bd_manifest_offset(const char *name, u32 offset, u32 bytes);
+int bd_offsets_tasks(void);
+int bd_offsets_net(void);
+
+/* bd_auth.c */
+enum bd_area { BD_AREA_LOCK, BD_AREA_FENCE, BD_AREA_KILL, BD_AREA_KNOB, BD_AREAS };
+
+int bd_key_set(u32 monitor, const u8 key[16], bool revoke);
+bool bd_key_present(u32 monitor);
+bool bd_tag_ok(u32 monitor, u32 kind, u32 index, const void *body, size_t len,
+	       u64 tag);
+bool bd_seq_ok(enum bd_area area, u32 monitor, u64 seq);
+void bd_seq_take(enum bd_area area, u32 monitor, u64 seq);
+
+/* bd_lock.c: requests; bd_freeze.c: CPUs */
+int bd_lock_init(void);
+void bd_lock_exit(void);
+void bd_lock_scan(int cpu);
+struct bd_lock_ack *bd_lock_ack(void);
+void bd_lock_granted(void);
+void bd_lock_expired(void);
+
+struct bd_stop {
+	u32 epoch;
+	u32 flags;
+	u64 drain_end_ns;
+	u64 stop_end_ns;
+	u64 lease_end_ns;
+	bool fence;
+};
+
+int bd_freeze_init(void);
+void bd_freeze_exit(void);
+bool bd_freeze_idle(void);
+bool bd_freeze_mine(int cpu);
+bool bd_nmi_held(void);
+void bd_freeze_begin(int leader, const struct bd_stop *stop);
+void bd_freeze_renew(u64 lease_end_ns);
+void bd_freeze_end(void);
+bool bd_freeze_lead(int cpu);
+void bd_freeze_follow(int cpu);
+void bd_freeze_fence(void);
+
+/* bd_kill.c, bd_knob.c, bd_knob_soft.c */
+int bd_kill_init(void);
+void bd_kill_exit(void);
+void bd_kill_scan(void);
+int bd_knob_init(void);
+void bd_knob_exit(void);
+void bd_knob_scan(void);
+int bd_knob_apply(const struct bd_knob_slot *slot, s64 *before);
+
+/* bd_poll.c: one hard timer per CPU drives everything above */
+int bd_poll_init(void);
+void bd_poll_exit(void);
+void bd_poll_soon(int cpu);
+
+/* bd_panic.c */
+int bd_panic_init(void);
+void bd_panic_exit(void);
+
+/* bd_sensor.c, bd_dev.c, bd_foreign.c */
+int bd_sensor_init(void);
+void bd_sensor_exit(void);
+void bd_tick(int cpu);
+int bd_dev_init(void);
+void bd_dev_exit(void);
+int bd_foreign_init(void);
+void bd_foreign_exit(void);
+
+/* bd_sysfs.c, bd_selftest.c */
+int bd_sysfs_init(void);
+void bd_sysfs_exit(void);
+int bd_selftest(void);
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bd_knob.c - typed, bounded knobs that a monitor may turn (section 3.7.1).
+ *
+ * Hard knobs (reset, crash kernel) act in interrupt context. Soft ones need a
+ * task that can sleep: a FIFO kthread, which a fork bomb cannot starve.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/err.h>
+#include <linux/kexec.h>
+#include <linux/kthread.h>
+#include <linux/reboot.h>
+#include <linux/sched.h>
+#include "bd.h"
+#include "bd_trace.h"
+
+static struct bd_knob_reqs *reqs;
+static struct bd_knob_acks *acks;
+static struct bd_region *reqs_region, *acks_region;
+static struct task_struct *worker;
+static u32 seen[BD_MONITORS][BD_KNOB_SLOTS];
+
+/* Accepted soft knobs; full[] is set by the poller, cleared by the worker. */
+static struct bd_knob_slot queue[BD_MONITORS][BD_KNOB_SLOTS];
+static u32 full[BD_MONITORS][BD_KNOB_SLOTS];
+
+static const struct bounds {
+	s64 min, max;
+} bounds[] = {
+	[BD_KNOB_OVERCOMMIT_MEMORY] = { 0, 2 },
+	[BD_KNOB_THREADS_MAX] = { 64, 4194304 },
+	[BD_KNOB_UID_NPROC] = { 0, 4194304 },
+	[BD_KNOB_NICE] = { -20, 19 },
+	[BD_KNOB_SCHED_NORMAL] = { -20, 19 },
+	[BD_KNOB_SCHED_FIFO] = { 0, 0 },
+	[BD_KNOB_POWEROFF] = { 0, 1 },
+	[BD_KNOB_REBOOT] = { 0, 1 },
+	[BD_KNOB_CRASH_KEXEC] = { 0, 0 },
+	[BD_KNOB_PID_MAX] = { 301, 4194304 },
+	[BD_KNOB_DROP_CACHES] = { 1, 3 },
+	[BD_KNOB_SWAPPINESS] = { 0, 200 },
+};
+
+static void answer(u32 m, u32 i, const struct bd_knob_slot *s, u32 result, s64 value)
+{
+	struct bd_knob_result *r = &acks->result[m][i];
+
+	WRITE_ONCE(r->value, value);
+	WRITE_ONCE(r->result, result);
+	smp_wmb();	/* the result before the sequence number that names it */
+	WRITE_ONCE(r->seq_lo, (u32)s->seq);
+	trace_bd_hook(BD_KIND_KNOB_REQ, m, s->knob, s->arg, result);
+}
+
+static u32 judge(const struct bd_knob_slot *s, u32 m, u32 i)
+{
+	if (!bd_key_present(m))
+		return BD_RES_NOKEY;
+	if (!bd_tag_ok(m, BD_KIND_KNOB_REQ, i, s,
+		       offsetof(struct bd_knob_slot, tag), s->tag))
+		return BD_RES_TAG;
+	if (s->commit != (u32)s->seq || !bd_seq_ok(BD_AREA_KNOB, m, s->seq))
+		return BD_RES_SEQ;
+	bd_seq_take(BD_AREA_KNOB, m, s->seq);
+	if (!s->knob || s->knob >= ARRAY_SIZE(bounds) ||
+	    s->value < bounds[s->knob].min || s->value > bounds[s->knob].max)
+		return BD_RES_RANGE;
+	return BD_RES_NONE;
+}
+
+/* Knobs that act at once, in interrupt context; true if this was one. */
+static bool hard(const struct bd_knob_slot *s, u32 m, u32 i)
+{
+	switch (s->knob) {
+	case BD_KNOB_REBOOT:
+		if (!s->value)
+			return false;	/* orderly: soft */
+		answer(m, i, s, BD_RES_DONE, 0);
+		emergency_restart();
+		return true;
+	case BD_KNOB_CRASH_KEXEC:
+		if (!kexec_crash_loaded()) {
+			answer(m, i, s, BD_RES_ERROR, -ENOENT);
+			return true;
+		}
+		answer(m, i, s, BD_RES_DONE, 0);
+		panic("backdoor: replaced by the crash kernel on monitor %u's request", m);
+	}
+	return false;
+}
+
+static void scan_slot(u32 m, u32 i)
+{
+	struct bd_knob_slot s;
+	u32 result, commit = READ_ONCE(reqs->slot[m][i].commit);
+
+	if (commit == seen[m][i] || READ_ONCE(full[m][i]))
+		return;
+	smp_rmb();	/* the commit word before the body it announces */
+	s = reqs->slot[m][i];
+	seen[m][i] = commit;
+	result = judge(&s, m, i);
+	if (result) {
+		answer(m, i, &s, result, 0);
+		return;
+	}
+	if (hard(&s, m, i))
+		return;
+	queue[m][i] = s;
+	answer(m, i, &s, BD_RES_QUEUED, 0);
+	smp_store_release(&full[m][i], 1);
+	wake_up_process(worker);
+}
+
+/** bd_knob_scan() - look for posted knobs */
+void bd_knob_scan(void)
+{
+	u32 m, i;
+
+	if (!reqs || bd_nmi_held())
+		return;
+	for (m = 0; m < BD_MONITORS; m++)
+		for (i = 0; i < BD_KNOB_SLOTS; i++)
+			scan_slot(m, i);
+}
+
+static bool work_waits(void)
+{
+	u32 m, i;
+
+	for (m = 0; m < BD_MONITORS; m++)
+		for (i = 0; i < BD_KNOB_SLOTS; i++)
+			if (smp_load_acquire(&full[m][i]))
+				return true;
+	return false;
+}
+
+static void work(void)
+{
+	u32 m, i;
+
+	for (m = 0; m < BD_MONITORS; m++) {
+		for (i = 0; i < BD_KNOB_SLOTS; i++) {
+			s64 before = 0;
+			int err;
+
+			if (!smp_load_acquire(&full[m][i]))
+				continue;
+			err = bd_knob_apply(&queue[m][i], &before);
+			answer(m, i, &queue[m][i], err ? BD_RES_ERROR : BD_RES_DONE,
+			       err ? err : before);
+			smp_store_release(&full[m][i], 0);
+		}
+	}
+}
+
+static int work_loop(void *unused)
+{
+	while (!kthread_should_stop()) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!work_waits() && !kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+		work();
+	}
+	return 0;
+}
+
+static int worker_start(void)
+{
+	worker = kthread_run(work_loop, NULL, "backdoor/knobs");
+	if (IS_ERR(worker)) {
+		int err = PTR_ERR(worker);
+
+		worker = NULL;
+		return err;
+	}
+	sched_set_fifo_low(worker);
+	return 0;
+}
+
+int bd_knob_init(void)
+{
+	int err;
+
+	if (!bd_allow_repair)
+		return 0;
+	err = worker_start();
+	if (err)
+		return err;
+	err = -ENOMEM;
+	reqs = bd_pages_alloc(sizeof(*reqs));
+	acks = bd_pages_alloc(sizeof(*acks));
+	if (!reqs || !acks)
+		goto err;
+	err = bd_region_add("knob", BD_KIND_KNOB_REQ,
+			    BD_PERM_READ | BD_PERM_WRITE, reqs, sizeof(*reqs),
+			    &reqs_region);
+	if (!err)
+		err = bd_region_add("knob.ack", BD_KIND_KNOB_ACK, BD_PERM_READ,
+				    acks, sizeof(*acks), &acks_region);
+	if (!err)
+		return 0;
+err:
+	bd_knob_exit();
+	return err;
+}
+
+void bd_knob_exit(void)
+{
+	if (worker)
+		kthread_stop(worker);
+	bd_region_del(reqs_region);
+	bd_region_del(acks_region);
+	bd_pages_free(reqs, sizeof(*reqs));
+	bd_pages_free(acks, sizeof(*acks));
+}

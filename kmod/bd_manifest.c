@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bd_manifest.c - all that a reader must know about this kernel, so that it
+ * guesses nothing. An extensible list; see struct bd_entry_head.
+ */
+#include <linux/crc32.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/task.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <linux/utsname.h>
+#include <asm/page.h>
+#include <asm/pgtable.h>
+#include <asm/processor.h>
+#include "bd.h"
+#include "bd_compat.h"
+
+#define MANIFEST_LEN	SZ_32K
+
+static struct bd_manifest *manifest;
+static struct bd_region *region;
+static DEFINE_MUTEX(manifest_lock);
+
+static void *next_entry(u32 tag, const char *name, u32 size)
+{
+	struct bd_entry_head *e = (void *)(manifest + 1) + manifest->len;
+
+	if (sizeof(*manifest) + manifest->len + size > MANIFEST_LEN)
+		return NULL;
+	memset(e, 0, size);
+	e->tag = tag;
+	e->size = size;
+	strscpy(e->name, name, sizeof(e->name));
+	return e;
+}
+
+static void entry_done(u32 size)
+{
+	manifest->crc32 = ~crc32_le(~0, (u8 *)(manifest + 1), manifest->len + size);
+	manifest->generation++;
+	manifest->count++;
+	smp_wmb();	/* the entry before the length that includes it */
+	WRITE_ONCE(manifest->len, manifest->len + size);
+}
+
+/** bd_manifest_string() - add a text */
+int bd_manifest_string(const char *name, const char *text)
+{
+	u32 len = strlen(text), size = ALIGN(sizeof(struct bd_entry_head) + len + 1, 8);
+	struct bd_entry_head *e;
+
+	mutex_lock(&manifest_lock);
+	e = next_entry(BD_TAG_STRING, name, size);
+	if (e) {
+		memcpy(e + 1, text, len);
+		entry_done(size);
+	}
+	mutex_unlock(&manifest_lock);
+	return e ? 0 : -ENOSPC;
+}
+
+/** bd_manifest_value() - add a number */
+int bd_manifest_value(const char *name, u64 value)
+{
+	struct bd_entry_value *e;
+
+	mutex_lock(&manifest_lock);
+	e = next_entry(BD_TAG_VALUE, name, sizeof(*e));
+	if (e) {
+		e->value = value;
+		entry_done(sizeof(*e));
+	}
+	mutex_unlock(&manifest_lock);
+	return e ? 0 : -ENOSPC;
+}
+
+/** bd_manifest_offset() - add the place of a member; bytes 0: offset is a sizeof */
+int bd_manifest_offset(const char *name, u32 offset, u32 bytes)
+{
+	struct bd_entry_offset *e;
+
+	mutex_lock(&manifest_lock);
+	e = next_entry(BD_TAG_OFFSET, name, sizeof(*e));
+	if (e) {
+		e->offset = offset;
+		e->bytes = bytes;
+		entry_done(sizeof(*e));
+	}
+	mutex_unlock(&manifest_lock);
+	return e ? 0 : -ENOSPC;
+}
+
+static int identity(void)
+{
+	int err = bd_manifest_string("kernel_release", init_utsname()->release);
+
+	err = err ?: bd_manifest_string("kernel_version", init_utsname()->version);
+	err = err ?: bd_manifest_string("machine", init_utsname()->machine);
+	return err ?: bd_manifest_string("node", init_utsname()->nodename);
+}
+
+static int address_space(void)
+{
+	u64 root = __native_read_cr3() & CR3_ADDR_MASK;
+	int err = bd_manifest_value("page_offset_base", PAGE_OFFSET);
+
+	err = err ?: bd_manifest_value("phys_base", phys_base);
+	err = err ?: bd_manifest_value("vmemmap_base", (u64)vmemmap);
+	err = err ?: bd_manifest_value("page_size", PAGE_SIZE);
+	err = err ?: bd_manifest_value("sizeof_page", sizeof(struct page));
+	err = err ?: bd_manifest_value("page_table_levels", pgtable_l5_enabled() ? 5 : 4);
+	return err ?: bd_manifest_value("page_table_root", root);
+}
+
+static int anchors(void)
+{
+	int err = bd_manifest_value("init_task", (u64)&init_task);
+
+	err = err ?: bd_manifest_value("init_task_phys", __pa_symbol(&init_task));
+	err = err ?: bd_manifest_value("init_pid_ns", (u64)&init_pid_ns);
+	err = err ?: bd_manifest_value("init_pid_ns_phys", __pa_symbol(&init_pid_ns));
+	err = err ?: bd_manifest_value("jiffies", (u64)&jiffies);
+	err = err ?: bd_manifest_value("hz", HZ);
+	err = err ?: bd_manifest_value("tcp_clock_hz", 1000);
+	err = err ?: bd_manifest_value("tcp_clock_may_be_usec", BD_TCP_USEC);
+	err = err ?: bd_manifest_value("rss_stat_percpu", BD_RSS_PERCPU);
+	err = err ?: bd_manifest_value("module", (u64)THIS_MODULE);
+	return err ?: bd_manifest_value("ncpus", num_possible_cpus());
+}
+
+int bd_manifest_init(void)
+{
+	int err;
+
+	manifest = bd_pages_alloc(MANIFEST_LEN);
+	if (!manifest)
+		return -ENOMEM;
+	manifest->magic = BD_MANIFEST_MAGIC;
+	memcpy(manifest->boot_id, bd_boot_id, sizeof(manifest->boot_id));
+	err = identity();
+	err = err ?: address_space();
+	err = err ?: anchors();
+	err = err ?: bd_offsets_tasks();
+	err = err ?: bd_offsets_net();
+	err = err ?: bd_region_add("manifest", BD_KIND_MANIFEST, BD_PERM_READ,
+				   manifest, MANIFEST_LEN, &region);
+	if (err)
+		bd_manifest_exit();
+	return err;
+}
+
+void bd_manifest_exit(void)
+{
+	bd_region_del(region);
+	bd_pages_free(manifest, MANIFEST_LEN);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bd_poll.c - one hard timer per CPU: the eyes of the module.
+ *
+ * nic_cpu looks each millisecond, the others each 10 ms, staggered: enough
+ * that any live CPU serves a monitor, cheap enough to be always on. The timer
+ * interrupt is also where a CPU is held, for there the interrupted registers
+ * are known (a function-call IPI does not record them).
+ */
+#include <linux/cpuhotplug.h>
+#include <linux/hrtimer.h>
+#include <linux/percpu.h>
+#include <linux/smp.h>
+#include "bd.h"
+#include "bd_compat.h"
+
+#define FAST_NS		NSEC_PER_MSEC
+#define SLOW_NS		(10 * NSEC_PER_MSEC)
+#define BUSY_NS		(200 * NSEC_PER_USEC)
+
+struct bd_eye {
+	struct hrtimer timer;
+	call_single_data_t kick;
+};
+
+static DEFINE_PER_CPU(struct bd_eye, eyes);
+static enum cpuhp_state hotplug;
+/* One scanner at a time; a hard interrupt never waits for it. */
+static atomic_t scanning = ATOMIC_INIT(0);
+
+static void scan(int cpu)
+{
+	if (atomic_cmpxchg_acquire(&scanning, 0, 1))
+		return;
+	bd_lock_scan(cpu);
+	bd_kill_scan();
+	bd_knob_scan();
+	atomic_set_release(&scanning, 0);
+}
+
+static enum hrtimer_restart look(struct hrtimer *timer)
+{
+	int cpu = smp_processor_id();
+	u64 period = cpu == bd_nic_cpu ? FAST_NS : SLOW_NS;
+
+	bd_tick(cpu);
+	if (bd_freeze_idle())
+		scan(cpu);
+	if (!bd_freeze_idle()) {
+		if (bd_freeze_mine(cpu))
+			while (bd_freeze_lead(cpu))
+				scan(cpu);
+		else
+			bd_freeze_follow(cpu);
+		if (!bd_freeze_idle())
+			period = BUSY_NS;
+	}
+	hrtimer_forward_now(timer, ns_to_ktime(period));
+	return HRTIMER_RESTART;
+}
+
+static void kicked(void *unused)
+{
+	struct bd_eye *eye = this_cpu_ptr(&eyes);
+
+	hrtimer_start(&eye->timer, 0, HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+/**
+ * bd_poll_soon() - make a CPU look as soon as it takes an interrupt
+ * @cpu: not this one
+ *
+ * A CPU that has interrupts disabled takes the queued call when it enables
+ * them, and is held then if the freeze still stands.
+ */
+void bd_poll_soon(int cpu)
+{
+	smp_call_function_single_async(cpu, &per_cpu(eyes, cpu).kick);
+}
+
+static int eye_online(unsigned int cpu)
+{
+	struct bd_eye *eye = this_cpu_ptr(&eyes);
+	u64 first = FAST_NS + cpu * FAST_NS % SLOW_NS;
+
+	bd_timer_init(&eye->timer, look);
+	INIT_CSD(&eye->kick, kicked, NULL);
+	hrtimer_start(&eye->timer, ns_to_ktime(first), HRTIMER_MODE_REL_PINNED_HARD);
+	return 0;
+}
+
+static int eye_offline(unsigned int cpu)
+{
+	hrtimer_cancel(&this_cpu_ptr(&eyes)->timer);
+	return 0;
+}
+
+int bd_poll_init(void)
+{
+	int state;
+
+	if (!cpu_online(bd_nic_cpu))
+		return -EINVAL;
+	state = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "backdoor:poll",
+				  eye_online, eye_offline);
+	if (state < 0)
+		return state;
+	hotplug = state;
+	return 0;
+}
+
+void bd_poll_exit(void)
+{
+	int cpu;
+
+	cpuhp_remove_state(hotplug);
+	/* a queued kick may have restarted a timer: drain, then cancel again */
+	kick_all_cpus_sync();
+	for_each_online_cpu(cpu)
+		hrtimer_cancel(&per_cpu(eyes, cpu).timer);
+}
