@@ -80,8 +80,11 @@ func (h *Held) lose(err error) {
 	close(h.lost)
 }
 
-// renew writes a record of the same epoch and waits until it is accepted.
+// renew writes a record of the same epoch and waits until it is accepted. A
+// carrier that keeps the batch must not keep the renewer behind the lease's end.
 func (h *Held) renew(ctx context.Context, bound time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
 	if err := h.t.Check(ctx); err != nil {
 		return err
 	}

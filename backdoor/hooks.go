@@ -124,7 +124,7 @@ func (h *Hooks) postBatch(ctx context.Context, kills []Kill, results []KillResul
 		return fmt.Errorf("write slots: %w", err)
 	}
 	h.last, h.lastSeq = append(h.last[:0], kills...), seq
-	return h.await(ctx, func() (bool, error) { return h.readResults(ctx, results) })
+	return h.await(ctx, func(ctx context.Context) (bool, error) { return h.readResults(ctx, results) })
 }
 
 // killAck reads the post word that the target has answered and, behind it and
@@ -182,22 +182,9 @@ func (h *Hooks) Results(ctx context.Context) ([]KillResult, error) {
 	return results, err
 }
 
-// await polls until done, the context's end or the timeout.
-func (h *Hooks) await(ctx context.Context, done func() (bool, error)) error {
-	bound := h.Timeout
-	if bound == 0 {
-		bound = answerTime
+func (h *Hooks) await(ctx context.Context, done func(context.Context) (bool, error)) error {
+	if h.Timeout == 0 {
+		return await(ctx, answerTime, done)
 	}
-	end := time.Now().Add(bound)
-	for wait := firstPoll; ; wait = min(2*wait, slowestPoll) {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%w after %s", ErrNoAnswer, bound)
-		}
-		if err := pause(ctx, wait); err != nil {
-			return err
-		}
-	}
+	return await(ctx, h.Timeout, done)
 }

@@ -53,7 +53,7 @@ func (h *Hooks) postKnob(ctx context.Context, k Knob) (int64, error) {
 		return 0, fmt.Errorf("write slot: %w", err)
 	}
 	var res uapi.KnobResult
-	err = h.await(ctx, func() (bool, error) { return h.knobResult(ctx, n, uint32(seq), &res) })
+	err = h.await(ctx, func(ctx context.Context) (bool, error) { return h.knobResult(ctx, n, uint32(seq), &res) })
 	switch {
 	case errors.Is(err, ErrNoAnswer) && res.Result != uapi.ResNone:
 		return 0, fmt.Errorf("%w: %w", err, &HookError{Result: res.Result})

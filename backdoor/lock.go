@@ -154,20 +154,34 @@ func (t *Target) writeLockRecord(ctx context.Context, kind uint32, r *uapi.LockR
 
 // awaitLock polls the acknowledgement until done says yes or an error.
 func (t *Target) awaitLock(ctx context.Context, bound time.Duration, done func(*LockView) (bool, error)) (*LockView, error) {
-	end := time.Now().Add(bound)
+	var v *LockView
+	err := await(ctx, bound, func(ctx context.Context) (ok bool, err error) {
+		if v, err = t.LockView(ctx); err != nil {
+			return false, err
+		}
+		return done(v)
+	})
+	if errors.Is(err, ErrNoAnswer) && v != nil {
+		err = fmt.Errorf("%w: lock is %s", err, uapi.LockStateName(v.State))
+	}
+	return v, err
+}
+
+// await polls until done says yes or an error. After bound it is ErrNoAnswer,
+// also where a carrier keeps a batch for ever.
+func await(ctx context.Context, bound time.Duration, done func(context.Context) (bool, error)) error {
+	limited, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
 	for wait := firstPoll; ; wait = min(2*wait, slowestPoll) {
-		v, err := t.LockView(ctx)
-		if err != nil {
-			return nil, err
+		ok, err := done(limited)
+		if err == nil && !ok {
+			err = pause(limited, wait)
 		}
-		if ok, err := done(v); ok || err != nil {
-			return v, err
-		}
-		if time.Now().After(end) {
-			return nil, fmt.Errorf("%w after %s: lock is %s", ErrNoAnswer, bound, uapi.LockStateName(v.State))
-		}
-		if err := pause(ctx, wait); err != nil {
-			return nil, err
+		switch {
+		case limited.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+			return fmt.Errorf("%w after %s", ErrNoAnswer, bound)
+		case ok || err != nil:
+			return err
 		}
 	}
 }

@@ -109,39 +109,51 @@ func TestLockOptionsAreBounded(t *testing.T) {
 // The lease outlives many times its length while its monitor renews it, and
 // ends by itself when the monitor cannot.
 func TestLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		target := lockable()
-		bt := open(t, target)
-		held, err := bt.Lock(t.Context(), backdoor.LockOptions{Slot: 2, Key: key, Lease: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Second)
-		if err := held.Confirm(t.Context()); err != nil {
-			t.Fatalf("after ten leases: %v", err)
-		}
-		target.Memory().Before(func(_ int, op *backdoor.Op) error {
-			if op.Kind == backdoor.OpWrite {
-				return errors.New("writes are lost")
-			}
-			return nil
-		})
-		select {
-		case <-held.Lost():
-		case <-time.After(5 * time.Second):
-			t.Fatal("the loss of the lease was not noticed")
-		}
-		if err := held.Err(); !errors.Is(err, backdoor.ErrLeaseLost) {
-			t.Error(err)
-		}
-		if err := held.Unlock(t.Context()); !errors.Is(err, backdoor.ErrLeaseLost) {
-			t.Errorf("unlock says %v", err)
-		}
-		target.Step()
-		if _, is := target.LockHolder(); is {
-			t.Error("the target waits for a monitor that lost it")
-		}
-	})
+	for name, lose := range map[string]func(*bdtest.Target){
+		"writes fail": func(b *bdtest.Target) {
+			b.Memory().Before(func(_ int, op *backdoor.Op) error {
+				if op.Kind == backdoor.OpWrite {
+					return errors.New("writes are lost")
+				}
+				return nil
+			})
+		},
+		"no answers": func(b *bdtest.Target) { b.Memory().Freeze() },
+		"reboot":     (*bdtest.Target).Reboot,
+		"power off":  (*bdtest.Target).PowerOff,
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { testLease(t, lose) }) })
+	}
+}
+
+func testLease(t *testing.T, lose func(*bdtest.Target)) {
+	target := lockable()
+	bt := open(t, target)
+	held, err := bt.Lock(t.Context(), backdoor.LockOptions{Slot: 2, Key: key, Lease: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Second)
+	if err := held.Confirm(t.Context()); err != nil {
+		t.Fatalf("after ten leases: %v", err)
+	}
+	lose(target)
+	select {
+	case <-held.Lost():
+	case <-time.After(5 * time.Second):
+		t.Fatal("the loss of the lease was not noticed")
+	}
+	if err := held.Err(); !errors.Is(err, backdoor.ErrLeaseLost) {
+		t.Error(err)
+	}
+	if err := held.Unlock(t.Context()); !errors.Is(err, backdoor.ErrLeaseLost) {
+		t.Errorf("unlock says %v", err)
+	}
+	time.Sleep(time.Second) // the monitor gives up first: its clock began before the target's
+	target.Step()
+	if _, is := target.LockHolder(); is {
+		t.Error("the target waits for a monitor that lost it")
+	}
 }
 
 // A target whose CPUs take no interrupts gives no grant: that is an answer in

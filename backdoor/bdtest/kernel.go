@@ -82,7 +82,7 @@ func (t *Target) writeLockAck() {
 func (t *Target) LockHolder() (slot uint32, held bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.kernel.ack.Holder, t.kernel.ack.State == uapi.LockHeld
+	return t.kernel.ack.Holder, t.kernel.ack.State == uapi.LockHeld && !t.gone
 }
 
 // Fenced reports whether the fence has fallen.
