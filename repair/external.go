@@ -134,16 +134,16 @@ func (h *External) ask(ctx context.Context, in *Incident, t *ProcessTable) (*ext
 	}
 	cmd := exec.CommandContext(ctx, h.Argv[0], h.Argv[1:]...)
 	cmd.Stdin = bytes.NewReader(append(line, '\n'))
-	cmd.WaitDelay = time.Second // a grandchild may hold the pipes
+	cmd.WaitDelay = 200 * time.Millisecond // a grandchild may hold the pipes
 	out, errs := &bounded{most: 1 << 20}, &bounded{most: 4 << 10}
 	cmd.Stdout, cmd.Stderr = out, errs
 	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer in %s: %w", bound, ctx.Err())
 		}
-		return nil, fmt.Errorf("%w: %q", err, errs.String())
+		return nil, fmt.Errorf("%w: %q", err, errs.b.String())
 	}
-	return decodeAnswer(out.Bytes())
+	return decodeAnswer(out.b.Bytes())
 }
 
 // decodeAnswer takes exactly one line with exactly the known fields.
@@ -227,13 +227,13 @@ func request(in *Incident, t *ProcessTable) externalRequest {
 
 // bounded is a buffer that fails a writer which says too much.
 type bounded struct {
-	bytes.Buffer
+	b    bytes.Buffer
 	most int
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.most {
+	if b.b.Len()+len(p) > b.most {
 		return 0, fmt.Errorf("more than %d bytes", b.most)
 	}
-	return b.Buffer.Write(p)
+	return b.b.Write(p)
 }
