@@ -141,7 +141,7 @@ func (h *External) ask(ctx context.Context, in *Incident, t *ProcessTable) (*ext
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer in %s: %w", bound, ctx.Err())
 		}
-		return nil, fmt.Errorf("%w: %q", err, errs.b.String())
+		return nil, fmt.Errorf("%w: %q", errors.Join(out.err, err), errs.b.String())
 	}
 	return decodeAnswer(out.b.Bytes())
 }
@@ -229,11 +229,13 @@ func request(in *Incident, t *ProcessTable) externalRequest {
 type bounded struct {
 	b    bytes.Buffer
 	most int
+	err  error // set when it was too much
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.b.Len()+len(p) > b.most {
-		return 0, fmt.Errorf("more than %d bytes", b.most)
+		b.err = fmt.Errorf("more than %d bytes", b.most)
+		return 0, b.err
 	}
 	return b.b.Write(p)
 }
