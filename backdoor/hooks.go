@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -166,8 +167,8 @@ func (h *Hooks) readResults(ctx context.Context, results []KillResult) (bool, er
 	return all, nil
 }
 
-// Results reads the results of the last batch of at most BD_KILL_SLOTS again:
-// after the release of a lock, what was deferred has become done or gone.
+// Results reads the results of the last batch of at most BD_KILL_SLOTS again,
+// until none is deferred: after the release of a lock they become done or gone.
 func (h *Hooks) Results(ctx context.Context) ([]KillResult, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -176,11 +177,15 @@ func (h *Hooks) Results(ctx context.Context) ([]KillResult, error) {
 		results[i].Kill = k
 	}
 	err := h.t.around(ctx, func() error {
-		_, err := h.readResults(ctx, results)
-		return err
+		return h.await(ctx, func(ctx context.Context) (bool, error) {
+			all, err := h.readResults(ctx, results)
+			return all && !slices.ContainsFunc(results, deferred), err
+		})
 	})
 	return results, err
 }
+
+func deferred(r KillResult) bool { return r.Result == uapi.ResDeferred }
 
 func (h *Hooks) await(ctx context.Context, done func(context.Context) (bool, error)) error {
 	if h.Timeout == 0 {

@@ -3,6 +3,7 @@
 package backdoor
 
 import (
+	"encoding/binary"
 	"math"
 
 	"lazystate/backdoor/uapi"
@@ -58,7 +59,11 @@ func DecodeTable(b []byte) ([]Region, uint64, BootID, error) {
 	}
 	regions := make([]Region, 0, h.Count)
 	for i := range int(h.Count) {
-		r, err := decodeRegion(b[tableHeader+i*int(h.EntrySize):])
+		entry := b[tableHeader+i*int(h.EntrySize):]
+		if binary.LittleEndian.Uint32(entry[uapi.RegionKindOff:]) == 0 {
+			continue // withdrawn, its place is free
+		}
+		r, err := decodeRegion(entry)
 		if err == nil && (r.BootID != boot || r.Generation == 0 || r.Generation > h.Generation) {
 			err = corrupt("region", "boot id %s, generation %d in a table of %s, %d", r.BootID, r.Generation, boot, h.Generation)
 		}
@@ -83,8 +88,6 @@ func decodeRegion(b []byte) (Region, error) {
 	switch {
 	case !printable(r.Name):
 		return r, corrupt("region", "name %q", r.Name)
-	case r.Kind == 0:
-		return r, corrupt("region", "%q has kind 0", r.Name)
 	case r.Perm&^all != 0:
 		return r, corrupt("region", "%q has permissions %#x", r.Name, uint32(r.Perm))
 	case r.Len == 0 || overflows(r.Addr, r.Len) || overflows(r.GPA, r.Len):

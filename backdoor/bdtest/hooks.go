@@ -84,8 +84,8 @@ func (t *Target) deliver() {
 
 var knobBounds = map[uint32][2]int64{
 	uapi.KnobOvercommitMemory: {0, 2}, uapi.KnobThreadsMax: {64, 4194304}, uapi.KnobUIDNProc: {0, 4194304},
-	uapi.KnobNice: {-20, 19}, uapi.KnobSchedNormal: {-20, 19}, uapi.KnobSchedFIFO: {0, 99}, uapi.KnobPowerOff: {0, 1},
-	uapi.KnobReboot: {0, 1}, uapi.KnobCrashKexec: {0, 1}, uapi.KnobPIDMax: {301, 4194304},
+	uapi.KnobNice: {-20, 19}, uapi.KnobSchedNormal: {-20, 19}, uapi.KnobSchedFIFO: {0, 0}, uapi.KnobPowerOff: {0, 1},
+	uapi.KnobReboot: {0, 1}, uapi.KnobCrashKexec: {0, 0}, uapi.KnobPIDMax: {301, 4194304},
 	uapi.KnobDropCaches: {1, 3}, uapi.KnobSwappiness: {0, 200},
 }
 

@@ -130,8 +130,9 @@ func (t *Target) values() map[string]uint64 {
 		"page_table_levels": uint64(t.cfg.levels),
 		"page_size":         4096,
 		"init_task":         t.symbol(t.initPID.task),
-		"init_task_pa":      t.initPID.task,
+		"init_task_phys":    t.initPID.task,
 		"init_pid_ns":       t.symbol(t.idr.ns),
+		"init_pid_ns_phys":  t.idr.ns,
 		"hz":                250,
 		"ncpus":             uint64(t.cfg.cpus),
 	}
