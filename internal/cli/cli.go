@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -47,8 +48,9 @@ func Main(ctx context.Context, app *cli.App, args []string, stdin io.Reader, std
 	app.HideVersion = app.Version == ""
 	app.ExitErrHandler = func(*cli.Context, error) {} // the code is decided below
 	app.OnUsageError = usage
-	app.Action = orUnknown(app.Action, len(app.Commands) > 0)
-	harden(app.Commands)
+	h := hardening{literal: afterDashes(args)}
+	app.Action = h.orUnknown(app.Action, len(app.Commands) > 0)
+	h.harden(app.Commands)
 	if err := app.RunContext(ctx, args); err != nil {
 		return report(app.Name, err, stderr)
 	}
@@ -57,11 +59,23 @@ func Main(ctx context.Context, app *cli.App, args []string, stdin io.Reader, std
 
 func usage(_ *cli.Context, err error, _ bool) error { return usageError{err} }
 
+// hardening refuses what urfave/cli would misread.
+type hardening struct {
+	literal int // so many of the last arguments stand after "--" and are no flags
+}
+
+func afterDashes(args []string) int {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return len(args) - i - 1
+	}
+	return 0
+}
+
 // orUnknown refuses a command name that no subcommand took; urfave/cli would
 // print its help and exit 3.
-func orUnknown(action cli.ActionFunc, group bool) cli.ActionFunc {
+func (h hardening) orUnknown(action cli.ActionFunc, group bool) cli.ActionFunc {
 	if action != nil || !group {
-		return checked(action)
+		return h.checked(action)
 	}
 	return func(c *cli.Context) error {
 		if c.Args().Present() {
@@ -71,24 +85,22 @@ func orUnknown(action cli.ActionFunc, group bool) cli.ActionFunc {
 	}
 }
 
-func harden(cmds []*cli.Command) {
+func (h hardening) harden(cmds []*cli.Command) {
 	for _, c := range cmds {
 		c.OnUsageError = usage
 		if len(c.Subcommands) > 0 || !c.SkipFlagParsing {
-			c.Action = orUnknown(c.Action, len(c.Subcommands) > 0)
+			c.Action = h.orUnknown(c.Action, len(c.Subcommands) > 0)
 		}
-		harden(c.Subcommands)
+		h.harden(c.Subcommands)
 	}
 }
 
 // checked refuses what looks like a flag among the positional arguments.
-func checked(action cli.ActionFunc) cli.ActionFunc {
+func (h hardening) checked(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		for _, a := range c.Args().Slice() {
-			if a == "--" {
-				break
-			}
-			if strings.HasPrefix(a, "-") && a != "-" && !terminated(c) {
+		args := c.Args().Slice()
+		for _, a := range args[:max(0, len(args)-h.literal)] {
+			if strings.HasPrefix(a, "-") && a != "-" {
 				return Usagef("flag %s comes after an argument; put flags first", a)
 			}
 		}
@@ -98,13 +110,6 @@ func checked(action cli.ActionFunc) cli.ActionFunc {
 		return action(c)
 	}
 }
-
-// terminated reports whether the flags of this command were ended by "--".
-// urfave/cli removes it, so the process's own arguments are asked.
-func terminated(c *cli.Context) bool { return c.Bool(Passthrough.Name) }
-
-// Passthrough is given to a command whose arguments are another program's.
-var Passthrough = &cli.BoolFlag{Name: "passthrough", Hidden: true, Value: true}
 
 func report(name string, err error, stderr io.Writer) int {
 	var bad usageError

@@ -7,8 +7,8 @@
 //
 // The trap it closes: urfave/cli silently takes a flag after a positional
 // argument as one more positional, so "bdlab down x --force" would not force.
-// Here that is a usage error; "--" ends the flags, as does a command whose
-// arguments are another command's (SkipFlagParsing, or Passthrough).
+// Here that is a usage error; "--" ends the flags, and a command whose
+// arguments are another program's sets SkipFlagParsing.
 //
 //	func main() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 //

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -32,6 +33,7 @@ func main() {
 }
 
 func firstStage() {
+	runtime.LockOSThread() // the class is the thread's, and exec keeps that of its caller
 	if err := setFIFO(initPriority); err != nil {
 		complain("scheduling class", err)
 	}
