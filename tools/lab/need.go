@@ -34,8 +34,8 @@ func Need(t testing.TB) {
 // Skip skips for a reason that LAZYSTATE_LAB=required does not accept.
 func Skip(t testing.TB, reason string) {
 	t.Helper()
-	if os.Getenv("LAZYSTATE_LAB") == "required" {
-		t.Fatalf("LAZYSTATE_LAB=required: %s", reason)
+	if os.Getenv(labEnv) == "required" {
+		t.Fatalf("%s=required: %s", labEnv, reason)
 	}
 	t.Skip(reason)
 }
