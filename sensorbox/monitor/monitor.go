@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/internal/sampling"
+	"lazystate/sensorbox"
+)
+
+// Monitor watches one target, through reboots and reloads of its module.
+type Monitor struct {
+	opts Options
+
+	mu      sync.Mutex
+	session *session
+	status  Status
+}
+
+// Status is what a monitor knows of itself and of its target.
+type Status struct {
+	Up      bool // the last sample was answered
+	Plan    sampling.Plan
+	Fetch   time.Duration // measured at the start
+	Carrier backdoor.Caps
+	Verdict sensorbox.Kind
+	Error   string // why there is no session
+
+	Samples, Lost, Late uint64        // Late: more than Period/8
+	WorstLate           time.Duration // since the session began
+	LastAnswer          time.Duration // age
+
+	Readings []sensorbox.Reading
+	Defects  []sensorbox.Defect
+
+	answered time.Duration
+}
+
+// New returns a monitor that does nothing until Run.
+func New(o Options) *Monitor { return &Monitor{opts: o.withDefaults()} }
+
+// Run watches until ctx ends (nil) or a sampling plan is refused. It holds an
+// operating system thread.
+func (m *Monitor) Run(ctx context.Context) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	sharpTimers()
+	var mem backdoor.Memory
+	defer func() {
+		if mem != nil {
+			_ = mem.Close()
+		}
+	}()
+	for ctx.Err() == nil {
+		keep, err := m.watch(ctx, &mem)
+		var refused *sampling.Refusal
+		if errors.As(err, &refused) {
+			return err
+		}
+		m.note(ctx, err)
+		if !keep && mem != nil {
+			if err := mem.Close(); err != nil {
+				m.opts.Log.Warn("close target", "err", err)
+			}
+			mem = nil
+		}
+		_ = sleepUntil(ctx, now()+m.opts.Retry)
+	}
+	return nil
+}
+
+// watch is one session, and whether the memory behind it can serve another.
+func (m *Monitor) watch(ctx context.Context, mem *backdoor.Memory) (keep bool, err error) {
+	if *mem == nil {
+		opened, err := m.opts.Open(ctx)
+		if err != nil {
+			return false, err
+		}
+		*mem = opened
+	}
+	s, err := newSession(ctx, m, *mem)
+	if err != nil {
+		return !errors.Is(err, backdoor.ErrGone), fmt.Errorf("watch: %w", err)
+	}
+	probes, stop := context.WithCancel(ctx)
+	defer stop()
+	s.probe = startProber(probes, *mem, m.opts.Probe)
+	return s.run(ctx) != sensorbox.IsGone, nil
+}
+
+// note keeps and logs why there is no session, once for each reason.
+func (m *Monitor) note(ctx context.Context, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.session = nil
+	m.status.Up = false
+	why := ""
+	if err != nil && ctx.Err() == nil {
+		why = err.Error()
+	}
+	if why != "" && why != m.status.Error {
+		m.opts.Log.Warn("target is not watched", "err", why)
+	}
+	m.status.Error = why
+}
+
+func (m *Monitor) opened(s *session, plan sampling.Plan, fetch time.Duration) {
+	m.mu.Lock()
+	m.session = s
+	m.status = Status{Up: true, Plan: plan, Fetch: fetch, Carrier: s.mem.Caps(), answered: now()}
+	m.mu.Unlock()
+	m.opts.Log.Info("watching target", "boot", s.target.BootID().String(), "period", plan.Period, "samples", plan.R, "fetch", fetch)
+	if m.opts.Opened != nil {
+		m.opts.Opened(s.target)
+	}
+}
+
+func (m *Monitor) count(in *sensorbox.Input) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st := &m.status
+	st.Samples++
+	st.WorstLate = max(st.WorstLate, in.Late)
+	if in.Late > st.Plan.Period/8 {
+		st.Late++
+	}
+	st.Up = in.Outcome == sensorbox.Answered
+	if !st.Up {
+		st.Lost++
+		return
+	}
+	st.answered = in.End
+	if m.opts.Fetched != nil {
+		m.opts.Fetched(in.End - in.Start)
+	}
+}
+
+func (m *Monitor) lastAnswer() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.status.answered
+}
+
+// Ack tells the detector that an event has been handled.
+func (m *Monitor) Ack(ev sensorbox.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session != nil {
+		m.session.det.Ack(ev)
+	}
+}
+
+// Target returns the machine being watched, nil if there is none.
+func (m *Monitor) Target() *backdoor.Target {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session == nil {
+		return nil
+	}
+	return m.session.target
+}
+
+// Status returns a copy of what is known now.
+func (m *Monitor) Status() Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st := m.status
+	if st.answered > 0 {
+		st.LastAnswer = now() - st.answered
+	}
+	if s := m.session; s != nil {
+		st.Verdict = s.det.Verdict()
+		st.Readings = s.det.Readings()
+		st.Defects = append(st.Defects, s.view.Defects...)
+	}
+	return st
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/sensorbox"
+)
+
+// session watches one boot of the target.
+type session struct {
+	m      *Monitor
+	mem    backdoor.Memory
+	target *backdoor.Target
+	det    *sensorbox.Detector
+	view   sensorbox.View
+	probe  *prober
+
+	pool      []*buffers
+	timer     *time.Timer
+	schedule  schedule
+	events    []sensorbox.Event
+	checked   time.Duration // last look at the target's identity
+	shape     uint64
+	userPages int           // that hold watched sensors
+	usersAt   time.Duration // last look at all of them
+}
+
+const (
+	poolSize   = 4 // samples that may be under way, all but one given up
+	checkEvery = time.Second
+	warmUp     = 8 // fetches that measure the path
+	patience   = 2 * time.Second
+)
+
+func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session, error) {
+	t, err := backdoor.Open(ctx, mem)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{m: m, mem: mem, target: t, timer: time.NewTimer(time.Hour), events: make([]sensorbox.Event, 0, 64)}
+	s.timer.Stop()
+	for range poolSize {
+		b, err := newBuffers(t)
+		if err != nil {
+			return nil, err
+		}
+		s.pool = append(s.pool, b)
+	}
+	fetch, err := s.measure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := m.opts.plan(&s.view, fetch, fetch)
+	if err != nil {
+		return nil, err
+	}
+	cfg := m.opts.Detector
+	cfg.Period, cfg.NeedsCPU = plan.Period, mem.Caps().NeedsCPU
+	s.det = sensorbox.NewDetector(cfg)
+	s.schedule = schedule{period: plan.Period, next: now() + plan.Period}
+	s.checked = now()
+	for _, name := range cfg.Unknown(&s.view) {
+		m.opts.Log.Warn("the configuration names a sensor that the target does not have", "sensor", name)
+	}
+	m.opened(s, plan, fetch)
+	return s, nil
+}
+
+// measure fetches the box a few times: the first view, and the path's worst
+// time as far as a start can know it.
+func (s *session) measure(ctx context.Context) (time.Duration, error) {
+	worst, good := time.Duration(0), 0
+	var last error
+	for range warmUp {
+		b := s.spare()
+		if b == nil {
+			break
+		}
+		began := now()
+		b.post(ctx, s.mem, len(b.users)/pageSize)
+		if !b.wait(ctx, s.timer, patience) {
+			last = errors.New("no answer")
+			continue
+		}
+		if last = b.batch.Err(); last == nil {
+			last = s.take(b)
+		}
+		if last == nil {
+			good++
+			// The slowest of several is an outlier of this side more often
+			// than of the path; the first maps the pages.
+			if took := now() - began; good > 1 {
+				worst = max(worst, took)
+			}
+		}
+	}
+	if good < 2 {
+		return 0, fmt.Errorf("fetch sensor box: %w", last)
+	}
+	return worst, ctx.Err()
+}
+
+func (s *session) spare() *buffers {
+	for _, b := range s.pool {
+		if b.free() {
+			return b
+		}
+	}
+	return nil
+}
+
+// run samples until the context ends (0) or the target is no longer the one
+// that was opened: IsGone, IsReplaced or IsWithdrawn.
+func (s *session) run(ctx context.Context) sensorbox.Outcome {
+	for sleepUntil(ctx, s.schedule.next) == nil {
+		switch o := s.step(ctx); o {
+		case sensorbox.IsGone, sensorbox.IsReplaced, sensorbox.IsWithdrawn:
+			return o
+		}
+	}
+	return 0
+}
+
+// step is one sample.
+func (s *session) step(ctx context.Context) sensorbox.Outcome {
+	in := s.read(ctx, s.schedule.next)
+	if ctx.Err() != nil {
+		return 0 // an interrupted read says nothing
+	}
+	s.schedule.advance(now())
+	s.m.count(&in)
+	s.detect(in)
+	if declares(s.events) {
+		// Before a death is announced: is it the machine that was watched?
+		if o, why := s.identity(ctx); o != 0 {
+			in.Outcome, in.Why = o, why
+			s.detect(in)
+		}
+	}
+	for _, ev := range s.events {
+		s.m.opts.Sink(s.target, ev)
+	}
+	return in.Outcome
+}
+
+func (s *session) detect(in sensorbox.Input) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	s.events = s.det.Step(in, s.events[:0])
+}
+
+func declares(events []sensorbox.Event) bool {
+	for i := range events {
+		if events[i].Kind == sensorbox.Failed {
+			return true
+		}
+	}
+	return false
+}
+
+// countUserPages remembers how many user pages each sample has to bring; all
+// are looked at once a second.
+func (s *session) countUserPages() {
+	s.userPages = 0
+	for i := range s.view.Sensors {
+		sensor := &s.view.Sensors[i]
+		if _, named := s.m.opts.Detector.Rules[sensor.Name()]; named {
+			s.userPages = max(s.userPages, int(sensor.Page))
+		}
+	}
+}
