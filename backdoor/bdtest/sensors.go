@@ -107,3 +107,12 @@ func (t *Target) SetUIDs(uids ...uapi.UID) {
 	copy(table.UID[:], uids)
 	table.Put(t.ram[pa:])
 }
+
+// SetForeign publishes words by address, as bdagent does.
+func (t *Target) SetForeign(words ...uapi.Foreign) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, w := range words {
+		w.Put(t.ram[t.area[uapi.KindForeign]+uint64(i)*uapi.ForeignSize:])
+	}
+}

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor"
-	"lazystate/backdoor/uapi"
 )
 
 // Options says where a guest's memory is.
@@ -31,6 +30,10 @@ type Options struct {
 	// Alive is any other sign of life, for example that QMP answers. It is
 	// asked at each Root, so by every check of a Target.
 	Alive func() error
+	// Resets counts the machine's resets, for example by QMP's RESET events;
+	// nil: not known. The BAR keeps its bytes over a reset, so that without
+	// it a root is believed until the next load of the module.
+	Resets func() uint64
 	// Reset resets the machine where no CPU takes interrupts; nil: cannot.
 	Reset func(context.Context) error
 }
@@ -41,6 +44,8 @@ type Memory struct {
 	ram, bar *mapping
 	proc     *process
 	regions  atomic.Pointer[[]backdoor.Region]
+
+	boots boots
 
 	mu     sync.RWMutex // held for writing by Close: no access after the unmap
 	closed bool
@@ -105,35 +110,6 @@ func (m *Memory) Bind(regions []backdoor.Region) error {
 	return nil
 }
 
-// Root copies the root record. Magic is written last by the target, so the
-// copy is good if the magic is there before and after it.
-func (m *Memory) Root(ctx context.Context) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.closed {
-		return nil, backdoor.ErrClosed
-	}
-	if err := m.alive(); err != nil {
-		return nil, err
-	}
-	root := make([]byte, uapi.RootSize)
-	for range rootTries {
-		var before, after [8]byte
-		if err := errors.Join(m.bar.load(0, before[:]), m.bar.load(0, root), m.bar.load(0, after[:])); err != nil {
-			return nil, err
-		}
-		if before == after && before == [8]byte(root[:8]) {
-			break
-		}
-	}
-	return root, nil
-}
-
-const rootTries = 8
-
 // Post runs the batch before it returns.
 func (m *Memory) Post(ctx context.Context, b *backdoor.Batch) {
 	m.mu.RLock()
@@ -186,14 +162,6 @@ func (m *Memory) run(op *backdoor.Op) error {
 	}
 	op.Old, err = m.ram.update(off, atomicOn(op))
 	return err
-}
-
-// Reset implements backdoor.Resetter.
-func (m *Memory) Reset(ctx context.Context) error {
-	if m.opts.Reset == nil {
-		return fmt.Errorf("reset target %s: no way to reset it is configured", m.opts.RAMPath)
-	}
-	return m.opts.Reset(ctx)
 }
 
 // atomicOn returns the instruction an atomic operation asks for.

@@ -213,3 +213,46 @@ func TestHostileRegions(t *testing.T) {
 		}
 	}
 }
+
+// A reset leaves the BAR as it was. Neither the carrier that resets nor one
+// that hears of it believes the old root again; the next boot's they do.
+func TestStaleRootAfterReset(t *testing.T) {
+	m := newMachine(t)
+	resets := uint64(7)
+	reader := m.open(t, Options{Resets: func() uint64 { return resets }})
+	writer := m.open(t, Options{Writable: true, Reset: func(context.Context) error { return nil }})
+	old, err := backdoor.Open(t.Context(), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resets++ // the machine starts again; its module is not loaded yet
+	if err := old.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("reader, root as before: %v", err)
+	}
+	if err := old.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("reader, asked again: %v", err)
+	}
+	m.Reboot()
+	if err := old.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("old target, new root: %v", err)
+	}
+	if _, err := backdoor.Open(t.Context(), reader); err != nil {
+		t.Errorf("new boot: %v", err)
+	}
+	own, err := backdoor.Open(t.Context(), writer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("writer after its reset: %v", err)
+	}
+	if _, err := backdoor.Open(t.Context(), m.open(t, Options{})); !errors.Is(err, backdoor.ErrWithdrawn) {
+		t.Errorf("a newcomer after the reset: %v", err)
+	}
+	if err := reader.Reset(t.Context()); err == nil {
+		t.Error("a reader has reset the machine")
+	}
+}
