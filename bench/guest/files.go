@@ -24,7 +24,7 @@ type Files struct {
 	Kernel  *bdtest.Target
 	Sensors []uint32 // ids
 
-	memory   *inic.Memory
+	memory   backdoor.Memory
 	dir      string
 	mappings [][]byte
 }
@@ -58,12 +58,19 @@ func (f *Files) open(ctx context.Context, n int) (err error) {
 			Class: uapi.Progress, Flags: uapi.SensorClock, Limit: 3600e6, Name: fmt.Sprintf("progress%d", i), Unit: "ticks",
 		}))
 	}
-	f.memory, err = inic.Open(inic.Options{RAMPath: filepath.Join(f.dir, "ram"), BARPath: filepath.Join(f.dir, "bar"), PID: os.Getpid()})
-	if err != nil {
+	if f.memory, err = f.Open(ctx); err != nil {
 		return err
 	}
 	f.Target, err = backdoor.Open(ctx, f.memory)
 	return err
+}
+
+// RAM is the path of the memory file.
+func (f *Files) RAM() string { return filepath.Join(f.dir, "ram") }
+
+// Open maps the files again, for reading, as a monitor does.
+func (f *Files) Open(context.Context) (backdoor.Memory, error) {
+	return inic.Open(inic.Options{RAMPath: f.RAM(), BARPath: filepath.Join(f.dir, "bar"), PID: os.Getpid()})
 }
 
 func (f *Files) mapNew(name string, size int) ([]byte, error) {
