@@ -38,11 +38,16 @@ enum bd_builtin_id {
 
 /* bd_sensor.c */
 struct bd_sbox *bd_sbox(void);
+bool bd_word_ok(const char *s, size_t size, bool empty);
 struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
 				    u16 flags, const char *name,
 				    const char *unit, const char *route);
 void bd_sensor_missing(const char *name, const char *why);
-u64 bd_sensor_limit(const char *name, u64 limit);
+int bd_sensor_limit(const char *name, size_t len, u64 limit);
+
+/* bd_limits.c: the parameter limits */
+int bd_limits_init(void);
+void bd_limits_exit(void);
 
 /* bd_tracepoint.c: tracepoints are not exported, but can be found */
 struct bd_hook {
@@ -65,6 +70,7 @@ struct bd_census {
 
 /* bd_uids.c: who */
 int bd_uids_init(void);
+bool bd_uids_forks_seen(void);
 void bd_uids_exit(void);
 void bd_uids_begin(void);
 void bd_uids_count(u32 uid, u32 threads, u64 footprint);
@@ -87,5 +93,6 @@ void bd_sensor_file_sample(u64 now_ns);
 /* bd_heart.c */
 int bd_heart_init(void);
 void bd_heart_exit(void);
+void bd_rest(long timeout);
 
 #endif

@@ -36,7 +36,13 @@ static struct bd_sensor *record(u32 i)
 	return (struct bd_sensor *)(box + 1) + i;
 }
 
-static bool word_ok(const char *s, size_t size, bool empty)
+/**
+ * bd_word_ok() - whether a name or unit may stand in a box
+ * @s: text of at most @size bytes
+ * @size: with the NUL
+ * @empty: whether it may be empty
+ */
+bool bd_word_ok(const char *s, size_t size, bool empty)
 {
 	size_t n = strnlen(s, size);
 
@@ -115,7 +121,7 @@ struct bd_sensor *bd_new_sensor(u32 id, enum bd_class class, u64 limit,
 		return ERR_PTR(-EINVAL);
 	if (flags & ~(BD_SENSOR_MIN | BD_SENSOR_CLOCK))
 		return ERR_PTR(-EINVAL);
-	if (!word_ok(name, BD_SENSOR_NAME, false) || !word_ok(unit, BD_SENSOR_UNIT, true))
+	if (!bd_word_ok(name, BD_SENSOR_NAME, false) || !bd_word_ok(unit, BD_SENSOR_UNIT, true))
 		return ERR_PTR(-EINVAL);
 	return create(id, class, limit, flags, name, unit);
 }
@@ -171,7 +177,7 @@ struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
 	struct bd_sensor *s;
 	char entry[BD_ENTRY_NAME];
 
-	s = create(id, class, bd_sensor_limit(name, limit), flags, name, unit);
+	s = create(id, class, limit, flags, name, unit);
 	if (IS_ERR(s)) {
 		bd_sensor_missing(name, "no room in the box");
 		return s;
@@ -181,6 +187,33 @@ struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
 		bd_manifest_string(entry, route);
 	}
 	return s;
+}
+
+/**
+ * bd_sensor_limit() - another contract for a sensor
+ * @name: of one sensor, or of all of a kind: TICKS is TICKS.0, TICKS.1, ...
+ * @len: bytes of @name
+ * @limit: the new L
+ *
+ * Return: how many sensors have that name.
+ */
+int bd_sensor_limit(const char *name, size_t len, u64 limit)
+{
+	struct bd_sensor *s;
+	int i, found = 0;
+
+	mutex_lock(&box_lock);
+	for (i = 0; i < BD_SBOX_CAPACITY; i++) {
+		s = record(i);
+		if (!s->id || strncmp(s->name, name, len))
+			continue;
+		if (s->name[len] && s->name[len] != '.')
+			continue;
+		WRITE_ONCE(s->limit, limit);
+		found++;
+	}
+	mutex_unlock(&box_lock);
+	return found;
 }
 
 /**
