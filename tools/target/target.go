@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/inic"
+	"lazystate/tools/lab"
+)
+
+// Options of Open.
+type Options struct {
+	Writable bool // ask for the one writer's place (DECISION 21)
+
+	// Reset resets the machine where no CPU takes interrupts; nil: as the
+	// carrier can (lab: by QMP), if it can.
+	Reset func(context.Context) error
+}
+
+// ErrNotSupported is what every *NotSupportedError is.
+var ErrNotSupported = errors.New("not supported")
+
+// NotSupportedError is a carrier that this build does not have.
+type NotSupportedError struct{ Scheme, Why string }
+
+func (e *NotSupportedError) Error() string { return e.Scheme + ": " + e.Why }
+func (e *NotSupportedError) Unwrap() error { return ErrNotSupported }
+
+// Open opens the target behind a URL.
+func Open(ctx context.Context, rawURL string, o Options) (backdoor.Memory, error) {
+	spec, err := Parse(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	options, err := spec.inic()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", rawURL, err)
+	}
+	options.Writable = o.Writable
+	if o.Reset != nil {
+		options.Reset = o.Reset
+	}
+	m, err := inic.Open(options)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Spec is a parsed URL.
+type Spec struct {
+	Scheme  string // "inic", "lab"
+	RAM     string
+	BAR     string
+	PID     int
+	Machine inic.Machine
+	Name    string // of a lab machine
+}
+
+// Parse checks a URL without touching what it names.
+func Parse(rawURL string) (Spec, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return Spec{}, fmt.Errorf("target URL: %w", err)
+	}
+	switch u.Scheme {
+	case "inic":
+		return parseINIC(u)
+	case "lab":
+		if u.Opaque == "" {
+			return Spec{}, fmt.Errorf("target URL %q: want lab:name", rawURL)
+		}
+		return Spec{Scheme: "lab", Name: u.Opaque}, nil
+	case "rdma":
+		return Spec{}, &NotSupportedError{"rdma", "the RDMA carrier is not built yet"}
+	}
+	return Spec{}, fmt.Errorf("target URL %q: want inic:///path, lab:name or rdma://host", rawURL)
+}
+
+func parseINIC(u *url.URL) (Spec, error) {
+	s := Spec{Scheme: "inic", RAM: u.Path, BAR: filepath.Join(filepath.Dir(u.Path), "bar")}
+	if u.Host != "" || !filepath.IsAbs(u.Path) {
+		return s, fmt.Errorf("target URL %q: want inic:///absolute/path/of/ram", u)
+	}
+	for key, values := range u.Query() {
+		v := values[len(values)-1]
+		var err error
+		switch key {
+		case "bar":
+			s.BAR = v
+		case "pid":
+			s.PID, err = strconv.Atoi(v)
+			if err == nil && s.PID <= 1 {
+				err = errors.New("no process of a machine")
+			}
+		case "machine":
+			s.Machine, err = machine(v)
+		default:
+			err = errors.New("unknown parameter")
+		}
+		if err != nil {
+			return s, fmt.Errorf("target URL %q: %s=%s: %w", u, key, v, err)
+		}
+	}
+	return s, nil
+}
+
+func machine(name string) (inic.Machine, error) {
+	switch name {
+	case "q35":
+		return inic.Q35, nil
+	case "pc":
+		return inic.PC, nil
+	}
+	return 0, errors.New("want q35 or pc")
+}
+
+// inic finds the files behind the spec.
+func (s Spec) inic() (inic.Options, error) {
+	if s.Scheme == "inic" {
+		return inic.Options{RAMPath: s.RAM, BARPath: s.BAR, PID: s.PID, Machine: s.Machine}, nil
+	}
+	machines, err := lab.List()
+	if err != nil {
+		return inic.Options{}, err
+	}
+	for _, vm := range machines {
+		if vm.Name == s.Name {
+			return inic.Options{RAMPath: vm.RAM, BARPath: vm.BAR, PID: vm.QEMUPID, Machine: inic.Q35, Reset: s.labReset}, nil
+		}
+	}
+	return inic.Options{}, fmt.Errorf("%w: %s", lab.ErrNoVM, s.Name)
+}
+
+func (s Spec) labReset(ctx context.Context) error {
+	vm, err := lab.Attach(s.Name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(vm.Reset(ctx), vm.Close())
+}
