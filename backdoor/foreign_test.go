@@ -21,11 +21,17 @@ func TestForeignWords(t *testing.T) {
 	}
 	threads := target.Alloc(64)
 	target.Poke64(threads, 0xffffffff00000123)
+	areas := target.Alloc(256)
+	for cpu := range uint64(2) {
+		target.Poke64(threads+8+8*cpu, areas+128*cpu-0x1000) // a symbol's offset in the areas begins at 0x1000
+		target.Poke64(areas+128*cpu+16, 40+cpu)
+	}
 	target.SetForeign(
 		word("nr_threads", threads, 4, 0),
 		word("wild", 0xffff888fffff0000, 8, 0),
-		word("runqueues", 0x1234, 8, backdoor.ForeignPerCPU),
-		word("too-wide", threads, 16, 0),
+		word("nr_switches", 0x1010, 8, backdoor.ForeignPerCPU|backdoor.ForeignSum),
+		word("__per_cpu_offset", threads+8, 64, 0),
+		word("too-wide", threads, 5000, 0),
 		word("bad\x1bname", threads, 8, 0),
 	)
 	bt := open(t, target)
@@ -33,12 +39,28 @@ func TestForeignWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []backdoor.Foreign{{"nr_threads", threads, 4, 0}, {"wild", 0xffff888fffff0000, 8, 0}, {"runqueues", 0x1234, 8, 1}}
-	if d := cmp.Diff(want, words); d != "" {
-		t.Fatalf("want (-), got (+)\n%s", d)
+	if len(words) != 4 || words[0] != (backdoor.Foreign{Name: "nr_threads", Addr: threads, Size: 4}) {
+		t.Fatalf("words %+v", words)
 	}
-	values, ok, err := bt.ForeignValues(t.Context(), words)
-	if err != nil || !cmp.Equal(values, []uint64{0x123, 0, 0}) || !cmp.Equal(ok, []bool{true, false, false}) {
-		t.Errorf("%#x, %v, %v", values, ok, err)
+	values, err := bt.ReadForeign(t.Context(), words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		V  uint64
+		OK bool
+		N  int
+	}
+	var got []result
+	for _, v := range values[:3] {
+		n, ok := v.Uint64()
+		got = append(got, result{n, ok, len(v.Copies)})
+	}
+	if d := cmp.Diff([]result{{0x123, true, 1}, {0, false, 1}, {81, true, 2}}, got); d != "" {
+		t.Errorf("want (-), got (+)\n%s", d)
+	}
+	// Without the offsets a per-CPU word has no copies.
+	if values, err = bt.ReadForeign(t.Context(), words[2:3]); err != nil || len(values[0].Copies) != 0 {
+		t.Errorf("%v, %v", values, err)
 	}
 }
