@@ -82,4 +82,4 @@ fi
 missing=$(missing_packages)
 [ -z "$missing" ] || install_packages "$missing"
 find_go >/dev/null || fetch_go
-[ "${1:-}" != env ] || printf 'PATH=%s:$PATH GOTOOLCHAIN=local; export PATH GOTOOLCHAIN\n' "$(find_go)"
+[ "${1:-}" != env ] || printf 'PATH=%s:$PATH GOTOOLCHAIN=local GOFLAGS="${GOFLAGS:--buildvcs=false}"; export PATH GOTOOLCHAIN GOFLAGS\n' "$(find_go)"

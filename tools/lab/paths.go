@@ -65,7 +65,7 @@ func goBuild(ctx context.Context, out, pkg string) error {
 	}
 	part := fmt.Sprintf("%s.%d.part", out, os.Getpid())
 	defer os.Remove(part)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", part, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", part, pkg)
 	cmd.Dir = sourceRoot()
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if b, err := cmd.CombinedOutput(); err != nil {

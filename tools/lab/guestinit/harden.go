@@ -49,8 +49,6 @@ func harden() {
 	}
 }
 
-var touched byte
-
 // touchHeap faults pages in and frees them to the runtime, which keeps them:
 // its scavenger has no goal while the GC percentage is off.
 func touchHeap() {
@@ -58,8 +56,7 @@ func touchHeap() {
 	for i := 0; i < len(b); i += 4096 {
 		b[i] = 1
 	}
-	touched = b[len(b)-1]
-	b = nil
+	runtime.KeepAlive(b)
 	runtime.GC()
 }
 
