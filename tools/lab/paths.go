@@ -57,6 +57,15 @@ func guestInit(ctx context.Context) (string, error) {
 	return out, goBuild(ctx, out, "./tools/lab/guestinit")
 }
 
+// goCommand is PATH's go, or the one bootstrap.sh fetched into the checkout.
+func goCommand() string {
+	fetched := filepath.Join(sourceRoot(), "build", "go", "bin", "go")
+	if _, err := os.Stat(fetched); err == nil {
+		return fetched
+	}
+	return "go"
+}
+
 // goBuild builds a static program; the replacement of out is atomic, because
 // others may be reading it.
 func goBuild(ctx context.Context, out, pkg string) error {
@@ -65,7 +74,7 @@ func goBuild(ctx context.Context, out, pkg string) error {
 	}
 	part := fmt.Sprintf("%s.%d.part", out, os.Getpid())
 	defer os.Remove(part)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", part, pkg)
+	cmd := exec.CommandContext(ctx, goCommand(), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", part, pkg)
 	cmd.Dir = sourceRoot()
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if b, err := cmd.CombinedOutput(); err != nil {

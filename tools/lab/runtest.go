@@ -31,7 +31,7 @@ func RunTest(t *testing.T, vm *VM, pkg string, args ...string) {
 	t.Helper()
 	const dir = "/lab-test"
 	bin := filepath.Join(t.TempDir(), "guest.test")
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-cover", "-o", bin, pkg)
+	cmd := exec.CommandContext(t.Context(), goCommand(), "test", "-c", "-cover", "-o", bin, pkg)
 	cmd.Dir = sourceRoot()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the tests of %s: %v\n%s", pkg, err, out)
