@@ -77,7 +77,7 @@ func series(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.F
 		return err
 	}
 	defer g.Stop(pid)
-	gauge, err := guest.NewGauge(ctx, g.Target, fmt.Sprintf("sched_cpu%d", busyCPU))
+	gauge, err := guest.NewGauge(ctx, g.Target, fmt.Sprintf("CTXSW.%d", busyCPU))
 	if err != nil {
 		return err
 	}

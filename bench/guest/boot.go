@@ -13,6 +13,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/inic"
+	"lazystate/backdoor/uapi"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
 	"lazystate/tools/lab"
@@ -31,6 +32,7 @@ type Guest struct {
 	VM     *lab.VM
 	Target *backdoor.Target
 	Memory *inic.Memory
+	Key    uapi.Key // after GiveKey
 	o      *trial.Options
 }
 
