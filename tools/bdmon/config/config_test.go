@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const whole = `
+metrics: 127.0.0.1:0
+targets:
+  - name: t1
+    url: lab:t1
+    slot: 2
+    key_file: /etc/lazystate/keys/t1
+    period: 10ms
+    accuracy: 1e-8
+    fence_command: [/usr/sbin/fence, t1]
+    sensors:
+      NPROCS: {limit: 300}
+      ctxt: {limit: 250ms}
+      intr: {ignore: true}
+    repair: {cool_down: 3s, attempts: 2}
+    healers:
+      - kind: proc
+        sensors: [NPROCS, MAXPROCRATE_PERUID]
+        policy:
+          any:
+            - POLICY_TOO_MANY_PROCS: 100
+            - all: [{POLICY_RATE_TOO_HIGH: 50}, {POLICY_TREE_TOO_DEEP: 20}]
+        spare: {uids: [26], users: [root], commands: [{name: backup, uid: 34}, {name: sshd}]}
+        confirm: 1s
+      - kind: memory
+        sensors: [OOM_KILLER_RUNNING]
+        policy: {POLICY_MAX_RSSUID_SAVEUID: 1e8}
+        free: [free_pages, free_swap]
+        floor: 4096
+      - kind: external
+        sensors: [failed]
+        argv: [/usr/local/bin/diagnose, --fast]
+`
+
+func TestWholeFile(t *testing.T) {
+	c, err := Parse([]byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := c.Targets[0]
+	if target.Period != Duration(10*time.Millisecond) || target.Accuracy != 1e-8 || target.Repair.CoolDown != Duration(3*time.Second) {
+		t.Errorf("%+v", target)
+	}
+	rules := target.Rules()
+	if *rules["NPROCS"].Limit != 300 || *rules["ctxt"].Limit != 250_000 || !rules["intr"].Ignore {
+		t.Errorf("rules %+v", rules)
+	}
+	h, err := target.Healers[0].Build()
+	if err != nil || h.Name() != "Proc_Repair_Healer" {
+		t.Errorf("healer %v, %v", h, err)
+	}
+	p, err := target.Healers[0].Policy.build()
+	if err != nil || p.String() != "(POLICY_TOO_MANY_PROCS>100 or (POLICY_RATE_TOO_HIGH>50 and POLICY_TREE_TOO_DEEP>20))" {
+		t.Errorf("policy %v, %v", p, err)
+	}
+	if c.Socket != DefaultSocket || c.Audit == "" {
+		t.Errorf("defaults %+v", c)
+	}
+}
+
+// Typos come back with line and column, mistakes with their path.
+func TestMistakes(t *testing.T) {
+	one := func(more string) string { return "targets:\n  - name: t1\n    url: lab:t1\n" + more }
+	for name, c := range map[string]struct{ file, want string }{
+		"empty":          {"", "no targets"},
+		"no targets":     {"metrics: '-'\n", "no targets"},
+		"typo":           {one("    perod: 10ms\n"), "[4:5]"},
+		"typo's name":    {one("    perod: 10ms\n"), `unknown field "perod"`},
+		"deep typo":      {one("    sensors:\n      NPROCS: {limt: 3}\n"), "[5:16]"},
+		"twice":          {one("    url: lab:t2\n"), "[4:5]"},
+		"not yaml":       {"targets: [\n", "[1:"},
+		"bad limit":      {one("    sensors: {NPROCS: {limit: many}}\n"), `limit "many"`},
+		"bad duration":   {one("    period: fast\n"), "[4:13]"},
+		"no name":        {"targets: [{url: 'lab:t1'}]\n", "targets[0] (): no name"},
+		"same name":      {"targets: [{name: a, url: 'lab:a'}, {name: a, url: 'lab:b'}]\n", "targets[1] (a): the name is used twice"},
+		"bad URL":        {"targets: [{name: a, url: 'http://a'}]\n", "targets[0] (a): target URL"},
+		"rdma":           {"targets: [{name: a, url: 'rdma://a'}]\n", "rdma: the RDMA carrier is not built yet"},
+		"slot":           {one("    slot: 8\n"), "slot 8: a target has 8"},
+		"period":         {one("    period: 10us\n"), "at least 1 ms"},
+		"no key":         {one("    healers: [{kind: proc, sensors: [NPROCS]}]\n"), "healers need a key_file"},
+		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "want proc, memory or external"},
+		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "healers[0] (proc): no sensors"},
+		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},
+		"two policies":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {POLICY_MAX_RSS: 1, POLICY_MAX_RSSUID: 2}}]\n"), "got 2 of them"},
+		"policy's limit": {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {POLICY_TOO_MANY_PROCS: 0}}]\n"), "want a number above 0"},
+		"unknown user":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], spare: {users: [nobody-at-all]}}]\n"), "nobody-at-all"},
+	} {
+		_, err := Parse([]byte(c.file))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestKeyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	target := Target{KeyFile: path}
+	write := func(content string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("000102030405060708090a0b0c0d0e0f\n", 0o600)
+	if key, err := target.Key(); err != nil || key[15] != 15 {
+		t.Errorf("key %x, %v", key, err)
+	}
+	write("000102030405060708090a0b0c0d0e0f\n", 0o640)
+	if _, err := target.Key(); err == nil {
+		t.Error("a key that others may read was taken")
+	}
+	write("0001", 0o600)
+	if _, err := target.Key(); err == nil {
+		t.Error("a short key was taken")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Parse(b)
+		if err == nil && len(c.Targets) == 0 {
+			t.Error("accepted a configuration without targets")
+		}
+	})
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os/user"
+	"slices"
+	"strconv"
+	"time"
+
+	"lazystate/repair"
+	"lazystate/repair/policy"
+)
+
+// Healer is a healing module and the sensors it is registered for.
+type Healer struct {
+	Kind    string   `yaml:"kind"` // proc, memory, external
+	Sensors []string `yaml:"sensors"`
+	Policy  *Policy  `yaml:"policy"`
+	Spare   Spare    `yaml:"spare"`
+	Confirm Duration `yaml:"confirm"` // how long a condition must last; 0: 2 s
+	Nproc   int64    `yaml:"nproc"`   // process limit set for the accused first; 0: none
+
+	Free  []string `yaml:"free"`  // memory: sensors of free RAM and swap, in pages
+	Floor uint64   `yaml:"floor"` // memory: pages
+
+	Name    string   `yaml:"name"` // external
+	Argv    []string `yaml:"argv"`
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Spare is who is never killed.
+type Spare struct {
+	UIDs     []uint32  `yaml:"uids"`
+	Users    []string  `yaml:"users"` // by name, as this machine knows them
+	Commands []Command `yaml:"commands"`
+	Root     bool      `yaml:"root"` // user 0 may be a culprit too
+}
+
+// Command spares the oldest processes of a name.
+type Command struct {
+	Name string  `yaml:"name"`
+	UID  *uint32 `yaml:"uid"` // of this user; absent: of any
+	Most int     `yaml:"most"`
+}
+
+// Policy is one basic policy with its limit, or a combination.
+type Policy struct {
+	All []Policy `yaml:"all"`
+	Any []Policy `yaml:"any"`
+
+	TooManyProcs     *float64 `yaml:"POLICY_TOO_MANY_PROCS"`
+	RateTooHigh      *float64 `yaml:"POLICY_RATE_TOO_HIGH"`
+	TreeTooDeep      *float64 `yaml:"POLICY_TREE_TOO_DEEP"`
+	MaxRSS           *float64 `yaml:"POLICY_MAX_RSS"`
+	MaxRSSUID        *float64 `yaml:"POLICY_MAX_RSSUID"`
+	MaxRSSUIDSaveUID *float64 `yaml:"POLICY_MAX_RSSUID_SAVEUID"`
+}
+
+// build returns the policy; exactly one key of a Policy is set.
+func (p *Policy) build() (policy.Policy, error) {
+	var found []policy.Policy
+	for kind, limit := range map[policy.Kind]*float64{
+		policy.PolicyTooManyProcs: p.TooManyProcs, policy.PolicyRateTooHigh: p.RateTooHigh,
+		policy.PolicyTreeTooDeep: p.TreeTooDeep, policy.PolicyMaxRSS: p.MaxRSS,
+		policy.PolicyMaxRSSUID: p.MaxRSSUID, policy.PolicyMaxRSSUIDSaveUID: p.MaxRSSUIDSaveUID,
+	} {
+		if limit != nil {
+			found = append(found, policy.Basic{Kind: kind, Limit: *limit})
+		}
+	}
+	for _, c := range []struct {
+		parts   []Policy
+		combine func(...policy.Policy) policy.Policy
+	}{{p.All, policy.All}, {p.Any, policy.Any}} {
+		if c.parts == nil {
+			continue
+		}
+		var built []policy.Policy
+		for i := range c.parts {
+			b, err := c.parts[i].build()
+			if err != nil {
+				return nil, err
+			}
+			built = append(built, b)
+		}
+		found = append(found, c.combine(built...))
+	}
+	if len(found) != 1 {
+		return nil, fmt.Errorf("policy: want one of all, any or a POLICY_ name, got %d of them", len(found))
+	}
+	return found[0], found[0].Check()
+}
+
+func (h *Healer) check() error {
+	if !slices.Contains([]string{"proc", "memory", "external"}, h.Kind) {
+		return errors.New("kind: want proc, memory or external")
+	}
+	if len(h.Sensors) == 0 {
+		return errors.New("no sensors")
+	}
+	if h.Kind != "memory" && (h.Free != nil || h.Floor != 0) {
+		return errors.New("free and floor belong to a memory healer")
+	}
+	if (h.Kind == "external") != (h.Argv != nil) {
+		return errors.New("argv belongs to an external healer, which needs it")
+	}
+	if h.Kind == "external" && h.Policy != nil {
+		return errors.New("an external healer is its own policy")
+	}
+	healer, err := h.Build()
+	if err != nil {
+		return err
+	}
+	if c, ok := healer.(interface{ Check() error }); ok {
+		return c.Check()
+	}
+	return nil
+}
+
+// Build returns the healing module.
+func (h *Healer) Build() (repair.Healer, error) {
+	var p policy.Policy
+	var err error
+	if h.Policy != nil {
+		if p, err = h.Policy.build(); err != nil {
+			return nil, err
+		}
+	}
+	spare, err := h.Spare.build()
+	if err != nil {
+		return nil, err
+	}
+	confirm, reaper := repair.Confirm{Window: time.Duration(h.Confirm)}, repair.Reaper{Nproc: h.Nproc}
+	switch h.Kind {
+	case "memory":
+		return &repair.MemReclaimHealer{Policy: p, Spare: spare, Confirm: confirm, Reaper: reaper, Free: h.Free, Floor: h.Floor}, nil
+	case "external":
+		return &repair.External{Label: h.Name, Argv: h.Argv, Timeout: time.Duration(h.Timeout), Spare: spare, Confirm: confirm, Reaper: reaper}, nil
+	}
+	return &repair.ProcRepairHealer{Policy: p, Spare: spare, Confirm: confirm, Reaper: reaper}, nil
+}
+
+func (s *Spare) build() (policy.Spare, error) {
+	spare := policy.Spare{UIDs: slices.Clone(s.UIDs), Root: s.Root}
+	for _, name := range s.Users {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return spare, fmt.Errorf("spare: %w", err)
+		}
+		uid, err := strconv.ParseUint(u.Uid, 10, 32)
+		if err != nil {
+			return spare, fmt.Errorf("spare user %s: uid %s", name, u.Uid)
+		}
+		spare.UIDs = append(spare.UIDs, uint32(uid))
+	}
+	for _, c := range s.Commands {
+		if c.Name == "" {
+			return spare, errors.New("spare: a command without a name")
+		}
+		uid := uint32(policy.AnyUID)
+		if c.UID != nil {
+			uid = *c.UID
+		}
+		spare.Comms = append(spare.Comms, policy.Comm{Name: c.Name, UID: uid, Most: c.Most})
+	}
+	return spare, nil
+}

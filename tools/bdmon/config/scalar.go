@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+)
+
+// Limit is a number in the sensor's unit, or a duration.
+type Limit uint64
+
+// UnmarshalYAML takes 300 or 250ms.
+func (l *Limit) UnmarshalYAML(n ast.Node) error {
+	text := n.GetToken().Value
+	if v, err := strconv.ParseUint(text, 10, 64); err == nil {
+		*l = Limit(v)
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return mistake(n, "limit "+strconv.Quote(text)+": want a number or a duration such as 250ms")
+	}
+	*l = Limit(d.Microseconds())
+	return nil
+}
+
+// Duration is a time.Duration whose mistakes have a line and a column.
+type Duration time.Duration
+
+func (d *Duration) UnmarshalYAML(n ast.Node) error {
+	text := n.GetToken().Value
+	v, err := time.ParseDuration(text)
+	if err != nil || v < 0 {
+		return mistake(n, strconv.Quote(text)+": want a duration such as 250ms")
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// mistake is an error that yaml.FormatError shows with line, column and excerpt.
+func mistake(n ast.Node, text string) error {
+	return &yaml.SyntaxError{Message: text, Token: n.GetToken()}
+}
