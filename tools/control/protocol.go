@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// Request is one line to bdmon.
+type Request struct {
+	Cmd    string `json:"cmd"` // targets sensors watch ps regions manifest lock unlock kill hook audit
+	Target string `json:"target,omitempty"`
+
+	LeaseMs int64 `json:"lease_ms,omitempty"` // lock
+	DrainMs int64 `json:"drain_ms,omitempty"`
+
+	PID    uint32 `json:"pid,omitempty"` // kill, hook
+	Start  uint64 `json:"start_ns,omitempty"`
+	Signal uint32 `json:"signal,omitempty"`
+
+	Knob  string `json:"knob,omitempty"` // hook
+	Arg   uint32 `json:"arg,omitempty"`
+	Value int64  `json:"value,omitempty"`
+
+	Lines int `json:"lines,omitempty"` // audit: the last ones
+}
+
+// Response is one line from bdmon; a watch sends many.
+type Response struct {
+	Error string          `json:"error,omitempty"`
+	False bool            `json:"false,omitempty"` // the error is an answer: the condition is false
+	Data  json.RawMessage `json:"data,omitempty"`
+}
+
+// Target is a line of `bdctl targets`.
+type Target struct {
+	Name       string  `json:"name"`
+	URL        string  `json:"url"`
+	Up         bool    `json:"up"`
+	Verdict    string  `json:"verdict"` // ok, suspected, failed
+	Error      string  `json:"error,omitempty"`
+	Boot       string  `json:"boot,omitempty"`
+	Carrier    string  `json:"carrier,omitempty"`
+	Writable   bool    `json:"writable"`
+	PeriodUs   int64   `json:"period_us"`
+	R          int     `json:"samples_per_deadline"`
+	FetchUs    int64   `json:"fetch_us"`
+	Samples    uint64  `json:"samples"`
+	Lost       uint64  `json:"lost"`
+	Late       uint64  `json:"late"`
+	WorstLate  int64   `json:"worst_late_us"`
+	AgeSeconds float64 `json:"answer_age_seconds"`
+	Locked     bool    `json:"locked"` // by bdctl through this bdmon
+	Events     uint64  `json:"events"`
+	Dropped    uint64  `json:"events_dropped"`
+}
+
+// Sensor is a line of `bdctl sensors`.
+type Sensor struct {
+	Name     string   `json:"name"`
+	Class    string   `json:"class"`
+	Flags    []string `json:"flags"`
+	Value    uint64   `json:"value"`
+	Limit    uint64   `json:"limit"`        // as applied
+	Contract uint64   `json:"target_limit"` // the target's own L
+	Unit     string   `json:"unit"`
+	Watched  bool     `json:"watched"`
+	Firing   bool     `json:"firing"`
+	StallUs  int64    `json:"stall_us"`
+	Since    uint64   `json:"events_since"` // pressure: since the last one handled
+}
+
+// Event is a line of `bdctl watch`.
+type Event struct {
+	Time     time.Time `json:"time"`
+	Target   string    `json:"target"`
+	Kind     string    `json:"kind"`
+	Sensor   string    `json:"sensor,omitempty"`
+	Value    uint64    `json:"value"`
+	Limit    uint64    `json:"limit"`
+	Contract uint64    `json:"target_limit"`
+	StallUs  int64     `json:"stall_us,omitempty"`
+	Partial  bool      `json:"partial,omitempty"`
+	Text     string    `json:"text"`
+}
+
+// Process is a line of `bdctl ps`.
+type Process struct {
+	PID       int32  `json:"pid"`
+	PPID      int32  `json:"ppid"`
+	UID       uint32 `json:"uid"`
+	EUID      uint32 `json:"euid"`
+	Comm      string `json:"comm"` // escaped
+	Threads   int    `json:"threads"`
+	StartNs   uint64 `json:"start_ns"`
+	CPUNs     uint64 `json:"cpu_ns"`
+	RSS       uint64 `json:"rss_pages"`
+	RSSError  uint64 `json:"rss_error_pages"`
+	Swap      uint64 `json:"swap_pages"`
+	Footprint uint64 `json:"footprint_pages"`
+	Kernel    bool   `json:"kernel"`
+}
+
+// Region is a line of `bdctl regions`.
+type Region struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	Perm string `json:"perm"`
+	Addr uint64 `json:"addr"`
+	Len  uint64 `json:"len"`
+	GPA  uint64 `json:"gpa"`
+	Key  uint32 `json:"key"`
+	MMIO bool   `json:"mmio"`
+}
+
+// Entry is a line of `bdctl manifest`.
+type Entry struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"` // string, value, offset
+	Value string `json:"value"`
+}
+
+// Lock is the answer to lock.
+type Lock struct {
+	Drained bool     `json:"drained"` // false: a raw view
+	CPUs    []string `json:"cpus"`    // where each was caught
+	LeaseMs int64    `json:"lease_ms"`
+}
+
+// Done is the answer to kill and hook.
+type Done struct {
+	Result string `json:"result"`
+	Before int64  `json:"before,omitempty"` // hook: the value it had
+}
+
+// Text escapes bytes of a target for a terminal: what is printed moves no
+// cursor and sets no title.
+func Text(s string) string {
+	q := strconv.QuoteToASCII(s)
+	return q[1 : len(q)-1]
+}
