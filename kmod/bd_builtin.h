@@ -37,8 +37,7 @@ enum bd_builtin_id {
 #define BD_SENSOR_CPUS	96
 
 /* bd_sensor.c */
-struct bd_sbox *bd_sbox(void);
-bool bd_word_ok(const char *s, size_t size, bool empty);
+bool bd_word_ok(const char *s, size_t size, bool unit);
 struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
 				    u16 flags, const char *name,
 				    const char *unit, const char *route);

@@ -25,11 +25,12 @@ static struct bd_sbox *box;
 static struct bd_region *region;
 static DEFINE_MUTEX(box_lock);
 
-/** bd_sbox() - the header of the kernel's box */
+/** bd_sbox() - the header of the kernel's box; exported for bd_inject.ko */
 struct bd_sbox *bd_sbox(void)
 {
 	return box;
 }
+EXPORT_SYMBOL_GPL(bd_sbox);
 
 static struct bd_sensor *record(u32 i)
 {
@@ -40,16 +41,16 @@ static struct bd_sensor *record(u32 i)
  * bd_word_ok() - whether a name or unit may stand in a box
  * @s: text of at most @size bytes
  * @size: with the NUL
- * @empty: whether it may be empty
+ * @unit: a unit may be empty, or pages/s; in a name '/' parts user from sensor
  */
-bool bd_word_ok(const char *s, size_t size, bool empty)
+bool bd_word_ok(const char *s, size_t size, bool unit)
 {
 	size_t n = strnlen(s, size);
 
-	if (n == size || (!n && !empty))
+	if (n == size || (!n && !unit))
 		return false;
 	for (; *s; s++)
-		if (!isascii(*s) || !isgraph(*s) || *s == '/')
+		if (!isascii(*s) || !isgraph(*s) || (*s == '/' && !unit))
 			return false;
 	return true;
 }

@@ -12,6 +12,7 @@
 /* Identifiers below are the built-in sensors'; a module chooses above. */
 #define BD_SENSOR_ID_MODULES	0x10000u
 
+struct bd_sbox *bd_sbox(void);
 struct bd_sensor *bd_new_sensor(u32 id, enum bd_class class, u64 limit,
 				u16 flags, const char *name, const char *unit);
 void bd_add_sensor_value(struct bd_sensor *sensor, u64 n);
