@@ -36,7 +36,8 @@ func Compare(spec *btf.Spec, m *backdoor.Manifest) []Mismatch {
 		found := Lookup(spec, name)
 		agreed := false
 		for _, f := range found {
-			agreed = agreed || f == said
+			// A flexible array has no size in BTF, its element's in the manifest.
+			agreed = agreed || f == said || f.Off == said.Off && f.Size == 0 && isMember(name)
 		}
 		if agreed {
 			continue
@@ -50,9 +51,34 @@ func Compare(spec *btf.Spec, m *backdoor.Manifest) []Mismatch {
 	return out
 }
 
+func isMember(name string) bool { return strings.Contains(name, ".") }
+
+// aliases are members that the kernel's sources name by a macro (sk_* in
+// include/net/sock.h), or whose name the manifest keeps over versions.
+func aliases(name string) []string {
+	if sk, ok := strings.CutPrefix(name, "sock.sk_"); ok {
+		return []string{"sock.__sk_common.skc_" + sk}
+	}
+	switch name {
+	case "skb_frag_t.page":
+		return []string{"skb_frag_t.bv_page", "skb_frag_t.netmem"}
+	case "skb_frag_t.len", "skb_frag_t.offset":
+		return []string{strings.Replace(name, ".", ".bv_", 1)}
+	}
+	return nil
+}
+
 // Lookup returns what BTF says of "struct" (its size in Off) or of
 // "struct.member.member", once for each type of that name.
 func Lookup(spec *btf.Spec, name string) []backdoor.Member {
+	found := lookup(spec, name)
+	for _, other := range aliases(name) {
+		found = append(found, lookup(spec, other)...)
+	}
+	return found
+}
+
+func lookup(spec *btf.Spec, name string) []backdoor.Member {
 	structure, path, isMember := strings.Cut(name, ".")
 	types, err := spec.AnyTypesByName(structure)
 	if err != nil {

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package inic
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf/btf"
+	"github.com/google/go-cmp/cmp"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/layout"
+	"lazystate/backdoor/uapi"
+	"lazystate/tools/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+const labSlot = 2
+
+var labKey = uapi.Key{0: 0x5e, 7: 0x11, 15: 0xc7}
+
+// guest is a machine of the lab that runs the module, seen from outside.
+type guest struct {
+	*lab.VM
+	mem *Memory
+	t   *backdoor.Target
+}
+
+// TestLab runs everything on both of Debian's kernels, one machine at a time.
+func TestLab(t *testing.T) {
+	for _, kernel := range []string{"6.1", "6.12"} {
+		t.Run(kernel, func(t *testing.T) {
+			vm := lab.New(t, lab.Config{Kernel: kernel})
+			for _, c := range []struct {
+				name string
+				run  func(*testing.T, *guest)
+			}{
+				{"GroundTruth", labGroundTruth},
+				{"Processes", labProcesses},
+				{"OffsetsAgreeWithBTF", labOffsets},
+				{"Lock", labLock},
+				{"Kill", labKill},
+				{"Identity", labIdentity},
+			} {
+				t.Run(c.name, func(t *testing.T) { c.run(t, armed(t, vm)) })
+			}
+		})
+	}
+}
+
+// armed loads the module with a key for our slot, and opens the target.
+func armed(t *testing.T, vm *lab.VM) *guest {
+	t.Helper()
+	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), "allow_repair=1"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := vm.Rmmod(context.Background(), "backdoor"); err != nil {
+			t.Errorf("unload: %v", err)
+		}
+	})
+	bin := filepath.Join(t.TempDir(), "setkey")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./testdata/setkey")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build setkey: %v\n%s", err, out)
+	}
+	if err := vm.Put(t.Context(), bin, "/setkey"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vm.Must(t.Context(), "/setkey", "2", hex.EncodeToString(labKey[:])); err != nil {
+		t.Fatal(err)
+	}
+	mem, err := Open(Options{
+		RAMPath: vm.RAMPath(), BARPath: vm.BARPath(), PID: vm.Info().QEMUPID, Writable: true,
+		Reset: vm.Reset,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { mem.Close() })
+	g := &guest{VM: vm, mem: mem}
+	if g.t, err = backdoor.Open(t.Context(), mem); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// paused runs fn while the machine stands still, so that two looks at its
+// memory are looks at the same memory.
+func (g *guest) paused(t *testing.T, fn func()) {
+	t.Helper()
+	if err := g.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.Cont(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	fn()
+}
+
+// memSave reads a virtual address through QEMU's own walk of the page tables.
+func (g *guest) memSave(t *testing.T, va uint64, n int) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "memsave")
+	args := map[string]any{"val": int64(va), "size": n, "filename": file, "cpu-index": 0}
+	if _, err := g.QMP(t.Context(), "memsave", args); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (g *guest) value(t *testing.T, name string) uint64 {
+	t.Helper()
+	v, ok := g.t.Manifest().Value(name)
+	if !ok {
+		t.Fatalf("manifest has no %s", name)
+	}
+	return v
+}
+
+func labGroundTruth(t *testing.T, g *guest) {
+	g.paused(t, func() {
+		g.compareMemory(t, "init_task, in the kernel image", g.value(t, "init_task"), 4096)
+		g.compareMemory(t, "the module's struct, by page tables", g.value(t, "module"), 256)
+		list, err := g.t.Tasks(t.Context(), backdoor.WalkOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range list.Tasks[:5] {
+			stack := g.pointer(t, task.Addr, "task_struct.stack")
+			g.compareMemory(t, "the stack of "+task.Comm+", in vmalloc", stack, 16384)
+			g.compareMemory(t, "the task_struct of "+task.Comm, task.Addr, 4096)
+		}
+	})
+	g.paused(t, func() {
+		base := g.value(t, "page_offset_base")
+		for _, pa := range []uint64{1 << 20, 64 << 20, 300 << 20} {
+			want, err := g.PMemSave(t.Context(), pa, 1<<16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := backdoor.VARead{VA: base + pa, Buf: make([]byte, 1<<16)}
+			if err := g.t.ReadVA(t.Context(), []backdoor.VARead{got}); err != nil || !bytes.Equal(got.Buf, want) {
+				t.Errorf("physical %#x differs from QEMU's view: %v", pa, err)
+			}
+		}
+	})
+}
+
+func (g *guest) compareMemory(t *testing.T, what string, va uint64, n int) {
+	t.Helper()
+	read := backdoor.VARead{VA: va, Buf: make([]byte, n)}
+	if err := g.t.ReadVA(t.Context(), []backdoor.VARead{read}); err != nil {
+		t.Errorf("%s at %#x: %v", what, va, err)
+		return
+	}
+	if want := g.memSave(t, va, n); !bytes.Equal(read.Buf, want) {
+		t.Errorf("%s at %#x differs from QEMU's view", what, va)
+	}
+}
+
+func (g *guest) pointer(t *testing.T, addr uint64, member string) uint64 {
+	t.Helper()
+	m, ok := g.t.Manifest().Offset(member)
+	if !ok {
+		t.Fatalf("manifest has no %s", member)
+	}
+	word := backdoor.VARead{VA: addr + uint64(m.Off), Buf: make([]byte, 8)}
+	if err := g.t.ReadVA(t.Context(), []backdoor.VARead{word}); err != nil {
+		t.Fatal(err)
+	}
+	v := uint64(0)
+	for i, b := range word.Buf {
+		v |= uint64(b) << (8 * i)
+	}
+	return v
+}
+
+// who is what guest and monitor must say alike of a process.
+type who struct {
+	PPID, UID int
+	Comm      string
+}
+
+func labProcesses(t *testing.T, g *guest) {
+	pid, err := g.Start(t.Context(), lab.Proc{Argv: []string{"sleep", "1000"}, UID: 1234})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Kill(context.Background(), pid, 9)
+	before, err := g.PS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lists []*backdoor.TaskList
+	for _, via := range []backdoor.Via{backdoor.ViaIDR, backdoor.ViaList} {
+		list, err := g.t.Tasks(t.Context(), backdoor.WalkOptions{Via: via})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("by %s: %d tasks, %d torn, %+v", via, list.Seen, list.Torn, list.Stats)
+		lists = append(lists, list)
+	}
+	after, err := g.PS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stable, maybe := both(before, after)
+	for _, list := range lists {
+		compareTables(t, list, stable, maybe)
+	}
+	g.checkUser(t, lists[0], int32(pid))
+}
+
+// both returns the processes that two listings agree on, and the pids of either.
+func both(a, b []lab.Process) (stable map[int32]who, maybe map[int32]bool) {
+	stable, maybe = map[int32]who{}, map[int32]bool{}
+	first := map[int]lab.Process{}
+	for _, p := range a {
+		first[p.PID], maybe[int32(p.PID)] = p, true
+	}
+	for _, p := range b {
+		maybe[int32(p.PID)] = true
+		if old, ok := first[p.PID]; ok && old.Comm == p.Comm && old.PPID == p.PPID {
+			stable[int32(p.PID)] = who{p.PPID, p.UID, p.Comm}
+		}
+	}
+	return stable, maybe
+}
+
+func compareTables(t *testing.T, list *backdoor.TaskList, stable map[int32]who, maybe map[int32]bool) {
+	t.Helper()
+	got := map[int32]who{}
+	for _, task := range list.Tasks {
+		if !maybe[task.PID] {
+			t.Logf("by %s: pid %d %q lived between the listings only", list.Via, task.PID, task.Comm)
+		}
+		if w, ok := stable[task.PID]; ok {
+			got[task.PID] = who{int(task.PPID), int(task.UID), w.Comm}
+			// /proc decorates the names of kernel workers.
+			if !task.KThread() && task.Comm != w.Comm {
+				t.Errorf("by %s: pid %d is %q, the guest says %q", list.Via, task.PID, task.Comm, w.Comm)
+			}
+		}
+	}
+	if d := cmp.Diff(stable, got); d != "" {
+		t.Errorf("by %s: guest (-), monitor (+)\n%s", list.Via, d)
+	}
+}
+
+// checkUser compares one process's figures with what can be known of it.
+func (g *guest) checkUser(t *testing.T, list *backdoor.TaskList, pid int32) {
+	t.Helper()
+	for _, task := range list.Tasks {
+		if task.PID != pid {
+			continue
+		}
+		if task.UID != 1234 || task.EUID != 1234 || task.KThread() || task.MM == 0 || task.Threads != 1 || task.Live != 1 ||
+			task.StartTime == 0 || task.PgTables == 0 || task.RSS()+task.RSSError == 0 || task.NSLevel != 0 {
+			t.Errorf("%+v", task)
+		}
+		return
+	}
+	t.Errorf("pid %d was not seen", pid)
+}
+
+// The module's compiler and the kernel's agree on every offset.
+func labOffsets(t *testing.T, g *guest) {
+	raw, err := g.ReadFile(t.Context(), "/sys/kernel/btf/vmlinux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, names := g.t.Manifest().Names()
+	if len(names) < 100 {
+		t.Errorf("%d members in the manifest", len(names))
+	}
+	for _, m := range layout.Compare(spec, g.t.Manifest()) {
+		t.Error(m)
+	}
+}
+
+func labLock(t *testing.T, g *guest) {
+	held, err := g.t.Lock(t.Context(), backdoor.LockOptions{
+		Slot: labSlot, Key: labKey, Lease: 2 * time.Second, Drain: time.Second, Flags: uapi.LockDrain | uapi.LockNMI,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := held.View()
+	t.Logf("drained %v, CPUs %+v, ipi %x, nmi %x", v.Drained, v.CPUs, v.IPI, v.NMI)
+	if len(v.CPUs) != 2 || !v.Free.Empty() {
+		t.Errorf("view %+v", v)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := g.Ping(ctx); err == nil {
+		t.Error("the guest answers under the lock")
+	}
+	list, err := g.t.Tasks(t.Context(), backdoor.WalkOptions{})
+	if err != nil || v.Drained && list.Torn != 0 {
+		t.Errorf("walk under the lock: %v", err)
+	}
+	time.Sleep(3 * time.Second) // longer than the lease: it is renewed
+	if err := held.Confirm(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := held.Unlock(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := g.Ping(ctx); err != nil {
+		t.Errorf("the guest does not answer after the lock: %v", err)
+	}
+	_, err = g.t.Lock(t.Context(), backdoor.LockOptions{Slot: labSlot, Key: uapi.Key{1}})
+	var refused *backdoor.LockRefusedError
+	if !errors.As(err, &refused) || refused.Reason != uapi.RefuseTag {
+		t.Errorf("wrong key: %v", err)
+	}
+}
+
+func labKill(t *testing.T, g *guest) {
+	hooks, err := g.t.Hooks(labSlot, labKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := g.Start(t.Context(), lab.Proc{Argv: []string{"sleep", "1000"}, UID: 1234})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kills := g.killsFor(t, int32(pid), 1, 2)
+	wrong := kills[0]
+	wrong.StartTime--
+	got, err := hooks.PostKills(t.Context(), append(kills, wrong, backdoor.Kill{PID: 3999999, Signal: 9}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint32{uapi.ResDone, uapi.ResInit, uapi.ResKThread, uapi.ResReused, uapi.ResESRCH} {
+		if got[i].Result != want {
+			t.Errorf("kill %+v: %s, want %s", got[i].Kill, uapi.ResultName(got[i].Result), uapi.ResultName(want))
+		}
+	}
+	if exit, err := g.Wait(t.Context(), pid); err != nil || exit != 128+9 {
+		t.Errorf("the victim's exit is %d, %v", exit, err)
+	}
+	before, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobSwappiness, Value: 33})
+	if err != nil || before != 60 {
+		t.Errorf("swappiness was %d, %v", before, err)
+	}
+	if b, err := g.ReadFile(t.Context(), "/proc/sys/vm/swappiness"); err != nil || string(b) != "33\n" {
+		t.Errorf("swappiness is %q, %v", b, err)
+	}
+	if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobSwappiness, Value: 60}); err != nil {
+		t.Error(err)
+	}
+}
+
+// killsFor makes SIGKILLs for pids, with the start times that the walk shows.
+func (g *guest) killsFor(t *testing.T, pids ...int32) []backdoor.Kill {
+	t.Helper()
+	list, err := g.t.Tasks(t.Context(), backdoor.WalkOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := map[int32]uint64{}
+	for _, task := range list.Tasks {
+		start[task.PID] = task.StartTime
+	}
+	var kills []backdoor.Kill
+	for _, pid := range pids {
+		kills = append(kills, backdoor.Kill{PID: uint32(pid), StartTime: start[pid], Signal: 9})
+	}
+	return kills
+}
+
+// An unloaded, a newly loaded and a reset machine are not the one that was opened.
+func labIdentity(t *testing.T, g *guest) {
+	if err := g.Rmmod(t.Context(), "backdoor"); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.t.Check(t.Context()); !errors.Is(err, backdoor.ErrWithdrawn) {
+		t.Errorf("unloaded: %v", err)
+	}
+	if err := g.Insmod(t.Context(), lab.Module(t, g.VM, "backdoor")); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.t.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("loaded again: %v", err)
+	}
+	now, err := backdoor.Open(t.Context(), g.mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.mem.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := now.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("reset: %v", err)
+	}
+	if err := g.Insmod(t.Context(), lab.Module(t, g.VM, "backdoor")); err != nil {
+		t.Fatal(err) // so that the clean-up has something to unload
+	}
+}
