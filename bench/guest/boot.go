@@ -81,6 +81,11 @@ func (g *Guest) open(ctx context.Context) (err error) {
 	return err
 }
 
+// Read maps the target again, for reading, as a monitor does beside a writer.
+func (g *Guest) Read() (*inic.Memory, error) {
+	return inic.Open(inic.Options{RAMPath: g.VM.RAMPath(), BARPath: g.VM.BARPath(), PID: g.VM.Info().QEMUPID})
+}
+
 // Unload closes the target and removes the module.
 func (g *Guest) Unload(ctx context.Context) error {
 	err := g.Memory.Close()

@@ -7,7 +7,10 @@
 //
 // The trap: the host's noise is larger than the cost. The three conditions
 // alternate in short rounds, forwards and backwards, and each round is compared
-// with itself; a difference below the spread of the rounds is no difference.
+// with itself; the work is counted per second of CPU time that the virtual
+// machine got from the host, not per second. What the module does while the
+// processors would idle is in it, for they never idle here. A difference below
+// the spread of the rounds is no difference.
 //
 //	go run ./bench/targetcost --runs 12
 package main

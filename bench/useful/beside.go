@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package useful
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lazystate/bench/guest"
+	"lazystate/repair"
+	"lazystate/repair/drill"
+	"lazystate/repair/policy"
+	"lazystate/tools/lab"
+)
+
+// program is the useful program, running in a guest.
+type program struct {
+	out   drill.Useful
+	ideal drill.Iterations // alone
+	stop  context.CancelFunc
+}
+
+const (
+	firstLoops = 400_000
+	iteration  = 500 * time.Millisecond // about; the paper's took 5 s
+	alone      = 8 * time.Second
+)
+
+// startProgram calibrates the useful program and watches it alone.
+func startProgram(ctx context.Context, g *guest.Guest) (*program, error) {
+	try := run(ctx, g, firstLoops)
+	if err := sleep(ctx, 3*time.Second); err != nil {
+		try.stop()
+		return nil, err
+	}
+	try.stop()
+	its := try.out.Between(time.Time{}, time.Now())
+	if len(its) < 3 {
+		return nil, fmt.Errorf("the useful program ended %d iterations in 3 s", len(its))
+	}
+	p := run(ctx, g, int(firstLoops*float64(iteration)/float64(its.Median())))
+	began := time.Now()
+	if err := sleep(ctx, alone); err != nil {
+		p.stop()
+		return nil, err
+	}
+	if p.ideal = p.out.Between(began, time.Now()); len(p.ideal) < 3 {
+		p.stop()
+		return nil, fmt.Errorf("the useful program ended %d iterations in %v", len(p.ideal), alone)
+	}
+	return p, nil
+}
+
+func run(ctx context.Context, g *guest.Guest, loops int) *program {
+	p := &program{}
+	ctx, p.stop = context.WithCancel(ctx)
+	go g.VM.Stream(ctx, lab.Proc{Argv: []string{"/bin/rogue", "useful", fmt.Sprint(loops), "8"}, UID: drill.UsefulUID}, nil, &p.out, nil)
+	return p
+}
+
+// outcome of the runs of one point.
+type outcome struct {
+	seconds []float64
+	ended   int
+	killed  int
+	healed  time.Duration // release to the end of the first repair; of the last run
+}
+
+func (o *outcome) add(one outcome) {
+	o.seconds = append(o.seconds, one.seconds...)
+	o.ended += one.ended
+	o.killed += one.killed
+	o.healed = max(o.healed, one.healed)
+}
+
+// beside watches the useful program for the window, with rogues beside it.
+// What is left of them is removed afterwards by a repair that is not timed.
+func beside(ctx context.Context, g *guest.Guest, p *program, c Config, rogue drill.Program, withRepair bool) (o outcome, err error) {
+	var h *healing
+	if withRepair {
+		if h, err = startHealing(ctx, g, c.Resource); err != nil {
+			return o, err
+		}
+	}
+	released := time.Now()
+	_, err = g.Release(ctx, rogue)
+	if err == nil {
+		err = sleep(ctx, c.Window)
+	}
+	end := time.Now()
+	if h != nil {
+		reports, herr := h.stop()
+		err = errors.Join(err, herr)
+		for _, r := range reports {
+			o.killed += r.Killed
+			if r.Result == repair.Healed && o.healed == 0 {
+				o.healed = r.Repaired.Sub(released)
+			}
+		}
+	}
+	if err != nil {
+		return o, err
+	}
+	its := p.out.Between(released, end)
+	o.ended, o.seconds = len(its), withUnended(p, its, released, end)
+	return o, cleanUp(ctx, g, p)
+}
+
+// withUnended adds the iteration under way at the end, if it has taken longer
+// than any that ended.
+func withUnended(p *program, its drill.Iterations, released, end time.Time) []float64 {
+	all, from := seconds(its), released
+	if len(its) > 0 {
+		from = its[len(its)-1].At
+	}
+	if lasted := end.Sub(from); lasted > its.Quantile(1) && lasted > p.ideal.Quantile(1) {
+		all = append(all, lasted.Seconds())
+	}
+	return all
+}
+
+// cleanUp kills what is left of the rogues and waits until the useful program
+// runs as before.
+func cleanUp(ctx context.Context, g *guest.Guest, p *program) error {
+	if left, err := g.CountOf(ctx, drill.RogueUID); err != nil || left > 0 {
+		if err := killRogues(ctx, g); err != nil {
+			return fmt.Errorf("clean up: %w", err)
+		}
+	}
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); {
+		began := time.Now()
+		if err := sleep(ctx, 4*time.Second); err != nil {
+			return err
+		}
+		if its := p.out.Between(began, time.Now()); len(its) > 2 && its.AsBefore(p.ideal) {
+			return nil
+		}
+	}
+	return errors.New("clean up: the useful program did not become as fast as before")
+}
+
+// killRogues is a repair with a policy that accuses whoever has most tasks.
+func killRogues(ctx context.Context, g *guest.Guest) error {
+	h := &repair.ProcRepairHealer{
+		Policy: policy.Basic{Kind: policy.PolicyTooManyProcs, Limit: 1}, Reaper: repair.Reaper{Settle: time.Minute},
+		Spare: policy.Spare{UIDs: []uint32{drill.UsefulUID}},
+	}
+	in := &repair.Incident{ID: "clean-up", Patient: g.Patient(), Attempt: 1, Began: time.Now()}
+	plan, err := h.Plan(ctx, in)
+	if err != nil || !plan.Needed() {
+		return err
+	}
+	if plan.Accused().UID != drill.RogueUID {
+		return fmt.Errorf("user %d is accused", plan.Accused().UID)
+	}
+	_, err = h.Apply(ctx, in, plan)
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

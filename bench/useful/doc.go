@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package useful measures a useful program beside rogue ones (Figures 3.13 and
+// 3.14, §3.9.5): the wall time of its iterations against the number of rogue
+// processes, without and with remote repair, on machines of the lab.
+//
+// The trap: on a machine that is lost no iteration ends, so a mean over those
+// that ended would flatter it. The iteration under way at the end of the window
+// counts with the time it has taken so far, as a lower bound.
+//
+//	err := useful.Curves(ctx, o, fig, useful.Config{
+//		Lab: lab.Config{SwapMiB: 256}, Resource: drill.Processes, Window: 20 * time.Second,
+//		Curves: []useful.Curve{{Name: "CPU bomb", Program: bomb, Sizes: []int{100, 400}}},
+//	})
+package useful
