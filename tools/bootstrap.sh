@@ -75,9 +75,13 @@ fetch_go() {
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
 	die "no apt here: on another system than Debian 12 install the likes of: $(echo $packages)"
 
-if [ "$(id -u)" = 0 ] && [ -z "$(find /var/lib/apt/lists -name '*Packages*' 2>/dev/null | head -n 1)" ]; then
-	say "apt-get update (the lab finds its kernels through apt)"
+# The lab resolves its kernels through apt and notes what it found.
+if [ "$(id -u)" = 0 ] && [ ! -f "$root/build/cache/kernels/6.12.resolved" ] &&
+	! apt-cache show linux-image-6.12-amd64 >/dev/null 2>&1; then
+	say "apt-get update: apt does not know the lab's kernels"
 	apt-get -qq update >&2
+	apt-cache show linux-image-6.12-amd64 >/dev/null 2>&1 ||
+		die "no linux-image-6.12-amd64: this needs Debian 12 with bookworm-security in its sources"
 fi
 missing=$(missing_packages)
 [ -z "$missing" ] || install_packages "$missing"

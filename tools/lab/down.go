@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -39,13 +40,13 @@ func (vm *VM) tearDown() error {
 	if vm.ch != nil {
 		vm.ch.close()
 	}
-	defer o.lock.Close()
+	defer o.locks.close()
 	return locked(func() error {
 		var err error
 		if len(vm.record.Config.NICs) > 0 {
 			err = dropNet(vm.record)
 		}
-		return errors.Join(err, remove(vm.dir))
+		return errors.Join(err, os.RemoveAll(filepath.Dir(vm.dir.ram())), os.RemoveAll(string(vm.dir)))
 	})
 }
 

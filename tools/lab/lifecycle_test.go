@@ -163,6 +163,33 @@ func TestStaleQEMUIsKilled(t *testing.T) {
 	}
 }
 
+// What shares /dev/shm need not share /run: memory is swept only when nobody
+// holds its own lock.
+func TestMemoryOfAnotherRunIsKept(t *testing.T) {
+	Need(t)
+	name := fmt.Sprintf("foreign-%d", os.Getpid())
+	if err := os.MkdirAll(filepath.Join(shmRoot, name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	held, err := flock(shmLock(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := List(); err != nil || len(traces(name)) != 1 {
+		t.Errorf("while it is held: %v, %v", traces(name), err)
+	}
+	if _, err := Up(t.Context(), name, small); !errors.Is(err, ErrExists) {
+		t.Errorf("a VM of that name: %v", err)
+	}
+	if _, err := List(); err != nil || len(traces(name)) != 1 {
+		t.Errorf("after an attempt to take the name: %v, %v", traces(name), err)
+	}
+	held.Close()
+	if _, err := List(); err != nil || len(traces(name)) != 0 {
+		t.Errorf("after its holder: %v, %v", traces(name), err)
+	}
+}
+
 func TestDownByAnotherProcess(t *testing.T) {
 	Need(t)
 	name := fmt.Sprintf("asked-%d", os.Getpid())

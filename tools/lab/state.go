@@ -105,6 +105,8 @@ func (d stateDir) alive() bool {
 	return errors.Is(err, unix.EWOULDBLOCK)
 }
 
+func shmLock(name string) string { return filepath.Join(shmRoot, name, "lock") }
+
 // names lists the state folders, dead or alive.
 func names() ([]string, error) {
 	entries, err := os.ReadDir(stateRoot)
@@ -120,10 +122,22 @@ func names() ([]string, error) {
 	return all, err
 }
 
-// claim makes the folder of a new VM and locks it, with leftovers swept first.
-func claim(r record) (stateDir, *os.File, error) {
+// locks are what an owner holds: one in each of a VM's folders, because what
+// shares /dev/shm (containers, a chroot) need not share /run.
+type locks struct{ state, shm *os.File }
+
+func (l locks) close() {
+	for _, f := range []*os.File{l.state, l.shm} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// claim makes the folders of a new VM and locks them, with leftovers swept first.
+func claim(r record) (stateDir, locks, error) {
 	d := dirOf(r.Name)
-	var lock *os.File
+	var l locks
 	err := locked(func() error {
 		if err := sweep(); err != nil {
 			return err
@@ -133,16 +147,22 @@ func claim(r record) (stateDir, *os.File, error) {
 		} else if err != nil {
 			return err
 		}
-		var err error
-		if lock, err = flock(d.file("lock")); err != nil {
-			return err
-		}
 		if err := os.MkdirAll(filepath.Dir(d.ram()), 0o700); err != nil {
 			return err
 		}
+		var err error
+		if l.state, err = flock(d.file("lock")); err != nil {
+			return err
+		}
+		if l.shm, err = flock(shmLock(r.Name)); err != nil {
+			return errors.Join(fmt.Errorf("%w, seen from another /run: %s", ErrExists, r.Name), os.RemoveAll(string(d)))
+		}
 		return d.write(r)
 	})
-	return d, lock, err
+	if err != nil {
+		l.close()
+	}
+	return d, l, err
 }
 
 // killQEMU ends a QEMU that outlived its owner; the command line proves that

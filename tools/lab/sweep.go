@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // sweep removes what owners that were killed left behind: QEMU processes,
@@ -22,7 +24,7 @@ func sweep() error {
 	for _, name := range all {
 		d := dirOf(name)
 		if !d.alive() {
-			errs = append(errs, remove(d))
+			errs = append(errs, bury(d))
 			continue
 		}
 		live = append(live, name)
@@ -33,12 +35,13 @@ func sweep() error {
 	return errors.Join(append(errs, sweepShm(live), sweepNets(nets))...)
 }
 
-// remove deletes one VM's traces except its namespace, which others may share.
-func remove(d stateDir) error {
+// bury ends what a dead owner left. Its memory goes with sweepShm, which asks
+// for its lock; its namespace with sweepNets, as others may share it.
+func bury(d stateDir) error {
 	if r, err := d.read(); err == nil {
 		killQEMU(d, r.QEMUPID)
 	}
-	return errors.Join(os.RemoveAll(filepath.Dir(d.ram())), os.RemoveAll(string(d)))
+	return os.RemoveAll(string(d))
 }
 
 func sweepShm(live []string) error {
@@ -48,9 +51,17 @@ func sweepShm(live []string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if !slices.Contains(live, e.Name()) {
-			errs = append(errs, os.RemoveAll(filepath.Join(shmRoot, e.Name())))
+		if slices.Contains(live, e.Name()) {
+			continue
 		}
+		f, err := flock(shmLock(e.Name()))
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			continue // alive, with its state in another /run
+		}
+		if err == nil {
+			f.Close()
+		}
+		errs = append(errs, os.RemoveAll(filepath.Join(shmRoot, e.Name())))
 	}
 	return errors.Join(errs...)
 }

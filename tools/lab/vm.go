@@ -25,7 +25,7 @@ type VM struct {
 
 // owner is what only the process that booted the VM has.
 type owner struct {
-	lock  *os.File
+	locks locks
 	qemu  *process
 	proxy *proxy
 	down  sync.Once
@@ -46,11 +46,11 @@ func Up(ctx context.Context, name string, c Config) (*VM, error) {
 		return nil, err
 	}
 	r := record{Name: name, OwnerPID: os.Getpid(), Owner: filepath.Base(os.Args[0]), Config: c}
-	d, lock, err := claim(r)
+	d, l, err := claim(r)
 	if err != nil {
 		return nil, err
 	}
-	vm := &VM{dir: d, record: r, owner: &owner{lock: lock}}
+	vm := &VM{dir: d, record: r, owner: &owner{locks: l}}
 	if err := vm.boot(ctx); err != nil {
 		err = fmt.Errorf("boot %s: %w%s", name, err, vm.lastWords())
 		return nil, errors.Join(err, vm.Down())
