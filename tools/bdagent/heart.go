@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+)
+
+const (
+	beatEvery = 100 * time.Millisecond
+	beatLimit = 2 * time.Second // L: user space that does not run for so long is sick
+	psiMemory = "/proc/pressure/memory"
+	psiEvery  = time.Second
+
+	heartID = 1
+	stallID = 2
+)
+
+// heart is the user-space heartbeat and the memory stall, both user sensors.
+type heart struct {
+	beats, stall *atomic.Uint64
+}
+
+// newHeart makes the sensors and this process hard to stop: its memory is
+// locked, and its threads are real-time, so that the heartbeat tells of a
+// machine that cannot schedule, not of one that is merely busy.
+func newHeart(d *device) (*heart, error) {
+	h := &heart{}
+	var err error
+	h.beats, err = d.newSensor(heartID, uapi.Progress, uapi.SensorHeartbeat, uint64(beatLimit/time.Microsecond), "HEARTBEAT", "beats")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(psiMemory); err == nil {
+		if h.stall, err = d.newSensor(stallID, uapi.Level, 0, 0, "MEM_STALL", "us/s"); err != nil {
+			return nil, err
+		}
+	}
+	if err := unix.Mlockall(unix.MCL_CURRENT); err != nil {
+		return nil, fmt.Errorf("lock memory: %w", err)
+	}
+	return h, nil
+}
+
+// beat runs on one thread until ctx ends.
+func (h *heart) beat(ctx context.Context) error {
+	runtime.LockOSThread()
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
+		return fmt.Errorf("real-time class: %w", err)
+	}
+	t := time.NewTicker(beatEvery)
+	defer t.Stop()
+	last, sampled := uint64(0), time.Time{}
+	for {
+		h.beats.Add(1)
+		if h.stall != nil && time.Since(sampled) >= psiEvery {
+			total := readStall()
+			if !sampled.IsZero() {
+				h.stall.Store(uint64(float64(total-last) / time.Since(sampled).Seconds()))
+			}
+			last, sampled = total, time.Now()
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// readStall returns the microseconds for which all tasks waited for memory.
+func readStall() uint64 {
+	b, err := os.ReadFile(psiMemory)
+	if err != nil {
+		return 0
+	}
+	return parseStall(b)
+}
+
+func parseStall(b []byte) uint64 {
+	for _, line := range bytes.Split(b, []byte("\n")) {
+		_, total, ok := bytes.Cut(line, []byte("total="))
+		if ok && bytes.HasPrefix(line, []byte("full ")) {
+			n, err := strconv.ParseUint(string(bytes.TrimSpace(total)), 10, 64)
+			if err != nil {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}

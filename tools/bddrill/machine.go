@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/inic"
+	"lazystate/backdoor/uapi"
+	"lazystate/repair/drill"
+	"lazystate/tools/lab"
+)
+
+// machine is a booted target with the module, the agent and the programs in it.
+type machine struct {
+	vm  *lab.VM
+	key uapi.Key
+	out *console
+
+	useful drill.Useful
+	ended  chan struct{} // the useful program's stream has ended
+	stop   context.CancelFunc
+	before drill.Iterations
+
+	alsoStop context.CancelFunc
+}
+
+const (
+	guestRogue = "/bin/rogue"
+	guestAgent = "/bin/bdagent"
+	guestKeys  = "/etc/backdoor.keys"
+	guestKo    = "/lib/modules/backdoor.ko"
+)
+
+// limits is the contract of the drills' targets: what they promise to stay below.
+const limits = "NPROCS:150,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
+
+func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
+	files := map[string]string{guestRogue: r.rogue, guestAgent: r.agent}
+	vm, err := lab.Up(ctx, name, lab.Config{
+		Kernel: r.kernel, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{vm: vm, out: r.out, ended: make(chan struct{})}
+	if _, err := rand.Read(m.key[:]); err != nil {
+		return nil, errors.Join(err, vm.Down())
+	}
+	if err := m.install(ctx, r); err != nil {
+		return nil, errors.Join(fmt.Errorf("install the backdoor on %s: %w", name, err), vm.Down())
+	}
+	return m, nil
+}
+
+// install does what an operator does on a target: keys, then the agent, which
+// loads the module.
+func (m *machine) install(ctx context.Context, r *runner) error {
+	ko := filepath.Join(r.modules, m.vm.Release(), "backdoor.ko")
+	if err := m.vm.Put(ctx, ko, guestKo); err != nil {
+		return err
+	}
+	keys := fmt.Sprintf("0 %x\n", m.key[:])
+	if err := m.vm.WriteFile(ctx, guestKeys, []byte(keys), 0o600); err != nil {
+		return err
+	}
+	_, err := m.vm.Start(ctx, lab.Proc{
+		Argv: []string{guestAgent, "--module", guestKo, "--allow-repair", "--limits", limits, "--keys", guestKeys},
+		Log:  "/tmp/bdagent.log", OOMAdj: -1000,
+	})
+	if err != nil {
+		return err
+	}
+	return m.published(ctx)
+}
+
+// published waits until the target can be opened and has sensors and a key.
+func (m *machine) published(ctx context.Context) error {
+	end := time.Now().Add(30 * time.Second)
+	for {
+		if log, err := m.vm.ReadFile(ctx, "/tmp/bdagent.log"); err == nil && strings.Contains(string(log), "serving") {
+			return nil
+		} else if err == nil && strings.Contains(string(log), "bdagent: ") || time.Now().After(end) {
+			return fmt.Errorf("agent did not come up: %s", log)
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// open maps the machine as the one writer.
+func (m *machine) open(context.Context) (backdoor.Memory, error) {
+	return inic.Open(inic.Options{
+		RAMPath: m.vm.RAMPath(), BARPath: m.vm.BARPath(), PID: m.vm.Info().QEMUPID, Writable: true, Reset: m.vm.Reset,
+	})
+}
+
+// startUseful runs the useful program and calibrates it to about one iteration
+// in half a second.
+func (m *machine) startUseful(ctx context.Context, loops int) {
+	ctx, m.stop = context.WithCancel(ctx)
+	go func() {
+		defer close(m.ended)
+		// Its end is the drill's business: no iteration ends any more.
+		_, _ = m.vm.Stream(ctx, lab.Proc{Argv: []string{guestRogue, "useful", fmt.Sprint(loops), "8"}, UID: drill.UsefulUID, OOMAdj: -900}, nil, &m.useful, nil)
+	}()
+}
+
+// release starts a program of the drill in the guest.
+func (m *machine) release(ctx context.Context, p drill.Program) (int, error) {
+	return m.vm.Start(ctx, lab.Proc{Argv: append([]string{guestRogue}, p.Args...), UID: p.UID, OOMAdj: p.OOMAdj})
+}
+
+// down ends the machine whatever state it is in.
+func (m *machine) down() error {
+	for _, stop := range []context.CancelFunc{m.stop, m.alsoStop} {
+		if stop != nil {
+			stop()
+		}
+	}
+	return m.vm.Down()
+}
+
+// serialTail is the end of the kernel's log, for a report of what went wrong.
+func (m *machine) serialTail() string {
+	b, err := os.ReadFile(m.vm.Serial())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(lines[max(0, len(lines)-12):], "\n")
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"lazystate/repair"
+	"lazystate/repair/drill"
+)
+
+// runner runs drills, each on a machine of its own.
+type runner struct {
+	kernel, state, modules string
+	rogue, agent           string
+	swapMiB                int
+	out                    *console
+	verbose                bool
+	audit                  *repair.Audit
+	auditPath              string
+	serial                 int
+}
+
+const (
+	usefulLoops = 250_000_000
+	beforeFor   = 12 * time.Second
+	afterFor    = 30 * time.Second
+	healWithin  = 2 * time.Minute
+	quietFor    = 30 * time.Second // a negative control
+)
+
+func (r *runner) openAudit(path string) (err error) {
+	r.auditPath = path
+	r.audit, err = repair.OpenAudit(path)
+	return err
+}
+
+func (r *runner) close() {
+	if err := r.audit.Close(); err != nil {
+		r.out.say("audit log: %v", err)
+	}
+}
+
+func (r *runner) log() *slog.Logger {
+	if !r.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, nil))
+}
+
+// fresh boots a machine with the useful program running, and measures it.
+func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *row) (*machine, error) {
+	r.serial++
+	name := fmt.Sprintf("drill-%d-%d", os.Getpid(), r.serial)
+	r.out.say("%s: booting a %s target of 2 vCPUs, 512 MiB, %d MiB of swap", d.Name, r.kernel, r.swapMiB)
+	m, err := r.boot(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	row.Kernel, row.Accel = m.vm.Release(), m.vm.Info().Accel
+	for _, p := range append(slices.Clone(d.Decent), d.Victims...) {
+		if _, err := m.release(ctx, p); err != nil {
+			return m, err
+		}
+	}
+	m.startUseful(ctx, usefulLoops)
+	r.out.say("%s: %s is up; the useful program runs alone for %v", d.Name, m.vm.Release(), beforeFor)
+	if err := sleep(ctx, time.Second); err != nil {
+		return m, err
+	}
+	from := time.Now()
+	if err := sleep(ctx, beforeFor); err != nil {
+		return m, err
+	}
+	m.before = m.useful.Between(from, time.Now())
+	row.Before = m.before.Median()
+	if len(m.before) < 3 {
+		return m, fmt.Errorf("the useful program ended %d iterations in %v: this host is too slow or too busy", len(m.before), beforeFor)
+	}
+	r.out.say("%s: an iteration takes %v", d.Name, row.Before.Round(time.Millisecond))
+	return m, nil
+}
+
+// releaseAll starts the rogues.
+func (m *machine) releaseAll(ctx context.Context, programs []drill.Program) error {
+	for _, p := range programs {
+		if _, err := m.release(ctx, p); err != nil {
+			return fmt.Errorf("release %v: %w", p.Args, err)
+		}
+	}
+	return nil
+}
+
+func describe(programs []drill.Program) string {
+	var all []string
+	for _, p := range programs {
+		all = append(all, fmt.Sprintf("%s as uid %d", strings.Join(p.Args, " "), p.UID))
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"lazystate/repair"
+)
+
+// row is one run of a drill. Durations are in ns in JSON.
+type row struct {
+	Drill      string        `json:"drill"`
+	Kernel     string        `json:"kernel"`
+	Accel      string        `json:"accel"`
+	Repair     bool          `json:"repair"`
+	Expect     string        `json:"expect"`
+	OK         bool          `json:"ok"`
+	Why        string        `json:"why,omitempty"`
+	Detected   time.Duration `json:"detected_ns"`
+	Diagnosed  time.Duration `json:"diagnosed_ns"`
+	Killed     int           `json:"killed"`
+	Rounds     int           `json:"rounds"`
+	Frozen     time.Duration `json:"frozen_ns"`
+	Walk       time.Duration `json:"walk_ns"`
+	Reads      uint64        `json:"reads"`
+	Batches    uint64        `json:"batches"`
+	Healed     time.Duration `json:"healed_ns"`
+	Before     time.Duration `json:"useful_before_ns"`
+	During     time.Duration `json:"useful_during_ns"`
+	After      time.Duration `json:"useful_after_ns"`
+	Bystanders int           `json:"bystanders"`
+	Harmed     []string      `json:"harmed,omitempty"`
+	Lost       string        `json:"lost,omitempty"`
+}
+
+// fill takes the times of a repair, all from the crossing of L.
+func (r *row) fill(s state, rep repair.Report) {
+	r.Detected = s.detectedAfter()
+	r.Diagnosed = rep.Diagnosed.Sub(s.crossed)
+	r.Frozen = rep.Frozen
+	for _, other := range s.reports {
+		r.Killed += other.Killed
+	}
+	if rep.Outcome != nil {
+		r.Rounds = len(rep.Outcome.Rounds)
+	}
+	if rep.Plan != nil {
+		r.Walk, r.Reads, r.Batches = rep.Plan.Walk, rep.Plan.Reads.Reads, rep.Plan.Reads.Batches
+	}
+}
+
+func print(w io.Writer, rows []row, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(rows)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "drill\tkernel\trepair\tdetected\tdiagnosed\tkilled\thealed\tuseful before\tduring\tafter\tbystanders\tresult")
+	for _, r := range rows {
+		fmt.Fprintln(t, strings.Join(r.cells(), "\t"))
+	}
+	return t.Flush()
+}
+
+func (r *row) cells() []string {
+	repaired, by := "no", "-"
+	if r.Repair {
+		repaired, by = "yes", fmt.Sprintf("%d of %d untouched", r.Bystanders-len(r.Harmed), r.Bystanders)
+	}
+	return []string{
+		r.Drill, strings.TrimSuffix(r.Kernel, "-amd64"), repaired, short(r.Detected), short(r.Diagnosed), count(r.Killed, r.Repair),
+		short(r.Healed), short(r.Before), short(r.During), short(r.After), by, r.result(),
+	}
+}
+
+func (r *row) result() string {
+	switch {
+	case !r.OK:
+		return "FAILED: " + strings.SplitN(r.Why, "\n", 2)[0]
+	case r.Lost != "":
+		return "LOST: " + r.Lost
+	}
+	return r.Expect
+}
+
+func count(n int, known bool) string {
+	if !known {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "-"
+	case d < 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond).String()
+	case d < 10*time.Second:
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
