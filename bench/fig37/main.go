@@ -57,22 +57,35 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration) (*resu
 		fig.Paper("paper: none above 85 ms", ms, 0)
 	}
 	fig.Notef("each run samples for %v, all deadlines at once; the paper prints the curve, its text says only that it falls to 0 at 85 ms (time slice 100 ms)", window)
-	for _, tasks := range []int{1, 2} {
-		if err := series(ctx, o, g, fig, tasks, window); err != nil {
+	for _, c := range curves {
+		if err := c.measure(ctx, o, g, fig, window); err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
 	}
 	return fig, g.Close()
 }
 
-// series adds one curve: tasks busy threads on busyCPU.
-func series(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure, tasks int, window time.Duration) error {
-	name := "ours: one busy task"
-	if tasks > 1 {
-		name = fmt.Sprintf("ours: %d busy tasks", tasks)
+// curve is what runs on busyCPU. The module's own heartbeat thread is a
+// scheduling decision wherever it runs, so its period is part of the condition.
+type curve struct {
+	name      string
+	tasks     int
+	heartbeat int // ms
+}
+
+var curves = []curve{
+	{"ours: one busy task, heartbeat every 50 ms", 1, 50},
+	{"ours: one busy task, heartbeat every 250 ms", 1, 250},
+	{"ours: two busy tasks, heartbeat every 250 ms", 2, 250},
+}
+
+func (c curve) measure(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure, window time.Duration) error {
+	err := g.VM.WriteFile(ctx, "/sys/module/backdoor/parameters/heartbeat_ms", []byte(fmt.Sprint(c.heartbeat)), 0)
+	if err != nil {
+		return err
 	}
 	length := time.Duration(o.Runs)*(window+2*time.Second) + 10*time.Second
-	pid, err := g.VM.Start(ctx, lab.Proc{Argv: []string{"/bin/busy", "--cpu", fmt.Sprint(busyCPU), "--tasks", fmt.Sprint(tasks), "--for", length.String()}})
+	pid, err := g.VM.Start(ctx, lab.Proc{Argv: []string{"/bin/busy", "--cpu", fmt.Sprint(busyCPU), "--tasks", fmt.Sprint(c.tasks), "--for", length.String()}})
 	if err != nil {
 		return err
 	}
@@ -86,13 +99,13 @@ func series(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.F
 		if err := sleep(ctx, 2*time.Second); err != nil {
 			return err
 		}
-		o.Logf("%s, run %d of %d", name, run+1, o.Runs)
+		o.Logf("%s, run %d of %d", c.name, run+1, o.Runs)
 		if err := sample(ctx, gauge.Read, window, all); err != nil {
 			return err
 		}
 	}
 	for i, d := range deadlines() {
-		fig.Add(name, float64(d.Milliseconds()), all[i].fractions, fmt.Sprint(all[i].samples), fmt.Sprint(all[i].late))
+		fig.Add(c.name, float64(d.Milliseconds()), all[i].fractions, fmt.Sprint(all[i].samples), fmt.Sprint(all[i].late))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ type trace struct {
 	counts []uint64
 	stall  time.Duration // longest time between two changes, by the samples
 	took   time.Duration
+	all    uint64 // interrupts of every kind in that time
 }
 
 // slope is the mean rate, per second.

@@ -15,11 +15,11 @@ import (
 	"lazystate/tools/lab"
 )
 
-// program is the useful program, running in a guest.
-type program struct {
-	out   drill.Useful
-	ideal drill.Iterations // alone
-	stop  context.CancelFunc
+// Program is the useful program, running in a guest.
+type Program struct {
+	drill.Useful
+	Ideal drill.Iterations // alone
+	Stop  context.CancelFunc
 }
 
 const (
@@ -28,35 +28,35 @@ const (
 	alone      = 8 * time.Second
 )
 
-// startProgram calibrates the useful program and watches it alone.
-func startProgram(ctx context.Context, g *guest.Guest) (*program, error) {
+// Start calibrates the useful program and watches it alone.
+func Start(ctx context.Context, g *guest.Guest) (*Program, error) {
 	try := run(ctx, g, firstLoops)
 	if err := sleep(ctx, 3*time.Second); err != nil {
-		try.stop()
+		try.Stop()
 		return nil, err
 	}
-	try.stop()
-	its := try.out.Between(time.Time{}, time.Now())
+	try.Stop()
+	its := try.Between(time.Time{}, time.Now())
 	if len(its) < 3 {
 		return nil, fmt.Errorf("the useful program ended %d iterations in 3 s", len(its))
 	}
 	p := run(ctx, g, int(firstLoops*float64(iteration)/float64(its.Median())))
 	began := time.Now()
 	if err := sleep(ctx, alone); err != nil {
-		p.stop()
+		p.Stop()
 		return nil, err
 	}
-	if p.ideal = p.out.Between(began, time.Now()); len(p.ideal) < 3 {
-		p.stop()
-		return nil, fmt.Errorf("the useful program ended %d iterations in %v", len(p.ideal), alone)
+	if p.Ideal = p.Between(began, time.Now()); len(p.Ideal) < 3 {
+		p.Stop()
+		return nil, fmt.Errorf("the useful program ended %d iterations in %v", len(p.Ideal), alone)
 	}
 	return p, nil
 }
 
-func run(ctx context.Context, g *guest.Guest, loops int) *program {
-	p := &program{}
-	ctx, p.stop = context.WithCancel(ctx)
-	go g.VM.Stream(ctx, lab.Proc{Argv: []string{"/bin/rogue", "useful", fmt.Sprint(loops), "8"}, UID: drill.UsefulUID}, nil, &p.out, nil)
+func run(ctx context.Context, g *guest.Guest, loops int) *Program {
+	p := &Program{}
+	ctx, p.Stop = context.WithCancel(ctx)
+	go g.VM.Stream(ctx, lab.Proc{Argv: []string{"/bin/rogue", "useful", fmt.Sprint(loops), "8"}, UID: drill.UsefulUID}, nil, &p.Useful, nil)
 	return p
 }
 
@@ -77,10 +77,10 @@ func (o *outcome) add(one outcome) {
 
 // beside watches the useful program for the window, with rogues beside it.
 // What is left of them is removed afterwards by a repair that is not timed.
-func beside(ctx context.Context, g *guest.Guest, p *program, c Config, rogue drill.Program, withRepair bool) (o outcome, err error) {
-	var h *healing
+func beside(ctx context.Context, g *guest.Guest, p *Program, c Config, rogue drill.Program, withRepair bool) (o outcome, err error) {
+	var h *Healing
 	if withRepair {
-		if h, err = startHealing(ctx, g, c.Resource); err != nil {
+		if h, err = Heal(ctx, g, c.Resource); err != nil {
 			return o, err
 		}
 	}
@@ -91,7 +91,7 @@ func beside(ctx context.Context, g *guest.Guest, p *program, c Config, rogue dri
 	}
 	end := time.Now()
 	if h != nil {
-		reports, herr := h.stop()
+		reports, herr := h.Stop()
 		err = errors.Join(err, herr)
 		for _, r := range reports {
 			o.killed += r.Killed
@@ -103,19 +103,19 @@ func beside(ctx context.Context, g *guest.Guest, p *program, c Config, rogue dri
 	if err != nil {
 		return o, err
 	}
-	its := p.out.Between(released, end)
+	its := p.Between(released, end)
 	o.ended, o.seconds = len(its), withUnended(p, its, released, end)
 	return o, cleanUp(ctx, g, p)
 }
 
 // withUnended adds the iteration under way at the end, if it has taken longer
 // than any that ended.
-func withUnended(p *program, its drill.Iterations, released, end time.Time) []float64 {
+func withUnended(p *Program, its drill.Iterations, released, end time.Time) []float64 {
 	all, from := seconds(its), released
 	if len(its) > 0 {
 		from = its[len(its)-1].At
 	}
-	if lasted := end.Sub(from); lasted > its.Quantile(1) && lasted > p.ideal.Quantile(1) {
+	if lasted := end.Sub(from); lasted > its.Quantile(1) && lasted > p.Ideal.Quantile(1) {
 		all = append(all, lasted.Seconds())
 	}
 	return all
@@ -123,7 +123,7 @@ func withUnended(p *program, its drill.Iterations, released, end time.Time) []fl
 
 // cleanUp kills what is left of the rogues and waits until the useful program
 // runs as before.
-func cleanUp(ctx context.Context, g *guest.Guest, p *program) error {
+func cleanUp(ctx context.Context, g *guest.Guest, p *Program) error {
 	if left, err := g.CountOf(ctx, drill.RogueUID); err != nil || left > 0 {
 		if err := killRogues(ctx, g); err != nil {
 			return fmt.Errorf("clean up: %w", err)
@@ -134,7 +134,7 @@ func cleanUp(ctx context.Context, g *guest.Guest, p *program) error {
 		if err := sleep(ctx, 4*time.Second); err != nil {
 			return err
 		}
-		if its := p.out.Between(began, time.Now()); len(its) > 2 && its.AsBefore(p.ideal) {
+		if its := p.Between(began, time.Now()); len(its) > 2 && its.AsBefore(p.Ideal) {
 			return nil
 		}
 	}

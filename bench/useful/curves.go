@@ -61,13 +61,13 @@ func measure(ctx context.Context, o *trial.Options, fig *result.Figure, c Config
 	if err := g.GiveKey(ctx); err != nil {
 		return err
 	}
-	p, err := startProgram(ctx, g)
+	p, err := Start(ctx, g)
 	if err != nil {
 		return err
 	}
-	defer p.stop()
-	o.Logf("%s: the useful program alone takes %v", curve.Name, p.ideal.Median().Round(time.Millisecond))
-	fig.Add("ours: "+curve.Name+", alone", 0, seconds(p.ideal), fmt.Sprint(len(p.ideal)))
+	defer p.Stop()
+	o.Logf("%s: the useful program alone takes %v", curve.Name, p.Ideal.Median().Round(time.Millisecond))
+	fig.Add("ours: "+curve.Name+", alone", 0, seconds(p.Ideal), fmt.Sprint(len(p.Ideal)))
 	for _, n := range curve.Sizes {
 		for _, repair := range []bool{false, true} {
 			if err := point(ctx, o, fig, c, curve, g, p, n, repair); err != nil {
@@ -79,7 +79,7 @@ func measure(ctx context.Context, o *trial.Options, fig *result.Figure, c Config
 }
 
 // point adds one x of one line: all iterations of all runs.
-func point(ctx context.Context, o *trial.Options, fig *result.Figure, c Config, curve Curve, g *guest.Guest, p *program, n int, repair bool) error {
+func point(ctx context.Context, o *trial.Options, fig *result.Figure, c Config, curve Curve, g *guest.Guest, p *Program, n int, repair bool) error {
 	line := "ours: " + curve.Name + ", no repair"
 	if repair {
 		line = "ours: " + curve.Name + ", repaired"

@@ -22,8 +22,8 @@ const Limits = "limits=NPROCS:60,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
 
 const mib = 1 << 20
 
-// healing is a monitor with a dispatcher and a healer, as bdmon runs them.
-type healing struct {
+// Healing is a monitor with a dispatcher and a healer, as bdmon runs them.
+type Healing struct {
 	mon      *monitor.Monitor
 	dispatch *repair.Dispatcher
 	cancel   context.CancelFunc
@@ -49,10 +49,10 @@ func healer(r drill.Resource, g *guest.Guest) (repair.Healer, []string) {
 	}, []string{repair.SensorNProcs, repair.SensorMaxProcRate}
 }
 
-// startHealing watches the target and heals it until stop.
-func startHealing(ctx context.Context, g *guest.Guest, r drill.Resource) (*healing, error) {
+// Heal watches the target and heals it until Stop.
+func Heal(ctx context.Context, g *guest.Guest, r drill.Resource) (*Healing, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	h := &healing{cancel: cancel}
+	h := &Healing{cancel: cancel}
 	ready := make(chan struct{}, 1)
 	patient := g.Patient()
 	h.dispatch = repair.NewDispatcher(patient, repair.Options{Report: h.report})
@@ -76,12 +76,12 @@ func startHealing(ctx context.Context, g *guest.Guest, r drill.Resource) (*heali
 	case <-ready:
 		return h, nil
 	case <-time.After(20 * time.Second):
-		h.stop()
+		h.Stop()
 		return nil, fmt.Errorf("target cannot be watched: %s", h.mon.Status().Error)
 	}
 }
 
-func (h *healing) report(r repair.Report) {
+func (h *Healing) report(r repair.Report) {
 	for _, e := range r.Events {
 		h.mon.Ack(e)
 	}
@@ -90,7 +90,7 @@ func (h *healing) report(r repair.Report) {
 	h.reports = append(h.reports, r)
 }
 
-func (h *healing) fail(err error) {
+func (h *Healing) fail(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err == nil {
@@ -98,8 +98,8 @@ func (h *healing) fail(err error) {
 	}
 }
 
-// stop ends the watch and returns what was done.
-func (h *healing) stop() ([]repair.Report, error) {
+// Stop ends the watch and returns what was done.
+func (h *Healing) Stop() ([]repair.Report, error) {
 	h.cancel()
 	h.running.Wait()
 	h.mu.Lock()

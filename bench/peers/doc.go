@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command peers runs the drills of §3.9.5 against what people use today, inside
+// the same virtual machine: nothing but the kernel (its OOM killer), a pids
+// limit set beforehand, earlyoom, and this project. Who heals, after how long,
+// and whom does it kill?
+//
+// The trap: "healed" is not "something was killed". A machine counts as healed
+// from the moment on from which the useful program runs within 10 % of its time
+// before until the end of the window. systemd-oomd is not here: it acts on
+// cgroups that systemd as process 1 tells it of, and the lab's guests have
+// another init.
+//
+//	go run ./bench/peers
+package main

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"lazystate/bench/guest"
+	"lazystate/bench/result"
+	"lazystate/bench/trial"
+	"lazystate/bench/useful"
+	"lazystate/repair/drill"
+	"lazystate/tools/lab"
+)
+
+// outcome of one peer on one drill.
+type outcome struct {
+	healed bool
+	after  time.Duration // from the release
+	left   int           // tasks of the rogue user
+	kills  int           // told by the kernel's OOM killer and by the peer's log
+	harmed []string      // others that are gone
+	slow   float64       // the useful program's time at the end, of its time alone
+}
+
+func (o outcome) String() string {
+	s := "not healed"
+	if o.healed {
+		s = fmt.Sprintf("healed after %v", o.after.Round(100*time.Millisecond))
+	}
+	return fmt.Sprintf("%s, %d rogues left, %d kills, harmed %v, useful program x%.2f", s, o.left, o.kills, o.harmed, o.slow)
+}
+
+// once boots a machine, prepares the peer, releases the drill and watches.
+func (b *bench) once(ctx context.Context, o *trial.Options, p peer, d *drill.Drill, files map[string]string) (out outcome, m result.Machine, err error) {
+	g, err := guest.Boot(ctx, o, guest.Config{
+		Name: "peers", Params: []string{"allow_repair=1", useful.Limits},
+		Lab: lab.Config{Files: files, SwapMiB: 256, Packages: p.packages},
+	})
+	if err != nil {
+		return out, m, err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	m = g.Machine()
+	if err := g.GiveKey(ctx); err != nil {
+		return out, m, err
+	}
+	if p.prepare != nil {
+		if err := p.prepare(ctx, g); err != nil {
+			return out, m, err
+		}
+	}
+	for _, decent := range d.Decent {
+		if _, err := g.Release(ctx, decent); err != nil {
+			return out, m, err
+		}
+	}
+	prog, err := useful.Start(ctx, g)
+	if err != nil {
+		return out, m, err
+	}
+	defer prog.Stop()
+	out, err = b.watch(ctx, g, prog, p, d)
+	return out, m, err
+}
+
+func (b *bench) watch(ctx context.Context, g *guest.Guest, prog *useful.Program, p peer, d *drill.Drill) (out outcome, err error) {
+	before, err := g.VM.PS(ctx)
+	if err != nil {
+		return out, err
+	}
+	stop := func() error { return nil }
+	if p.ours {
+		if stop, err = heal(ctx, g, d); err != nil {
+			return out, err
+		}
+	}
+	released := time.Now()
+	for _, rogue := range d.Rogues {
+		if _, err := g.VM.Start(ctx, p.release(rogue)); err != nil {
+			return out, errors.Join(err, stop())
+		}
+	}
+	time.Sleep(b.window)
+	end := time.Now()
+	if err := stop(); err != nil {
+		return out, err
+	}
+	out.judge(prog, released, end)
+	if out.left, err = g.CountOf(ctx, drill.RogueUID); err != nil {
+		return out, err
+	}
+	return out, errors.Join(out.bystanders(ctx, g, before), out.countKills(ctx, g, p))
+}
+
+// last is how long a healed machine must have been well.
+const last = 10 * time.Second
+
+// judge finds the first moment from which on the useful program ran as before.
+func (o *outcome) judge(prog *useful.Program, released, end time.Time) {
+	if n := prog.Ideal.Median(); n > 0 {
+		o.slow = float64(prog.Between(end.Add(-last), end).Median()) / float64(n)
+	}
+	for at := released; !end.Before(at.Add(last)); at = at.Add(200 * time.Millisecond) {
+		its := prog.Between(at, end)
+		// as many as a well machine ends: half, for a busy host's sake
+		if enough := end.Sub(at) / (2 * max(prog.Ideal.Median(), 1)); its.AsBefore(prog.Ideal) && len(its) >= int(enough) {
+			o.healed, o.after = true, at.Sub(released)
+			return
+		}
+	}
+}
+
+// bystanders names the processes of other users that are gone.
+func (o *outcome) bystanders(ctx context.Context, g *guest.Guest, before []lab.Process) error {
+	after, err := g.VM.PS(ctx)
+	if err != nil {
+		return err
+	}
+	alive := map[int]bool{}
+	for _, p := range after {
+		alive[p.PID] = p.State != "Z"
+	}
+	for _, p := range before {
+		if kernel := p.PID == 2 || p.PPID == 2; !kernel && p.UID != drill.RogueUID && !alive[p.PID] {
+			o.harmed = append(o.harmed, fmt.Sprintf("%s(uid %d)", p.Comm, p.UID))
+		}
+	}
+	return nil
+}
+
+// countKills reads the kernel's log on the console and the peer's own.
+func (o *outcome) countKills(ctx context.Context, g *guest.Guest, p peer) error {
+	console, err := os.ReadFile(g.VM.Serial())
+	if err != nil {
+		return err
+	}
+	o.kills = bytes.Count(console, []byte("Out of memory: Killed process"))
+	if p.log == "" {
+		return nil
+	}
+	own, err := g.VM.ReadFile(ctx, p.log)
+	o.kills += bytes.Count(own, []byte(p.kill))
+	return err
+}

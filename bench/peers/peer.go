@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"lazystate/bench/guest"
+	"lazystate/bench/useful"
+	"lazystate/repair/drill"
+	"lazystate/tools/lab"
+)
+
+// peer is one way to keep a machine alive.
+type peer struct {
+	key, name string
+	packages  []string // Debian packages in the guest
+	prepare   func(context.Context, *guest.Guest) error
+	release   func(drill.Program) lab.Proc
+	ours      bool
+	log       string // file of the guest where its kills are told
+	kill      string // that tells one kill
+}
+
+const earlyoomLog = "/tmp/earlyoom.log"
+
+var peers = []peer{
+	{key: "kernel", name: "kernel alone", release: plain},
+	{key: "pids", name: "pids limit 50", prepare: limitPids, release: inCgroup},
+	{key: "earlyoom", name: "earlyoom", packages: []string{"earlyoom"}, prepare: startEarlyoom, release: plain, log: earlyoomLog, kill: "sending SIG"},
+	{key: "ours", name: "lazystate", release: plain, ours: true},
+}
+
+func plain(p drill.Program) lab.Proc {
+	return lab.Proc{Argv: append([]string{"/bin/rogue"}, p.Args...), UID: p.UID}
+}
+
+const cgroup = "/sys/fs/cgroup"
+
+// limitPids makes a cgroup as an administrator would who expects the bomb.
+func limitPids(ctx context.Context, g *guest.Guest) error {
+	script := `mountpoint -q ` + cgroup + ` || mount -t cgroup2 none ` + cgroup + `
+		echo +pids > ` + cgroup + `/cgroup.subtree_control && mkdir ` + cgroup + `/rogue &&
+		echo 50 > ` + cgroup + `/rogue/pids.max && chmod 666 ` + cgroup + `/cgroup.procs ` + cgroup + `/rogue/cgroup.procs`
+	_, err := g.VM.Must(ctx, "sh", "-ec", script)
+	return err
+}
+
+func inCgroup(p drill.Program) lab.Proc {
+	script := "echo $$ > " + cgroup + "/rogue/cgroup.procs && exec /bin/rogue " + strings.Join(p.Args, " ")
+	return lab.Proc{Argv: []string{"sh", "-c", script}, UID: p.UID}
+}
+
+// startEarlyoom runs it as Debian's unit does, without systemd.
+func startEarlyoom(ctx context.Context, g *guest.Guest) error {
+	_, err := g.VM.Start(ctx, lab.Proc{Argv: []string{"/usr/bin/earlyoom", "-r", "3600"}, Log: earlyoomLog, OOMAdj: -100})
+	return err
+}
+
+// heal starts this project's monitor and healer.
+func heal(ctx context.Context, g *guest.Guest, d *drill.Drill) (stop func() error, err error) {
+	h, err := useful.Heal(ctx, g, d.Resource)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		reports, err := h.Stop()
+		for _, r := range reports {
+			if err == nil && r.Err != nil {
+				err = fmt.Errorf("%s: %w", r.Healer, r.Err)
+			}
+		}
+		return err
+	}, nil
+}
