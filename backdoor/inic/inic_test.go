@@ -24,7 +24,7 @@ type machine struct {
 	ram, bar string
 }
 
-func newMachine(t *testing.T, opts ...bdtest.Option) *machine {
+func newMachine(t testing.TB, opts ...bdtest.Option) *machine {
 	t.Helper()
 	dir := t.TempDir()
 	m := &machine{ram: filepath.Join(dir, "ram"), bar: filepath.Join(dir, "bar")}
@@ -33,7 +33,7 @@ func newMachine(t *testing.T, opts ...bdtest.Option) *machine {
 }
 
 // backing maps a new file, as the machine sees it.
-func backing(t *testing.T, path string, size int) []byte {
+func backing(t testing.TB, path string, size int) []byte {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -51,7 +51,7 @@ func backing(t *testing.T, path string, size int) []byte {
 	return b
 }
 
-func (m *machine) open(t *testing.T, o Options) *Memory {
+func (m *machine) open(t testing.TB, o Options) *Memory {
 	t.Helper()
 	o.RAMPath, o.BARPath = m.ram, m.bar
 	mem, err := Open(o)
