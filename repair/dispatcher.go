@@ -19,7 +19,7 @@ var errNoAudit = errors.New("no audit log")
 // Options of a Dispatcher.
 type Options struct {
 	Coalesce time.Duration // events within it make one incident; 200 ms if 0
-	CoolDown time.Duration // after an incident, before the same healer runs again; 5 s if 0
+	CoolDown time.Duration // after a repair, before the same healer runs again; 5 s if 0
 	Attempts int           // repairs of one incident before it is given up; 5 if 0
 	Bound    time.Duration // most time of one attempt; 2 min if 0
 
@@ -199,9 +199,11 @@ func (d *Dispatcher) handle(ctx context.Context, hm *HM, events []sensorbox.Even
 		Events: events, Began: time.Now(), healer: hm.healer.Name(),
 	}
 	r := d.treat(ctx, hm.healer, in)
-	d.mu.Lock()
-	hm.quiet = time.Now().Add(d.opt.CoolDown)
-	d.mu.Unlock()
+	if r.Result != NothingToDo { // what did nothing needs no time to take effect
+		d.mu.Lock()
+		hm.quiet = time.Now().Add(d.opt.CoolDown)
+		d.mu.Unlock()
+	}
 	if d.opt.Report != nil {
 		d.opt.Report(r)
 	}
