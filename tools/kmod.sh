@@ -28,6 +28,12 @@ flock 9 # two builds in one folder would spoil each other
 kernels=$(build/bin/bdlab kernels)
 echo "$kernels" | while IFS='	' read -r series release version headers; do
 	out="$root/build/kmod/$release"
+	if [ $# -eq 0 ] && [ -f "$out/.built" ] && [ -z "$(find kmod "$headers/Makefile" -newer "$out/.built" | head -n 1)" ]; then
+		echo "kmod: $series ($release, package $version): up to date"
+		continue
+	fi
+	rm -f "$out/.built"
+	touch "$root/build/kmod.begun" # what changes during the build is built again
 	sync "$out"
 	if ! make -s -C "$headers" M="$out" "$@" modules >"$out/.log" 2>&1; then
 		cat "$out/.log" >&2
@@ -38,5 +44,6 @@ echo "$kernels" | while IFS='	' read -r series release version headers; do
 		echo "kmod: a check ($*) against $release is not clean" >&2
 		exit 1
 	fi
+	cp -p "$root/build/kmod.begun" "$out/.built"
 	echo "kmod: $series ($release, package $version): $(cd "$out" && find . -name '*.ko' | sed 's|^\./||' | sort | tr '\n' ' ')"
 done

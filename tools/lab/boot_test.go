@@ -247,6 +247,19 @@ func TestInsmod(t *testing.T) {
 	})
 }
 
+// The modules of kmod, which "make kmod" builds against unpacked headers, fit
+// the kernels that run.
+func TestBuiltModuleFits(t *testing.T) {
+	eachKernel(t, func(t *testing.T, vm *VM) {
+		if err := vm.Insmod(t.Context(), Module(t, vm, "backdoor")); err != nil {
+			t.Fatal(err)
+		}
+		if err := vm.Rmmod(t.Context(), "backdoor"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestStopAndReset(t *testing.T) {
 	vm := Shared(t, plain("6.12"))
 	ctx := t.Context()

@@ -94,13 +94,16 @@ func New(t testing.TB, c Config) *VM {
 	return vm
 }
 
-// Module returns a built module of kmod for the VM's kernel, or says that
+// Module returns a module of kmod built for the VM's kernel, or says that
 // "make kmod" has not been run.
 func Module(t testing.TB, vm *VM, name string) string {
 	t.Helper()
-	path := filepath.Join(sourceRoot(), "build", "kmod", vm.Release(), name+".ko")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%s is not built for %s: run make kmod", name, vm.Release())
+	dir := filepath.Join(sourceRoot(), "build", "kmod", vm.Release())
+	for _, pattern := range []string{name + ".ko", "*/" + name + ".ko"} {
+		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
+			return found[0]
+		}
 	}
-	return path
+	t.Fatalf("%s is not built for %s: run make kmod", name, vm.Release())
+	return ""
 }
