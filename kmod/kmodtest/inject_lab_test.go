@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kmodtest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lazystate/tools/lab"
+)
+
+// inject loads both modules.
+func inject(t *testing.T, kernel string) *loaded {
+	t.Helper()
+	k := load(t, kernel)
+	ko := lab.Module(t, k.vm, "inject/bd_inject")
+	if err := k.vm.Insmod(t.Context(), ko, "i_am_a_lab=1"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.vm.Rmmod(t.Context(), "bd_inject"); err != nil && k.vm.Ping(t.Context()) == nil {
+			t.Error(err)
+		}
+	})
+	return k
+}
+
+func (k *loaded) trigger(t *testing.T, fault string) error {
+	t.Helper()
+	return k.vm.WriteFile(t.Context(), "/sys/module/bd_inject/parameters/trigger", []byte(fault), 0)
+}
+
+func TestInjectRefusesOutsideTheLab(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		vm := machine(t, kernel)
+		if err := vm.Insmod(t.Context(), lab.Module(t, vm, "inject/bd_inject")); err == nil {
+			vm.Rmmod(t.Context(), "bd_inject")
+			t.Fatal("loaded without i_am_a_lab=1")
+		}
+	})
+}
+
+func TestInjectRefusesNonsense(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := inject(t, kernel)
+		for _, bad := range []string{"", "spin", "spin 9 100", "spin 0", "spin 0 x", "halt", "dance", "panic now",
+			"corrupt 10 colour 3", "corrupt 99999 value 3", "debugger"} {
+			if err := k.trigger(t, bad); err == nil {
+				t.Errorf("%q was taken", bad)
+			}
+		}
+	})
+}
+
+// TestInjectCorrupt: each corruption is seen, and named, by the monitor's view.
+func TestInjectCorrupt(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		for _, c := range []struct{ fault, want string }{
+			{"corrupt 10 class 9", "record"},
+			{"corrupt 10 flags 0x8000", "flags"},
+			{"corrupt 10 name 0x0101010101010101", "name"},
+			{"corrupt 11 id 10", "twice"},
+			{"corrupt 0 count 4096", "4096 records used"},
+			{"corrupt 0 magic 1", "magic"},
+			{"corrupt 0 record_size 7", "records of 7"},
+		} {
+			t.Run(strings.ReplaceAll(c.fault, " ", "_"), func(t *testing.T) {
+				k := inject(t, kernel)
+				if err := k.trigger(t, c.fault); err != nil {
+					t.Fatal(err)
+				}
+				v := &view{}
+				var said []string
+				if err := k.decode(t, v); err != nil {
+					said = append(said, err.Error())
+				}
+				for _, d := range v.Defects {
+					said = append(said, d.String())
+				}
+				if !strings.Contains(strings.Join(said, "\n"), c.want) {
+					t.Errorf("the view says %q, want %q", said, c.want)
+				}
+			})
+		}
+	})
+}
+
+// TestInjectSpin: one CPU without interrupts stops its own clock and no other,
+// and goes on afterwards.
+func TestInjectSpin(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) { stalls(t, kernel, "spin 1 2500") })
+}
+
+func TestInjectMaskedAPIC(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) { stalls(t, kernel, "mask_apic 1 2500") })
+}
+
+func TestInjectStoppedTimers(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) { stalls(t, kernel, "stop_timers 1 2500") })
+}
+
+// stalls: TICKS.1 stands still for a second while TICKS.0 moves, then recovers.
+func stalls(t *testing.T, kernel, fault string) {
+	k := inject(t, kernel)
+	if err := k.trigger(t, fault); err != nil {
+		t.Fatal(err)
+	}
+	ones, zeros, since := uint64(0), uint64(0), time.Now()
+	k.eventually(t, "a second without a tick of CPU 1, CPU 0 ticking", func(v *view) bool {
+		if one := v.named(t, "TICKS.1").Value; one != ones {
+			ones, zeros, since = one, v.named(t, "TICKS.0").Value, time.Now()
+		}
+		return time.Since(since) > time.Second && v.named(t, "TICKS.0").Value > zeros+20
+	})
+	k.eventually(t, "CPU 1 ticks again", func(v *view) bool { return v.named(t, "TICKS.1").Value > ones+10 })
+}
+
+// TestInjectPanic needs a machine of its own: nothing runs there afterwards.
+func TestInjectPanic(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		for _, fault := range []string{"panic", "crash_irq 0"} {
+			t.Run(strings.Fields(fault)[0], func(t *testing.T) { stopsForGood(t, kernel, fault) })
+		}
+	})
+}
+
+func stopsForGood(t *testing.T, kernel, fault string) {
+	k := inject(t, kernel)
+	t.Cleanup(func() {
+		if err := k.vm.Reset(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	go k.trigger(t, fault) // no answer comes
+	last, since := uint64(0), time.Now()
+	k.eventually(t, "the clocks stand still for 2 s", func(v *view) bool {
+		if n := v.named(t, "TICKS.0").Value + v.named(t, "TICKS.1").Value; n != last {
+			last, since = n, time.Now()
+		}
+		return time.Since(since) > 2*time.Second
+	})
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kmodtest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/inic"
+	"lazystate/backdoor/uapi"
+	"lazystate/sensorbox"
+	"lazystate/tools/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+var kernels = []string{"6.1", "6.12"}
+
+// onEach runs a test on each kernel of the lab.
+func onEach(t *testing.T, f func(t *testing.T, kernel string)) {
+	for _, k := range kernels {
+		t.Run(k, func(t *testing.T) { f(t, k) })
+	}
+}
+
+// loaded is a machine with backdoor.ko, seen from outside.
+type loaded struct {
+	vm     *lab.VM
+	mem    *inic.Memory
+	target *backdoor.Target
+}
+
+func machine(t *testing.T, kernel string) *lab.VM {
+	t.Helper()
+	return lab.Shared(t, lab.Config{Kernel: kernel, SwapMiB: 64})
+}
+
+// load inserts backdoor.ko for one test and opens the target.
+func load(t *testing.T, kernel string, params ...string) *loaded {
+	t.Helper()
+	k := &loaded{vm: machine(t, kernel)}
+	if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "backdoor"), params...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.vm.Rmmod(t.Context(), "backdoor"); err != nil && k.vm.Ping(t.Context()) == nil {
+			t.Error(err)
+		}
+	})
+	k.open(t)
+	return k
+}
+
+func (k *loaded) open(t *testing.T) {
+	t.Helper()
+	var err error
+	k.mem, err = inic.Open(inic.Options{RAMPath: k.vm.RAMPath(), BARPath: k.vm.BARPath(), PID: k.vm.Info().QEMUPID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.mem.Close() })
+	if k.target, err = backdoor.Open(t.Context(), k.mem); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// region returns a region and its bytes as the I-NIC reads them.
+func (k *loaded) region(t *testing.T, kind uint32) (backdoor.Region, []byte) {
+	t.Helper()
+	r, err := k.target.Region(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, r.Len)
+	if err := k.target.Do(t.Context(), r.Read(0, b)); err != nil {
+		t.Fatal(err)
+	}
+	return r, b
+}
+
+// view is a decoded copy of the box.
+type view struct{ sensorbox.View }
+
+func (k *loaded) fetch(t *testing.T) *view {
+	t.Helper()
+	v := &view{}
+	if err := k.decode(t, v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (k *loaded) decode(t *testing.T, v *view) error {
+	t.Helper()
+	_, box := k.region(t, uapi.KindSensorbox)
+	_, users := k.region(t, uapi.KindUserSensors)
+	return v.Decode(box, users)
+}
+
+func (v *view) find(name string) *sensorbox.Sensor {
+	i := slices.IndexFunc(v.Sensors, func(s sensorbox.Sensor) bool { return s.Name() == name })
+	if i < 0 {
+		return nil
+	}
+	return &v.Sensors[i]
+}
+
+func (v *view) named(t *testing.T, name string) *sensorbox.Sensor {
+	t.Helper()
+	s := v.find(name)
+	if s == nil {
+		t.Fatalf("the box has no sensor %s", name)
+	}
+	return s
+}
+
+// eventually fetches the box until it is as wanted.
+func (k *loaded) eventually(t *testing.T, what string, ok func(*view) bool) *view {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		v := k.fetch(t)
+		if ok(v) {
+			return v
+		}
+		if time.Now().After(end) {
+			t.Fatalf("20 s and not: %s", what)
+		}
+	}
+}
+
+// guestProgram compiles a program of kmod/test and puts it into the guest.
+func guestProgram(t *testing.T, vm *lab.VM, name string) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), name)
+	out, err := exec.CommandContext(t.Context(), "gcc", "-Wall", "-Wextra", "-Werror", "-O2", "-static",
+		"-o", bin, filepath.Join("..", "test", name+".c")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("compile %s: %v\n%s", name, err, out)
+	}
+	guest := "/tmp/" + name
+	if err := vm.Put(t.Context(), bin, guest); err != nil {
+		t.Fatal(err)
+	}
+	return guest
+}
