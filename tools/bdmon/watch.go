@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/sensorbox"
+	"lazystate/sensorbox/monitor"
+	"lazystate/tools/bdmon/config"
+	"lazystate/tools/control"
+	"lazystate/tools/target"
+)
+
+// watch is one target: a monitor, and a dispatcher for each machine that
+// appears behind it.
+type watch struct {
+	d      *daemonState
+	cfg    config.Target
+	dryRun bool
+	key    uapi.Key
+	log    *slog.Logger
+	mon    *monitor.Monitor
+
+	queue   chan found
+	events  atomic.Uint64
+	dropped atomic.Uint64
+
+	sampling, healing context.Context
+	stopSampling      context.CancelFunc
+	stopHealing       context.CancelFunc
+	sampler, healers  sync.WaitGroup
+
+	acting sync.Mutex // one writer of this monitor's slots at a time
+	mu     sync.Mutex
+	m      *machine
+	held   *hold
+}
+
+// found is an event and the machine it was seen on.
+type found struct {
+	target *backdoor.Target
+	ev     sensorbox.Event
+}
+
+func newWatch(d *daemonState, cfg config.Target, dryRun bool) (*watch, error) {
+	key, err := cfg.Key()
+	if err != nil {
+		return nil, err
+	}
+	w := &watch{d: d, cfg: cfg, dryRun: dryRun, key: key, log: d.log.With("target", cfg.Name), queue: make(chan found, 1024)}
+	w.mon = monitor.New(monitor.Options{
+		Open: w.open, Opened: w.opened, Sink: w.sink, Log: w.log,
+		Fetched:  d.metrics.fetched(cfg.Name),
+		Detector: sensorbox.Config{Rules: cfg.Rules()},
+		Period:   time.Duration(cfg.Period), PM: cfg.Accuracy, Loss: cfg.Loss,
+	})
+	w.sampling, w.stopSampling = context.WithCancel(context.Background())
+	w.healing, w.stopHealing = context.WithCancel(context.Background())
+	return w, nil
+}
+
+// open asks for the writer's place if there is a key, and makes do with reading.
+func (w *watch) open(ctx context.Context) (backdoor.Memory, error) {
+	o := target.Options{Writable: w.cfg.KeyFile != ""}
+	if len(w.cfg.FenceCommand) > 0 {
+		o.Reset = w.reset
+	}
+	m, err := target.Open(ctx, w.cfg.URL, o)
+	if errors.Is(err, backdoor.ErrReadOnly) {
+		w.log.Warn("another monitor is the writer; watching only", "err", err)
+		o.Writable = false
+		m, err = target.Open(ctx, w.cfg.URL, o)
+	}
+	return m, err
+}
+
+// reset runs the fence command, for machines where no CPU takes interrupts.
+func (w *watch) reset(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, w.cfg.FenceCommand[0], w.cfg.FenceCommand[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("fence command: %w: %q", err, out)
+	}
+	return nil
+}
+
+func (w *watch) start() {
+	w.sampler.Go(func() {
+		if err := w.mon.Run(w.sampling); err != nil {
+			w.log.Error("target is not monitored", "err", err)
+		}
+	})
+	w.healers.Go(w.consume)
+}
+
+// stop ends healing first: a repair under way releases its lock while there
+// still is a carrier, and so does a lock that bdctl holds.
+func (w *watch) stop() {
+	w.stopHealing()
+	w.healers.Wait()
+	w.release("bdmon stops watching")
+	w.stopSampling()
+	w.sampler.Wait()
+}
+
+// sink runs on the sampling thread and never waits.
+func (w *watch) sink(t *backdoor.Target, ev sensorbox.Event) {
+	select {
+	case w.queue <- found{t, ev}:
+	default:
+		w.dropped.Add(1)
+	}
+}
+
+func (w *watch) consume() {
+	for {
+		select {
+		case f := <-w.queue:
+			w.take(f)
+		case <-w.healing.Done():
+			return
+		}
+	}
+}
+
+func (w *watch) take(f found) {
+	w.events.Add(1)
+	w.d.metrics.events.WithLabelValues(w.cfg.Name, f.ev.Kind.String()).Inc()
+	level := slog.LevelWarn
+	switch f.ev.Kind {
+	case sensorbox.Failed, sensorbox.Panicked, sensorbox.Gone:
+		level = slog.LevelError
+	case sensorbox.Cleared, sensorbox.Recovered:
+		level = slog.LevelInfo
+	}
+	w.log.Log(context.Background(), level, "event", "event", f.ev.Kind.String(), "sensor", f.ev.Sensor, "what", f.ev.String())
+	w.d.hub.publish(control.NewEvent(w.cfg.Name, f.ev))
+	w.mu.Lock()
+	m := w.m
+	w.mu.Unlock()
+	if m != nil && m.target == f.target && m.dispatcher != nil {
+		m.dispatcher.Dispatch(f.ev)
+	}
+}
