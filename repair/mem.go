@@ -17,7 +17,10 @@ import (
 //
 // One run of the OOM handler is no reason to act: it often settles the matter.
 // The healer acts when the handler keeps running through the confirm window,
-// or when memory and swap together stay below the floor all the while.
+// when memory and swap together stay below the floor all the while, or when a
+// level sensor that called (MEM_STALL: threads that wait for memory) stays
+// beyond its limit: a machine that thrashes may be lost long before its swap
+// is full and the handler runs.
 type MemReclaimHealer struct {
 	Policy  policy.Policy
 	Spare   policy.Spare
@@ -41,18 +44,29 @@ func (h *MemReclaimHealer) Check() error {
 	return h.Policy.Check()
 }
 
+// memWindow is the confirm window for memory: one run of the OOM handler, with
+// the exit of what it killed, takes a second or two on a machine that swaps.
+const memWindow = 4 * time.Second
+
 // pressure is one look at how short memory is.
 type pressure struct {
 	oom  uint64 // counter
 	free uint64 // pages
+
+	levels map[string]float64 // of the sensors that called, as multiples of L
 }
 
-func (h *MemReclaimHealer) look(ctx context.Context, p *Patient) (pressure, error) {
+func (h *MemReclaimHealer) look(ctx context.Context, p *Patient, levels []Threshold) (pressure, error) {
 	v, err := p.Sensors(ctx)
 	if err != nil {
 		return pressure{}, err
 	}
-	var now pressure
+	now := pressure{levels: map[string]float64{}}
+	for _, t := range levels {
+		if s := find(v, t.Sensor); s != nil {
+			now.levels[t.Sensor] = ratio(s.Value, t.Limit, t.Minimum)
+		}
+	}
 	if s := find(v, SensorOOM); s != nil {
 		now.oom = s.Value
 	}
@@ -73,7 +87,7 @@ func (h *MemReclaimHealer) Plan(ctx context.Context, in *Incident) (*Plan, error
 	}
 	plan := &Plan{Policy: h.Policy.String(), Spare: h.Spare}
 	if in.Attempt <= 1 {
-		why, took, err := h.settles(ctx, in.Patient)
+		why, took, err := h.settles(ctx, in)
 		plan.Confirm = took
 		if err != nil || why != "" {
 			plan.Why = why
@@ -90,13 +104,18 @@ func (h *MemReclaimHealer) Plan(ctx context.Context, in *Incident) (*Plan, error
 // settles says why memory needs no repair, or "". Each run of the handler, or
 // each look at free memory below the floor, is a look at a condition above its
 // limit; the two are judged apart.
-func (h *MemReclaimHealer) settles(ctx context.Context, p *Patient) (string, time.Duration, error) {
+func (h *MemReclaimHealer) settles(ctx context.Context, in *Incident) (string, time.Duration, error) {
 	var lastOOM uint64
 	var lastRun time.Time
 	first := true
-	c := h.Confirm.withDefaults()
+	c := h.Confirm
+	if c.Window == 0 {
+		c.Window = memWindow
+	}
+	c = c.withDefaults()
+	levels := thresholds(in.Events)
 	return c.watch(ctx, func(ctx context.Context) (map[string]float64, error) {
-		now, err := h.look(ctx, p)
+		now, err := h.look(ctx, in.Patient, levels)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +123,8 @@ func (h *MemReclaimHealer) settles(ctx context.Context, p *Patient) (string, tim
 			lastRun = time.Now()
 		}
 		first, lastOOM = false, now.oom
-		r := map[string]float64{"free memory": ratio(now.free, h.Floor, true), "OOM handler": 0}
+		r := now.levels
+		r["free memory"], r["OOM handler"] = ratio(now.free, h.Floor, true), 0
 		// A handler that ran within the last half window is still at it.
 		if !lastRun.IsZero() && time.Since(lastRun) < c.Window/2 {
 			r["OOM handler"] = 2
@@ -115,7 +135,7 @@ func (h *MemReclaimHealer) settles(ctx context.Context, p *Patient) (string, tim
 
 // watched: after the repair the handler must be quiet and memory above the floor.
 func (h *MemReclaimHealer) watched(events []sensorbox.Event) []Threshold {
-	all := []Threshold{{Sensor: SensorOOM, Class: sensorbox.Pressure}}
+	all := append([]Threshold{{Sensor: SensorOOM, Class: sensorbox.Pressure}}, thresholds(events)...)
 	for _, e := range events {
 		if e.Sensor == SensorOOM {
 			all[0].Limit = e.Limit
@@ -134,7 +154,7 @@ func (h *MemReclaimHealer) Verify(ctx context.Context, in *Incident, p *Plan, o 
 	if err != nil || !v.Healed {
 		return v, err
 	}
-	now, err := h.look(ctx, in.Patient)
+	now, err := h.look(ctx, in.Patient, nil)
 	if err != nil {
 		return v, err
 	}

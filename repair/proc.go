@@ -15,6 +15,7 @@ const (
 	SensorNProcs      = "NPROCS"
 	SensorMaxProcRate = "MAXPROCRATE_PERUID"
 	SensorOOM         = "OOM_KILLER_RUNNING"
+	SensorMemStall    = "MEM_STALL" // threads that wait for memory; not in the dissertation
 )
 
 // ProcRepairHealer is Proc_Repair_Healer of §3.7.2: it repairs a process table

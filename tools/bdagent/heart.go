@@ -43,7 +43,7 @@ func newHeart(d *device) (*heart, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(psiMemory); err == nil {
-		if h.stall, err = d.newSensor(stallID, uapi.Level, 0, 0, "MEM_STALL", "us/s"); err != nil {
+		if h.stall, err = d.newSensor(stallID, uapi.Level, 0, 0, "MEM_PSI", "us/s"); err != nil {
 			return nil, err
 		}
 	}

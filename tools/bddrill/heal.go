@@ -13,8 +13,8 @@ import (
 )
 
 // heal runs a drill with repair and judges it.
-func (r *runner) heal(ctx context.Context, d *drill.Drill) row {
-	out := row{Drill: d.Name, Repair: true, Expect: "healed"}
+func (r *runner) heal(ctx context.Context, d *drill.Drill) drillRun {
+	out := drillRun{Drill: d.Name, Repair: true, Expect: "healed"}
 	if d.Harmless {
 		out.Expect = "untouched"
 	}
@@ -26,7 +26,7 @@ func (r *runner) heal(ctx context.Context, d *drill.Drill) row {
 	return out
 }
 
-func (r *runner) healOn(ctx context.Context, d *drill.Drill, out *row) (err error) {
+func (r *runner) healOn(ctx context.Context, d *drill.Drill, out *drillRun) (err error) {
 	m, err := r.fresh(ctx, d, out)
 	if m != nil {
 		defer func() {
@@ -69,7 +69,7 @@ func (r *runner) healOn(ctx context.Context, d *drill.Drill, out *row) (err erro
 }
 
 // awaitHealing follows the repair and then the useful program.
-func (r *runner) awaitHealing(ctx context.Context, d *drill.Drill, m *machine, w *watch, out *row) error {
+func (r *runner) awaitHealing(ctx context.Context, d *drill.Drill, m *machine, w *watch, out *drillRun) error {
 	released := time.Now()
 	rep, err := r.follow(ctx, d, m, w)
 	if err != nil {
@@ -154,7 +154,7 @@ func reason(r repair.Report) string {
 }
 
 // leaveAlone runs a negative control: the watch must not kill anybody.
-func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *watch, out *row) error {
+func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *watch, out *drillRun) error {
 	if err := sleep(ctx, quietFor); err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 
 // bystanders compares the guest's own process list with the one before: all
 // are alive that are not of a rogue's uid, and of those none is left.
-func (r *runner) bystanders(ctx context.Context, d *drill.Drill, m *machine, before []lab.Process, out *row) error {
+func (r *runner) bystanders(ctx context.Context, d *drill.Drill, m *machine, before []lab.Process, out *drillRun) error {
 	after, err := m.vm.PS(ctx)
 	if err != nil {
 		return err

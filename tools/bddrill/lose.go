@@ -16,8 +16,8 @@ const lostAfter = 60 * time.Second
 
 // lose runs a drill without repair. If the machine is not lost the next size
 // is tried, each on a fresh machine.
-func (r *runner) lose(ctx context.Context, d *drill.Drill) row {
-	out := row{Drill: d.Name, Expect: "lost"}
+func (r *runner) lose(ctx context.Context, d *drill.Drill) drillRun {
+	out := drillRun{Drill: d.Name, Expect: "lost"}
 	sizes := append([]drill.Program{d.Rogues[0]}, d.Grow...)
 	for _, p := range sizes {
 		lost, err := r.loseOn(ctx, d, p, &out)
@@ -35,7 +35,7 @@ func (r *runner) lose(ctx context.Context, d *drill.Drill) row {
 	return out
 }
 
-func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, out *row) (lost bool, err error) {
+func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, out *drillRun) (lost bool, err error) {
 	m, err := r.fresh(ctx, d, out)
 	if m != nil {
 		defer func() {

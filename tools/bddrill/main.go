@@ -91,7 +91,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer r.close()
-	var rows []row
+	var rows []drillRun
 	for range max(1, c.Int("repeat")) {
 		for i := range drills {
 			if !c.Bool("only-loss") {
@@ -110,7 +110,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	if bad := slices.IndexFunc(rows, func(r row) bool { return !r.OK }); bad >= 0 {
+	if bad := slices.IndexFunc(rows, func(r drillRun) bool { return !r.OK }); bad >= 0 {
 		return fmt.Errorf("%s: %s", rows[bad].Drill, rows[bad].Why)
 	}
 	if hang {

@@ -55,7 +55,7 @@ func (r *runner) log() *slog.Logger {
 }
 
 // fresh boots a machine with the useful program running, and measures it.
-func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *row) (*machine, error) {
+func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *drillRun) (*machine, error) {
 	r.serial++
 	name := fmt.Sprintf("drill-%d-%d", os.Getpid(), r.serial)
 	r.out.say("%s: booting a %s target of 2 vCPUs, 512 MiB, %d MiB of swap", d.Name, r.kernel, r.swapMiB)

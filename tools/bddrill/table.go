@@ -13,8 +13,8 @@ import (
 	"lazystate/repair"
 )
 
-// row is one run of a drill. Durations are in ns in JSON.
-type row struct {
+// drillRun is one run of a drill. Durations are in ns in JSON.
+type drillRun struct {
 	Drill      string        `json:"drill"`
 	Kernel     string        `json:"kernel"`
 	Accel      string        `json:"accel"`
@@ -40,7 +40,7 @@ type row struct {
 }
 
 // fill takes the times of a repair, all from the crossing of L.
-func (r *row) fill(s state, rep repair.Report) {
+func (r *drillRun) fill(s state, rep repair.Report) {
 	r.Detected = s.detectedAfter()
 	r.Diagnosed = rep.Diagnosed.Sub(s.crossed)
 	r.Frozen = rep.Frozen
@@ -55,7 +55,7 @@ func (r *row) fill(s state, rep repair.Report) {
 	}
 }
 
-func print(w io.Writer, rows []row, asJSON bool) error {
+func print(w io.Writer, rows []drillRun, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -69,18 +69,18 @@ func print(w io.Writer, rows []row, asJSON bool) error {
 	return t.Flush()
 }
 
-func (r *row) cells() []string {
+func (r *drillRun) cells() []string {
 	repaired, by := "no", "-"
 	if r.Repair {
 		repaired, by = "yes", fmt.Sprintf("%d of %d untouched", r.Bystanders-len(r.Harmed), r.Bystanders)
 	}
 	return []string{
-		r.Drill, strings.TrimSuffix(r.Kernel, "-amd64"), repaired, short(r.Detected), short(r.Diagnosed), count(r.Killed, r.Repair),
+		r.Drill, strings.TrimSuffix(r.Kernel, "-amd64"), repaired, at(r.Detected, r.Diagnosed), short(r.Diagnosed), count(r.Killed, r.Repair),
 		short(r.Healed), short(r.Before), short(r.During), short(r.After), by, r.result(),
 	}
 }
 
-func (r *row) result() string {
+func (r *drillRun) result() string {
 	switch {
 	case !r.OK:
 		return "FAILED: " + strings.SplitN(r.Why, "\n", 2)[0]
@@ -88,6 +88,15 @@ func (r *row) result() string {
 		return "LOST: " + r.Lost
 	}
 	return r.Expect
+}
+
+// at prints a detection; one that the lookout saw no earlier than the monitor
+// took less than their distance, a period of 10 ms.
+func at(detected, diagnosed time.Duration) string {
+	if detected == 0 && diagnosed > 0 {
+		return "<10ms"
+	}
+	return short(detected)
 }
 
 func count(n int, known bool) string {

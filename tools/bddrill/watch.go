@@ -32,8 +32,9 @@ type watch struct {
 
 	mu       sync.Mutex
 	released bool
-	crossed  time.Time // first look beyond L after the release
-	detected time.Time // first event announced
+	hung     chan hangEvent // nil until a drill waits for a hang
+	crossed  time.Time      // first look beyond L after the release
+	detected time.Time      // first event announced
 	event    string
 	reports  []repair.Report
 	err      error
@@ -47,7 +48,7 @@ func newWatch(m *machine, d *drill.Drill, heal bool, audit *repair.Audit, log *s
 // sensors that call the drill's healer.
 func (w *watch) sensors() []string {
 	if w.drill.Resource == drill.Memory {
-		return []string{repair.SensorOOM}
+		return []string{repair.SensorOOM, repair.SensorMemStall}
 	}
 	return []string{repair.SensorNProcs, repair.SensorMaxProcRate}
 }
@@ -112,6 +113,7 @@ func (w *watch) opened(ctx context.Context, t *backdoor.Target) {
 func (w *watch) sink(e sensorbox.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.noteHang(e)
 	for _, s := range w.sensors() {
 		if e.Sensor == s && (e.Kind == sensorbox.Exceeded || e.Kind == sensorbox.Pressed) && w.released && w.detected.IsZero() {
 			w.detected, w.event = time.Now(), e.String()
@@ -144,9 +146,12 @@ func (w *watch) stop() {
 	w.running.Wait()
 }
 
-// lookout notes the first moment beyond L, by a reading of the Sensor Box that
-// is not the monitor's.
+// lookout notes the first moment beyond L, by readings of its own: of the
+// Sensor Box and, for NPROCS, of the process table itself.
 func (w *watch) lookout(ctx context.Context, t *backdoor.Target) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := w.cancel
+	w.cancel = func() { cancel(); stop() }
 	p := &repair.Patient{Name: "lookout", Target: t}
 	base := map[string]uint64{}
 	if v, err := p.Sensors(ctx); err == nil {
@@ -159,7 +164,7 @@ func (w *watch) lookout(ctx context.Context, t *backdoor.Target) {
 		defer w.running.Done()
 		for ctx.Err() == nil {
 			v, err := p.Sensors(ctx)
-			if err == nil && w.beyond(v, base) {
+			if err == nil && (w.beyond(v, base) || w.crowded(ctx, v, t)) {
 				w.mu.Lock()
 				w.crossed = time.Now()
 				w.mu.Unlock()
@@ -170,6 +175,29 @@ func (w *watch) lookout(ctx context.Context, t *backdoor.Target) {
 			}
 		}
 	}()
+}
+
+// crowded counts the processes themselves: NPROCS is a census, and older.
+func (w *watch) crowded(ctx context.Context, v *sensorbox.View, t *backdoor.Target) bool {
+	if w.drill.Resource != drill.Processes {
+		return false
+	}
+	list, err := t.Tasks(ctx, backdoor.WalkOptions{})
+	if err != nil {
+		return false
+	}
+	n := uint64(0)
+	for i := range list.Tasks {
+		if !list.Tasks[i].KThread() {
+			n++
+		}
+	}
+	for i := range v.Sensors {
+		if s := &v.Sensors[i]; s.Name() == repair.SensorNProcs && s.Limit > 0 {
+			return n > s.Limit
+		}
+	}
+	return false
 }
 
 func (w *watch) beyond(v *sensorbox.View, base map[string]uint64) bool {
