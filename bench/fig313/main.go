@@ -33,7 +33,7 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration) (*resu
 	fig := &result.Figure{
 		Title: "Figure 3.13: useful program beside a fork bomb", X: "processes of the bomb", Y: "s for one iteration", LogY: true,
 	}
-	fig.Notef("each point: all iterations that ended within %v of the release, and the one under way then, if it has taken longer", window)
+	fig.Notef("each point: all iterations that began after the release and ended within %v of it, and the one under way then, if it has taken longer", window)
 	fig.Notef("the paper: 5 s alone and with repair; without, it \"grows unbounded\", at about 400 processes no iteration ended in 30 minutes")
 	return fig, useful.Curves(ctx, o, fig, useful.Config{
 		Name: "fig313", Lab: lab.Config{SwapMiB: 256}, Resource: drill.Processes, Window: window,

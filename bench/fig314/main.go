@@ -33,7 +33,7 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration) (*resu
 	fig := &result.Figure{
 		Title: "Figure 3.14: useful program beside memory hogs", X: "memory hog processes", Y: "s for one iteration", LogY: true,
 	}
-	fig.Notef("each point: all iterations that ended within %v of the release, and the one under way then, if it has taken longer", window)
+	fig.Notef("each point: all iterations that began after the release and ended within %v of it, and the one under way then, if it has taken longer", window)
 	fig.Notef("the paper: 1 GB of RAM, 2 GB of swap, hogs of up to 512 MB: 5 s alone, up to 5 hogs and with repair; with 30 hogs no iteration ended in 30 minutes")
 	return fig, useful.Curves(ctx, o, fig, useful.Config{
 		Name: "fig314", Lab: lab.Config{SwapMiB: 256}, Resource: drill.Memory, Window: window,

@@ -49,7 +49,7 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration) (*resu
 		return nil, err
 	}
 	fig := &result.Figure{
-		Title: "Figure 3.8: interrupt counter under streaming load", X: "s", Y: "device interrupts since the start of the trace",
+		Title: "Figure 3.8: interrupt counter under streaming load", X: "s", Y: "device interrupts",
 		Machine: g.Machine(), Columns: []string{"per second", "longest stall ms", "all interrupts per second"},
 	}
 	fig.Notef("streams of 16000 bytes/s in chunks of 1000, clients behind the target's virtio-net; the counter is read each %v", period)

@@ -41,7 +41,7 @@ func draw(fig *result.Figure) ([]byte, error) {
 	c.scale()
 	add := c.addLines
 	if len(fig.XNames) > 0 {
-		add = c.addBars
+		add = c.addDots
 	}
 	names := seriesOf(fig)
 	for i, name := range names {
@@ -51,6 +51,7 @@ func draw(fig *result.Figure) ([]byte, error) {
 	}
 	if len(fig.XNames) > 0 {
 		c.NominalX(fig.XNames...)
+		c.X.Min, c.X.Max = -0.5, float64(len(fig.XNames))-0.5
 	}
 	return c.svg(len(names))
 }
@@ -62,7 +63,7 @@ func (c *chart) svg(entries int) ([]byte, error) {
 	all := vgdraw.New(paper)
 	all.SetColor(color.White) // the file may be shown on any background
 	all.Fill(all.Rectangle.Path())
-	c.Draw(vgdraw.Crop(all, 0, -vg.Centimeter, foot, 0))
+	c.Draw(vgdraw.Crop(all, vg.Millimeter, -vg.Centimeter, foot, -vg.Millimeter))
 	c.legend.Draw(vgdraw.Crop(all, vg.Centimeter, 0, vg.Points(2.5*line), -height-vg.Points(line/2)))
 	small := c.X.Tick.Label
 	small.Font.Size = vg.Points(9)
@@ -109,7 +110,6 @@ type points []result.Point
 func (s points) Len() int                       { return len(s) }
 func (s points) XY(i int) (x, y float64)        { return s[i].X, s[i].Y }
 func (s points) YError(i int) (low, hi float64) { return s[i].Y - s[i].Low, s[i].High - s[i].Y }
-func (s points) Value(i int) float64            { return s[i].Y }
 func (s points) paper() bool                    { return len(s) > 0 && s[0].IsPaper() }
 
 // pick returns the points of a series that the axes can show: 0 has no logarithm.
@@ -143,6 +143,32 @@ func (c *chart) addLines(name string, i int) error {
 	}
 	c.Add(lines, dots)
 	c.legend.Add(name, lines, dots)
+	return c.addRange(s, i)
+}
+
+// addDots draws one point a name, the series side by side; x = 1 is the first
+// name. Bars would begin at 0, which a logarithmic axis does not have.
+func (c *chart) addDots(name string, i int) error {
+	s := pick(c.fig, name)
+	n := len(seriesOf(c.fig))
+	for j := range s {
+		s[j].X += (float64(i)-float64(n-1)/2)*min(0.12, 0.7/float64(n)) - 1
+	}
+	if len(s) == 0 {
+		return nil
+	}
+	dots, err := plotter.NewScatter(s)
+	if err != nil {
+		return err
+	}
+	dots.Color, dots.Shape, dots.Radius = plotutil.Color(i), plotutil.Shape(i), vg.Points(4)
+	c.Add(dots)
+	c.legend.Add(name, dots)
+	return c.addRange(s, i)
+}
+
+// addRange draws least and greatest of what was measured.
+func (c *chart) addRange(s points, i int) error {
 	if s.paper() {
 		return nil
 	}
@@ -152,26 +178,5 @@ func (c *chart) addLines(name string, i int) error {
 	}
 	bars.Color = plotutil.Color(i)
 	c.Add(bars)
-	return nil
-}
-
-// addBars draws one bar a name; x = 1 is the first name.
-func (c *chart) addBars(name string, i int) error {
-	values := make(plotter.Values, len(c.fig.XNames))
-	for _, pt := range pick(c.fig, name) {
-		if at := int(pt.X) - 1; at >= 0 && at < len(values) {
-			values[at] = pt.Y
-		}
-	}
-	n := len(seriesOf(c.fig))
-	w := vg.Points(float64(min(24, 200/n)))
-	bar, err := plotter.NewBarChart(values, w)
-	if err != nil {
-		return err
-	}
-	bar.Color = plotutil.Color(i)
-	bar.Offset = w * vg.Length(float64(i)-float64(n-1)/2)
-	c.Add(bar)
-	c.legend.Add(name, bar)
 	return nil
 }

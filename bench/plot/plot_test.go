@@ -56,7 +56,7 @@ func TestEveryKindIsDrawn(t *testing.T) {
 	lines, logs, bars := figure(), figure(), figure()
 	logs.LogX, logs.LogY = true, true
 	logs.Add("ours", 1000, []float64{0, 0, 0}) // has no logarithm
-	bars.XNames = []string{"CPU bomb", "memory hogs"}
+	bars.XNames, bars.LogY = []string{"CPU bomb", "memory hogs"}, true
 	for i := range bars.Points {
 		bars.Points[i].X = float64(1 + i%2)
 	}

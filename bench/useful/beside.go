@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lazystate/bench/guest"
@@ -103,9 +104,14 @@ func beside(ctx context.Context, g *guest.Guest, p *Program, c Config, rogue dri
 	if err != nil {
 		return o, err
 	}
-	its := p.Between(released, end)
+	its := begunAfter(p.Between(released, end), released)
 	o.ended, o.seconds = len(its), withUnended(p, its, released, end)
 	return o, cleanUp(ctx, g, p)
+}
+
+// begunAfter leaves out the iteration that the release cut in two.
+func begunAfter(its drill.Iterations, released time.Time) drill.Iterations {
+	return slices.DeleteFunc(its, func(it drill.Iteration) bool { return it.At.Add(-it.Took).Before(released) })
 }
 
 // withUnended adds the iteration under way at the end, if it has taken longer

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package useful
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"lazystate/repair/drill"
+)
+
+// A lost machine ends no iteration; the one under way must not vanish.
+func TestTheIterationUnderWayCounts(t *testing.T) {
+	released := time.Unix(1000, 0)
+	at := func(s float64) time.Time { return released.Add(time.Duration(s * float64(time.Second))) }
+	it := func(end, took float64) drill.Iteration {
+		return drill.Iteration{At: at(end), Took: time.Duration(took * float64(time.Second))}
+	}
+	p := &Program{Ideal: drill.Iterations{it(-1, 0.5), it(-0.5, 0.5)}}
+	for name, c := range map[string]struct {
+		its  drill.Iterations
+		want []float64
+	}{
+		"lost at once":       {drill.Iterations{it(3, 3.2)}, []float64{20}},
+		"slower":             {drill.Iterations{it(0.1, 0.5), it(5.1, 5), it(9.1, 4)}, []float64{5, 4, 10.9}},
+		"well, cut at end":   {drill.Iterations{it(0.1, 0.5), it(19.2, 0.6), it(19.8, 0.6)}, []float64{0.6, 0.6}},
+		"nothing was heard":  {nil, []float64{20}},
+		"as slow as ever is": {drill.Iterations{it(19.7, 0.4)}, []float64{0.4}},
+	} {
+		its := begunAfter(c.its, released)
+		if d := cmp.Diff(c.want, withUnended(p, its, released, at(20)), cmpopts.EquateApprox(0, 1e-6)); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
