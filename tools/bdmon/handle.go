@@ -116,6 +116,9 @@ func (w *watch) kill(ctx context.Context, who control.Peer, r control.Request, s
 	if err == nil {
 		err = results[0].Err()
 	}
+	if gone := results[0].Result; gone == uapi.ResESRCH || gone == uapi.ResReused {
+		err = fmt.Errorf("process %d: %w: %w", r.PID, err, control.ErrFalse)
+	}
 	w.note(t, "result", done, err)
 	if err != nil {
 		return err

@@ -12,16 +12,16 @@ import (
 
 const lastKnob = uapi.KnobSwappiness
 
-// KnobNames lists the knobs, as uapi names them.
+// KnobNames lists the knobs, one word each.
 func KnobNames() []string {
 	var names []string
 	for k := uint32(1); k <= lastKnob; k++ {
-		names = append(names, uapi.KnobName(k))
+		names = append(names, strings.ReplaceAll(uapi.KnobName(k), " ", "-"))
 	}
 	return names
 }
 
-// KnobByName is the inverse of uapi.KnobName.
+// KnobByName returns the knob of a name from KnobNames.
 func KnobByName(name string) (uint32, error) {
 	if i := slices.Index(KnobNames(), name); i >= 0 {
 		return uint32(i + 1), nil
