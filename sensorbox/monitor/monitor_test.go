@@ -265,7 +265,7 @@ func TestFrozenByTheLockIsNoFailure(t *testing.T) {
 }
 
 func TestRefusedPlan(t *testing.T) {
-	r := start(t, func(_ *rig, o *Options) { o.Loss, o.PM, o.Period = 1e-2, 1e-9, 100 * time.Millisecond })
+	r := start(t, func(_ *rig, o *Options) { o.Loss, o.PM, o.Period = 1e-2, 1e-9, 100*time.Millisecond })
 	select {
 	case err := <-r.done:
 		var refused *sampling.Refusal
