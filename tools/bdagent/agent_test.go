@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+func TestParseKeys(t *testing.T) {
+	const good = "000102030405060708090a0b0c0d0e0f"
+	keys, err := parseKeys("k", []byte("# monitors\n0 "+good+"\n\n 7  "+good+"  # the spare\n"))
+	if err != nil || len(keys) != 2 || keys[1].slot != 7 || keys[0].key[15] != 15 {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	for _, bad := range []string{"8 " + good, "x " + good, "0", "0 " + good[2:], "0 " + good + " x", "-1 " + good, "0 zz" + good[2:]} {
+		_, err := parseKeys("k", []byte("# one\n"+bad))
+		if err == nil || !strings.Contains(err.Error(), "k:2:") {
+			t.Errorf("%q: %v", bad, err)
+		}
+		if err != nil && strings.Contains(err.Error(), good[2:]) {
+			t.Errorf("%q: the error tells the key: %v", bad, err)
+		}
+	}
+}
+
+func TestKeysOthersCanRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readKeys(path); err == nil || !strings.Contains(err.Error(), "0600") {
+		t.Errorf("mode 0640: %v", err)
+	}
+}
+
+func TestLookUp(t *testing.T) {
+	text := "ffffffff81000000 T _text\nffffffff82a1a040 B nr_threads\n0000000000034d40 A runqueues\n" +
+		"ffffffffc0001000 b nr_files\t[other]\nffffffff82b00000 B max_threads\n"
+	got, err := lookUp(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]uint64{"nr_threads": 0xffffffff82a1a040, "runqueues": 0x34d40, "max_threads": 0xffffffff82b00000}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("symbols (-want +got):\n%s", d)
+	}
+	if _, err := lookUp(strings.NewReader("xyz B nr_threads\n")); err == nil {
+		t.Error("a bad address was taken")
+	}
+}
+
+func TestParseStall(t *testing.T) {
+	text := "some avg10=0.12 avg60=0.00 avg300=0.00 total=9000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=4321\n"
+	if n := parseStall([]byte(text)); n != 4321 {
+		t.Errorf("stall %d", n)
+	}
+	for _, bad := range []string{"", "full total=\n", "full total=-1\n", "some total=5\n"} {
+		if n := parseStall([]byte(bad)); n != 0 {
+			t.Errorf("%q: %d", bad, n)
+		}
+	}
+}
+
+func TestNotify(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", path)
+	if err := notify("READY=1"); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 32)
+	if n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT); err != nil || string(buf[:n]) != "READY=1" {
+		t.Errorf("%q, %v", buf[:max(n, 0)], err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	var out, errs strings.Builder
+	if code := run(t.Context(), []string{"bdagent", "surprise"}, nil, &out, &errs); code != 2 {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+	errs.Reset()
+	if code := run(t.Context(), []string{"bdagent", "--module", "/nonexistent.ko"}, nil, &out, &errs); code != 1 || !strings.HasPrefix(errs.String(), "bdagent: load module: ") {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+}
