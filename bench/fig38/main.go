@@ -65,7 +65,7 @@ type tracer struct {
 	o      *trial.Options
 	fig    *result.Figure
 	window time.Duration
-	client string // the client program, on the host
+	client string       // the client program, on the host
 	gauge  *guest.Gauge // DEV_INTERRUPTS
 	total  *guest.Gauge // INTERRUPTS: with timers and inter-processor interrupts
 }

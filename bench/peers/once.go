@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"lazystate/bench/guest"
@@ -91,7 +92,7 @@ func (b *bench) watch(ctx context.Context, g *guest.Guest, prog *useful.Program,
 	if err := stop(); err != nil {
 		return out, err
 	}
-	out.judge(prog, released, end)
+	out.judge(prog.Ideal, prog.Between(released, end), released, end)
 	if out.left, err = g.CountOf(ctx, drill.RogueUID); err != nil {
 		return out, err
 	}
@@ -101,19 +102,36 @@ func (b *bench) watch(ctx context.Context, g *guest.Guest, prog *useful.Program,
 // last is how long a healed machine must have been well.
 const last = 10 * time.Second
 
-// judge finds the first moment from which on the useful program ran as before.
-func (o *outcome) judge(prog *useful.Program, released, end time.Time) {
-	if n := prog.Ideal.Median(); n > 0 {
-		o.slow = float64(prog.Between(end.Add(-last), end).Median()) / float64(n)
-	}
-	for at := released; !end.Before(at.Add(last)); at = at.Add(200 * time.Millisecond) {
-		its := prog.Between(at, end)
-		// as many as a well machine ends: half, for a busy host's sake
-		if enough := end.Sub(at) / (2 * max(prog.Ideal.Median(), 1)); its.AsBefore(prog.Ideal) && len(its) >= int(enough) {
-			o.healed, o.after = true, at.Sub(released)
+// judge finds the first moment from which on the useful program ran as alone,
+// in every stretch of last until the end. its are its iterations from the
+// release to the end of the window.
+func (o *outcome) judge(alone, its drill.Iterations, released, end time.Time) {
+	usual := alone.Median()
+	o.slow = float64(since(its, end.Add(-last)).Median()) / float64(usual)
+	// A lost machine ends few iterations, each of which may be short; a busy
+	// host ends three in five of the usual.
+	enough := int(last * 3 / (5 * usual))
+	for at := end.Add(-last); !at.Before(released); at = at.Add(-200 * time.Millisecond) {
+		stretch := until(since(its, at), at.Add(last))
+		if len(stretch) < enough || !stretch.AsBefore(alone) {
 			return
 		}
+		o.healed, o.after = true, at.Sub(released)
+		for _, it := range stretch { // what the stretch forgives is not yet healed
+			if it.Took > 2*usual {
+				o.after = it.At.Sub(released)
+			}
+		}
 	}
+}
+
+func until(its drill.Iterations, at time.Time) drill.Iterations {
+	return its[:len(its)-len(since(its, at))]
+}
+
+func since(its drill.Iterations, at time.Time) drill.Iterations {
+	i, _ := slices.BinarySearchFunc(its, at, func(it drill.Iteration, t time.Time) int { return it.At.Compare(t) })
+	return its[i:]
 }
 
 // bystanders names the processes of other users that are gone.

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"lazystate/repair/drill"
+)
+
+var (
+	released = time.Unix(1000, 0)
+	ended    = released.Add(45 * time.Second)
+	alone    = drill.Iterations{{Took: 500 * time.Millisecond}, {Took: 500 * time.Millisecond}, {Took: 510 * time.Millisecond}}
+)
+
+// phase: until that second each iteration took so long.
+type phase struct{ until, took float64 }
+
+func iterations(phases ...phase) (its drill.Iterations) {
+	at := 0.0
+	for _, p := range phases {
+		for ; at+p.took <= p.until; its = append(its, drill.Iteration{
+			At: released.Add(time.Duration(at * 1e9)), Took: time.Duration(p.took * 1e9),
+		}) {
+			at += p.took
+		}
+	}
+	return its
+}
+
+func TestHealedMeansWellUntilTheEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		its    drill.Iterations
+		healed bool
+		after  float64
+		slow   float64
+	}{
+		"never sick":        {iterations(phase{45, 0.5}), true, 0, 1},
+		"healed after 12 s": {iterations(phase{12, 4}, phase{45, 0.5}), true, 12, 1},
+		"sick again":        {iterations(phase{20, 0.5}, phase{45, 5}), false, 0, 10},
+		"half as fast":      {iterations(phase{45, 1}), false, 0, 2},
+		"lost":              {iterations(phase{1, 0.5}), false, 0, 0},
+		"too late to tell":  {iterations(phase{40, 5}, phase{45, 0.5}), false, 0, 1},
+	} {
+		var o outcome
+		o.judge(alone, c.its, released, ended)
+		if o.healed != c.healed || math.Abs(o.after.Seconds()-c.after) > 0.5 {
+			t.Errorf("%s: healed %v after %v, want %v after %v s", name, o.healed, o.after, c.healed, c.after)
+		}
+		if math.Abs(o.slow-c.slow) > 0.3 {
+			t.Errorf("%s: the useful program at the end takes %.2f times as long, want %.2f", name, o.slow, c.slow)
+		}
+	}
+}
