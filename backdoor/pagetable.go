@@ -69,7 +69,6 @@ func (p *pageTables) store(va, pa uint64) {
 type walk struct {
 	va    uint64
 	table uint64 // physical address of the table of the current level
-	err   error
 	done  bool
 }
 

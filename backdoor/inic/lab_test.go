@@ -35,25 +35,35 @@ type guest struct {
 	t   *backdoor.Target
 }
 
+type labCase struct {
+	name string
+	run  func(*testing.T, *guest)
+}
+
+// readers are what a machine needs to be read right; doers also change it.
+var (
+	readers = []labCase{{"GroundTruth", labGroundTruth}, {"Processes", labProcesses}}
+	doers   = []labCase{{"OffsetsAgreeWithBTF", labOffsets}, {"Lock", labLock}, {"Kill", labKill}, {"Identity", labIdentity}}
+)
+
 // TestLab runs everything on both of Debian's kernels, one machine at a time.
 func TestLab(t *testing.T) {
 	for _, kernel := range []string{"6.1", "6.12"} {
-		t.Run(kernel, func(t *testing.T) {
-			vm := lab.New(t, lab.Config{Kernel: kernel})
-			ship(t, vm)
-			for _, c := range []struct {
-				name string
-				run  func(*testing.T, *guest)
-			}{
-				{"GroundTruth", labGroundTruth},
-				{"Processes", labProcesses},
-				{"OffsetsAgreeWithBTF", labOffsets},
-				{"Lock", labLock},
-				{"Kill", labKill},
-				{"Identity", labIdentity},
-			} {
-				t.Run(c.name, func(t *testing.T) { c.run(t, armed(t, vm)) })
-			}
+		t.Run(kernel, func(t *testing.T) { onMachine(t, lab.Config{Kernel: kernel}, append(readers, doers...)) })
+	}
+	// Random addresses, and five levels of page tables where the CPU has them.
+	t.Run("6.1-kaslr", func(t *testing.T) { onMachine(t, lab.Config{Kernel: "6.1", KASLR: true}, readers) })
+}
+
+func onMachine(t *testing.T, c lab.Config, cases []labCase) {
+	vm := lab.New(t, c)
+	ship(t, vm)
+	for _, lc := range cases {
+		t.Run(lc.name, func(t *testing.T) {
+			g := armed(t, vm)
+			t.Logf("page_offset_base %#x, phys_base %#x, %d levels",
+				g.value(t, "page_offset_base"), g.value(t, "phys_base"), g.value(t, "page_table_levels"))
+			lc.run(t, g)
 		})
 	}
 }
