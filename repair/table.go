@@ -44,7 +44,7 @@ func (p *Patient) ProcessTable(ctx context.Context) (*ProcessTable, error) {
 	}
 	t.Now = time.Duration(uids.MonoNs)
 	t.Forks = map[uint32]float64{}
-	for _, u := range uids.UID[:min(int(uids.Count), len(uids.UID))] {
+	for _, u := range uids.UID[:uids.Count] {
 		t.Forks[u.UID] = float64(u.ForksPerS)
 	}
 	// The census is up to a second old, and without it nothing tells the time.
@@ -113,11 +113,17 @@ func (p *Patient) uids(ctx context.Context) (u uapi.UIDs, err error) {
 			break
 		}
 	}
-	if err := u.Decode(buf); err != nil {
-		return u, err
+	return decodeCensus(p.Name, buf)
+}
+
+// decodeCensus validates a copy of struct bd_uids.
+func decodeCensus(name string, b []byte) (u uapi.UIDs, err error) {
+	if err := u.Decode(b); err != nil {
+		return uapi.UIDs{}, fmt.Errorf("census of %s: %w", name, err)
 	}
 	if u.Magic != uapi.UIDsMagic {
-		return uapi.UIDs{}, fmt.Errorf("census of %s: magic %#x: %w", p.Name, u.Magic, backdoor.ErrNoRegion)
+		return uapi.UIDs{}, fmt.Errorf("census of %s: magic %#x: %w", name, u.Magic, backdoor.ErrNoRegion)
 	}
+	u.Count = min(u.Count, uint32(len(u.UID)))
 	return u, nil
 }
