@@ -33,6 +33,7 @@ const (
 type Lock struct {
 	State    uint32 // enum bd_lock_state
 	LeaseEnd uint64 // ns of the target's clock
+	Grants   uint64 // since the module was loaded
 }
 
 // Input is one sample. Times count from any fixed moment of the monitor's

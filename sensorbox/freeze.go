@@ -16,10 +16,15 @@ type freeze struct {
 	leaseEnd uint64
 	renewed  time.Duration
 	seen     bool
+	grants   uint64 // at the last sample
+	counted  bool
 }
 
 func (d *Detector) freezing(in *Input, out []Event) []Event {
 	f := &d.frozen
+	// A freeze that came and went between two samples shows in the count only.
+	blink := f.counted && in.Lock.Grants != f.grants
+	f.counted, f.grants = true, in.Lock.Grants
 	switch in.Lock.State {
 	case uapi.LockStopping, uapi.LockHeld, uapi.LockReleasing:
 		if !f.seen || in.Lock.LeaseEnd != f.leaseEnd {
@@ -33,7 +38,7 @@ func (d *Detector) freezing(in *Input, out []Event) []Event {
 			out = append(out, Event{Kind: Fenced, At: in.End})
 		}
 	default:
-		*f = freeze{}
+		*f = freeze{on: blink, grants: f.grants, counted: true}
 	}
 	return out
 }

@@ -213,11 +213,19 @@ func (s *scenario) ack(name string) error {
 
 func (s *scenario) setLock(d *datadriven.TestData) error {
 	states := map[string]uint32{"free": uapi.LockFree, "held": uapi.LockHeld, "fenced": uapi.LockFenced}
+	grants := s.lock.Grants + 1
+	if d.CmdArgs[0].Key == "blink" { // held and free again between two samples
+		s.lock.Grants = grants
+		return nil
+	}
 	state, ok := states[d.CmdArgs[0].Key]
+	if state != uapi.LockHeld {
+		grants--
+	}
 	if !ok {
 		return fmt.Errorf("unknown lock state")
 	}
-	s.lock = Lock{State: state, LeaseEnd: s.lock.LeaseEnd + 1}
+	s.lock = Lock{State: state, LeaseEnd: s.lock.LeaseEnd + 1, Grants: grants}
 	return nil
 }
 

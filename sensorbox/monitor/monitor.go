@@ -46,8 +46,9 @@ type Status struct {
 // New returns a monitor that does nothing until Run.
 func New(o Options) *Monitor { return &Monitor{opts: o.withDefaults()} }
 
-// Run watches until ctx ends (nil) or a sampling plan is refused. It holds an
-// operating system thread.
+// Run watches until ctx ends (nil) or the configuration's sampling plan is
+// refused; a path that is too slow is tried again, and Status says why. It
+// holds an operating system thread.
 func (m *Monitor) Run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -61,7 +62,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		keep, err := m.watch(ctx, &mem)
 		var refused *sampling.Refusal
-		if errors.As(err, &refused) {
+		if errors.As(err, &refused) && !slow(err) {
 			return err
 		}
 		m.note(ctx, err)

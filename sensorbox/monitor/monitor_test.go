@@ -288,3 +288,15 @@ func TestOpenErrorsAreShown(t *testing.T) {
 	}
 	t.Errorf("status %+v", r.m.Status())
 }
+
+// A path that is too slow for the deadlines is said to be, and tried again.
+func TestSlowPathIsTriedAgain(t *testing.T) {
+	r := start(t, func(r *rig, _ *Options) { r.Memory().Latency(60 * time.Millisecond) })
+	for end := time.Now().Add(15 * time.Second); !strings.Contains(r.m.Status().Error, "not much greater than a round trip"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("status %+v", r.m.Status())
+		}
+	}
+	r.Memory().Latency(0)
+	r.up(t)
+}

@@ -114,6 +114,7 @@ func (b *buffers) lockWord() sensorbox.Lock {
 	}
 	first, last := decodeLock(b.lock[:uapi.LockAckCPUOff]), decodeLock(b.lock[uapi.LockAckCPUOff:])
 	if last.State == uapi.LockFree {
+		first.Grants = last.Grants
 		return first
 	}
 	return last
@@ -126,6 +127,7 @@ func decodeLock(b []byte) sensorbox.Lock {
 	return sensorbox.Lock{
 		State:    binary.LittleEndian.Uint32(b[uapi.LockAckStateOff:]),
 		LeaseEnd: binary.LittleEndian.Uint64(b[uapi.LockAckLeaseEndNsOff:]),
+		Grants:   binary.LittleEndian.Uint64(b[uapi.LockAckGrantsOff:]),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lazystate/backdoor"
+	"lazystate/internal/sampling"
 	"lazystate/sensorbox"
 )
 
@@ -36,6 +37,7 @@ const (
 	checkEvery = time.Second
 	warmUp     = 8 // fetches that measure the path
 	patience   = 2 * time.Second
+	planTries  = 3
 )
 
 func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session, error) {
@@ -52,11 +54,7 @@ func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session,
 		}
 		s.pool = append(s.pool, b)
 	}
-	fetch, err := s.measure(ctx)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := m.opts.plan(&s.view, fetch, fetch)
+	plan, fetch, err := s.plan(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +68,27 @@ func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session,
 	}
 	m.opened(s, plan, fetch)
 	return s, nil
+}
+
+// plan measures the path and plans for it. A start on a busy machine gets
+// another chance: the worst of a few fetches may be this side's own delay.
+func (s *session) plan(ctx context.Context) (plan sampling.Plan, fetch time.Duration, err error) {
+	for range planTries {
+		if fetch, err = s.measure(ctx); err != nil {
+			return plan, fetch, err
+		}
+		if plan, err = s.m.opts.plan(&s.view, fetch, fetch); !slow(err) {
+			return plan, fetch, err
+		}
+	}
+	return plan, fetch, err
+}
+
+// slow reports a refusal because of the path, which may become better; others
+// are for the configuration to mend.
+func slow(err error) bool {
+	var refused *sampling.Refusal
+	return errors.As(err, &refused) && (refused.Reason == sampling.SlowPath || refused.Reason == sampling.SlowFetch)
 }
 
 // measure fetches the box a few times: the first view, and the path's worst
