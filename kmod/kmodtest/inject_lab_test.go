@@ -3,12 +3,15 @@
 package kmodtest
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"lazystate/tools/lab"
 )
+
+const trigger = "/sys/module/bd_inject/parameters/trigger"
 
 // inject loads both modules.
 func inject(t *testing.T, kernel string) *loaded {
@@ -19,7 +22,7 @@ func inject(t *testing.T, kernel string) *loaded {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := k.vm.Rmmod(t.Context(), "bd_inject"); err != nil && k.vm.Ping(t.Context()) == nil {
+		if err := k.vm.Rmmod(context.Background(), "bd_inject"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -28,7 +31,7 @@ func inject(t *testing.T, kernel string) *loaded {
 
 func (k *loaded) trigger(t *testing.T, fault string) error {
 	t.Helper()
-	return k.vm.WriteFile(t.Context(), "/sys/module/bd_inject/parameters/trigger", []byte(fault), 0)
+	return k.vm.WriteFile(t.Context(), trigger, []byte(fault), 0)
 }
 
 func TestInjectRefusesOutsideTheLab(t *testing.T) {
@@ -44,7 +47,7 @@ func TestInjectRefusesOutsideTheLab(t *testing.T) {
 func TestInjectRefusesNonsense(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := inject(t, kernel)
-		for _, bad := range []string{"", "spin", "spin 9 100", "spin 0", "spin 0 x", "halt", "dance", "panic now",
+		for _, bad := range []string{"spin", "spin 9 100", "spin 0", "spin 0 x", "halt", "dance", "panic now",
 			"corrupt 10 colour 3", "corrupt 99999 value 3", "debugger"} {
 			if err := k.trigger(t, bad); err == nil {
 				t.Errorf("%q was taken", bad)
@@ -126,13 +129,23 @@ func TestInjectPanic(t *testing.T) {
 }
 
 func stopsForGood(t *testing.T, kernel, fault string) {
-	k := inject(t, kernel)
+	vm := machine(t, kernel)
+	k := &loaded{vm: vm} // not load: nothing can be unloaded afterwards
+	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor")); err != nil {
+		t.Fatal(err)
+	}
+	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "inject/bd_inject"), "i_am_a_lab=1"); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		if err := k.vm.Reset(t.Context()); err != nil {
+		if err := vm.Reset(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	go k.trigger(t, fault) // no answer comes
+	k.open(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go vm.WriteFile(ctx, trigger, []byte(fault), 0) // no answer comes
 	last, since := uint64(0), time.Now()
 	k.eventually(t, "the clocks stand still for 2 s", func(v *view) bool {
 		if n := v.named(t, "TICKS.0").Value + v.named(t, "TICKS.1").Value; n != last {

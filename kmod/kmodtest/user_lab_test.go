@@ -3,6 +3,7 @@
 package kmodtest
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func (k *loaded) daemon(t *testing.T, argv ...string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { k.vm.Kill(t.Context(), pid, 9) })
+	t.Cleanup(func() { k.vm.Kill(context.Background(), pid, 9) })
 	return pid
 }
 
