@@ -5,8 +5,8 @@
 // is wanted, a synthetic target in two files that the same carrier maps.
 //
 // The trap: what a bench starts in a guest competes with what it measures
-// there. Programs are put in at boot, everything waits for the load average of
-// the boot to pass, and Close always takes the machine down.
+// there: programs are put in at boot, not copied in while something is timed.
+// And a VM outlives a bench that forgets it: Close on every path.
 //
 //	g, err := guest.Boot(ctx, o, guest.Config{Name: "lockgrant"})
 //	if err != nil {

@@ -44,10 +44,10 @@ func measure(ctx context.Context, o *trial.Options, bomb string) (*result.Figure
 		return nil, err
 	}
 	fig := &result.Figure{
-		Title: "Table 3.3: repair time by number of processes", X: "processes", Y: "ms", Machine: g.Machine(),
+		Title: "Table 3.3: repair time by number of processes", X: "processes", Y: "ms", LogY: true, Machine: g.Machine(),
 		Columns: []string{"reads", "batches", "rounds", "killed", "walk ms", "frozen ms"},
 	}
-	fig.Notef("%s of that many processes, one user; reads and batches: diagnosis, repair under the OS lock, posts and read-back together", bomb)
+	fig.Notef("%s of that many processes, one user; reads and batches: diagnosis and everything under the OS lock (second walk, posts, read-back) together; the first series ends with the thaw", bomb)
 	return fig, errors.Join(all(ctx, o, g, fig, bomb), g.Close())
 }
 
