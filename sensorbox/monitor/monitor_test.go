@@ -25,7 +25,6 @@ type rig struct {
 	events chan sensorbox.Event
 	done   chan error
 	stop   context.CancelFunc
-	now    time.Duration
 }
 
 func addSensors(t *bdtest.Target) (nprocs uint32) {

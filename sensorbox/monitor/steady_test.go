@@ -4,6 +4,8 @@ package monitor
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,37 +13,56 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
+	"lazystate/backdoor/inic"
 	"lazystate/sensorbox"
 )
 
-// direct is a carrier without garbage of its own: the box is copied.
-type direct struct{ *bdtest.Memory }
-
-func newTestSession(t testing.TB, period time.Duration) (*session, *bdtest.Target) {
+func newTestSession(t testing.TB, mem backdoor.Memory) *session {
 	t.Helper()
-	target := bdtest.New(bdtest.ByHand())
-	addSensors(target)
-	m := New(Options{Period: period, Sink: func(*backdoor.Target, sensorbox.Event) {}})
-	s, err := newSession(context.Background(), m, direct{target.Memory()})
+	m := New(Options{Period: 10 * time.Millisecond, Sink: func(*backdoor.Target, sensorbox.Event) {}})
+	s, err := newSession(context.Background(), m, mem)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, target
+	return s
 }
 
-// In steady state a sample allocates nothing.
-func TestSampleAllocatesNothing(t *testing.T) {
-	s, target := newTestSession(t, 10*time.Millisecond)
-	s.usersAt, s.checked = now()+time.Hour, now()+time.Hour // not in this test
-	ctx := context.Background()
-	n := testing.AllocsPerRun(300, func() {
-		target.Tick(time.Millisecond)
-		if o := s.step(ctx); o != sensorbox.Answered {
-			t.Fatalf("outcome %v", o)
+// mapped returns the carrier of two files that a fake target was written to.
+func mapped(t testing.TB) backdoor.Memory {
+	t.Helper()
+	dir := t.TempDir()
+	ram, bar := make([]byte, 16<<20), make([]byte, 4096)
+	addSensors(bdtest.New(bdtest.WithBacking(ram, bar)))
+	o := inic.Options{RAMPath: filepath.Join(dir, "ram"), BARPath: filepath.Join(dir, "bar")}
+	for path, b := range map[string][]byte{o.RAMPath: ram, o.BARPath: bar} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if n != 0 {
-		t.Errorf("%v allocations per sample", n)
+	}
+	m, err := inic.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// In steady state a sample allocates nothing, down to the carrier.
+func TestSampleAllocatesNothing(t *testing.T) {
+	target := bdtest.New(bdtest.ByHand())
+	addSensors(target)
+	for name, mem := range map[string]backdoor.Memory{"bdtest": target.Memory(), "inic": mapped(t)} {
+		s := newTestSession(t, mem)
+		s.usersAt, s.checked = now()+time.Hour, now()+time.Hour // not in this test
+		ctx := context.Background()
+		n := testing.AllocsPerRun(300, func() {
+			if o := s.step(ctx); o != sensorbox.Answered {
+				t.Fatalf("%s: outcome %v", name, o)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations per sample", name, n)
+		}
 	}
 }
 
@@ -87,7 +108,7 @@ func TestSleepUntilIsPunctual(t *testing.T) {
 }
 
 func BenchmarkSample(b *testing.B) {
-	s, _ := newTestSession(b, 10*time.Millisecond)
+	s := newTestSession(b, mapped(b))
 	ctx := context.Background()
 	for b.Loop() {
 		s.step(ctx)

@@ -139,3 +139,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestExampleIsValid(t *testing.T) {
+	c, err := Load("../../pkg/bdmon.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Targets) != 1 || len(c.Targets[0].Healers) != 2 {
+		t.Errorf("%+v", c)
+	}
+}
