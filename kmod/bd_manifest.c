@@ -23,6 +23,7 @@
 static struct bd_manifest *manifest;
 static struct bd_region *region;
 static DEFINE_MUTEX(manifest_lock);
+static void *kernel_top;	/* top level of the kernel's page tables */
 
 static void *next_entry(u32 tag, const char *name, u32 size)
 {
@@ -102,9 +103,24 @@ static int identity(void)
 	return err ?: bd_manifest_string("node", init_utsname()->nodename);
 }
 
+/*
+ * swapper_pg_dir is not exported, and the page tables of whoever loads the
+ * module die with it. The kernel half of every top level is the same, and
+ * complete since boot (preallocate_vmalloc_pages()): a copy of it stays right.
+ */
+static int copy_top(void)
+{
+	u8 *mine = __va(__native_read_cr3() & CR3_ADDR_MASK);
+
+	kernel_top = bd_pages_alloc(PAGE_SIZE);
+	if (!kernel_top)
+		return -ENOMEM;
+	memcpy(kernel_top + PAGE_SIZE / 2, mine + PAGE_SIZE / 2, PAGE_SIZE / 2);
+	return bd_manifest_value("page_table_root", virt_to_phys(kernel_top));
+}
+
 static int address_space(void)
 {
-	u64 root = __native_read_cr3() & CR3_ADDR_MASK;
 	int err = bd_manifest_value("page_offset_base", PAGE_OFFSET);
 
 	err = err ?: bd_manifest_value("phys_base", phys_base);
@@ -112,7 +128,7 @@ static int address_space(void)
 	err = err ?: bd_manifest_value("page_size", PAGE_SIZE);
 	err = err ?: bd_manifest_value("sizeof_page", sizeof(struct page));
 	err = err ?: bd_manifest_value("page_table_levels", pgtable_l5_enabled() ? 5 : 4);
-	return err ?: bd_manifest_value("page_table_root", root);
+	return err ?: copy_top();
 }
 
 static int anchors(void)
@@ -155,5 +171,6 @@ int bd_manifest_init(void)
 void bd_manifest_exit(void)
 {
 	bd_region_del(region);
+	bd_pages_free(kernel_top, PAGE_SIZE);
 	bd_pages_free(manifest, MANIFEST_LEN);
 }
