@@ -75,6 +75,10 @@ fetch_go() {
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
 	die "no apt here: on another system than Debian 12 install the likes of: $(echo $packages)"
 
+# A module of its own, so that ./... does not enter what lies under build/.
+mkdir -p "$root/build"
+[ -f "$root/build/go.mod" ] || echo "module build" >"$root/build/go.mod"
+
 # The lab resolves its kernels through apt and notes what it found.
 if [ "$(id -u)" = 0 ] && [ ! -f "$root/build/cache/kernels/6.12.resolved" ] &&
 	! apt-cache show linux-image-6.12-amd64 >/dev/null 2>&1; then

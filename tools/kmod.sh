@@ -13,12 +13,12 @@ cd "$root"
 # sync DIR: copies kmod/ into DIR and removes copies of sources that are gone.
 sync() {
 	mkdir -p "$1"
-	(cd kmod && find . -type f ! -name '.*') | sort >"$1/.sources.new"
+	(cd kmod && find . -type f '(' -name '*.[chS]' -o -name Kbuild -o -name Makefile ')') | sort >"$1/.sources.new"
 	if [ -f "$1/.sources" ]; then
 		comm -23 "$1/.sources" "$1/.sources.new" | while read -r gone; do rm -f "$1/$gone"; done
 	fi
 	mv "$1/.sources.new" "$1/.sources"
-	cp -au kmod/. "$1/"
+	(cd kmod && xargs cp -au --parents -t "$1") <"$1/.sources"
 }
 
 mkdir -p build
