@@ -4,6 +4,7 @@
  * guesses nothing. An extensible list; see struct bd_entry_head.
  */
 #include <linux/crc32.h>
+#include <linux/io.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
