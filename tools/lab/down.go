@@ -83,7 +83,7 @@ func (vm *VM) askDown() error {
 				vm.record.Name, vm.record.OwnerPID, vm.record.Owner, downBound, err)
 		}
 	}
-	return nil
+	return locked(func() error { return nil }) // the owner removes its traces under this lock
 }
 
 // Exited is closed when QEMU has ended; nil for an attached VM.

@@ -95,14 +95,15 @@ func locked(f func() error) error {
 	return f()
 }
 
-// alive reports whether the VM's owner still holds its lock.
+// alive reports whether the VM's owner still holds its lock. It makes no file:
+// the folder may be going just now.
 func (d stateDir) alive() bool {
-	f, err := flock(d.file("lock"))
-	if err == nil {
-		f.Close()
+	f, err := os.OpenFile(d.file("lock"), os.O_RDWR, 0)
+	if err != nil {
 		return false
 	}
-	return errors.Is(err, unix.EWOULDBLOCK)
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
 func shmLock(name string) string { return filepath.Join(shmRoot, name, "lock") }
