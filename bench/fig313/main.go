@@ -16,20 +16,21 @@ import (
 )
 
 func main() {
-	var window time.Duration
+	window, sizes := 20*time.Second, useful.Sizes{100, 200, 400}
 	p := trial.Program{
 		Name: "fig313", About: "the useful program beside a fork bomb, without and with repair (Figure 3.13)", Runs: 1, Timeout: 40 * time.Minute,
 		Flags: func(fs *flag.FlagSet) {
-			fs.DurationVar(&window, "window", 20*time.Second, "watched time of each point")
+			fs.DurationVar(&window, "window", window, "watched time of each point")
+			fs.Var(&sizes, "sizes", "numbers of processes, separated by commas")
 		},
-		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, window) },
+		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) {
+			return measure(ctx, o, window, sizes)
+		},
 	}
 	p.Exit()
 }
 
-var sizes = []int{100, 200, 400}
-
-func measure(ctx context.Context, o *trial.Options, window time.Duration) (*result.Figure, error) {
+func measure(ctx context.Context, o *trial.Options, window time.Duration, sizes []int) (*result.Figure, error) {
 	fig := &result.Figure{
 		Title: "Figure 3.13: useful program beside a fork bomb", X: "processes of the bomb", Y: "s for one iteration", LogY: true,
 	}

@@ -6,8 +6,8 @@
 //
 // The trap: what fits does no harm, and nothing is repaired then. In the paper
 // that were 5 processes of 512 MB in 1 GB of RAM and 2 GB of swap; here it is
-// 64 MiB each in a smaller machine, so the curves are compared by how often
-// memory and swap are filled.
+// 32 MiB each in a machine of 256 MiB and 128 MiB of swap. And exhaustion takes
+// its time: swap is filled first, so a short window shows no repair at all.
 //
 //	go run ./bench/fig314 --runs 2
 package main

@@ -36,3 +36,15 @@ func TestTheIterationUnderWayCounts(t *testing.T) {
 		}
 	}
 }
+
+func TestSizesAreAFlag(t *testing.T) {
+	s := Sizes{1}
+	if err := s.Set("100,200"); err != nil || s.String() != "100,200" {
+		t.Errorf("%v, %v", &s, err)
+	}
+	for _, bad := range []string{"", "1,", "0", "-3", "many"} {
+		if err := s.Set(bad); err == nil || s.String() != "100,200" {
+			t.Errorf("%q: %v, %v", bad, err, &s)
+		}
+	}
+}
