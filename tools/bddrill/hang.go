@@ -17,6 +17,7 @@ import (
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
+	"lazystate/tools/lab"
 )
 
 // hangs are the faults of bddrill hang, each on a machine of its own.
@@ -79,13 +80,18 @@ func (r *runner) hangOne(ctx context.Context, i int) (row hangRow) {
 	if row.err = m.vm.Insmod(ctx, filepath.Join(r.modules, m.vm.Release(), "inject", "bd_inject.ko"), "i_am_a_lab=1"); row.err != nil {
 		return row
 	}
-	w := newWatch(m, &d, h.partial && h.cause == repair.HangSpin, r.audit, r.log())
+	w := newWatch(m, &d, false, r.audit, r.log())
 	target, err := w.start(ctx)
 	if err != nil {
 		row.err = err
 		return row
 	}
 	defer w.stop()
+	if h.partial && h.cause == repair.HangSpin {
+		if row.err = r.bombFirst(ctx, m, h.name); row.err != nil {
+			return row
+		}
+	}
 	row.err = r.breakIt(ctx, i, m, w, target, &row)
 	return row
 }
@@ -101,7 +107,9 @@ func (r *runner) breakIt(ctx context.Context, i int, m *machine, w *watch, targe
 	struck := time.Now()
 	r.pull(ctx, m, h.trigger)
 	if h.cause == repair.HangDeadlock {
-		r.fallIn(ctx, m)
+		if err := r.fallIn(ctx, m); err != nil {
+			return err
+		}
 	} else {
 		at, event, err := w.hangSeen(ctx, 20*time.Second)
 		if err != nil {
@@ -137,28 +145,36 @@ func (r *runner) pull(ctx context.Context, m *machine, trigger string) {
 }
 
 // fallIn lets three programs wait for the lock that nobody releases.
-func (r *runner) fallIn(ctx context.Context, m *machine) {
+func (r *runner) fallIn(ctx context.Context, m *machine) error {
 	for range 3 {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		_, _ = m.vm.Run(ctx, "ip", "link", "set", "lo", "up") // they never end
-		cancel()
+		if _, err := m.vm.Start(ctx, lab.Proc{Argv: []string{"/bin/busybox", "ip", "link", "set", "lo", "up"}}); err != nil {
+			return err
+		}
 	}
+	return sleep(ctx, time.Second)
 }
 
-// repairTheRest releases a fork bomb on the CPU that is left and heals it.
-func (r *runner) repairTheRest(ctx context.Context, m *machine, w *watch, row *hangRow) error {
+// bombFirst lets a fork bomb fill the CPU that will be left. It goes off before
+// the other hangs, for no program can be sure to start any more after that.
+func (r *runner) bombFirst(ctx context.Context, m *machine, name string) error {
 	rogue := drill.Program{Args: []string{"bomb-cpu", "200"}, UID: drill.RogueUID}
-	w.release()
-	if _, err := m.release(ctx, rogue); err != nil {
+	r.out.say("%s: released on CPU 0: %s; nobody repairs yet", name, describe([]drill.Program{rogue}))
+	_, err := m.vm.Start(ctx, lab.Proc{Argv: append([]string{guestRogue}, rogue.Args...), UID: rogue.UID, CPUs: []int{0}})
+	if err != nil {
 		return err
 	}
-	r.out.say("%s: a fork bomb on what is left: %s", row.name, describe([]drill.Program{rogue}))
+	return sleep(ctx, 5*time.Second)
+}
+
+// repairTheRest heals that bomb through the CPU that is left.
+func (r *runner) repairTheRest(ctx context.Context, m *machine, w *watch, row *hangRow) error {
+	w.enable()
 	d := *w.drill
 	rep, err := r.follow(ctx, &d, m, w)
 	if err != nil {
 		return fmt.Errorf("the rest was not repaired: %w", err)
 	}
-	row.verdict += fmt.Sprintf("; from the other CPU %d processes were killed", rep.Killed)
+	row.verdict += fmt.Sprintf("; through the other CPU %d processes were killed", rep.Killed)
 	return nil
 }
 

@@ -38,6 +38,9 @@ func (r *runner) healOn(ctx context.Context, d *drill.Drill, out *drillRun) (err
 	if err != nil {
 		return err
 	}
+	if err := r.measure(ctx, d, m, out); err != nil {
+		return err
+	}
 	w := newWatch(m, d, true, r.audit, r.log())
 	target, err := w.start(ctx)
 	if err != nil {

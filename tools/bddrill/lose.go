@@ -47,6 +47,9 @@ func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, ou
 	if err != nil {
 		return false, err
 	}
+	if err := r.measure(ctx, d, m, out); err != nil {
+		return false, err
+	}
 	r.out.say("%s: released without repair: %s", d.Name, describe([]drill.Program{p}))
 	if err := m.releaseAll(ctx, []drill.Program{p}); err != nil {
 		return false, err
@@ -68,7 +71,7 @@ func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, ou
 			out.Lost = fmt.Sprintf("no iteration for %v", lostAfter)
 		case cannotFork >= lostAfter:
 			out.Lost = fmt.Sprintf("root cannot fork for %v", lostAfter)
-		case time.Since(released) > 3*lostAfter:
+		case time.Since(released) > lostAfter+45*time.Second:
 			out.During = m.useful.Between(released, time.Now()).Median()
 			r.out.say("%s: not lost by %s: an iteration takes %v", d.Name, describe([]drill.Program{p}), out.During)
 			return false, nil

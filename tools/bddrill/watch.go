@@ -36,9 +36,11 @@ type watch struct {
 	crossed  time.Time      // first look beyond L after the release
 	detected time.Time      // first event announced
 	event    string
-	reports  []repair.Report
-	err      error
-	dispatch *repair.Dispatcher
+
+	unanswered []sensorbox.Event // announced while nobody repairs
+	reports    []repair.Report
+	err        error
+	dispatch   *repair.Dispatcher
 }
 
 func newWatch(m *machine, d *drill.Drill, heal bool, audit *repair.Audit, log *slog.Logger) *watch {
@@ -119,8 +121,27 @@ func (w *watch) sink(e sensorbox.Event) {
 			w.detected, w.event = time.Now(), e.String()
 		}
 	}
-	if w.repair && w.dispatch != nil {
+	if !w.repair {
+		w.unanswered = append(w.unanswered[:min(len(w.unanswered), mostUnanswered)], e)
+		return
+	}
+	if w.dispatch != nil {
 		w.dispatch.Dispatch(e)
+	}
+}
+
+// mostUnanswered bounds the events that wait for enable.
+const mostUnanswered = 256
+
+// enable begins to repair: conditions that were announced before and still
+// hold are announced again.
+func (w *watch) enable() {
+	w.mu.Lock()
+	w.repair = true
+	events := w.unanswered
+	w.mu.Unlock()
+	for _, e := range events {
+		w.mon.Ack(e)
 	}
 }
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"lazystate/repair"
+	"lazystate/sensorbox"
+)
+
+func TestUsage(t *testing.T) {
+	for _, args := range []string{"", "nonsense", "--kernel 5.10 memhog", "--bogus"} {
+		var out, errs strings.Builder
+		if code := run(t.Context(), append([]string{"bddrill"}, strings.Fields(args)...), nil, &out, &errs); code != 2 {
+			t.Errorf("%q: exit %d: %s", args, code, errs.String())
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	rows := []drillRun{
+		{Drill: "memhog", Kernel: "6.1.0-56-amd64", Repair: true, Expect: "healed", OK: true, Diagnosed: 2 * time.Second, Killed: 31, Healed: 5469 * time.Millisecond, Bystanders: 5},
+		{Drill: "memhog", Kernel: "6.1.0-56-amd64", Expect: "lost", OK: true, Lost: "no iteration for 1m0s"},
+		{Drill: "deep", Repair: true, Why: "not healed\nkernel log", Harmed: []string{"7 x"}, Bystanders: 5},
+	}
+	var b bytes.Buffer
+	if err := print(&b, rows, false); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	for i, want := range [][]string{
+		{"detected", "diagnosed", "killed", "healed", "before", "during", "after", "bystanders"},
+		{"memhog", "6.1.0-56 ", "<10ms", "2s", "31", "5.469s", "5 of 5 untouched", "healed"},
+		{"no", "LOST: no iteration for 1m0s"},
+		{"4 of 5 untouched", "FAILED: not healed"},
+	} {
+		for _, w := range want {
+			if i >= len(lines) || !strings.Contains(lines[i], w) {
+				t.Fatalf("line %d lacks %q:\n%s", i, w, b.String())
+			}
+		}
+	}
+	b.Reset()
+	if err := print(&b, rows, true); err != nil {
+		t.Fatal(err)
+	}
+	var again []drillRun
+	if err := json.Unmarshal(b.Bytes(), &again); err != nil || len(again) != 3 || again[0].Healed != rows[0].Healed {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// Detection counts from the release, and from the crossing that was seen first.
+func TestDetectionIsOfTheDrill(t *testing.T) {
+	w := &watch{drill: drillNamed(t, "forkbomb-cpu")}
+	e := sensorbox.Event{Kind: sensorbox.Exceeded, Sensor: repair.SensorNProcs}
+	w.sink(e)
+	if s := w.state(); !s.detected.IsZero() {
+		t.Error("an event before the release counts")
+	}
+	w.release()
+	w.sink(sensorbox.Event{Kind: sensorbox.Exceeded, Sensor: "FILES_OPEN"})
+	if s := w.state(); !s.detected.IsZero() {
+		t.Error("another sensor counts")
+	}
+	w.crossed = time.Now().Add(-time.Second)
+	w.sink(e)
+	if s := w.state(); s.detectedAfter() < time.Second || s.detectedAfter() > 2*time.Second {
+		t.Errorf("detected after %v", s.detectedAfter())
+	}
+}
