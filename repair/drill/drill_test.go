@@ -53,6 +53,9 @@ func TestUsefulReports(t *testing.T) {
 	if len(all) < 3 || all[0].Number != 1 || all.Median() <= 0 || all.Median() > time.Second {
 		t.Fatalf("%d iterations, median %v", len(all), all.Median())
 	}
+	if sum := all[len(all)-1].At.Sub(all[0].At); all.Median() > sum {
+		t.Errorf("median %v of iterations that took %v together", all.Median(), sum)
+	}
 	if last, ok := u.Last(); !ok || last.Number < uint64(len(all)) {
 		t.Errorf("last iteration %+v of %d", last, len(all))
 	}
@@ -68,7 +71,7 @@ func TestUsefulTakesAnyText(t *testing.T) {
 	all := u.Between(time.Time{}, time.Now().Add(time.Hour))
 	var got []string
 	for _, it := range all {
-		got = append(got, fmt.Sprint(it.Number, it.Took.Nanoseconds()))
+		got = append(got, fmt.Sprint(it.Number, it.Said.Nanoseconds()))
 	}
 	if want := []string{"1 1000", "4 2000", "5 7"}; strings.Join(got, ",") != strings.Join(want, ",") {
 		t.Errorf("iterations %v, want %v; %d lines refused", got, want, u.bad)

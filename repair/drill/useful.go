@@ -13,7 +13,8 @@ import (
 // Iteration is one turn of the useful program.
 type Iteration struct {
 	Number uint64
-	Took   time.Duration // wall time on the target's clock
+	Took   time.Duration // wall time: between this line's arrival and the one before
+	Said   time.Duration // by the target's own clock, which a busy host may have miscalibrated at boot
 	At     time.Time     // when its line arrived
 }
 
@@ -54,7 +55,11 @@ func (u *Useful) take(line []byte) {
 		u.bad++
 		return
 	}
-	it.Took = time.Duration(ns)
+	it.Said = time.Duration(ns)
+	it.Took = it.Said
+	if n := len(u.all); n > 0 {
+		it.Took = it.At.Sub(u.all[n-1].At)
+	}
 	u.all = append(u.all, it)
 }
 
