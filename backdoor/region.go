@@ -39,6 +39,7 @@ type Region struct {
 	GPA        uint64 // guest physical address, for the I-NIC
 	Key        uint32
 	MMIO       bool // device memory, §3.3
+	BAR        bool // of the I-NIC's own register BAR; Addr is the offset in it
 	Generation uint64
 	BootID     BootID
 }

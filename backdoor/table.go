@@ -82,7 +82,7 @@ func decodeRegion(b []byte) (Region, error) {
 	}
 	r := Region{
 		Name: uapi.CString(e.Name[:]), Kind: e.Kind, Perm: Perm(e.Perm), Addr: e.Addr, Len: e.Len, GPA: e.GPA,
-		Key: e.Key, MMIO: e.Flags&uapi.RegionMMIO != 0, Generation: e.Generation, BootID: e.BootID,
+		Key: e.Key, MMIO: e.Flags&uapi.RegionMMIO != 0, BAR: e.Flags&uapi.RegionBar != 0, Generation: e.Generation, BootID: e.BootID,
 	}
 	const all = PermRead | PermWrite | PermAtomic
 	switch {

@@ -52,12 +52,13 @@ void bd_backend_publish(void);
 
 extern struct bd_backend bd_inic_backend;
 
-/* bd_manifest.c, bd_offsets.c */
+/* bd_manifest.c, bd_offsets.c, bd_buildid.c */
 int bd_manifest_init(void);
 void bd_manifest_exit(void);
 int bd_manifest_string(const char *name, const char *text);
 int bd_manifest_value(const char *name, u64 value);
 int bd_manifest_offset(const char *name, u32 offset, u32 bytes);
+void bd_build_id(char *text);
 int bd_offsets_tasks(void);
 int bd_offsets_net(void);
 

@@ -42,7 +42,8 @@ static int inic_start(void)
 		goto err_disable;
 	err = bd_region_add_phys("bar", BD_KIND_DEVICE, BD_PERM_READ,
 				 at + DEVICE_OFFSET, DEVICE_OFFSET,
-				 len - DEVICE_OFFSET, BD_REGION_MMIO,
+				 len - DEVICE_OFFSET,
+				 BD_REGION_MMIO | BD_REGION_BAR,
 				 &device_region);
 	if (err)
 		goto err_unmap;

@@ -23,6 +23,7 @@ static struct bd_fence *fence;
 static struct bd_lock_ack *ack;
 static struct bd_region *reqs_region, *fence_region, *ack_region;
 static u32 seen[BD_MONITORS], seen_fence[BD_MONITORS];
+static u32 last_epoch[BD_MONITORS];	/* of the last acquisition, also when it is over */
 
 /** bd_lock_ack() - the page that monitors read */
 struct bd_lock_ack *bd_lock_ack(void)
@@ -159,6 +160,7 @@ static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 	if (for_good)
 		how.drain_end_ns = now;
 	how.stop_end_ns = how.drain_end_ns + STOP_NS;
+	last_epoch[m] = r->epoch;
 	write_begin();
 	ack->holder = m;
 	ack->epoch = r->epoch;
@@ -203,6 +205,9 @@ static u32 obey(int cpu, const struct bd_lock_req *r, u32 m)
 	}
 	if (r->want != BD_WANT_LOCK || !r->lease_ms ||
 	    r->lease_ms > LEASE_MAX_MS || r->drain_ms > r->lease_ms)
+		return BD_REFUSE_LEASE;
+	/* A renewal that comes after its lease has ended is no new request. */
+	if (ack->state == BD_LOCK_FREE && r->epoch == last_epoch[m])
 		return BD_REFUSE_LEASE;
 	if (ack->state == BD_LOCK_FREE)
 		begin(cpu, r, m, false);

@@ -97,8 +97,11 @@ int bd_manifest_offset(const char *name, u32 offset, u32 bytes)
 
 static int identity(void)
 {
+	char build_id[2 * 20 + 1];
 	int err = bd_manifest_string("kernel_release", init_utsname()->release);
 
+	bd_build_id(build_id);
+	err = err ?: bd_manifest_string("build_id", build_id);
 	err = err ?: bd_manifest_string("kernel_version", init_utsname()->version);
 	err = err ?: bd_manifest_string("machine", init_utsname()->machine);
 	return err ?: bd_manifest_string("node", init_utsname()->nodename);

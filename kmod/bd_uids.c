@@ -41,6 +41,7 @@ static u64 stamps[WINDOW];
 static u32 pass;
 static atomic_t overflow = ATOMIC_INIT(0);
 static struct bd_uids *out;
+static struct bd_uids draft;
 static struct bd_region *region;
 
 static_assert(sizeof(struct bd_uids) <= PAGE_SIZE);
@@ -134,15 +135,15 @@ static u64 weight(const struct bd_uid *u)
 /* Where more users live than the table holds, the lightest are left out. */
 static struct bd_uid *room(u64 heavier)
 {
-	struct bd_uid *least = &out->uid[0];
+	struct bd_uid *least = &draft.uid[0];
 	u32 i;
 
-	if (out->count < BD_UIDS_MAX)
-		return &out->uid[out->count++];
-	out->overflow++;
+	if (draft.count < BD_UIDS_MAX)
+		return &draft.uid[draft.count++];
+	draft.overflow++;
 	for (i = 1; i < BD_UIDS_MAX; i++)
-		if (weight(&out->uid[i]) < weight(least))
-			least = &out->uid[i];
+		if (weight(&draft.uid[i]) < weight(least))
+			least = &draft.uid[i];
 	return weight(least) < heavier ? least : NULL;
 }
 
@@ -165,6 +166,23 @@ static struct bd_uid record_of(u32 i, u64 span_ns)
 	return u;
 }
 
+/* Short and without interrupts: a CPU held by a monitor leaves it whole. */
+static void copy_out(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	WRITE_ONCE(out->seq, out->seq + 1);
+	smp_wmb();	/* odd before anything moves */
+	out->count = draft.count;
+	out->overflow = draft.overflow;
+	out->mono_ns = draft.mono_ns;
+	memcpy(out->uid, draft.uid, draft.count * sizeof(draft.uid[0]));
+	smp_wmb();	/* everything before it is even again */
+	WRITE_ONCE(out->seq, out->seq + 1);
+	local_irq_restore(flags);
+}
+
 /**
  * bd_uids_publish() - a census ends: write the table
  * @now_ns: monotonic
@@ -177,11 +195,9 @@ u64 bd_uids_publish(u64 now_ns)
 	struct bd_uid u, *r;
 	u32 i;
 
-	WRITE_ONCE(out->seq, out->seq + 1);
-	smp_wmb();	/* odd before anything moves */
-	out->count = 0;
-	out->overflow = atomic_xchg(&overflow, 0);
-	out->mono_ns = now_ns;
+	draft.count = 0;
+	draft.overflow = atomic_xchg(&overflow, 0);
+	draft.mono_ns = now_ns;
 	for (i = 0; i < WHO; i++) {
 		if (!keys[i])
 			continue;
@@ -195,8 +211,7 @@ u64 bd_uids_publish(u64 now_ns)
 		if (r)
 			*r = u;
 	}
-	smp_wmb();	/* everything before it is even again */
-	WRITE_ONCE(out->seq, out->seq + 1);
+	copy_out();
 	stamps[pass % WINDOW] = now_ns;
 	pass++;
 	return busiest;

@@ -146,22 +146,38 @@ func (m *Memory) run(op *backdoor.Op) error {
 	refuse := func(why string) error {
 		return &backdoor.AccessError{Op: op.Kind, Addr: op.Addr, Len: int(n), Region: r.Name, Why: why}
 	}
-	if r.MMIO {
-		return refuse("device memory is not in the RAM file")
-	}
-	off, ok := m.opts.Machine.offset(r.GPA+(op.Addr-r.Addr), n, uint64(len(m.ram.data)))
+	file, off, why := m.place(r, op.Addr, n)
 	switch {
-	case !ok:
-		return refuse("not in the guest's RAM")
+	case why != "":
+		return refuse(why)
 	case op.Kind == backdoor.OpRead:
-		return m.ram.load(off, op.Buf)
+		return file.load(off, op.Buf)
 	case op.Kind == backdoor.OpWrite:
-		return m.ram.store(off, op.Buf)
+		return file.store(off, op.Buf)
 	case off%8 != 0:
 		return refuse("atomic operation on an unaligned address")
 	}
-	op.Old, err = m.ram.update(off, atomicOn(op))
+	op.Old, err = file.update(off, atomicOn(op))
 	return err
+}
+
+// place finds n bytes of a region in one of the two files; why is the refusal.
+// Of all device memory (§3.3) only the register BAR is within our reach.
+func (m *Memory) place(r *backdoor.Region, addr, n uint64) (file *mapping, off uint64, why string) {
+	switch {
+	case r.BAR:
+		if size := uint64(len(m.bar.data)); addr > size || n > size-addr {
+			return nil, 0, "not in the register BAR"
+		}
+		return m.bar, addr, ""
+	case r.MMIO:
+		return nil, 0, "device memory is not in the RAM file"
+	}
+	off, ok := m.opts.Machine.offset(r.GPA+(addr-r.Addr), n, uint64(len(m.ram.data)))
+	if !ok {
+		return nil, 0, "not in the guest's RAM"
+	}
+	return m.ram, off, ""
 }
 
 // atomicOn returns the instruction an atomic operation asks for.

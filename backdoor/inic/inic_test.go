@@ -200,6 +200,7 @@ func TestHostileRegions(t *testing.T) {
 		"far":          {GPA: 1<<64 - 4096, Len: 4096},
 		"over the end": {GPA: 16<<20 - 4, Len: 4096},
 		"MMIO":         {GPA: 4096, Len: 4096, MMIO: true},
+		"behind BAR":   {Len: 4096, MMIO: true, BAR: true},
 	} {
 		r.Name, r.Addr, r.Key, r.Perm = name, 0xffff888000000000, 1, 7
 		if err := mem.Bind([]backdoor.Region{r}); err != nil {
@@ -254,5 +255,32 @@ func TestStaleRootAfterReset(t *testing.T) {
 	}
 	if err := reader.Reset(t.Context()); err == nil {
 		t.Error("a reader has reset the machine")
+	}
+}
+
+// Device memory that the carrier reaches: what a guest leaves in the BAR.
+func TestRegisterBAR(t *testing.T) {
+	m := newMachine(t)
+	mem := m.open(t, Options{})
+	r := backdoor.Region{Name: "bar", Addr: 4096, Len: 4096, Key: 9, Perm: backdoor.PermRead, MMIO: true, BAR: true}
+	if err := mem.Bind([]backdoor.Region{r}); err != nil {
+		t.Fatal(err)
+	}
+	want := []byte("scratch!")
+	f, err := os.OpenFile(m.bar, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(want, 4096+16); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if err := backdoor.Do(t.Context(), mem, r.Read(16, got)); err != nil || string(got) != string(want) {
+		t.Errorf("read %q: %v", got, err)
+	}
+	var refused *backdoor.AccessError
+	if err := backdoor.Do(t.Context(), mem, r.Write(16, want)); !errors.As(err, &refused) {
+		t.Errorf("write to a read-only device region: %v", err)
 	}
 }

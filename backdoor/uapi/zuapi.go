@@ -29,6 +29,7 @@ const (
 	PermWrite          = 0x2
 	PermAtomic         = 0x4
 	RegionMMIO         = 0x1
+	RegionBar          = 0x2
 	EntryName          = 0x30
 	SensorMin          = 0x1
 	SensorClock        = 0x2

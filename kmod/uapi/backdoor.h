@@ -97,6 +97,7 @@ struct bd_region {
 };
 
 #define BD_REGION_MMIO	1u	/* gpa is not RAM: it lies in a device BAR */
+#define BD_REGION_BAR	2u	/* the I-NIC's own register BAR; addr is the offset in it */
 
 struct bd_table {
 	__u64 magic;
