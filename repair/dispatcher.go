@@ -64,6 +64,13 @@ type HM struct {
 	due     time.Time // when the pending events may be handled
 	quiet   time.Time // end of the cool-down
 	merged  int       // events that fell together with others
+	settled []time.Time
+}
+
+// relapses counts the settled incidents that are not long ago.
+func (hm *HM) relapses(now time.Time) int {
+	hm.settled = slices.DeleteFunc(hm.settled, func(t time.Time) bool { return now.Sub(t) > relapseWithin })
+	return len(hm.settled)
 }
 
 // NewDispatcher returns the dispatcher of a target.
@@ -196,10 +203,13 @@ func (d *Dispatcher) handle(ctx context.Context, hm *HM, events []sensorbox.Even
 	d.serial++
 	in := &Incident{
 		ID: fmt.Sprintf("%s-%d-%d", d.patient.Name, time.Now().Unix(), d.serial), Patient: d.patient,
-		Events: events, Began: time.Now(), healer: hm.healer.Name(),
+		Events: events, Began: time.Now(), healer: hm.healer.Name(), Relapses: hm.relapses(time.Now()),
 	}
 	r := d.treat(ctx, hm.healer, in)
-	if r.Result != NothingToDo { // what did nothing needs no time to take effect
+	if r.Result == NothingToDo {
+		hm.settled = append(hm.settled, time.Now())
+	} else { // what did nothing needs no time to take effect
+		hm.settled = nil
 		d.mu.Lock()
 		hm.quiet = time.Now().Add(d.opt.CoolDown)
 		d.mu.Unlock()

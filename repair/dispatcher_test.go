@@ -170,3 +170,30 @@ func TestEndsOfEventsCallNobody(t *testing.T) {
 		}
 	})
 }
+
+func TestRelapsesAreConfirmed(t *testing.T) {
+	bubble(t, Options{Coalesce: time.Millisecond}, func(t *testing.T, d *Dispatcher, reports *[]Report) {
+		var confirmed []bool
+		h := &recurring{confirmed: &confirmed}
+		d.RegisterSensor(d.NewHealer(h), "X")
+		for _, gap := range []time.Duration{time.Second, time.Second, time.Second, time.Minute, time.Second} {
+			d.Dispatch(event("X"))
+			time.Sleep(gap)
+		}
+		synctest.Wait()
+		if want := []bool{false, false, true, true, false}; !slices.Equal(confirmed, want) {
+			t.Errorf("confirmed %v, want %v", confirmed, want)
+		}
+	})
+}
+
+// recurring never finds anything to do.
+type recurring struct {
+	scripted
+	confirmed *[]bool
+}
+
+func (h *recurring) Plan(_ context.Context, in *Incident) (*Plan, error) {
+	*h.confirmed = append(*h.confirmed, in.Confirmed())
+	return &Plan{Why: "settled"}, nil
+}

@@ -9,7 +9,8 @@
 // A plan passes four gates before anybody dies. The sensors' own L, the
 // target's contract, must be passed. The condition must persist through the
 // confirm window: a burst of short jobs, a build or one run of the OOM handler
-// that helped settles by itself. A policy must accuse somebody above a limit
+// that helped settles by itself; what settles three times in half a minute does not
+// settle. A policy must accuse somebody above a limit
 // of its own. And the audit log must have taken the decision: what cannot be
 // logged is not done.
 //

@@ -84,7 +84,7 @@ func (h *External) Name() string {
 // Plan watches the sensors that called, reads the process table and asks the program.
 func (h *External) Plan(ctx context.Context, in *Incident) (*Plan, error) {
 	plan := &Plan{Policy: "external " + h.Name(), Spare: h.Spare, Watched: thresholds(in.Events)}
-	if len(plan.Watched) > 0 && in.Attempt <= 1 {
+	if len(plan.Watched) > 0 && !in.Confirmed() {
 		why, took, err := h.Confirm.watch(ctx, func(ctx context.Context) (map[string]float64, error) {
 			return in.Patient.ratios(ctx, plan.Watched)
 		})

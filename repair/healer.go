@@ -37,8 +37,21 @@ type Incident struct {
 	Attempt int // from 1
 	Began   time.Time
 
+	// Relapses counts incidents of this healer that settled by themselves
+	// within the last half minute: what keeps coming back has not settled.
+	Relapses int
+
 	healer string
 }
+
+const (
+	relapseWithin = 30 * time.Second
+	relapseMost   = 2 // settled incidents after which the next is not waited for
+)
+
+// Confirmed reports whether the condition needs no confirm window: a repair of
+// this incident was tried already, or the condition keeps coming back.
+func (in *Incident) Confirmed() bool { return in.Attempt > 1 || in.Relapses >= relapseMost }
 
 // Plan is a diagnosis and what it was made from.
 type Plan struct {

@@ -86,7 +86,7 @@ func (h *MemReclaimHealer) Plan(ctx context.Context, in *Incident) (*Plan, error
 		return nil, err
 	}
 	plan := &Plan{Policy: h.Policy.String(), Spare: h.Spare}
-	if in.Attempt <= 1 {
+	if !in.Confirmed() {
 		why, took, err := h.settles(ctx, in)
 		plan.Confirm = took
 		if err != nil || why != "" {

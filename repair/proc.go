@@ -47,7 +47,7 @@ func (h *ProcRepairHealer) Plan(ctx context.Context, in *Incident) (*Plan, error
 		p = DefaultProcPolicy()
 	}
 	plan := &Plan{Policy: p.String(), Spare: h.Spare, Watched: thresholds(in.Events)}
-	if len(plan.Watched) > 0 && in.Attempt <= 1 {
+	if len(plan.Watched) > 0 && !in.Confirmed() {
 		why, took, err := h.Confirm.watch(ctx, func(ctx context.Context) (map[string]float64, error) {
 			return in.Patient.ratios(ctx, plan.Watched)
 		})
