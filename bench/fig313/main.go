@@ -34,6 +34,10 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration, sizes 
 	fig := &result.Figure{
 		Title: "Figure 3.13: useful program beside a fork bomb", X: "processes of the bomb", Y: "s for one iteration", LogY: true,
 	}
+	fig.Columns = useful.Columns
+	fig.Paper("paper: alone and with repair", 0, 5)
+	fig.Paper("paper: alone and with repair", 400, 5)
+	fig.Paper("paper: no repair, at least", 400, 1800)
 	fig.Notef("each point: all iterations that began after the release and ended within %v of it, and the one under way then, if it has taken longer", window)
 	fig.Notef("the paper: 5 s alone and with repair; without, it \"grows unbounded\", at about 400 processes no iteration ended in 30 minutes")
 	return fig, useful.Curves(ctx, o, fig, useful.Config{

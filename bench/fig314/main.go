@@ -34,6 +34,10 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration, sizes 
 	fig := &result.Figure{
 		Title: "Figure 3.14: useful program beside memory hogs", X: "memory hog processes", Y: "s for one iteration", LogY: true,
 	}
+	fig.Columns = useful.Columns
+	fig.Paper("paper: alone and with repair", 0, 5)
+	fig.Paper("paper: alone and with repair", 30, 5)
+	fig.Paper("paper: no repair, at least", 30, 1800)
 	fig.Notef("each point: all iterations that began after the release and ended within %v of it, and the one under way then, if it has taken longer", window)
 	fig.Notef("the paper: 1 GB of RAM, 2 GB of swap, hogs of up to 512 MB: 5 s alone, up to 5 hogs and with repair; with 30 hogs no iteration ended in 30 minutes")
 	return fig, useful.Curves(ctx, o, fig, useful.Config{

@@ -31,7 +31,7 @@ type Curve struct {
 	Sizes   []int
 }
 
-// Columns of the figure.
+// Columns of the figure; the caller sets them before it adds points of the paper.
 var Columns = []string{"iterations that ended", "first repair ended after s", "killed"}
 
 // Curves measures each curve without and with repair, on a machine of its own.
@@ -42,7 +42,6 @@ func Curves(ctx context.Context, o *trial.Options, fig *result.Figure, c Config)
 	}
 	defer done()
 	c.Lab.Files = files
-	fig.Columns = Columns
 	for _, curve := range c.Curves {
 		if err := measure(ctx, o, fig, c, curve); err != nil {
 			return fmt.Errorf("%s: %w", curve.Name, err)
