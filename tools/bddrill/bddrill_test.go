@@ -29,7 +29,7 @@ func TestTable(t *testing.T) {
 		{Drill: "deep", Repair: true, Why: "not healed\nkernel log", Harmed: []string{"7 x"}, Bystanders: 5},
 	}
 	var b bytes.Buffer
-	if err := print(&b, rows, false); err != nil {
+	if err := printTable(&b, rows, false); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
@@ -46,7 +46,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	b.Reset()
-	if err := print(&b, rows, true); err != nil {
+	if err := printTable(&b, rows, true); err != nil {
 		t.Fatal(err)
 	}
 	var again []drillRun

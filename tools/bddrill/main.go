@@ -106,7 +106,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 		}
 	}
 	if len(rows) > 0 {
-		if err := print(stdout, rows, c.Bool("json")); err != nil {
+		if err := printTable(stdout, rows, c.Bool("json")); err != nil {
 			return err
 		}
 	}

@@ -58,10 +58,8 @@ func (r *runner) log() *slog.Logger {
 
 // fresh boots a machine with the decent programs in it.
 func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *drillRun) (*machine, error) {
-	r.serial++
-	name := fmt.Sprintf("drill-%d-%d", os.Getpid(), r.serial)
 	r.out.say("%s: booting a %s target of 2 vCPUs, 512 MiB, %d MiB of swap", d.Name, r.kernel, r.swapMiB)
-	m, err := r.boot(ctx, name)
+	m, err := r.bootTwice(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +70,19 @@ func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *drillRun) (*mac
 		}
 	}
 	return m, nil
+}
+
+// bootTwice tries a boot that failed once more, and says so: under emulation on
+// a busy host a kernel's own timers make it panic now and then.
+func (r *runner) bootTwice(ctx context.Context) (*machine, error) {
+	for try := 1; ; try++ {
+		r.serial++
+		m, err := r.boot(ctx, fmt.Sprintf("drill-%d-%d", os.Getpid(), r.serial))
+		if err == nil || try == 2 || ctx.Err() != nil {
+			return m, err
+		}
+		r.out.say("the target did not boot; once more: %v", err)
+	}
 }
 
 // measure runs the useful program alone until it is known how long it takes.

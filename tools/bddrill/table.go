@@ -55,7 +55,7 @@ func (r *drillRun) fill(s state, rep repair.Report) {
 	}
 }
 
-func print(w io.Writer, rows []drillRun, asJSON bool) error {
+func printTable(w io.Writer, rows []drillRun, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
