@@ -81,6 +81,6 @@ func (b *bench) runs(ctx context.Context, o *trial.Options, fig *result.Figure, 
 		took, last = append(took, seconds), out
 	}
 	fig.Add(p.name, float64(i+1), took, fmt.Sprintf("%d of %d", healed, o.Runs), fmt.Sprint(last.left), fmt.Sprint(last.kills),
-		strings.Join(last.harmed, " "), fmt.Sprintf("%.3g", last.slow))
+		strings.Join(last.harmed, " "), last.pace())
 	return nil
 }

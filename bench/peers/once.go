@@ -26,7 +26,7 @@ type outcome struct {
 	left   int           // tasks of the rogue user
 	kills  int           // told by the kernel's OOM killer and by the peer's log
 	harmed []string      // others that are gone
-	slow   float64       // the useful program's time at the end, of its time alone
+	slow   float64       // the useful program's time at the end, of its time alone; 0: no iteration ended
 }
 
 func (o outcome) String() string {
@@ -34,7 +34,14 @@ func (o outcome) String() string {
 	if o.healed {
 		s = fmt.Sprintf("healed after %v", o.after.Round(100*time.Millisecond))
 	}
-	return fmt.Sprintf("%s, %d rogues left, %d kills, harmed %v, useful program x%.2f", s, o.left, o.kills, o.harmed, o.slow)
+	return fmt.Sprintf("%s, %d rogues left, %d kills, harmed %v, useful program at the end: %s", s, o.left, o.kills, o.harmed, o.pace())
+}
+
+func (o outcome) pace() string {
+	if o.slow == 0 {
+		return "none ended"
+	}
+	return fmt.Sprintf("%.3g", o.slow)
 }
 
 // once boots a machine, prepares the peer, releases the drill and watches.
@@ -87,9 +94,12 @@ func (b *bench) watch(ctx context.Context, g *guest.Guest, prog *useful.Program,
 			return out, errors.Join(err, stop())
 		}
 	}
-	time.Sleep(b.window)
+	select {
+	case <-time.After(b.window):
+	case <-ctx.Done():
+	}
 	end := time.Now()
-	if err := stop(); err != nil {
+	if err := errors.Join(ctx.Err(), stop()); err != nil {
 		return out, err
 	}
 	out.judge(prog.Ideal, prog.Between(released, end), released, end)

@@ -29,29 +29,47 @@ const (
 	alone      = 8 * time.Second
 )
 
-// Start calibrates the useful program and watches it alone.
+// Start calibrates the useful program and watches it alone. A host that is
+// busy elsewhere spoils a calibration: it is made again, twice.
 func Start(ctx context.Context, g *guest.Guest) (*Program, error) {
-	try := run(ctx, g, firstLoops)
-	if err := sleep(ctx, 3*time.Second); err != nil {
-		try.Stop()
+	var err error
+	for range 3 {
+		var p *Program
+		if p, err = calibrated(ctx, g); err == nil || ctx.Err() != nil {
+			return p, err
+		}
+	}
+	return nil, err
+}
+
+func calibrated(ctx context.Context, g *guest.Guest) (*Program, error) {
+	try, its, err := watched(ctx, g, firstLoops, 3*time.Second)
+	if err != nil {
 		return nil, err
 	}
 	try.Stop()
-	its := try.Between(time.Time{}, time.Now())
-	if len(its) < 3 {
-		return nil, fmt.Errorf("the useful program ended %d iterations in 3 s", len(its))
+	p, its, err := watched(ctx, g, int(firstLoops*float64(iteration)/float64(its.Median())), alone)
+	if err == nil {
+		p.Ideal = its
 	}
-	p := run(ctx, g, int(firstLoops*float64(iteration)/float64(its.Median())))
+	return p, err
+}
+
+// watched runs the program for a while and returns it, running, with the
+// iterations that ended.
+func watched(ctx context.Context, g *guest.Guest, loops int, length time.Duration) (*Program, drill.Iterations, error) {
+	p := run(ctx, g, loops)
 	began := time.Now()
-	if err := sleep(ctx, alone); err != nil {
-		p.Stop()
-		return nil, err
+	err := sleep(ctx, length)
+	its := p.Between(began, time.Now())
+	if err == nil && len(its) < 3 {
+		err = fmt.Errorf("the useful program ended %d iterations of %d loops in %v", len(its), loops, length)
 	}
-	if p.Ideal = p.Between(began, time.Now()); len(p.Ideal) < 3 {
+	if err != nil {
 		p.Stop()
-		return nil, fmt.Errorf("the useful program ended %d iterations in %v", len(p.Ideal), alone)
+		return nil, nil, err
 	}
-	return p, nil
+	return p, its, nil
 }
 
 func run(ctx context.Context, g *guest.Guest, loops int) *Program {
