@@ -41,7 +41,7 @@ const cgroup = "/sys/fs/cgroup"
 
 // limitPids makes a cgroup as an administrator would who expects the bomb.
 func limitPids(ctx context.Context, g *guest.Guest) error {
-	script := `mountpoint -q ` + cgroup + ` || mount -t cgroup2 none ` + cgroup + `
+	script := `[ -e ` + cgroup + `/cgroup.controllers ] || mount -t cgroup2 none ` + cgroup + `
 		echo +pids > ` + cgroup + `/cgroup.subtree_control && mkdir ` + cgroup + `/rogue &&
 		echo 50 > ` + cgroup + `/rogue/pids.max && chmod 666 ` + cgroup + `/cgroup.procs ` + cgroup + `/rogue/cgroup.procs`
 	_, err := g.VM.Must(ctx, "sh", "-ec", script)
