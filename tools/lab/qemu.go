@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"lazystate/internal/tsc"
 	"lazystate/tools/lab/kernel"
 	"lazystate/tools/lab/wire"
 )
@@ -20,8 +21,10 @@ const qemuCommand = "qemu-system-x86_64"
 
 // cmdline is the guest kernel's. The lab's own saves boot time under TCG;
 // Debian's is what the field runs. ramfs cannot be filled by a drill.
+// The frequency of the counter is told, because a guest of a busy host can
+// get it wrong by a factor: see internal/tsc.
 func cmdline(c Config) string {
-	fast := "quiet panic=0 mitigations=off tsc=reliable no_timer_check"
+	fast := fmt.Sprintf("quiet panic=0 mitigations=off tsc=reliable tsc_early_khz=%d no_timer_check", tsc.KHz())
 	if c.Debian {
 		fast = "ro quiet"
 	}
