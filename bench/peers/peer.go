@@ -29,7 +29,7 @@ const earlyoomLog = "/tmp/earlyoom.log"
 var peers = []peer{
 	{key: "kernel", name: "kernel alone", release: plain},
 	{key: "pids", name: "pids limit 50", prepare: limitPids, release: inCgroup},
-	{key: "earlyoom", name: "earlyoom", packages: []string{"earlyoom"}, prepare: startEarlyoom, release: plain, log: earlyoomLog, kill: "sending SIG"},
+	{key: "earlyoom", name: "earlyoom", packages: []string{"earlyoom"}, prepare: startEarlyoom, release: plain, log: earlyoomLog, kill: " to process "},
 	{key: "ours", name: "lazystate", release: plain, ours: true},
 }
 

@@ -62,14 +62,30 @@ func watched(ctx context.Context, g *guest.Guest, loops int, length time.Duratio
 	began := time.Now()
 	err := sleep(ctx, length)
 	its := p.Between(began, time.Now())
-	if err == nil && len(its) < 3 {
-		err = fmt.Errorf("the useful program ended %d iterations of %d loops in %v", len(its), loops, length)
+	if err == nil {
+		err = believable(its, length)
 	}
 	if err != nil {
 		p.Stop()
 		return nil, nil, err
 	}
 	return p, its, nil
+}
+
+// believable refuses iterations whose own times do not fill the time they were
+// watched for: then the guest's clock stands still, and all its times lie.
+func believable(its drill.Iterations, length time.Duration) error {
+	var sum time.Duration
+	for _, it := range its {
+		sum += it.Took
+	}
+	switch {
+	case len(its) < 3:
+		return fmt.Errorf("the useful program ended %d iterations in %v", len(its), length)
+	case sum < length/4:
+		return fmt.Errorf("the guest's clock says %v of %v: it cannot be believed", sum, length)
+	}
+	return nil
 }
 
 func run(ctx context.Context, g *guest.Guest, loops int) *Program {

@@ -48,3 +48,23 @@ func TestSizesAreAFlag(t *testing.T) {
 		}
 	}
 }
+
+func TestAClockThatStandsStillIsNotBelieved(t *testing.T) {
+	of := func(n int, took time.Duration) (its drill.Iterations) {
+		for range n {
+			its = append(its, drill.Iteration{Took: took})
+		}
+		return its
+	}
+	if err := believable(of(16, 500*time.Millisecond), 8*time.Second); err != nil {
+		t.Errorf("a sound clock: %v", err)
+	}
+	for name, its := range map[string]drill.Iterations{
+		"stands still": of(16, 10*time.Microsecond),
+		"none ended":   nil,
+	} {
+		if err := believable(its, 8*time.Second); err == nil {
+			t.Errorf("%s: believed", name)
+		}
+	}
+}
