@@ -29,7 +29,7 @@ var layers = []struct {
 	{"parts", true, []string{"mtcp/cbox", "mtcp/tcprepair", "mtcp/steer", "mtcp/takeover", "repair/drill"}},
 	{"services", false, []string{"sensorbox/monitor", "repair", "mtcp/migrate", "mtcp/salvage", "dsm/pager", "dsm/transport", "dsm/store"}},
 	{"lab", true, []string{"tools/lab", "tools/lab/*"}},
-	{"glue", false, []string{"tools/target", "tools/heal"}},
+	{"glue", false, []string{"tools/target", "tools/control", "tools/heal"}},
 	{"commands", true, []string{"tools/*", "tools/*/*", "kmod/*", "bench", "bench/*", "bench/*/*"}},
 }
 
