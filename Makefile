@@ -3,7 +3,7 @@
 # Every recipe runs with the Go that bootstrap.sh found or fetched.
 setup    := eval "$$(tools/bootstrap.sh env)"
 commands := build/bin
-gotest   := -p 2 -timeout 40m -count=1
+gotest   := -p 2 -timeout 20m -count=1
 
 .DEFAULT_GOAL := help
 .PHONY: help build kmod sparse test check drill lab generate bench soak clean

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"lazystate/tools/lab/wire"
 )
@@ -75,8 +76,17 @@ func (vm *VM) Kill(ctx context.Context, pid int, sig syscall.Signal) error {
 	return vm.builtIn(ctx, wire.Request{Op: wire.OpKill, PID: pid, Signal: int(sig)})
 }
 
+// builtInBound is how long a request is waited for that starts no program: a
+// guest that hangs must end a test with an error, not with the test's time.
+const builtInBound = 60 * time.Second
+
 func (vm *VM) builtIn(ctx context.Context, r wire.Request) error {
-	_, err := vm.ch.do(ctx, r, nil, nil, nil)
+	bounded, cancel := context.WithTimeout(ctx, builtInBound)
+	defer cancel()
+	_, err := vm.ch.do(bounded, r, nil, nil, nil)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return fmt.Errorf("no answer for %v: %w%s", builtInBound, err, vm.lastWords())
+	}
 	return err
 }
 
