@@ -123,7 +123,7 @@ func (o *outcome) judge(alone, its drill.Iterations, released, end time.Time) {
 	enough := int(last * 3 / (5 * usual))
 	for at := end.Add(-last); !at.Before(released); at = at.Add(-200 * time.Millisecond) {
 		stretch := until(since(its, at), at.Add(last))
-		if len(stretch) < enough || !stretch.AsBefore(alone) {
+		if len(stretch) < enough || !stretch.AsBefore(alone, drill.Well) {
 			return
 		}
 		o.healed, o.after = true, at.Sub(released)

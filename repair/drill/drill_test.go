@@ -97,7 +97,7 @@ func TestAsBefore(t *testing.T) {
 		{iterations(120, 121, 122, 130), false},
 		{nil, false},
 	} {
-		if got := c.after.AsBefore(before); got != c.want {
+		if got := c.after.AsBefore(before, Well); got != c.want {
 			t.Errorf("%v after %v: %v", c.after, before, got)
 		}
 	}

@@ -108,13 +108,13 @@ func (s Iterations) Median() time.Duration { return s.Quantile(0.5) }
 // Well is how much longer than before an iteration of a healed machine may take.
 const Well = 1.10
 
-// AsBefore reports whether the iterations take as long as those before, within
-// Well. A busy host only ever makes an iteration longer, so the lower quartile
+// AsBefore reports whether the iterations take at most well times as long as
+// those before. A busy host only ever makes an iteration longer, so the lower quartile
 // counts as well as the median.
-func (s Iterations) AsBefore(before Iterations) bool {
+func (s Iterations) AsBefore(before Iterations, well float64) bool {
 	if len(s) == 0 || len(before) == 0 {
 		return false
 	}
-	within := func(q float64) bool { return float64(s.Quantile(q)) <= Well*float64(before.Quantile(q)) }
+	within := func(q float64) bool { return float64(s.Quantile(q)) <= well*float64(before.Quantile(q)) }
 	return within(0.5) || within(0.25)
 }

@@ -89,7 +89,7 @@ func (r *runner) awaitHealing(ctx context.Context, d *drill.Drill, m *machine, w
 		}
 		after := m.useful.Between(start, start.Add(afterFor))
 		out.After = after.Median()
-		if after.AsBefore(m.before) {
+		if after.AsBefore(m.before, r.well) {
 			out.Healed = start.Sub(s.crossed)
 			break
 		}

@@ -30,6 +30,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.BoolFlag{Name: "all", Usage: "every drill and every negative control"},
 			&ucli.BoolFlag{Name: "only-repair", Usage: "leave out the runs without repair"},
 			&ucli.BoolFlag{Name: "only-loss", Usage: "the runs without repair alone"},
+			&ucli.Float64Flag{Name: "well", Value: drill.Well, Usage: "how many times as long as before an iteration of a healed machine may take"},
 			&ucli.StringFlag{Name: "kernel", Value: "6.1", Usage: "kernel of the target: 6.1 or 6.12"},
 			&ucli.IntFlag{Name: "repeat", Value: 1, Usage: "run each drill `N` times"},
 			&ucli.StringFlag{Name: "state", Value: "build/drill", Usage: "`FOLDER` for the audit log and the programs"},
@@ -84,7 +85,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	r := &runner{
-		kernel: c.String("kernel"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512,
+		kernel: c.String("kernel"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512, well: c.Float64("well"),
 		out: newConsole(stderr), verbose: c.Bool("verbose"),
 	}
 	if err := r.prepare(c.Context); err != nil {

@@ -20,6 +20,7 @@ type runner struct {
 	kernel, state, modules string
 	rogue, agent           string
 	swapMiB                int
+	well                   float64 // how much longer than before a healed iteration may take
 	out                    *console
 	verbose                bool
 	audit                  *repair.Audit
