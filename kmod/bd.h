@@ -78,7 +78,11 @@ void bd_lock_exit(void);
 void bd_lock_scan(int cpu);
 struct bd_lock_ack *bd_lock_ack(void);
 void bd_lock_granted(void);
-void bd_lock_expired(void);
+bool bd_lock_expired(u32 round);
+
+/* bd_cpus.c */
+void bd_cpus_count(struct bd_lock_ack *ack);
+bool bd_cpus_counted(const struct bd_lock_ack *ack);
 
 struct bd_stop {
 	u32 epoch;
@@ -92,6 +96,7 @@ struct bd_stop {
 int bd_freeze_init(void);
 void bd_freeze_exit(void);
 bool bd_freeze_idle(void);
+bool bd_freeze_stands(u32 round);
 bool bd_freeze_mine(int cpu);
 bool bd_nmi_held(void);
 void bd_freeze_begin(int leader, const struct bd_stop *stop);

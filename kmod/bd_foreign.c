@@ -70,7 +70,7 @@ int bd_foreign_add(const struct bd_foreign *word)
 		w->size = word->size;
 		w->flags = word->flags;
 		strscpy(w->name + 1, word->name + 1, sizeof(w->name) - 1);
-		smp_store_release(&w->name[0], word->name[0]);
+		smp_store_release(&w->name[0], word->name[0]);	/* makes it an entry */
 	}
 	mutex_unlock(&words_lock);
 	return w ? 0 : -ENOSPC;

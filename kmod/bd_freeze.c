@@ -41,10 +41,21 @@ bool bd_freeze_mine(int cpu)
 	return READ_ONCE(leader) == cpu;
 }
 
-/** bd_nmi_held() - is a CPU held by NMI (it may hold any lock) */
+/** bd_freeze_stands() - is this round of the freeze still on */
+bool bd_freeze_stands(u32 round)
+{
+	return READ_ONCE(active) == round;
+}
+
+/**
+ * bd_nmi_held() - is a CPU held by NMI, or about to be (it may hold any lock)
+ *
+ * An NMI on its way counts: its CPU may take a lock before it takes the NMI.
+ */
 bool bd_nmi_held(void)
 {
-	return atomic_read(&nmi_holding) > 0;
+	return atomic_read(&nmi_holding) > 0 ||
+	       (!bd_freeze_idle() && !cpumask_empty(&nmi_wanted));
 }
 
 static u8 where_irq(void)
@@ -85,15 +96,14 @@ static bool hold_on(u32 round)
 		return true;
 	if (ktime_get_mono_fast_ns() < READ_ONCE(stop.lease_end_ns))
 		return true;
-	bd_lock_expired();
-	return false;
+	return !bd_lock_expired(round);
 }
 
 static void spin(int cpu, u32 round)
 {
 	this_cpu_write(held_round, round);
 	while (hold_on(round)) {
-		touch_softlockup_watchdog();
+		touch_nmi_watchdog();	/* both: soft and hard */
 		cpu_relax();
 	}
 	this_cpu_write(held_round, 0);
@@ -119,7 +129,7 @@ static bool spared(int cpu)
  */
 void bd_freeze_follow(int cpu)
 {
-	u32 round = smp_load_acquire(&active);
+	u32 round = smp_load_acquire(&active);	/* before any word of stop */
 	u8 where = where_irq();
 
 	if (!round || spared(cpu) || must_drain(where))
@@ -192,7 +202,7 @@ void bd_freeze_begin(int me, const struct bd_stop *how)
 			cpu_online(cpu) ? BD_CPU_RUNNING : BD_CPU_OFFLINE;
 	if (!++rounds)
 		rounds = 1;
-	smp_store_release(&active, rounds);
+	smp_store_release(&active, rounds);	/* after all words of stop */
 	for_each_online_cpu(cpu)
 		if (cpu != me)
 			bd_poll_soon(cpu);
@@ -214,7 +224,7 @@ void bd_freeze_fence(void)
 void bd_freeze_end(void)
 {
 	WRITE_ONCE(leader, -1);
-	smp_store_release(&active, 0);
+	smp_store_release(&active, 0);	/* after all else is told */
 }
 
 /**
@@ -245,7 +255,7 @@ bool bd_freeze_lead(int cpu)
 	}
 	if (gathered(cpu))
 		bd_lock_granted();
-	touch_softlockup_watchdog();
+	touch_nmi_watchdog();	/* both: soft and hard */
 	cpu_relax();
 	return true;
 }

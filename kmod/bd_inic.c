@@ -69,13 +69,14 @@ static void inic_publish(void)
 	smp_wmb();	/* no magic while the body changes */
 	memcpy((u8 *)bar + sizeof(bar->magic), (u8 *)&root + sizeof(root.magic),
 	       sizeof(root) - sizeof(root.magic));
-	smp_store_release(&bar->magic, root.magic);
+	smp_store_release(&bar->magic, root.magic);	/* magic last */
 }
 
 static void inic_withdraw(void)
 {
+	/* The magic stays: withdrawn is not the same as never there. */
 	WRITE_ONCE(bar->generation, 0);
-	smp_wmb();	/* generation 0 tells why before the magic goes */
+	smp_wmb();	/* before anything that was exported is freed */
 }
 
 static void inic_stop(void)

@@ -92,7 +92,7 @@ static void run(u32 m, u64 post)
 	}
 	if (highest)
 		bd_seq_take(BD_AREA_KILL, m, highest);
-	smp_store_release(&acks->post_ack[m], post);
+	smp_store_release(&acks->post_ack[m], post);	/* after every result */
 }
 
 static void defer(u32 m, u64 post)

@@ -109,7 +109,7 @@ static void scan_slot(u32 m, u32 i)
 		return;
 	queue[m][i] = s;
 	answer(m, i, &s, BD_RES_QUEUED, 0);
-	smp_store_release(&full[m][i], 1);
+	smp_store_release(&full[m][i], 1);	/* after the record */
 	wake_up_process(worker);
 }
 
@@ -131,7 +131,7 @@ static bool work_waits(void)
 
 	for (m = 0; m < BD_MONITORS; m++)
 		for (i = 0; i < BD_KNOB_SLOTS; i++)
-			if (smp_load_acquire(&full[m][i]))
+			if (smp_load_acquire(&full[m][i]))	/* before the record */
 				return true;
 	return false;
 }
@@ -145,12 +145,12 @@ static void work(void)
 			s64 before = 0;
 			int err;
 
-			if (!smp_load_acquire(&full[m][i]))
+			if (!smp_load_acquire(&full[m][i]))	/* before the record */
 				continue;
 			err = bd_knob_apply(&queue[m][i], &before);
 			answer(m, i, &queue[m][i], err ? BD_RES_ERROR : BD_RES_DONE,
 			       err ? err : before);
-			smp_store_release(&full[m][i], 0);
+			smp_store_release(&full[m][i], 0);	/* after its last use */
 		}
 	}
 }

@@ -10,6 +10,7 @@
 #include <linux/percpu.h>
 #include <linux/smp.h>
 #include <linux/ktime.h>
+#include <linux/spinlock.h>
 #include "bd.h"
 #define CREATE_TRACE_POINTS
 #include "bd_trace.h"
@@ -17,6 +18,8 @@
 #define LEASE_MAX_MS	60000
 /* Beyond draining: time for slow vCPUs and NMIs before a partial grant. */
 #define STOP_NS		NSEC_PER_SEC
+/* After its lease no CPU waits longer for a leader that is stuck. */
+#define STUCK_NS	NSEC_PER_SEC
 
 static struct bd_lock_reqs *reqs;
 static struct bd_fence *fence;
@@ -24,6 +27,12 @@ static struct bd_lock_ack *ack;
 static struct bd_region *reqs_region, *fence_region, *ack_region;
 static u32 seen[BD_MONITORS], seen_fence[BD_MONITORS];
 static u32 last_epoch[BD_MONITORS];	/* of the last acquisition, also when it is over */
+/*
+ * Held by whoever decides by the state and changes it: the CPU that scans, and
+ * any held CPU that sees the lease end. Only ever tried, for its owner may be
+ * below an NMI; who does not get it comes back on its next turn.
+ */
+static DEFINE_RAW_SPINLOCK(state_lock);
 
 /** bd_lock_ack() - the page that monitors read */
 struct bd_lock_ack *bd_lock_ack(void)
@@ -59,51 +68,27 @@ static void refuse(u32 m, u64 seq, u32 why)
 	trace_bd_refused(BD_KIND_LOCK_REQ, m, seq, why);
 }
 
-static void add_mask(u64 *mask, int cpu)
-{
-	mask[cpu / 64] |= 1ULL << (cpu % 64);
-}
-
-/* Sums up the per-CPU records: masks, and whether the view is drained. */
-static void count_cpus(void)
-{
-	int cpu;
-
-	memset(ack->parked, 0, sizeof(ack->parked));
-	memset(ack->ipi, 0, sizeof(ack->ipi));
-	memset(ack->nmi, 0, sizeof(ack->nmi));
-	memset(ack->free, 0, sizeof(ack->free));
-	ack->drained = 1;
-	ack->ncpus = 0;
-	for_each_online_cpu(cpu) {
-		struct bd_lock_cpu *c = &ack->cpu[cpu];
-		u8 where = READ_ONCE(c->where);
-
-		if (cpu >= BD_MAX_CPUS)
-			break;
-		ack->ncpus++;
-		if (where == BD_CPU_RUNNING)
-			add_mask(ack->free, cpu);
-		else if (where >= BD_CPU_NMI_USER)
-			add_mask(ack->nmi, cpu);
-		else
-			add_mask(ack->ipi, cpu);
-		if (where == BD_CPU_RUNNING || !c->drained)
-			ack->drained = 0;
-	}
-}
-
-/** bd_lock_granted() - every CPU that can be held is held; leader only */
+/**
+ * bd_lock_granted() - every CPU that can be held is held; leader only
+ *
+ * Under a fence, which is not granted but stated, the masks follow the CPUs.
+ */
 void bd_lock_granted(void)
 {
 	ack->now_ns = ktime_get_mono_fast_ns();
-	if (ack->state != BD_LOCK_STOPPING)
+	if (ack->state != BD_LOCK_STOPPING &&
+	    (ack->state != BD_LOCK_FENCED || bd_cpus_counted(ack)))
+		return;
+	if (!raw_spin_trylock(&state_lock))
 		return;
 	write_begin();
-	count_cpus();
-	ack->grants++;
-	set_state(BD_LOCK_HELD);
+	bd_cpus_count(ack);
+	if (ack->state == BD_LOCK_STOPPING) {
+		ack->grants++;
+		set_state(BD_LOCK_HELD);
+	}
 	write_end();
+	raw_spin_unlock(&state_lock);
 }
 
 static void thaw(bool expired)
@@ -116,16 +101,28 @@ static void thaw(bool expired)
 	bd_freeze_end();
 }
 
-/** bd_lock_expired() - the lease ran out; called by any held CPU, also in NMI */
-void bd_lock_expired(void)
+/**
+ * bd_lock_expired() - the lease ran out; called by any held CPU, also in NMI
+ * @round: of the freeze that holds the caller
+ *
+ * Returns true if the caller is free to go, false if the lease was renewed
+ * meanwhile, or if another CPU is about to decide.
+ */
+bool bd_lock_expired(u32 round)
 {
-	static atomic_t thawing = ATOMIC_INIT(0);
+	u64 now = ktime_get_mono_fast_ns();
+	u64 end = READ_ONCE(ack->lease_end_ns);
+	bool over;
 
-	if (atomic_cmpxchg(&thawing, 0, 1))
-		return;
-	if (!bd_freeze_idle() && ktime_get_mono_fast_ns() >= ack->lease_end_ns)
+	if (!raw_spin_trylock(&state_lock))
+		return now > end && now - end > STUCK_NS;
+	over = !bd_freeze_stands(round);
+	if (!over && now >= ack->lease_end_ns) {
 		thaw(true);
-	atomic_set(&thawing, 0);
+		over = true;
+	}
+	raw_spin_unlock(&state_lock);
+	return over;
 }
 
 static u32 check(const struct bd_lock_req *r, u32 m, u32 kind, enum bd_area area)
@@ -161,7 +158,9 @@ static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 		how.drain_end_ns = now;
 	how.stop_end_ns = how.drain_end_ns + STOP_NS;
 	last_epoch[m] = r->epoch;
+	bd_freeze_begin(cpu, &how);	/* not while seq is odd: IPIs take time */
 	write_begin();
+	bd_cpus_count(ack);
 	ack->holder = m;
 	ack->epoch = r->epoch;
 	ack->lease_end_ns = for_good ? U64_MAX : how.lease_end_ns;
@@ -169,7 +168,6 @@ static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 	accepted(r, m);
 	set_state(for_good ? BD_LOCK_FENCED : BD_LOCK_STOPPING);
 	write_end();
-	bd_freeze_begin(cpu, &how);
 }
 
 static void renew(const struct bd_lock_req *r, u32 m)
@@ -231,12 +229,31 @@ static void scan_lock(int cpu, u32 m)
 	if ((r.flags & BD_LOCK_SPARE) && cpu == bd_nic_cpu && bd_freeze_idle() &&
 	    num_online_cpus() > 1)
 		return;
+	if (!raw_spin_trylock(&state_lock))
+		return;
 	seen[m] = commit;
 	why = check(&r, m, BD_KIND_LOCK_REQ, BD_AREA_LOCK);
 	if (!why)
 		why = obey(cpu, &r, m);
 	if (why)
 		refuse(m, r.seq, why);
+	raw_spin_unlock(&state_lock);
+}
+
+/* The fence outranks a lock that stands, whoever holds it. */
+static void close_fence(int cpu, const struct bd_lock_req *r, u32 m)
+{
+	if (bd_freeze_idle()) {
+		begin(cpu, r, m, true);
+		return;
+	}
+	bd_freeze_fence();
+	write_begin();
+	ack->holder = m;
+	ack->lease_end_ns = U64_MAX;
+	accepted(r, m);
+	set_state(BD_LOCK_FENCED);
+	write_end();
 }
 
 static void scan_fence(int cpu, u32 m)
@@ -248,25 +265,17 @@ static void scan_fence(int cpu, u32 m)
 		return;
 	smp_rmb();	/* the commit word before the body it announces */
 	r = fence->slot[m];
+	if (!raw_spin_trylock(&state_lock))
+		return;
 	seen_fence[m] = commit;
 	why = check(&r, m, BD_KIND_FENCE, BD_AREA_FENCE);
 	if (!why && r.want != BD_FENCE_WANT)
 		why = BD_REFUSE_LEASE;
-	if (why) {
+	if (why)
 		refuse(m, r.seq, why);
-		return;
-	}
-	if (bd_freeze_idle()) {
-		begin(cpu, &r, m, true);
-		return;
-	}
-	bd_freeze_fence();
-	write_begin();
-	ack->holder = m;
-	ack->lease_end_ns = U64_MAX;
-	accepted(&r, m);
-	set_state(BD_LOCK_FENCED);
-	write_end();
+	else
+		close_fence(cpu, &r, m);
+	raw_spin_unlock(&state_lock);
 }
 
 /**

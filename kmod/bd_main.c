@@ -32,6 +32,10 @@ uint bd_nic_cpu;
 module_param_named(nic_cpu, bd_nic_cpu, uint, 0444);
 MODULE_PARM_DESC(nic_cpu, "CPU that polls each millisecond, the others each 10 ms (CPU number, default 0)");
 
+static bool inic = true;
+module_param(inic, bool, 0444);
+MODULE_PARM_DESC(inic, "publish the regions through an ivshmem device, if there is one (bool, default 1)");
+
 static bool selftest;
 module_param(selftest, bool, 0444);
 MODULE_PARM_DESC(selftest, "run self-tests at load, a failure fails the load (bool, default 0)");
@@ -78,7 +82,7 @@ static int __init bd_init(void)
 		if (err)
 			goto err_parts;
 	}
-	err = bd_backend_register(&bd_inic_backend);
+	err = inic ? bd_backend_register(&bd_inic_backend) : 0;
 	if (err && err != -ENODEV)
 		goto err_parts;
 	pr_info("boot id %*phN, repair %s, fence %s\n", 16, bd_boot_id,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* bd_offsets.c - struct offsets, told by the compiler that knows them */
+#include <linux/bitmap.h>
 #include <linux/cred.h>
 #include <linux/idr.h>
 #include <linux/mm_types.h>
@@ -9,6 +10,7 @@
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/skbuff.h>
+#include <linux/slab.h>
 #include <linux/tcp.h>
 #include <linux/xarray.h>
 #include <net/inet_connection_sock.h>
@@ -70,7 +72,7 @@ static const struct bd_offset net[] = {
 	SIZE(sock),
 	OFF(sock, sk_family), OFF(sock, sk_state), OFF(sock, sk_num), OFF(sock, sk_dport),
 	OFF(sock, sk_daddr), OFF(sock, sk_rcv_saddr), OFF(sock, sk_v6_daddr),
-	OFF(sock, sk_v6_rcv_saddr), OFF(sock, sk_refcnt), OFF(sock, sk_lock),
+	OFF(sock, sk_v6_rcv_saddr), OFF(sock, sk_refcnt), OFF(sock, sk_lock), OFF(sock, sk_lock.owned),
 	OFF(sock, sk_receive_queue), OFF(sock, sk_write_queue), OFF(sock, sk_backlog),
 	OFF(sock, tcp_rtx_queue), OFF(sock, sk_wmem_queued), OFF(sock, sk_sndbuf),
 	OFF(sock, sk_rcvbuf), OFF(sock, sk_shutdown), OFF(sock, sk_protocol),
@@ -82,7 +84,7 @@ static const struct bd_offset net[] = {
 	SIZE(inet_connection_sock),
 	OFF(inet_connection_sock, icsk_ulp_ops), OFF(inet_connection_sock, icsk_ca_ops),
 	OFF(inet_connection_sock, icsk_rto), OFF(inet_connection_sock, icsk_backoff),
-	OFF(inet_connection_sock, icsk_retransmits), 
+	OFF(inet_connection_sock, icsk_retransmits),
 	OFF(inet_connection_sock, icsk_pmtu_cookie), OFF(inet_connection_sock, icsk_accept_queue),
 	SIZE(tcp_sock),
 	OFF(tcp_sock, tcp_header_len), OFF(tcp_sock, rcv_nxt), OFF(tcp_sock, copied_seq),
@@ -128,6 +130,48 @@ static int add_all(const struct bd_offset *list, size_t n)
 	return err;
 }
 
+/* Adds a bit field: its storage unit, and which bits of that it is. */
+static int add_bits(const char *name, const unsigned long *image, size_t len, u32 unit)
+{
+	unsigned long first = find_first_bit(image, len * BITS_PER_BYTE);
+	u32 offset = first / BITS_PER_BYTE / unit * unit;
+	char text[BD_ENTRY_NAME];
+	int err = bd_manifest_offset(name, offset, unit);
+
+	snprintf(text, sizeof(text), "%s.shift", name);
+	err = err ?: bd_manifest_value(text, first - offset * BITS_PER_BYTE);
+	snprintf(text, sizeof(text), "%s.width", name);
+	return err ?: bd_manifest_value(text, bitmap_weight(image, len * BITS_PER_BYTE));
+}
+
+/* No offsetof for a bit field: fill it in a zeroed struct and look where it is. */
+#define BITS(image, type, member, unit) ({					\
+	memset(image, 0, sizeof(struct type));					\
+	((struct type *)(image))->member--;	/* 0 - 1: every bit of it */	\
+	add_bits(#type "." #member, image,					\
+		 ALIGN(sizeof(struct type), sizeof(long)), sizeof(unit)); })
+
+static int add_bit_fields(void)
+{
+	unsigned long *image = kzalloc(sizeof(struct tcp_sock), GFP_KERNEL);
+	int err;
+
+	if (!image)
+		return -ENOMEM;
+	err = BITS(image, tcp_options_received, tstamp_ok, u16);
+	err = err ?: BITS(image, tcp_options_received, wscale_ok, u16);
+	err = err ?: BITS(image, tcp_options_received, sack_ok, u16);
+	err = err ?: BITS(image, tcp_options_received, snd_wscale, u16);
+	err = err ?: BITS(image, tcp_options_received, rcv_wscale, u16);
+	err = err ?: BITS(image, tcp_sock, nonagle, u8);
+	err = err ?: BITS(image, tcp_sock, repair, u8);
+#if BD_TCP_USEC
+	err = err ?: BITS(image, tcp_sock, tcp_usec_ts, u8);
+#endif
+	kfree(image);
+	return err;
+}
+
 /** bd_offsets_tasks() - processes, credentials, memory, pids */
 int bd_offsets_tasks(void)
 {
@@ -137,7 +181,7 @@ int bd_offsets_tasks(void)
 /** bd_offsets_net() - sockets, TCP, buffers */
 int bd_offsets_net(void)
 {
-	int err = add_all(net, ARRAY_SIZE(net));
+	int err = add_all(net, ARRAY_SIZE(net)) ?: add_bit_fields();
 
 #if BD_TCP_USEC
 	err = err ?: bd_manifest_offset("skb_frag_t", sizeof(skb_frag_t), 0);

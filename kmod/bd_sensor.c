@@ -97,7 +97,7 @@ static struct bd_sensor *create(u32 id, enum bd_class class, u64 limit,
 	s->limit = limit;
 	strscpy(s->name, name, sizeof(s->name));
 	strscpy(s->unit, unit, sizeof(s->unit));
-	smp_store_release(&s->id, id);
+	smp_store_release(&s->id, id);	/* the id makes it a record */
 	box_changed();
 out:
 	mutex_unlock(&box_lock);
@@ -246,7 +246,7 @@ static int box_init(void)
 	box->hz = HZ;
 	box->ncpus = num_online_cpus();
 	memcpy(box->boot_id, bd_boot_id, sizeof(box->boot_id));
-	smp_store_release(&box->magic, BD_SBOX_MAGIC);
+	smp_store_release(&box->magic, BD_SBOX_MAGIC);	/* magic last */
 	err = bd_region_add("sensorbox", BD_KIND_SENSORBOX, BD_PERM_READ, box,
 			    BD_SBOX_PAGES * PAGE_SIZE, &region);
 	if (err)

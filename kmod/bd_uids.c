@@ -124,7 +124,7 @@ void bd_uids_count(u32 uid, u32 threads, u64 footprint)
 static void forget(u32 i)
 {
 	memset(&who[i], 0, sizeof(who[i]));
-	smp_store_release(&keys[i], NO_UID);
+	smp_store_release(&keys[i], NO_UID);	/* after its last use */
 }
 
 static u64 weight(const struct bd_uid *u)

@@ -67,7 +67,7 @@ static void write_header(int page)
 	WRITE_ONCE(h->count, count);
 	smp_wmb();	/* the records before the generation that announces them */
 	WRITE_ONCE(h->generation, ++pages[page].generation);
-	smp_store_release(&h->magic, BD_SBOX_MAGIC);
+	smp_store_release(&h->magic, BD_SBOX_MAGIC);	/* magic last */
 }
 
 static void page_free(int page)
@@ -152,7 +152,7 @@ static void write_record(int page, int i, const struct bd_ioc_sensor *req, u32 i
 	s->limit = req->limit;
 	memcpy(s->name, req->name, sizeof(s->name));
 	memcpy(s->unit, req->unit, sizeof(s->unit));
-	smp_store_release(&s->id, id);
+	smp_store_release(&s->id, id);	/* the id makes it a record */
 }
 
 static void answer(struct bd_ioc_sensor *req, int page, int i)

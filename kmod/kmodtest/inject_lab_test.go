@@ -14,9 +14,9 @@ import (
 const trigger = "/sys/module/bd_inject/parameters/trigger"
 
 // inject loads both modules.
-func inject(t *testing.T, kernel string) *loaded {
+func inject(t *testing.T, kernel string, params ...string) *loaded {
 	t.Helper()
-	k := load(t, kernel)
+	k := load(t, kernel, params...)
 	ko := lab.Module(t, k.vm, "inject/bd_inject")
 	if err := k.vm.Insmod(t.Context(), ko, "i_am_a_lab=1"); err != nil {
 		t.Fatal(err)

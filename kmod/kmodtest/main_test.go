@@ -61,7 +61,7 @@ func load(t *testing.T, kernel string, params ...string) *loaded {
 func (k *loaded) open(t *testing.T) {
 	t.Helper()
 	var err error
-	k.mem, err = inic.Open(inic.Options{RAMPath: k.vm.RAMPath(), BARPath: k.vm.BARPath(), PID: k.vm.Info().QEMUPID})
+	k.mem, err = inic.Open(inic.Options{RAMPath: k.vm.RAMPath(), BARPath: k.vm.BARPath(), PID: k.vm.Info().QEMUPID, Writable: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bd_cpus.c - sums up where each CPU was caught: the masks of the answer, and
+ * whether the view is drained.
+ */
+#include <linux/cpumask.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include "bd.h"
+
+static void add_mask(__u64 *mask, int cpu)
+{
+	mask[cpu / 64] |= 1ULL << (cpu % 64);
+}
+
+/**
+ * bd_cpus_count() - fills masks, ncpus and drained from the per-CPU records
+ * @ack: between write_begin() and write_end()
+ */
+void bd_cpus_count(struct bd_lock_ack *ack)
+{
+	int cpu;
+
+	memset(ack->parked, 0, sizeof(ack->parked));
+	memset(ack->ipi, 0, sizeof(ack->ipi));
+	memset(ack->nmi, 0, sizeof(ack->nmi));
+	memset(ack->free, 0, sizeof(ack->free));
+	ack->drained = 1;
+	ack->ncpus = 0;
+	for_each_online_cpu(cpu) {
+		struct bd_lock_cpu *c = &ack->cpu[cpu];
+		u8 where = READ_ONCE(c->where);
+
+		if (cpu >= BD_MAX_CPUS)
+			break;
+		ack->ncpus++;
+		if (where == BD_CPU_RUNNING)
+			add_mask(ack->free, cpu);
+		else if (where >= BD_CPU_NMI_USER)
+			add_mask(ack->nmi, cpu);
+		else
+			add_mask(ack->ipi, cpu);
+		if (where == BD_CPU_RUNNING || !c->drained)
+			ack->drained = 0;
+	}
+}
+
+/**
+ * bd_cpus_counted() - do the masks still say which CPUs run
+ * @ack: the leader's look, between two counts
+ */
+bool bd_cpus_counted(const struct bd_lock_ack *ack)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		bool runs, listed;
+
+		if (cpu >= BD_MAX_CPUS)
+			break;
+		runs = READ_ONCE(ack->cpu[cpu].where) == BD_CPU_RUNNING;
+		listed = ack->free[cpu / 64] >> (cpu % 64) & 1;
+		if (runs != listed)
+			return false;
+	}
+	return true;
+}

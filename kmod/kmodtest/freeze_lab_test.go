@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kmodtest
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/tools/lab"
+)
+
+const slot = 2
+
+var key = uapi.Key{0: 0x42, 8: 0x17, 15: 0xee}
+
+// arm gives the machine's module the key of our slot.
+func (k *loaded) arm(t *testing.T) {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "setkey")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "lazystate/backdoor/inic/testdata/setkey")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build setkey: %v\n%s", err, out)
+	}
+	if err := k.vm.Put(t.Context(), bin, "/tmp/setkey"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.vm.Must(t.Context(), "/tmp/setkey", "2", hex.EncodeToString(key[:])); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (k *loaded) lock(t *testing.T, flags uint32, lease time.Duration) *backdoor.Held {
+	t.Helper()
+	held, err := k.target.Lock(t.Context(), backdoor.LockOptions{
+		Slot: slot, Key: key, Lease: lease, Drain: 100 * time.Millisecond, Flags: flags | uapi.LockDrain,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
+func (k *loaded) unlock(t *testing.T, held *backdoor.Held) {
+	t.Helper()
+	if err := held.Unlock(t.Context()); err != nil {
+		t.Error(err)
+	}
+	k.answers(t)
+}
+
+func (k *loaded) answers(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := k.vm.Ping(ctx); err != nil {
+		t.Errorf("the guest runs and does not answer: %v", err)
+	}
+}
+
+// post writes one lock or fence record as it stands, in its two writes.
+func (k *loaded) post(t *testing.T, kind, place uint32, r uapi.LockReq) {
+	t.Helper()
+	area, err := k.target.Region(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, off := r.Encode(), uint64(place)*uapi.LockReqSize
+	const commit = uapi.LockReqCommitOff
+	if err := k.target.Do(t.Context(), area.Write(off, b[:commit]), area.Write(off+commit, b[commit:commit+4])); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until polls the lock's page.
+func (k *loaded) until(t *testing.T, what string, ok func(*backdoor.LockView) bool) *backdoor.LockView {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		v, err := k.target.LockView(t.Context())
+		switch {
+		case errors.Is(err, backdoor.ErrTorn): // the host took a vCPU's time in mid-write
+		case err != nil:
+			t.Fatal(err)
+		case ok(v):
+			return v
+		}
+		if time.Now().After(end) {
+			t.Fatalf("20 s and not: %s; %+v", what, v)
+		}
+	}
+}
+
+// request is a record that the target accepts.
+func (k *loaded) request(kind, want uint32) uapi.LockReq {
+	seq := uint64(time.Now().UnixNano()) | 1
+	r := uapi.LockReq{Want: want, Epoch: uint32(seq), LeaseMs: 500, Monitor: slot, Seq: seq, Commit: uint32(seq)}
+	r.Sign(key, k.target.BootID(), kind)
+	return r
+}
+
+// TestLockRecords: what the target refuses, and why. None of it holds a CPU.
+func TestLockRecords(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel, "allow_repair=1")
+		k.arm(t)
+		old := k.request(uapi.KindLockReq, uapi.WantFree)
+		k.post(t, uapi.KindLockReq, slot, old)
+		k.until(t, "a release is accepted", func(v *backdoor.LockView) bool { return v.AcceptedSeq[slot] == old.Seq })
+		for _, c := range []struct {
+			name   string
+			place  uint32
+			reason uint32
+			spoil  func(*uapi.LockReq)
+		}{
+			{"no key", 5, uapi.RefuseNoKey, func(r *uapi.LockReq) { r.Monitor = 5 }},
+			{"changed", slot, uapi.RefuseTag, func(r *uapi.LockReq) { r.LeaseMs++ }},
+			{"tag of a fence", slot, uapi.RefuseTag, func(r *uapi.LockReq) { r.Sign(key, k.target.BootID(), uapi.KindFence) }},
+			{"tag of another boot", slot, uapi.RefuseTag, func(r *uapi.LockReq) { r.Sign(key, [16]byte{1}, uapi.KindLockReq) }},
+			{"replayed", slot, uapi.RefuseSeq, func(r *uapi.LockReq) { *r = old }},
+			{"commit of another record", slot, uapi.RefuseSeq, func(r *uapi.LockReq) { r.Commit ^= 2 }},
+			{"no lease", slot, uapi.RefuseLease, func(r *uapi.LockReq) { r.LeaseMs = 0; r.Sign(key, k.target.BootID(), uapi.KindLockReq) }},
+			{"lease without end", slot, uapi.RefuseLease, func(r *uapi.LockReq) { r.LeaseMs = 60001; r.Sign(key, k.target.BootID(), uapi.KindLockReq) }},
+		} {
+			r := k.request(uapi.KindLockReq, uapi.WantLock)
+			c.spoil(&r)
+			k.post(t, uapi.KindLockReq, c.place, r)
+			v := k.until(t, c.name+" is refused", func(v *backdoor.LockView) bool { return v.RefusedSeq[c.place] == r.Seq })
+			if v.Refusal[c.place] != c.reason || v.State != uapi.LockFree || v.Grants != 0 {
+				t.Errorf("%s: %s, lock is %s after %d grants", c.name, uapi.LockRefusalName(v.Refusal[c.place]), uapi.LockStateName(v.State), v.Grants)
+			}
+		}
+	})
+}
+
+// TestLeaseEnds: a monitor that locks and dies holds the machine for its lease
+// and no longer, thirty times in a row; the page stays readable all the while.
+func TestLeaseEnds(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel, "allow_repair=1")
+		k.arm(t)
+		for i := range uint64(30) {
+			r := k.request(uapi.KindLockReq, uapi.WantLock)
+			r.LeaseMs = 100
+			r.Sign(key, k.target.BootID(), uapi.KindLockReq)
+			k.post(t, uapi.KindLockReq, slot, r)
+			k.until(t, "the lock is granted and its lease ends", func(v *backdoor.LockView) bool {
+				return v.AcceptedSeq[slot] == r.Seq && v.State == uapi.LockFree && v.Expired == i+1
+			})
+		}
+		k.answers(t)
+	})
+}
+
+var complaint = regexp.MustCompile(`(?i)soft lockup|hard lockup|rcu.*(stall|starved)|hung_task|blocked for more|BUG:|WARNING:|unknown reason`)
+
+// TestLongHold: five seconds leave no trace in the kernel's log.
+func TestLongHold(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel, "allow_repair=1")
+		k.arm(t)
+		held := k.lock(t, uapi.LockNMI, 3*time.Second)
+		if v := held.View(); !v.Free.Empty() {
+			t.Errorf("CPUs that run: %+v", v)
+		}
+		a := k.fetch(t).named(t, "TICKS.0").Value
+		time.Sleep(5 * time.Second)
+		if b := k.fetch(t).named(t, "TICKS.0").Value; b > a {
+			t.Errorf("CPU 0 ticked %d times under the lock", b-a)
+		}
+		k.unlock(t, held)
+		log, err := k.vm.Must(t.Context(), "dmesg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bad := complaint.FindAllString(log, -1); bad != nil {
+			t.Errorf("the kernel complains: %q", bad)
+		}
+	})
+}
+
+// TestSpinningCPU: a CPU with interrupts off is named where NMI is not allowed,
+// and held where it is. No signal is sent meanwhile: it may hold any lock.
+func TestSpinningCPU(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := inject(t, kernel, "allow_repair=1")
+		k.arm(t)
+		pid, err := k.vm.Start(t.Context(), lab.Proc{Argv: []string{"/bin/busybox", "sleep", "600"}, UID: 4242})
+		if err != nil {
+			t.Fatal(err)
+		}
+		victim := k.leader(t, pid)
+		if err := k.trigger(t, "spin 1 8000"); err != nil {
+			t.Fatal(err)
+		}
+		last, since := uint64(0), time.Now()
+		k.eventually(t, "CPU 1 stands still", func(v *view) bool {
+			if n := v.named(t, "TICKS.1").Value; n != last {
+				last, since = n, time.Now()
+			}
+			return time.Since(since) > 300*time.Millisecond
+		})
+		polite := k.lock(t, 0, 5*time.Second)
+		if v := polite.View(); !v.Free.Has(1) || v.Free.Has(0) || v.Drained || v.CPUs[1].Where != uapi.CPURunning {
+			t.Errorf("without NMI: %+v", v)
+		}
+		if err := polite.Unlock(t.Context()); err != nil {
+			t.Error(err)
+		}
+		held := k.lock(t, uapi.LockNMI, 5*time.Second)
+		if v := held.View(); !v.NMI.Has(1) || !v.Free.Empty() || v.Drained || v.CPUs[1].Where != uapi.CPUNMIIRQOff {
+			t.Errorf("with NMI: %+v", v)
+		}
+		k.killUnder(t, held, victim)
+		if exit, err := k.vm.Wait(t.Context(), pid); err != nil || exit != 128+9 {
+			t.Errorf("the victim's exit is %d, %v", exit, err)
+		}
+	})
+}
+
+// leader finds a process as a hook names it.
+func (k *loaded) leader(t *testing.T, pid int) backdoor.Kill {
+	t.Helper()
+	list, err := k.target.Tasks(t.Context(), backdoor.WalkOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range list.Tasks {
+		if int(task.PID) == pid {
+			return backdoor.Kill{PID: uint32(pid), StartTime: task.StartTime, Signal: 9}
+		}
+	}
+	t.Fatalf("pid %d was not seen", pid)
+	return backdoor.Kill{}
+}
+
+// killUnder posts a kill that must wait for the release.
+func (k *loaded) killUnder(t *testing.T, held *backdoor.Held, victim backdoor.Kill) {
+	t.Helper()
+	hooks, err := k.target.Hooks(slot, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := hooks.PostKills(t.Context(), []backdoor.Kill{victim})
+	if err != nil || got[0].Result != uapi.ResDeferred {
+		t.Errorf("under NMI: %+v, %v", got, err)
+	}
+	k.unlock(t, held)
+}
+
+// TestFence: over a lock whose lease ends, and over a machine one CPU of which
+// takes no interrupts. Nothing thaws it but a reset.
+func TestFence(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		t.Run("locked", func(t *testing.T) { fence(t, kernel, "") })
+		t.Run("spinning", func(t *testing.T) { fence(t, kernel, "spin 1 3000") })
+	})
+}
+
+func fence(t *testing.T, kernel, fault string) {
+	k := &loaded{vm: machine(t, kernel)} // not load: nothing can be unloaded afterwards
+	if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "backdoor"), "allow_repair=1", "allow_fence=1"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.vm.Reset(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	k.open(t)
+	k.arm(t)
+	if fault != "" {
+		if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "inject/bd_inject"), "i_am_a_lab=1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.trigger(t, fault); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(200 * time.Millisecond)
+	} else {
+		k.post(t, uapi.KindLockReq, slot, k.request(uapi.KindLockReq, uapi.WantLock))
+		k.until(t, "the lock is held", func(v *backdoor.LockView) bool { return v.State == uapi.LockHeld })
+	}
+	if err := k.target.Fence(t.Context(), backdoor.FenceOptions{Slot: slot, Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	v := k.until(t, "all CPUs are held", func(v *backdoor.LockView) bool { return v.Free.Empty() })
+	if held := v.NMI.Has(1); held != (fault != "") || len(v.CPUs) != 2 {
+		t.Errorf("held by NMI: %v; %+v", held, v)
+	}
+	k.staysFenced(t)
+}
+
+// staysFenced waits for longer than any lease or fault of these tests.
+func (k *loaded) staysFenced(t *testing.T) {
+	t.Helper()
+	a := k.fetch(t)
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		if err := k.vm.Ping(ctx); err == nil {
+			t.Error("the guest answers behind the fence")
+		}
+		cancel()
+	}
+	b := k.fetch(t)
+	for _, name := range []string{"TICKS.0", "TICKS.1", "CTXSW"} {
+		if x, y := a.named(t, name).Value, b.named(t, name).Value; x != y {
+			t.Errorf("%s went from %d to %d behind the fence", name, x, y)
+		}
+	}
+	_, err := k.target.Lock(t.Context(), backdoor.LockOptions{Slot: slot, Key: key})
+	var refused *backdoor.LockRefusedError
+	if !errors.As(err, &refused) || refused.Reason != uapi.RefuseFenced {
+		t.Errorf("a lock behind the fence: %v", err)
+	}
+}
+
+// TestBitFields: where Linux keeps what has no offsetof (struct
+// tcp_options_received: the same order in both kernels).
+func TestBitFields(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel)
+		for name, want := range map[string][2]uint64{
+			"tcp_options_received.tstamp_ok":  {1, 1},
+			"tcp_options_received.wscale_ok":  {3, 1},
+			"tcp_options_received.sack_ok":    {4, 3},
+			"tcp_options_received.snd_wscale": {8, 4},
+			"tcp_options_received.rcv_wscale": {12, 4},
+		} {
+			shift, _ := k.target.Manifest().Value(name + ".shift")
+			width, _ := k.target.Manifest().Value(name + ".width")
+			if got := [2]uint64{shift, width}; got != want {
+				t.Errorf("%s: bits %v, want %v", name, got, want)
+			}
+		}
+	})
+}
