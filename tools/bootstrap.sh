@@ -39,6 +39,32 @@ new_enough() {
 	[ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
 
+# QEMU before 8.1 translates guest code without holding its page. A guest that
+# patches its own text then now and then keeps a breakpoint that is long gone
+# and hangs in it for ever.
+qemu_is_good() {
+	new_enough "$(dpkg-query -W -f '${Version}' qemu-system-x86 2>/dev/null | sed 's/^[0-9]*://')" 8.1
+}
+
+# upgrade_qemu takes QEMU from this release's backports, with lists of its own:
+# the machine's sources stay as they are.
+upgrade_qemu() {
+	[ "$(id -u)" = 0 ] || return 0
+	apt="$root/build/apt"
+	mkdir -p "$apt/lists/partial" "$root/build/cache"
+	apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Identifier: Packages' | awk '
+		$2 == "bookworm" { print "deb", $1, $2, "main"; print "deb", $1, $2 "-backports", "main"; exit }' >"$apt/sources.list"
+	set -- -qq -y -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root -o Dir::State::Lists="$apt/lists" \
+		-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=-
+	say "apt-get install qemu-system-x86 from bookworm-backports"
+	export DEBIAN_FRONTEND=noninteractive
+	if ! { [ -s "$apt/sources.list" ] && apt-get "$@" update >&2 &&
+		apt-get "$@" install --no-install-recommends -t bookworm-backports qemu-system-x86 >&2; }; then
+		say "it could not be had: with the release's own QEMU a guest under load hangs at times"
+		touch "$root/build/cache/no-newer-qemu"
+	fi
+}
+
 go_version() { "$1" env GOVERSION 2>/dev/null | sed 's/^go//; s/[^0-9.].*//'; }
 
 # find_go prints the folder of a go command that is new enough.
@@ -87,6 +113,7 @@ if [ "$(id -u)" = 0 ] && [ ! -f "$root/build/cache/kernels/6.12.resolved" ] &&
 	apt-cache show linux-image-6.12-amd64 >/dev/null 2>&1 ||
 		die "no linux-image-6.12-amd64: this needs Debian 12 with bookworm-security in its sources"
 fi
+qemu_is_good || [ -f "$root/build/cache/no-newer-qemu" ] || upgrade_qemu
 missing=$(missing_packages)
 [ -z "$missing" ] || install_packages "$missing"
 find_go >/dev/null || fetch_go
