@@ -26,12 +26,13 @@ static inline void bd_timer_init(struct hrtimer *timer,
 }
 
 /* vma->vm_flags became read-only in 6.3. */
-static inline void bd_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+static inline void bd_vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set,
+				   vm_flags_t clear)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
-	vm_flags_set(vma, flags);
+	vm_flags_mod(vma, set, clear);
 #else
-	vma->vm_flags |= flags;
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
 #endif
 }
 

@@ -48,7 +48,7 @@ static int dev_mmap(struct file *file, struct vm_area_struct *vma)
 	if (err)
 		return err;
 	/* a child that lives on must not keep a dead daemon's page owned */
-	bd_vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	bd_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
 	return remap_pfn_range(vma, vma->vm_start, pfn, PAGE_SIZE, vma->vm_page_prot);
 }
 
@@ -89,7 +89,7 @@ static long ioc_release(struct bd_user *user, void __user *arg)
 
 	if (copy_from_user(&id, arg, sizeof(id)))
 		return -EFAULT;
-	return bd_user_release(user, id);
+	return bd_user_release(user, id, capable(CAP_SYS_ADMIN));
 }
 
 static long ioc_key(void __user *arg)

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * bd_user.c - sensors of user space. Each open file has a page of its own that
- * it maps and writes to; what this module decides by is kept apart from that
- * page, for its owner can write anything there.
+ * it maps and writes to; what this module decides by, and what a monitor must
+ * be able to trust, is kept apart from that page, for its owner can write
+ * anything there.
  *
  * A file that closes with sensors in its page leaves them behind, marked
  * orphaned, so that the progress sensor of a dead daemon fires. The page goes
  * when its last sensor is released by a process of the same user.
  */
+#include <linux/capability.h>
 #include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
@@ -20,6 +23,8 @@ static uint user_pages = 4;
 module_param(user_pages, uint, 0644);
 MODULE_PARM_DESC(user_pages, "pages of sensors for one user other than root (pages, at most 16, default 4)");
 
+/* Left for root, whoever else fills the rest. */
+#define ROOT_PAGES	2
 #define DAY_US	(24ULL * 3600 * USEC_PER_SEC)
 
 enum state { PAGE_FREE, PAGE_OWNED, PAGE_ORPHAN };
@@ -28,76 +33,73 @@ enum state { PAGE_FREE, PAGE_OWNED, PAGE_ORPHAN };
 static struct page_info {
 	enum state state;
 	u32 uid;
-	u64 generation;
 	u16 id[BD_USER_CAPACITY];
 	u16 flags[BD_USER_CAPACITY];
 } pages[BD_USER_PAGES];
 
-static void *base;
+static struct bd_user_dir *dir;
 static struct bd_region *region;
 static DEFINE_MUTEX(user_lock);
 
-static_assert(sizeof(struct bd_sbox) + BD_USER_CAPACITY * sizeof(struct bd_sensor) <= 4096);
-
-static struct bd_sbox *header(int page)
-{
-	return base + page * PAGE_SIZE;
-}
+static_assert(BD_USER_CAPACITY * sizeof(struct bd_sensor) == PAGE_SIZE);
+static_assert(sizeof(struct bd_user_dir) <= PAGE_SIZE);
 
 static struct bd_sensor *record(int page, int i)
 {
-	return (struct bd_sensor *)(header(page) + 1) + i;
+	return (void *)dir + (1 + page) * PAGE_SIZE + i * sizeof(struct bd_sensor);
 }
 
-static void write_header(int page)
+/* Generations go on rising: a page that changed hands is never the same. */
+static void announce(int page)
 {
-	struct bd_sbox *h = header(page);
-	int i, count = 0;
+	struct bd_user_page *out = &dir->page[page];
+	u64 used = 0, orphaned = 0, heartbeat = 0;
+	int i;
 
-	for (i = 0; i < BD_USER_CAPACITY; i++)
-		if (pages[page].id[i])
-			count = i + 1;
-	h->major = BD_VERSION_MAJOR;
-	h->minor = BD_VERSION_MINOR;
-	h->capacity = BD_USER_CAPACITY;
-	h->record_size = sizeof(struct bd_sensor);
-	h->hz = HZ;
-	h->ncpus = num_online_cpus();
-	memcpy(h->boot_id, bd_boot_id, sizeof(h->boot_id));
-	WRITE_ONCE(h->count, count);
-	smp_wmb();	/* the records before the generation that announces them */
-	WRITE_ONCE(h->generation, ++pages[page].generation);
-	smp_store_release(&h->magic, BD_SBOX_MAGIC);	/* magic last */
+	for (i = 0; i < BD_USER_CAPACITY; i++) {
+		if (!pages[page].id[i])
+			continue;
+		used |= BIT_ULL(i);
+		if (pages[page].flags[i] & BD_SENSOR_ORPHANED)
+			orphaned |= BIT_ULL(i);
+		if (pages[page].flags[i] & BD_SENSOR_HEARTBEAT)
+			heartbeat |= BIT_ULL(i);
+	}
+	smp_wmb();	/* the records before the word that announces them */
+	WRITE_ONCE(out->uid, pages[page].uid);
+	WRITE_ONCE(out->orphaned, orphaned);
+	WRITE_ONCE(out->heartbeat, heartbeat);
+	WRITE_ONCE(out->used, used);
+	WRITE_ONCE(out->generation, out->generation + 1);
 }
 
 static void page_free(int page)
 {
-	WRITE_ONCE(header(page)->magic, 0);
-	smp_wmb();	/* nobody's before it is empty */
-	memset(header(page), 0, PAGE_SIZE);
+	memset(pages[page].id, 0, sizeof(pages[page].id));
+	announce(page);
+	memset(record(page, 0), 0, PAGE_SIZE);
 	pages[page].state = PAGE_FREE;
 }
 
-/* Generations go on rising: a page that changed hands is never the same. */
 static int page_take(u32 uid)
 {
-	int i, free = -1;
+	int i, free = -1, left = 0;
 	uint used = 0;
 
 	for (i = 0; i < BD_USER_PAGES; i++) {
-		if (pages[i].state == PAGE_FREE)
+		if (pages[i].state == PAGE_FREE) {
 			free = free < 0 ? i : free;
-		else if (pages[i].uid == uid)
+			left++;
+		} else if (pages[i].uid == uid) {
 			used++;
+		}
 	}
-	if (free < 0)
+	if (free < 0 || (uid && left <= ROOT_PAGES))
 		return -ENOSPC;
 	if (uid && used >= user_pages)
 		return -EDQUOT;
 	pages[free].state = PAGE_OWNED;
 	pages[free].uid = uid;
-	memset(pages[free].id, 0, sizeof(pages[free].id));
-	write_header(free);
 	return free;
 }
 
@@ -108,13 +110,13 @@ static int own_page(struct bd_user *user)
 	return min(user->page, 0);
 }
 
-/* A page of this user that holds the sensor: its own, or an orphan. */
-static int find(const struct bd_user *user, u16 id, int *slot)
+/* A page of a user that holds the sensor. */
+static int find(u32 uid, u16 id, int *slot)
 {
 	int p, i;
 
 	for (p = 0; p < BD_USER_PAGES; p++) {
-		if (pages[p].state == PAGE_FREE || pages[p].uid != user->uid)
+		if (pages[p].state == PAGE_FREE || pages[p].uid != uid)
 			continue;
 		for (i = 0; i < BD_USER_CAPACITY; i++)
 			if (pages[p].id[i] == id) {
@@ -158,14 +160,14 @@ static void write_record(int page, int i, const struct bd_ioc_sensor *req, u32 i
 static void answer(struct bd_ioc_sensor *req, int page, int i)
 {
 	req->id = pages[page].uid << 16 | pages[page].id[i];
-	req->offset = (u8 *)&record(page, i)->value - (u8 *)header(page);
+	req->offset = offset_in_page(&record(page, i)->value);
 }
 
 static int place(struct bd_user *user, struct bd_ioc_sensor *req)
 {
 	int slot, i, page, err;
 
-	if (find(user, req->id, &slot) >= 0)
+	if (find(user->uid, req->id, &slot) >= 0)
 		return -EEXIST;
 	err = own_page(user);
 	if (err)
@@ -178,7 +180,7 @@ static int place(struct bd_user *user, struct bd_ioc_sensor *req)
 	pages[page].id[i] = req->id;
 	pages[page].flags[i] = req->flags | BD_SENSOR_USER;
 	write_record(page, i, req, user->uid << 16 | req->id);
-	write_header(page);
+	announce(page);
 	answer(req, page, i);
 	return 0;
 }
@@ -206,19 +208,20 @@ int bd_user_new(struct bd_user *user, struct bd_ioc_sensor *req)
  */
 static int adopt(struct bd_user *user, struct bd_ioc_sensor *req)
 {
-	int i, page = find(user, req->id, &i);
+	int i, page = find(user->uid, req->id, &i);
 
 	if (page < 0)
 		return page;
 	if (!(pages[page].flags[i] & BD_SENSOR_ORPHANED))
 		return -EBUSY;
+	if (pages[page].flags[i] & BD_SENSOR_HEARTBEAT && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	if (page != user->page && (user->page >= 0 || pages[page].state != PAGE_ORPHAN))
 		return -EBUSY;
 	user->page = page;
 	pages[page].state = PAGE_OWNED;
 	pages[page].flags[i] &= ~BD_SENSOR_ORPHANED;
-	WRITE_ONCE(record(page, i)->flags, pages[page].flags[i]);
-	write_header(page);
+	announce(page);
 	req->class = record(page, i)->class;
 	req->flags = pages[page].flags[i];
 	req->limit = record(page, i)->limit;
@@ -249,18 +252,19 @@ static bool empty(int page)
 }
 
 /**
- * bd_user_release() - remove a sensor of the caller, or an orphan of its user
+ * bd_user_release() - remove a sensor of the caller, or an orphan
  * @user: of the open file
  * @id: as bd_user_new() returned it
+ * @any: the caller may remove orphans of other users too
  */
-int bd_user_release(struct bd_user *user, u32 id)
+int bd_user_release(struct bd_user *user, u32 id, bool any)
 {
 	int i, page, err = 0;
 
-	if (id >> 16 != user->uid || !(u16)id)
+	if ((id >> 16 != user->uid && !any) || !(u16)id)
 		return -ENOENT;
 	mutex_lock(&user_lock);
-	page = find(user, id, &i);
+	page = find(id >> 16, id, &i);
 	if (page < 0 || (page != user->page &&
 			 !(pages[page].flags[i] & BD_SENSOR_ORPHANED))) {
 		err = page < 0 ? page : -EBUSY;
@@ -271,7 +275,7 @@ int bd_user_release(struct bd_user *user, u32 id)
 	if (empty(page) && pages[page].state == PAGE_ORPHAN)
 		page_free(page);
 	else
-		write_header(page);
+		announce(page);
 out:
 	mutex_unlock(&user_lock);
 	return err;
@@ -297,10 +301,8 @@ void bd_user_close(struct bd_user *user)
 		if (!pages[page].id[i])
 			continue;
 		pages[page].flags[i] |= BD_SENSOR_ORPHANED;
-		WRITE_ONCE(record(page, i)->flags, pages[page].flags[i]);
-		WRITE_ONCE(record(page, i)->id, user->uid << 16 | pages[page].id[i]);
 	}
-	write_header(page);
+	announce(page);
 out:
 	mutex_unlock(&user_lock);
 }
@@ -317,27 +319,29 @@ int bd_user_page(struct bd_user *user, unsigned long *pfn)
 	mutex_lock(&user_lock);
 	err = own_page(user);
 	if (!err)
-		*pfn = virt_to_phys(header(user->page)) >> PAGE_SHIFT;
+		*pfn = virt_to_phys(record(user->page, 0)) >> PAGE_SHIFT;
 	mutex_unlock(&user_lock);
 	return err;
 }
 
 int bd_user_init(void)
 {
+	const size_t len = BD_USER_REGION_PAGES * PAGE_SIZE;
 	int err;
 
-	base = bd_pages_alloc(BD_USER_PAGES * PAGE_SIZE);
-	if (!base)
+	dir = bd_pages_alloc(len);
+	if (!dir)
 		return -ENOMEM;
+	dir->magic = BD_USERS_MAGIC;
 	err = bd_region_add("user_sensors", BD_KIND_USER_SENSORS, BD_PERM_READ,
-			    base, BD_USER_PAGES * PAGE_SIZE, &region);
+			    dir, len, &region);
 	if (err)
-		bd_pages_free(base, BD_USER_PAGES * PAGE_SIZE);
+		bd_pages_free(dir, len);
 	return err;
 }
 
 void bd_user_exit(void)
 {
 	bd_region_del(region);
-	bd_pages_free(base, BD_USER_PAGES * PAGE_SIZE);
+	bd_pages_free(dir, BD_USER_REGION_PAGES * PAGE_SIZE);
 }

@@ -17,7 +17,7 @@ void bd_user_exit(void);
 int bd_user_page(struct bd_user *user, unsigned long *pfn);
 int bd_user_new(struct bd_user *user, struct bd_ioc_sensor *req);
 int bd_user_adopt(struct bd_user *user, struct bd_ioc_sensor *req);
-int bd_user_release(struct bd_user *user, u32 id);
+int bd_user_release(struct bd_user *user, u32 id, bool any);
 void bd_user_close(struct bd_user *user);
 
 int bd_foreign_add(const struct bd_foreign *word);

@@ -60,7 +60,7 @@ func (p *Patient) Sensors(ctx context.Context) (*sensorbox.View, error) {
 	ops := []backdoor.Op{box.Read(0, raw)}
 	var users []byte
 	if r, err := p.Target.Region(uapi.KindUserSensors); err == nil {
-		users = make([]byte, min(r.Len, uapi.UserPages*4096))
+		users = make([]byte, min(r.Len, uapi.UserRegionPages*4096))
 		ops = append(ops, r.Read(0, users))
 	}
 	if err := p.Target.Do(ctx, ops...); err != nil {

@@ -48,3 +48,25 @@ func (b *fakeBox) encode(size int) []byte {
 }
 
 const boxSize = uapi.SboxPages * pageSize
+
+// encodeUsers returns the region of user sensors with these records in its
+// first page, which uid owns.
+func (b *fakeBox) encodeUsers(uid uint32) []byte {
+	buf := make([]byte, uapi.UserRegionPages*pageSize)
+	dir := uapi.UserDir{Magic: uapi.UsersMagic}
+	own := &dir.Page[0]
+	own.Generation, own.UID = b.generation, uid
+	for i := range b.records {
+		r := &b.records[i]
+		r.Put(buf[pageSize+i*uapi.SensorSize:])
+		own.Used |= 1 << i
+		if r.Flags&uapi.SensorOrphaned != 0 {
+			own.Orphaned |= 1 << i
+		}
+		if r.Flags&uapi.SensorHeartbeat != 0 {
+			own.Heartbeat |= 1 << i
+		}
+	}
+	dir.Put(buf)
+	return buf
+}

@@ -3,6 +3,7 @@
 package sensorbox
 
 import (
+	"fmt"
 	"strconv"
 
 	"lazystate/backdoor/uapi"
@@ -17,48 +18,77 @@ func (v *View) parse(h uapi.Sbox, box, users []byte) {
 	v.boxLen = len(box)
 	v.Sensors, v.Defects, v.where = v.Sensors[:0], v.Defects[:0], v.where[:0]
 	v.Shape++
-	v.records(0, h, box, 0)
-	for page := 1; page <= uapi.UserPages && (page-1)*pageSize < len(users); page++ {
-		off := (page - 1) * pageSize
-		v.userPage(uint8(page), users[off:min(off+pageSize, len(users))], len(box)+off)
+	v.box(h, box)
+	if len(users) > 0 {
+		v.users(users, len(box))
 	}
 }
 
-// userPage reads a page that user space can write to, header and all.
-func (v *View) userPage(page uint8, b []byte, base int) {
-	var h uapi.Sbox
-	if h.Decode(b) == nil && h.Magic == 0 {
-		v.generations[page] = 0
-		return // no file descriptor owns it
-	}
-	h, err := decodeHeader(b)
-	if err != nil {
-		v.Defects = append(v.Defects, Defect{page, -1, err.Error()})
-		return
-	}
-	v.records(page, h, b, base)
-}
-
-func (v *View) records(page uint8, h uapi.Sbox, b []byte, base int) {
-	v.generations[page] = h.Generation
-	first := len(v.Sensors)
+func (v *View) box(h uapi.Sbox, b []byte) {
+	v.generations[0] = h.Generation
 	for i := range int(h.Count) {
 		off := uapi.SboxSize + i*int(h.RecordSize)
 		var r uapi.Sensor
-		if err := r.Decode(b[off:]); err != nil || r.ID == 0 {
-			continue // free; too short cannot be: the header was checked
+		if r.Decode(b[off:]) == nil { // too short cannot be: the header was checked
+			v.record(0, 0, i, &r, off)
 		}
-		s, why := newSensor(page, &r)
-		if why == "" && taken(v.Sensors[first:], s.ID) {
-			why = "id " + strconv.FormatUint(uint64(s.ID), 10) + " is used twice"
+	}
+}
+
+// users reads the directory, which is the target's own, and then of each page
+// only what the directory vouches for: user space can write the rest.
+func (v *View) users(b []byte, base int) {
+	var dir uapi.UserDir
+	if err := dir.Decode(b); err != nil || dir.Magic != uapi.UsersMagic {
+		v.Defects = append(v.Defects, Defect{0, -1, fmt.Sprintf("directory of user sensors: magic %#x in %d bytes", dir.Magic, len(b))})
+		return
+	}
+	for i := range dir.Page {
+		page := i + 1
+		v.generations[page] = dir.Page[i].Generation
+		if off := page * pageSize; len(b) >= off+pageSize {
+			v.userPage(uint8(page), &dir.Page[i], b[off:off+pageSize], base+off)
 		}
-		if why != "" {
-			v.Defects = append(v.Defects, Defect{page, i, why})
+	}
+}
+
+func (v *View) userPage(page uint8, owner *uapi.UserPage, b []byte, base int) {
+	first := len(v.Sensors)
+	for i := range uapi.UserCapacity {
+		if owner.Used>>i&1 == 0 {
 			continue
 		}
-		v.Sensors = append(v.Sensors, s)
-		v.where = append(v.where, base+off)
+		var r uapi.Sensor
+		if err := r.Decode(b[i*uapi.SensorSize:]); err != nil || r.ID == 0 {
+			continue // released just now
+		}
+		r.ID = owner.UID<<16 | r.ID&0xffff
+		r.Flags = r.Flags&uapi.SensorMin | uapi.SensorUser
+		if owner.Orphaned>>i&1 != 0 {
+			r.Flags |= uapi.SensorOrphaned
+		}
+		if owner.Heartbeat>>i&1 != 0 {
+			r.Flags |= uapi.SensorHeartbeat
+		}
+		v.record(page, first, i, &r, base+i*uapi.SensorSize)
 	}
+}
+
+// record adds a sensor to those of its page, which begin at first.
+func (v *View) record(page uint8, first, i int, r *uapi.Sensor, off int) {
+	if r.ID == 0 {
+		return // free
+	}
+	s, why := newSensor(page, r)
+	if why == "" && taken(v.Sensors[first:], s.ID) {
+		why = "id " + strconv.FormatUint(uint64(s.ID), 10) + " is used twice"
+	}
+	if why != "" {
+		v.Defects = append(v.Defects, Defect{page, i, why})
+		return
+	}
+	v.Sensors = append(v.Sensors, s)
+	v.where = append(v.where, off)
 }
 
 func taken(sensors []Sensor, id uint32) bool {
@@ -88,8 +118,6 @@ func newSensor(page uint8, r *uapi.Sensor) (Sensor, string) {
 		return s, "a deadline of " + strconv.FormatUint(s.Limit, 10) + " us"
 	}
 	if page > 0 {
-		// Whatever the page says: a user's sensor is a user's, and no clock.
-		s.Flags = s.Flags&^Clock | User
 		s.name = strconv.FormatUint(uint64(s.ID>>16), 10) + "/" + s.name
 	}
 	return s, ""

@@ -162,7 +162,7 @@ func (s *scenario) step(in Input) []Event {
 	s.now += s.cfg.Period + in.Late
 	in.Start, in.End = s.now, s.now+100*time.Microsecond
 	if in.Outcome == Answered {
-		box, users := s.box.encode(boxSize), append(s.user.encode(pageSize), make([]byte, pageSize)...)
+		box, users := s.box.encode(boxSize), s.user.encodeUsers(1000)
 		if s.poke != nil {
 			s.poke(box, users)
 		}
@@ -247,7 +247,7 @@ func (s *scenario) damage(d *datadriven.TestData) error {
 		if page == 0 {
 			box[off] = byte(v)
 		} else {
-			users[(page-1)*pageSize+off] = byte(v)
+			users[page*pageSize+off] = byte(v)
 		}
 	}
 	return nil

@@ -49,13 +49,14 @@ type View struct {
 	Defects []Defect
 	Shape   uint64 // rises whenever anything but a value has changed
 
-	raw         []byte // of the last full parse: box, then user pages
+	raw         []byte // of the last full parse: box, then users
 	boxLen      int
 	where       []int                      // offset in raw of each sensor's record
-	generations [1 + uapi.UserPages]uint64 // of each page; 0: free; damaged: as before
+	generations [1 + uapi.UserPages]uint64 // of each page
 }
 
-// Decode reads a copy of the box and of the user pages (nil: none). The error
+// Decode reads a copy of the box and of the region of user sensors, or of its
+// beginning: the directory and some pages (nil: none). The error
 // is a *CorruptError; the view is then as before.
 func (v *View) Decode(box, users []byte) error {
 	h, err := decodeHeader(box)
@@ -104,30 +105,35 @@ func decodeHeader(b []byte) (h uapi.Sbox, err error) {
 // sameShape reports whether nothing but values and the header's clock differ
 // from the last full parse.
 func (v *View) sameShape(box, users []byte) bool {
-	if v.boxLen != len(box) || len(v.raw) != len(box)+len(users) || !samePage(v.raw[:len(box)], box) {
+	if v.boxLen != len(box) || len(v.raw) != len(box)+len(users) || !sameBox(v.raw[:len(box)], box) {
 		return false
 	}
 	old := v.raw[len(box):]
 	for off := 0; off < len(users); off += pageSize {
 		end := min(off+pageSize, len(users))
-		if !samePage(old[off:end], users[off:end]) {
+		if off == 0 && !bytes.Equal(old[:end], users[:end]) {
+			return false // the directory
+		}
+		if off > 0 && !sameRecords(old[off:end], users[off:end], uapi.SensorSize, uapi.UserCapacity) {
 			return false
 		}
 	}
 	return true
 }
 
-// samePage compares two pages of which the first was parsed before.
-func samePage(old, now []byte) bool {
+// sameBox compares two boxes of which the first was parsed before.
+func sameBox(old, now []byte) bool {
 	if len(now) < uapi.SboxSize || !bytes.Equal(old[:uapi.SboxMonoNsOff], now[:uapi.SboxMonoNsOff]) {
 		return bytes.Equal(old, now)
 	}
 	size := int(binary.LittleEndian.Uint32(now[uapi.SboxRecordSizeOff:]))
 	used := int(binary.LittleEndian.Uint32(now[uapi.SboxCountOff:]))
-	if size < uapi.SensorSize {
-		return true // the header was refused, and has not changed
-	}
-	for off := uapi.SboxSize; used > 0 && off+size <= len(now); used, off = used-1, off+size {
+	return sameRecords(old[uapi.SboxSize:], now[uapi.SboxSize:], size, used)
+}
+
+// sameRecords compares all but the values.
+func sameRecords(old, now []byte, size, used int) bool {
+	for off := 0; used > 0 && off+size <= len(now); used, off = used-1, off+size {
 		if !bytes.Equal(old[off:off+uapi.SensorValueOff], now[off:off+uapi.SensorValueOff]) ||
 			!bytes.Equal(old[off+uapi.SensorNameOff:off+size], now[off+uapi.SensorNameOff:off+size]) {
 			return false

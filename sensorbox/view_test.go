@@ -60,13 +60,24 @@ func TestDecodeKeepsGoodRecords(t *testing.T) {
 	}
 }
 
+// Whatever a user writes into its page: the sensor stays this user's, is no
+// clock and no heartbeat, and none appears that the target did not make.
 func TestUserSensorsCannotPass(t *testing.T) {
-	var users fakeBox
-	r := users.add("tick", Progress, 1, Clock)
-	r.ID = 1000<<16 | 1
+	var page fakeBox
+	page.add("tick", Progress, 1, 0)
+	users := page.encodeUsers(1000)
+	forged := page.records[0]
+	forged.ID = 0<<16 | 1
+	forged.Flags = uint16(Clock | Heartbeat)
+	forged.Put(users[pageSize:])
+	forged.ID = 2
+	forged.Put(users[pageSize+uapi.SensorSize:])
 	var v View
-	if err := v.Decode(bigBox(1).encode(boxSize), users.encode(pageSize)); err != nil {
+	if err := v.Decode(bigBox(1).encode(boxSize), users); err != nil {
 		t.Fatal(err)
+	}
+	if len(v.Sensors) != 2 || len(v.Defects) != 0 {
+		t.Fatalf("sensors %+v, defects %v", v.Sensors, v.Defects)
 	}
 	s := v.Sensors[1]
 	if s.Name() != "1000/tick" || s.Flags != User || s.Page != 1 {
@@ -74,11 +85,32 @@ func TestUserSensorsCannotPass(t *testing.T) {
 	}
 }
 
+// What the directory says of a record holds: it is the target's.
+func TestUserDirectory(t *testing.T) {
+	var page fakeBox
+	page.add("beat", Progress, 1, Orphaned|Heartbeat)
+	users := page.encodeUsers(0)
+	var v View
+	if err := v.Decode(bigBox(1).encode(boxSize), users); err != nil {
+		t.Fatal(err)
+	}
+	if s := v.Sensors[1]; s.Name() != "0/beat" || s.Flags != User|Orphaned|Heartbeat {
+		t.Errorf("user sensor %+v named %q", s, s.Name())
+	}
+	users[0]++
+	if err := v.Decode(bigBox(1).encode(boxSize), users); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Sensors) != 1 || len(v.Defects) != 1 {
+		t.Errorf("without a directory: sensors %+v, defects %v", v.Sensors, v.Defects)
+	}
+}
+
 // A sample of an unchanged box costs no allocation, neither view nor detector.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	box := bigBox(100)
 	buf := box.encode(boxSize)
-	users := bigBox(3).encode(pageSize)
+	users := bigBox(3).encodeUsers(7)
 	det := NewDetector(Config{Period: time.Millisecond})
 	var view View
 	now := time.Duration(0)
@@ -117,7 +149,7 @@ func BenchmarkSample100(b *testing.B) {
 // FuzzDecodeView: no bytes of a target harm the monitor, and a view that was
 // used before decodes like a fresh one.
 func FuzzDecodeView(f *testing.F) {
-	box, users := bigBox(3).encode(2048), bigBox(2).encode(pageSize)
+	box, users := bigBox(3).encode(2048), bigBox(2).encodeUsers(7)
 	f.Add(box, users, uint16(70), byte(9))
 	f.Add(box[:64], users[:100], uint16(4), byte(1))
 	f.Add(box, []byte(nil), uint16(65535), byte(0))

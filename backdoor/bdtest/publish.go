@@ -20,7 +20,7 @@ func (t *Target) publish() {
 	t.regions = nil
 	t.addArea(uapi.KindTable, "table", read, uapi.TableSize)
 	t.addArea(uapi.KindSensorbox, "sensorbox", read, sboxSize)
-	t.addArea(uapi.KindUserSensors, "user-sensors", read, uapi.UserPages*4096)
+	t.addArea(uapi.KindUserSensors, "user-sensors", read, uapi.UserRegionPages*4096)
 	t.addArea(uapi.KindUIDs, "uids", read, uapi.UIDsSize)
 	t.addArea(uapi.KindLockAck, "lock-ack", read, uapi.LockAckSize)
 	t.addArea(uapi.KindPanic, "panic", read, uapi.PanicSize)
@@ -64,6 +64,7 @@ func (t *Target) initAreas() {
 	}
 	box.Put(t.ram[t.area[uapi.KindSensorbox]:])
 	t.put64(t.area[uapi.KindUIDs], uapi.UIDsMagic)
+	t.put64(t.area[uapi.KindUserSensors], uapi.UsersMagic)
 	t.put64(t.area[uapi.KindPanic], uapi.PanicMagic)
 	t.writeLockAck()
 }

@@ -24,6 +24,7 @@
 #define BD_SBOX_MAGIC		0x31584f42534e4553ULL	/* "SENSBOX1" */
 #define BD_UIDS_MAGIC		0x3153444955534442ULL	/* "BDSUIDS1" */
 #define BD_LOCK_MAGIC		0x314b434f4c4f4442ULL	/* "BDOLOCK1" */
+#define BD_USERS_MAGIC		0x3153524553554442ULL	/* "BDUSERS1" */
 #define BD_PANIC_MAGIC		0x3143494e41504442ULL	/* "BDPANIC1" */
 
 #define BD_MONITORS		8	/* monitor slots, DECISION 16 */
@@ -195,8 +196,28 @@ struct bd_sbox {
 #define BD_SBOX_PAGES	4
 #define BD_SBOX_CAPACITY ((BD_SBOX_PAGES * 4096 - 64) / 64)
 
-/* One page of user sensors per fd; the same header, ids prefixed by uid. */
-#define BD_USER_CAPACITY ((4096 - 64) / 64)
+/*
+ * Sensors of user space: a page of T's own, then a page per fd that its owner
+ * maps. The owner can write anything there, so T says beside it whose page it
+ * is and which of its records are sensors, orphans or the heartbeat.
+ */
+struct bd_user_page {
+	__u64 generation;	/* rises whenever a word of this entry changes */
+	__u64 used;		/* bit i: record i of the page is a sensor */
+	__u64 orphaned;
+	__u64 heartbeat;
+	__u32 uid;		/* upper half of the ids in the page */
+	__u32 reserved;
+};
+
+struct bd_user_dir {
+	__u64 magic;
+	__u64 reserved;
+	struct bd_user_page page[BD_USER_PAGES];
+};
+
+#define BD_USER_CAPACITY	64	/* records of a page; no header */
+#define BD_USER_REGION_PAGES	(1 + BD_USER_PAGES)
 
 /* Who: beside the box, a scalar does not say. T's census thread writes. */
 struct bd_uid {

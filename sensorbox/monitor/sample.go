@@ -48,7 +48,7 @@ func newBuffers(t *backdoor.Target) (*buffers, error) {
 	}
 	b.fixed = len(ops)
 	if r, err := t.Region(uapi.KindUserSensors); err == nil {
-		b.users = make([]byte, min(r.Len, uapi.UserPages*pageSize))
+		b.users = make([]byte, min(r.Len, uapi.UserRegionPages*pageSize))
 		b.usersOp = r.Read(0, b.users)
 		ops = append(ops, b.usersOp)
 	}
@@ -59,7 +59,8 @@ func newBuffers(t *backdoor.Target) (*buffers, error) {
 // mostBox bounds what is read for a box, whatever its region says.
 const mostBox = 64 << 10
 
-// post starts the sample; pages is how many user pages it brings.
+// post starts the sample; pages is how many it brings of
+// the region of user sensors, whose first is the directory.
 func (b *buffers) post(ctx context.Context, m backdoor.Memory, pages int) {
 	ops := b.batch.Ops[:b.fixed]
 	for i := range ops {

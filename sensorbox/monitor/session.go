@@ -183,14 +183,14 @@ func declares(events []sensorbox.Event) bool {
 	return false
 }
 
-// countUserPages remembers how many user pages each sample has to bring; all
-// are looked at once a second.
+// countUserPages remembers how many pages of user sensors each sample has to
+// bring, the directory included; all are looked at once a second.
 func (s *session) countUserPages() {
 	s.userPages = 0
 	for i := range s.view.Sensors {
 		sensor := &s.view.Sensors[i]
-		if _, named := s.m.opts.Detector.Rules[sensor.Name()]; named {
-			s.userPages = max(s.userPages, int(sensor.Page))
+		if _, named := s.m.opts.Detector.Rules[sensor.Name()]; named && sensor.Page > 0 {
+			s.userPages = max(s.userPages, 1+int(sensor.Page))
 		}
 	}
 }

@@ -98,7 +98,7 @@ func FetchSensors(ctx context.Context, t *backdoor.Target) ([]Sensor, error) {
 	ops := []backdoor.Op{box.Read(0, raw)}
 	var users []byte
 	if r, err := t.Region(uapi.KindUserSensors); err == nil {
-		users = make([]byte, min(r.Len, uapi.UserPages*4096))
+		users = make([]byte, min(r.Len, uapi.UserRegionPages*4096))
 		ops = append(ops, r.Read(0, users))
 	}
 	if err := t.Do(ctx, ops...); err != nil {
