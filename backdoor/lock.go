@@ -193,8 +193,17 @@ type FenceOptions struct {
 	Timeout time.Duration // 5 s if 0
 }
 
+// FreeError is a fence that stands while CPUs still run: they answered neither
+// IPI nor NMI, and stop as soon as they enable interrupts.
+type FreeError struct{ Free CPUMask }
+
+func (e *FreeError) Error() string {
+	return fmt.Sprintf("fenced, but CPUs %s did not answer and may run on with interrupts off", e.Free)
+}
+
 // Fence stops the target for good: it runs no user and no network code until
-// it is reset, whoever dies. ErrNoRegion if it was not loaded with allow_fence.
+// it is reset, whoever dies. ErrNoRegion if it was not loaded with allow_fence;
+// a *FreeError names the CPUs that did not stop in time.
 func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = answerTime
@@ -208,12 +217,15 @@ func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 		if err := t.writeLockRecord(ctx, uapi.KindFence, &r, o.Key); err != nil {
 			return err
 		}
-		_, err := t.awaitLock(ctx, o.Timeout, func(v *LockView) (bool, error) {
+		v, err := t.awaitLock(ctx, o.Timeout, func(v *LockView) (bool, error) {
 			if v.RefusedSeq[o.Slot] == seq {
 				return false, &LockRefusedError{v.Refusal[o.Slot], v.Holder}
 			}
-			return v.State == uapi.LockFenced, nil
+			return v.State == uapi.LockFenced && v.Free.Empty(), nil
 		})
+		if errors.Is(err, ErrNoAnswer) && v != nil && v.State == uapi.LockFenced {
+			return &FreeError{v.Free}
+		}
 		return err
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"lazystate/backdoor/uapi"
@@ -20,6 +21,21 @@ func (m CPUMask) Has(cpu int) bool { return cpu >= 0 && cpu < 256 && m[cpu/64]>>
 
 // Empty reports whether no CPU is in the set.
 func (m CPUMask) Empty() bool { return m == CPUMask{} }
+
+// String lists the CPUs: "0,3".
+func (m CPUMask) String() string {
+	var b []byte
+	for cpu := range 256 {
+		if !m.Has(cpu) {
+			continue
+		}
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(cpu), 10)
+	}
+	return string(b)
+}
 
 // CPUState is where one CPU stood when the lock stopped it.
 type CPUState struct {

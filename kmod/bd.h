@@ -11,6 +11,7 @@
 
 #include <linux/types.h>
 #include <linux/cpumask.h>
+#include <linux/time64.h>
 #include "uapi/backdoor.h"
 
 #define bd_pr(fmt)	"backdoor: " fmt
@@ -84,6 +85,9 @@ bool bd_lock_expired(u32 round);
 void bd_cpus_count(struct bd_lock_ack *ack);
 bool bd_cpus_counted(const struct bd_lock_ack *ack);
 
+/* Beyond draining: time for slow vCPUs and NMIs before a partial grant. */
+#define BD_STOP_NS	NSEC_PER_SEC
+
 struct bd_stop {
 	u32 epoch;
 	u32 flags;
@@ -119,6 +123,7 @@ int bd_knob_apply(const struct bd_knob_slot *slot, s64 *before);
 int bd_poll_init(void);
 void bd_poll_exit(void);
 void bd_poll_soon(int cpu);
+bool bd_poll_scans(int cpu);
 
 /* bd_panic.c */
 int bd_panic_init(void);
@@ -128,6 +133,8 @@ void bd_panic_exit(void);
 int bd_sensor_init(void);
 void bd_sensor_exit(void);
 void bd_tick(int cpu);
+void bd_cpu_online(int cpu);
+void bd_cpu_offline(int cpu);
 int bd_dev_init(void);
 void bd_dev_exit(void);
 int bd_foreign_init(void);

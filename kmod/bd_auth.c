@@ -5,20 +5,24 @@
  * a rising sequence number, both checked on a private copy.
  */
 #include <linux/kernel.h>
+#include <linux/mutex.h>
 #include <linux/siphash.h>
-#include <linux/spinlock.h>
 #include <linux/string.h>
 #include "bd_compat.h"
 #include "bd.h"
 
 #define MAX_BODY	64
 
+/*
+ * Readers take no lock: they may run above a CPU that was stopped in the
+ * middle of a change. What they copy then is no key, and no tag is right.
+ */
 static struct {
 	siphash_key_t key;
 	bool present;
 } monitors[BD_MONITORS];
 static u64 highest[BD_AREAS][BD_MONITORS];
-static DEFINE_RAW_SPINLOCK(keys_lock);
+static DEFINE_MUTEX(keys_lock);
 
 /**
  * bd_key_set() - give a monitor slot its key, or take it away
@@ -28,15 +32,16 @@ static DEFINE_RAW_SPINLOCK(keys_lock);
  */
 int bd_key_set(u32 monitor, const u8 key[16], bool revoke)
 {
-	unsigned long flags;
-
 	if (monitor >= BD_MONITORS)
 		return -EINVAL;
-	raw_spin_lock_irqsave(&keys_lock, flags);
+	mutex_lock(&keys_lock);
+	WRITE_ONCE(monitors[monitor].present, false);
+	smp_wmb();	/* no key while it changes */
 	monitors[monitor].key.key[0] = revoke ? 0 : get_unaligned_le64(key);
 	monitors[monitor].key.key[1] = revoke ? 0 : get_unaligned_le64(key + 8);
-	monitors[monitor].present = !revoke;
-	raw_spin_unlock_irqrestore(&keys_lock, flags);
+	smp_wmb();	/* the whole key before it counts */
+	WRITE_ONCE(monitors[monitor].present, !revoke);
+	mutex_unlock(&keys_lock);
 	return 0;
 }
 
@@ -60,7 +65,6 @@ bool bd_tag_ok(u32 monitor, u32 kind, u32 index, const void *body, size_t len,
 {
 	u8 text[24 + MAX_BODY];
 	siphash_key_t key;
-	unsigned long flags;
 
 	if (len > MAX_BODY || !bd_key_present(monitor))
 		return false;
@@ -68,10 +72,10 @@ bool bd_tag_ok(u32 monitor, u32 kind, u32 index, const void *body, size_t len,
 	put_unaligned_le32(kind, text + 16);
 	put_unaligned_le32(index, text + 20);
 	memcpy(text + 24, body, len);
-	raw_spin_lock_irqsave(&keys_lock, flags);
+	smp_rmb();	/* present before the key */
 	key = monitors[monitor].key;
-	raw_spin_unlock_irqrestore(&keys_lock, flags);
-	return siphash(text, 24 + len, &key) == tag;
+	smp_rmb();	/* the key before present again */
+	return siphash(text, 24 + len, &key) == tag && bd_key_present(monitor);
 }
 
 /** bd_seq_ok() - is this above all that the monitor sent to the area */

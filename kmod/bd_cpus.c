@@ -28,19 +28,23 @@ void bd_cpus_count(struct bd_lock_ack *ack)
 	ack->drained = 1;
 	ack->ncpus = 0;
 	for_each_online_cpu(cpu) {
-		struct bd_lock_cpu *c = &ack->cpu[cpu];
-		u8 where = READ_ONCE(c->where);
+		struct bd_lock_cpu *c;
+		u8 where;
 
-		if (cpu >= BD_MAX_CPUS)
+		if (cpu >= BD_MAX_CPUS) {
+			ack->drained = 0;	/* it has no record, and no bit */
 			break;
+		}
 		ack->ncpus++;
-		if (where == BD_CPU_RUNNING)
+		c = &ack->cpu[cpu];
+		where = READ_ONCE(c->where);
+		if (where <= BD_CPU_RUNNING)	/* it may have come online just now */
 			add_mask(ack->free, cpu);
 		else if (where >= BD_CPU_NMI_USER)
 			add_mask(ack->nmi, cpu);
 		else
 			add_mask(ack->ipi, cpu);
-		if (where == BD_CPU_RUNNING || !c->drained)
+		if (where <= BD_CPU_RUNNING || !c->drained)
 			ack->drained = 0;
 	}
 }
@@ -58,7 +62,7 @@ bool bd_cpus_counted(const struct bd_lock_ack *ack)
 
 		if (cpu >= BD_MAX_CPUS)
 			break;
-		runs = READ_ONCE(ack->cpu[cpu].where) == BD_CPU_RUNNING;
+		runs = READ_ONCE(ack->cpu[cpu].where) <= BD_CPU_RUNNING;
 		listed = ack->free[cpu / 64] >> (cpu % 64) & 1;
 		if (runs != listed)
 			return false;

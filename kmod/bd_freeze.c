@@ -9,6 +9,7 @@
  */
 #include <linux/nmi.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/ktime.h>
 #include <asm/apic.h>
@@ -51,11 +52,13 @@ bool bd_freeze_stands(u32 round)
  * bd_nmi_held() - is a CPU held by NMI, or about to be (it may hold any lock)
  *
  * An NMI on its way counts: its CPU may take a lock before it takes the NMI.
+ * One that has not come when all waiting is over comes from a dead CPU.
  */
 bool bd_nmi_held(void)
 {
 	return atomic_read(&nmi_holding) > 0 ||
-	       (!bd_freeze_idle() && !cpumask_empty(&nmi_wanted));
+	       (!bd_freeze_idle() && !cpumask_empty(&nmi_wanted) &&
+		ktime_get_mono_fast_ns() < READ_ONCE(stop.stop_end_ns));
 }
 
 static u8 where_irq(void)
@@ -64,7 +67,8 @@ static u8 where_irq(void)
 
 	if (regs && user_mode(regs))
 		return BD_CPU_USER;
-	return is_idle_task(current) ? BD_CPU_IDLE : BD_CPU_KERNEL;
+	/* a softirq on top of the idle task is no idle CPU */
+	return is_idle_task(current) && !softirq_count() ? BD_CPU_IDLE : BD_CPU_KERNEL;
 }
 
 static u8 where_nmi(struct pt_regs *regs)
@@ -145,7 +149,8 @@ static int nmi_hold(unsigned int cmd, struct pt_regs *regs)
 
 	if (!cpumask_test_cpu(cpu, &nmi_wanted))
 		return NMI_DONE;
-	if (round && this_cpu_read(held_round) != round) {
+	/* one that serves monitors holds our own locks; its timer holds it soon */
+	if (round && this_cpu_read(held_round) != round && !bd_poll_scans(cpu)) {
 		atomic_inc(&nmi_holding);
 		note(cpu, where_nmi(regs));
 		spin(cpu, round);
@@ -214,9 +219,13 @@ void bd_freeze_renew(u64 lease_end_ns)
 	WRITE_ONCE(stop.lease_end_ns, lease_end_ns);
 }
 
-/** bd_freeze_fence() - a freeze under way becomes a fence */
+/** bd_freeze_fence() - a freeze under way becomes a fence: nothing is waited for */
 void bd_freeze_fence(void)
 {
+	u64 now = ktime_get_mono_fast_ns();
+
+	WRITE_ONCE(stop.drain_end_ns, now);
+	WRITE_ONCE(stop.stop_end_ns, now + BD_STOP_NS);
 	WRITE_ONCE(stop.fence, true);
 }
 

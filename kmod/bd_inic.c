@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/pci.h>
 #include "bd.h"
@@ -13,6 +14,8 @@
 #define IVSHMEM_VENDOR	0x1af4
 #define IVSHMEM_DEVICE	0x1110
 #define IVSHMEM_BAR	2
+/* A monitor looks at the root before each batch: the one under way may end. */
+#define SETTLE_MS	50
 /* Behind the root: words of the device that a monitor may use (kind DEVICE). */
 #define DEVICE_OFFSET	4096
 
@@ -77,6 +80,7 @@ static void inic_withdraw(void)
 	/* The magic stays: withdrawn is not the same as never there. */
 	WRITE_ONCE(bar->generation, 0);
 	smp_wmb();	/* before anything that was exported is freed */
+	msleep(SETTLE_MS);
 }
 
 static void inic_stop(void)

@@ -76,13 +76,16 @@ static void answer(u32 m, u32 i, u32 seq, u32 result)
 
 static void run(u32 m, u64 post)
 {
-	u32 i, n = BD_POST_COUNT(post), batch = BD_POST_SEQ(post);
+	u32 i, n = BD_POST_COUNT(post), batch = BD_POST_SEQ(post), unsigned_by = 0;
 	u64 highest = 0;
 
 	for (i = 0; i < n; i++) {
 		struct bd_kill_slot s = reqs->slot[m][i];
-		u32 result = judge(&s, m, i, batch);
+		/* who cannot sign one record is not asked for 1023 more */
+		u32 result = unsigned_by ? unsigned_by : judge(&s, m, i, batch);
 
+		if (result == BD_RES_TAG || result == BD_RES_NOKEY)
+			unsigned_by = result;
 		if (!result) {
 			highest = max(highest, s.seq);
 			result = deliver(&s);

@@ -69,25 +69,22 @@ static u32 judge(const struct bd_knob_slot *s, u32 m, u32 i)
 	return BD_RES_NONE;
 }
 
-/* Knobs that act at once, in interrupt context; true if this was one. */
-static bool hard(const struct bd_knob_slot *s, u32 m, u32 i)
+/* Knobs that act at once, in interrupt context; an orderly reboot is soft. */
+static bool is_hard(const struct bd_knob_slot *s)
 {
-	switch (s->knob) {
-	case BD_KNOB_REBOOT:
-		if (!s->value)
-			return false;	/* orderly: soft */
-		answer(m, i, s, BD_RES_DONE, 0);
-		emergency_restart();
-		return true;
-	case BD_KNOB_CRASH_KEXEC:
-		if (!kexec_crash_loaded()) {
-			answer(m, i, s, BD_RES_ERROR, -ENOENT);
-			return true;
-		}
-		answer(m, i, s, BD_RES_DONE, 0);
-		panic("backdoor: replaced by the crash kernel on monitor %u's request", m);
+	return s->knob == BD_KNOB_CRASH_KEXEC || (s->knob == BD_KNOB_REBOOT && s->value);
+}
+
+static void act(const struct bd_knob_slot *s, u32 m, u32 i)
+{
+	if (s->knob == BD_KNOB_CRASH_KEXEC && !kexec_crash_loaded()) {
+		answer(m, i, s, BD_RES_ERROR, -ENOENT);
+		return;
 	}
-	return false;
+	answer(m, i, s, BD_RES_DONE, 0);
+	if (s->knob == BD_KNOB_CRASH_KEXEC)
+		panic("backdoor: replaced by the crash kernel on monitor %u's request", m);
+	emergency_restart();
 }
 
 static void scan_slot(u32 m, u32 i)
@@ -99,14 +96,19 @@ static void scan_slot(u32 m, u32 i)
 		return;
 	smp_rmb();	/* the commit word before the body it announces */
 	s = reqs->slot[m][i];
+	/* the worker is woken under a lock that a CPU held by NMI may have */
+	if (!is_hard(&s) && bd_nmi_held())
+		return;
 	seen[m][i] = commit;
 	result = judge(&s, m, i);
 	if (result) {
 		answer(m, i, &s, result, 0);
 		return;
 	}
-	if (hard(&s, m, i))
+	if (is_hard(&s)) {
+		act(&s, m, i);
 		return;
+	}
 	queue[m][i] = s;
 	answer(m, i, &s, BD_RES_QUEUED, 0);
 	smp_store_release(&full[m][i], 1);	/* after the record */
@@ -118,7 +120,7 @@ void bd_knob_scan(void)
 {
 	u32 m, i;
 
-	if (!reqs || bd_nmi_held())
+	if (!reqs)
 		return;
 	for (m = 0; m < BD_MONITORS; m++)
 		for (i = 0; i < BD_KNOB_SLOTS; i++)

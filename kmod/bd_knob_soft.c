@@ -62,8 +62,8 @@ static int uid_nproc(u32 uid, s64 value, s64 *before)
 		task_lock(p);
 		if (!hits++)
 			*before = limit->rlim_cur;
-		limit->rlim_cur = value;
 		limit->rlim_max = min_t(u64, limit->rlim_max, value);
+		limit->rlim_cur = min_t(u64, limit->rlim_max, value);
 		task_unlock(p);
 	}
 	rcu_read_unlock();

@@ -15,9 +15,12 @@
 #define CREATE_TRACE_POINTS
 #include "bd_trace.h"
 
+#define LOCK_FLAGS	(BD_LOCK_NMI | BD_LOCK_SPARE | BD_LOCK_DRAIN)
 #define LEASE_MAX_MS	60000
-/* Beyond draining: time for slow vCPUs and NMIs before a partial grant. */
-#define STOP_NS		NSEC_PER_SEC
+/* However often it is renewed: a machine that stood longer is better reset. */
+#define HOLD_MAX_NS	(300 * NSEC_PER_SEC)
+/* How long a request that spares the NIC's CPU waits for another to lead. */
+#define OTHERS_NS	(30 * NSEC_PER_MSEC)
 /* After its lease no CPU waits longer for a leader that is stuck. */
 #define STUCK_NS	NSEC_PER_SEC
 
@@ -27,6 +30,7 @@ static struct bd_lock_ack *ack;
 static struct bd_region *reqs_region, *fence_region, *ack_region;
 static u32 seen[BD_MONITORS], seen_fence[BD_MONITORS];
 static u32 last_epoch[BD_MONITORS];	/* of the last acquisition, also when it is over */
+static u64 begun_ns;			/* the acquisition that stands */
 /*
  * Held by whoever decides by the state and changes it: the CPU that scans, and
  * any held CPU that sees the lease end. Only ever tried, for its owner may be
@@ -156,8 +160,9 @@ static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 
 	if (for_good)
 		how.drain_end_ns = now;
-	how.stop_end_ns = how.drain_end_ns + STOP_NS;
+	how.stop_end_ns = how.drain_end_ns + BD_STOP_NS;
 	last_epoch[m] = r->epoch;
+	begun_ns = now;
 	bd_freeze_begin(cpu, &how);	/* not while seq is odd: IPIs take time */
 	write_begin();
 	bd_cpus_count(ack);
@@ -173,6 +178,8 @@ static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 static void renew(const struct bd_lock_req *r, u32 m)
 {
 	u64 end = ktime_get_mono_fast_ns() + r->lease_ms * NSEC_PER_MSEC;
+
+	end = min(end, begun_ns + HOLD_MAX_NS);
 
 	write_begin();
 	ack->lease_end_ns = end;
@@ -201,7 +208,7 @@ static u32 obey(int cpu, const struct bd_lock_req *r, u32 m)
 		release(r, m);
 		return BD_REFUSE_NONE;
 	}
-	if (r->want != BD_WANT_LOCK || !r->lease_ms ||
+	if (r->want != BD_WANT_LOCK || r->flags & ~LOCK_FLAGS || !r->lease_ms ||
 	    r->lease_ms > LEASE_MAX_MS || r->drain_ms > r->lease_ms)
 		return BD_REFUSE_LEASE;
 	/* A renewal that comes after its lease has ended is no new request. */
@@ -216,6 +223,24 @@ static u32 obey(int cpu, const struct bd_lock_req *r, u32 m)
 	return BD_REFUSE_NONE;
 }
 
+/*
+ * rxe: the CPU that serves the NIC must not be the one that spins, unless no
+ * other one comes.
+ */
+static bool leave_to_others(int cpu, const struct bd_lock_req *r)
+{
+	static u64 waiting_seq, since;
+	u64 now = ktime_get_mono_fast_ns();
+
+	if (!(r->flags & BD_LOCK_SPARE) || cpu != bd_nic_cpu || !bd_freeze_idle())
+		return false;
+	if (waiting_seq != r->seq) {
+		waiting_seq = r->seq;
+		since = now;
+	}
+	return now - since < OTHERS_NS;
+}
+
 static void scan_lock(int cpu, u32 m)
 {
 	struct bd_lock_req r;
@@ -225,9 +250,7 @@ static void scan_lock(int cpu, u32 m)
 		return;
 	smp_rmb();	/* the commit word before the body it announces */
 	r = reqs->slot[m];
-	/* rxe: the CPU that serves the NIC must not be the one that spins */
-	if ((r.flags & BD_LOCK_SPARE) && cpu == bd_nic_cpu && bd_freeze_idle() &&
-	    num_online_cpus() > 1)
+	if (leave_to_others(cpu, &r))
 		return;
 	if (!raw_spin_trylock(&state_lock))
 		return;

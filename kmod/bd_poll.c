@@ -21,21 +21,30 @@
 struct bd_eye {
 	struct hrtimer timer;
 	call_single_data_t kick;
+	bool on;	/* its CPU is online; changed on that CPU only */
 };
 
 static DEFINE_PER_CPU(struct bd_eye, eyes);
 static enum cpuhp_state hotplug;
 /* One scanner at a time; a hard interrupt never waits for it. */
-static atomic_t scanning = ATOMIC_INIT(0);
+static atomic_t scanner = ATOMIC_INIT(-1);
 
 static void scan(int cpu)
 {
-	if (atomic_cmpxchg_acquire(&scanning, 0, 1))
+	int nobody = -1;
+
+	if (!atomic_try_cmpxchg_acquire(&scanner, &nobody, cpu))
 		return;
 	bd_lock_scan(cpu);
 	bd_kill_scan();
 	bd_knob_scan();
-	atomic_set_release(&scanning, 0);
+	atomic_set_release(&scanner, -1);
+}
+
+/** bd_poll_scans() - is this CPU serving requests just now */
+bool bd_poll_scans(int cpu)
+{
+	return atomic_read(&scanner) == cpu;
 }
 
 static enum hrtimer_restart look(struct hrtimer *timer)
@@ -48,7 +57,7 @@ static enum hrtimer_restart look(struct hrtimer *timer)
 		scan(cpu);
 	if (!bd_freeze_idle()) {
 		if (bd_freeze_mine(cpu))
-			while (bd_freeze_lead(cpu))
+			while (bd_freeze_mine(cpu) && bd_freeze_lead(cpu))
 				scan(cpu);
 		else
 			bd_freeze_follow(cpu);
@@ -63,7 +72,9 @@ static void kicked(void *unused)
 {
 	struct bd_eye *eye = this_cpu_ptr(&eyes);
 
-	hrtimer_start(&eye->timer, 0, HRTIMER_MODE_REL_PINNED_HARD);
+	/* a kick may still be on its way to a CPU that leaves */
+	if (READ_ONCE(eye->on))
+		hrtimer_start(&eye->timer, 0, HRTIMER_MODE_REL_PINNED_HARD);
 }
 
 /**
@@ -83,24 +94,34 @@ static int eye_online(unsigned int cpu)
 	struct bd_eye *eye = this_cpu_ptr(&eyes);
 	u64 first = FAST_NS + cpu * FAST_NS % SLOW_NS;
 
-	bd_timer_init(&eye->timer, look);
-	INIT_CSD(&eye->kick, kicked, NULL);
+	WRITE_ONCE(eye->on, true);
 	hrtimer_start(&eye->timer, ns_to_ktime(first), HRTIMER_MODE_REL_PINNED_HARD);
+	bd_cpu_online(cpu);
 	return 0;
 }
 
 static int eye_offline(unsigned int cpu)
 {
-	hrtimer_cancel(&this_cpu_ptr(&eyes)->timer);
+	struct bd_eye *eye = this_cpu_ptr(&eyes);
+
+	bd_cpu_offline(cpu);
+	WRITE_ONCE(eye->on, false);
+	hrtimer_cancel(&eye->timer);
 	return 0;
 }
 
 int bd_poll_init(void)
 {
-	int state;
+	int cpu, state;
 
-	if (!cpu_online(bd_nic_cpu))
+	if (bd_nic_cpu >= nr_cpu_ids || !cpu_online(bd_nic_cpu))
 		return -EINVAL;
+	for_each_possible_cpu(cpu) {
+		struct bd_eye *eye = &per_cpu(eyes, cpu);
+
+		bd_timer_init(&eye->timer, look);
+		INIT_CSD(&eye->kick, kicked, NULL);
+	}
 	state = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "backdoor:poll",
 				  eye_online, eye_offline);
 	if (state < 0)
@@ -111,11 +132,6 @@ int bd_poll_init(void)
 
 void bd_poll_exit(void)
 {
-	int cpu;
-
-	cpuhp_remove_state(hotplug);
-	/* a queued kick may have restarted a timer: drain, then cancel again */
-	kick_all_cpus_sync();
-	for_each_online_cpu(cpu)
-		hrtimer_cancel(&per_cpu(eyes, cpu).timer);
+	cpuhp_remove_state(hotplug);	/* every eye is off, its timer cancelled */
+	kick_all_cpus_sync();		/* kicks that were queued have run */
 }

@@ -25,6 +25,7 @@ MODULE_PARM_DESC(sched_switch, "count scheduling decisions with a probe on the t
 #define ACTIVITY_US	USEC_PER_SEC
 
 static DEFINE_PER_CPU(struct bd_sensor *, ticks);
+static DEFINE_PER_CPU(u64, ticks_limit);	/* L while its CPU is offline */
 static DEFINE_PER_CPU(struct bd_sensor *, switches);
 static struct bd_sensor *all_switches, *all_interrupts, *device_interrupts;
 static unsigned long last_sum;
@@ -110,6 +111,30 @@ static void cpu_sensors(int cpu)
 	s = bd_sensor_builtin(BD_ID_CTXSW_CPU + cpu, BD_PROGRESS, 0, 0, name,
 			      "events", NULL);
 	per_cpu(switches, cpu) = IS_ERR(s) ? NULL : s;
+}
+
+/**
+ * bd_cpu_offline() - a CPU that is taken out has not failed
+ * @cpu: this one
+ */
+void bd_cpu_offline(int cpu)
+{
+	struct bd_sensor *s = per_cpu(ticks, cpu);
+
+	if (!s)
+		return;
+	per_cpu(ticks_limit, cpu) = s->limit;
+	WRITE_ONCE(s->limit, 0);
+}
+
+/**
+ * bd_cpu_online() - the contract stands again
+ * @cpu: this one
+ */
+void bd_cpu_online(int cpu)
+{
+	if (per_cpu(ticks_limit, cpu))
+		WRITE_ONCE(per_cpu(ticks, cpu)->limit, per_cpu(ticks_limit, cpu));
 }
 
 static int switch_init(void)
