@@ -37,6 +37,9 @@ void bd_region_del(struct bd_region *region);
 struct bd_table *bd_region_table(void);
 void bd_region_root(struct bd_root *root);
 
+/* bd_memory.c */
+int bd_memory_export(void);
+
 /* bd_backend.c: who carries the regions to monitors */
 struct bd_backend {
 	const char *name;

@@ -12,7 +12,6 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
-#include <linux/security.h>
 #include "bd.h"
 
 static struct bd_table *table;
@@ -159,19 +158,6 @@ void bd_region_root(struct bd_root *root)
 	root->table_key = table_region->key;
 }
 
-static int export_memory(void)
-{
-	int err = security_locked_down(LOCKDOWN_KCORE);
-
-	if (err) {
-		pr_warn("kernel lockdown: the memory region is withheld\n");
-		return 0;
-	}
-	return bd_region_add_phys("memory", BD_KIND_MEMORY, BD_PERM_READ,
-				  PAGE_OFFSET, 0,
-				  (u64)high_memory - PAGE_OFFSET, 0, NULL);
-}
-
 int bd_region_init(void)
 {
 	int err;
@@ -184,8 +170,8 @@ int bd_region_init(void)
 	memcpy(table->boot_id, bd_boot_id, sizeof(table->boot_id));
 	err = bd_region_add("table", BD_KIND_TABLE, BD_PERM_READ, table,
 			    sizeof(*table), &table_region);
-	if (!err && bd_export_memory)
-		err = export_memory();
+	if (!err)
+		err = bd_memory_export();
 	if (err)
 		bd_region_exit();
 	return err;

@@ -65,7 +65,7 @@ func readAll(ctx context.Context, o *trial.Options, fig *result.Figure, t *backd
 	}
 	for _, n := range sizes {
 		buf := make([]byte, n)
-		err := sample(fig, o, "ours: remote read (I-NIC)", n, func() error { return t.Do(ctx, memory.Read(1<<20, buf)) })
+		err := sample(fig, o, "ours: remote read (I-NIC)", n, func() error { return t.Do(ctx, memory.Read(1<<16, buf)) })
 		if err != nil {
 			return err
 		}

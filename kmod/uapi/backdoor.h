@@ -62,7 +62,7 @@ enum bd_region_kind {
 	BD_KIND_SENSORBOX = 3,
 	BD_KIND_USER_SENSORS = 4,
 	BD_KIND_UIDS = 5,
-	BD_KIND_MEMORY = 6,	/* the whole direct map; read-only */
+	BD_KIND_MEMORY = 6,	/* a range of RAM in the direct map; read-only */
 	BD_KIND_LOCK_REQ = 7,	/* written by M */
 	BD_KIND_LOCK_ACK = 8,
 	BD_KIND_KILL_REQ = 9,	/* written by M */
