@@ -44,7 +44,7 @@ static int inic_start(void)
 	if (!bar)
 		goto err_disable;
 	err = bd_region_add_phys("bar", BD_KIND_DEVICE, BD_PERM_READ,
-				 at + DEVICE_OFFSET, DEVICE_OFFSET,
+				 DEVICE_OFFSET, DEVICE_OFFSET,
 				 len - DEVICE_OFFSET,
 				 BD_REGION_MMIO | BD_REGION_BAR,
 				 &device_region);
