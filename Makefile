@@ -53,8 +53,8 @@ generate: ## regenerate what is generated and fail if that changes anything
 bench: build ## every table and figure into bench/results
 	@$(setup) && go run ./bench/all
 
-soak: build ## all drills and negative controls, for hours
-	@$(commands)/bddrill --all
+soak: build ## all drills and negative controls, for hours; SEED=N orders and sizes them
+	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
 
 clean: ## remove build/, which holds the kernels' cache too
 	@rm -rf build

@@ -15,6 +15,7 @@ const (
 	SensorNProcs      = "NPROCS"
 	SensorMaxProcRate = "MAXPROCRATE_PERUID"
 	SensorOOM         = "OOM_KILLER_RUNNING"
+	SensorNThreads    = "NTHREADS"  // a bomb may be one process; not in the dissertation
 	SensorMemStall    = "MEM_STALL" // threads that wait for memory; not in the dissertation
 )
 

@@ -52,6 +52,7 @@ type Drill struct {
 	Limits      []policy.Basic // who is above all of them is the culprit
 	Spare       policy.Spare
 	Harmless    bool      // a negative control: nothing may be killed
+	Crosses     bool      // a control that goes beyond L, or wakes the OOM handler, and settles by itself
 	Idle        bool      // a control without any rogue, as long as the caller wants
 	Loses       bool      // without repair the machine is lost
 	Demo        bool      // part of make drill
@@ -153,11 +154,11 @@ var All = []Drill{
 		Rogues: []Program{program(RogueUID, "build", 16, 200)}, Limits: limit(policy.PolicyTooManyProcs, 100),
 	},
 	{
-		Name: "burst", About: "300 processes that end by themselves", Resource: Processes, Harmless: true,
+		Name: "burst", About: "300 processes that end by themselves", Resource: Processes, Harmless: true, Crosses: true,
 		Rogues: []Program{program(RogueUID, "burst", 300, 1500)}, Limits: limit(policy.PolicyTooManyProcs, 100),
 	},
 	{
-		Name: "one-oom", About: "one kill of the kernel's own OOM handler, which settles it", Resource: Memory, Harmless: true,
+		Name: "one-oom", About: "one kill of the kernel's own OOM handler, which settles it", Resource: Memory, Harmless: true, Crosses: true,
 		Rogues: []Program{program(RogueUID, "hog-one", 1200)}, Limits: limit(policy.PolicyMaxRSS, 128*mib),
 	},
 	{

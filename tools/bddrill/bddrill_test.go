@@ -5,12 +5,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"lazystate/repair"
 	"lazystate/sensorbox"
+	"lazystate/tools/control"
 )
 
 func TestUsage(t *testing.T) {
@@ -57,19 +59,28 @@ func TestTable(t *testing.T) {
 
 // Detection counts from the release, and from the crossing that was seen first.
 func TestDetectionIsOfTheDrill(t *testing.T) {
-	w := &watch{drill: drillNamed(t, "forkbomb-cpu")}
-	e := sensorbox.Event{Kind: sensorbox.Exceeded, Sensor: repair.SensorNProcs}
-	w.sink(e)
-	if s := w.state(); !s.detected.IsZero() {
+	w := &watch{drill: drillNamed(t, "forkbomb-cpu"), ledger: &ledger{path: os.DevNull}, daemon: &daemon{ended: make(chan struct{})}}
+	announce := func(sensor string) {
+		t.Helper()
+		raw, err := json.Marshal(control.NewEvent("t", sensorbox.Event{Kind: sensorbox.Exceeded, Sensor: sensor}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.announced(raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	announce(repair.SensorNProcs)
+	if s := w.state(); !s.detected.IsZero() || s.detectedAfter() != 0 {
 		t.Error("an event before the release counts")
 	}
 	w.release()
-	w.sink(sensorbox.Event{Kind: sensorbox.Exceeded, Sensor: "FILES_OPEN"})
+	announce("FILES_OPEN")
 	if s := w.state(); !s.detected.IsZero() {
 		t.Error("another sensor counts")
 	}
 	w.crossed = time.Now().Add(-time.Second)
-	w.sink(e)
+	announce(repair.SensorNProcs)
 	if s := w.state(); s.detectedAfter() < time.Second || s.detectedAfter() > 2*time.Second {
 		t.Errorf("detected after %v", s.detectedAfter())
 	}

@@ -7,13 +7,20 @@
 // repair. Then a table: detected, diagnosed, killed, healed, the useful program
 // before, during and after, and whether anybody else was harmed.
 //
-// Each drill also runs once without repair, to show that the machine is lost.
+// The monitor is bdmon, a process of its own beside bddrill with a
+// configuration, log and control socket under --state: bddrill reads what it
+// announces from the socket and what it did from its audit log. The drill's
+// own eyes, a read-only mapping, tell only when L was truly crossed and
+// whether the sensors are below it at the end.
 //
-// The words are those of docs/operations.md. Detected is measured from the
-// crossing of L as it was seen by samples of the Sensor Box a few milliseconds
-// apart, apart from the detector; healed needs the useful program as fast as
-// before for half a minute; lost means that no iteration ends, or that root
-// cannot fork, for a minute.
+// Each drill of make drill also runs once without repair, to show that the
+// machine is lost. A negative control is left alone with the same monitor, and
+// nothing may be killed.
+//
+// The words are those of docs/operations.md. Healed needs the median iteration
+// of the useful program, over half a minute, to be within 10 % of before
+// (--well, --after); lost means that no iteration ends, or that root cannot
+// fork, for a minute.
 //
 // The trap: the rogue programs are real. Bddrill runs them in machines that it
 // booted itself, and nowhere else.
@@ -21,4 +28,5 @@
 //	bddrill --demo                   # what make drill shows
 //	bddrill --kernel 6.12 forkbomb   # both fork bombs on another kernel
 //	bddrill hang                     # exit 3: cannot be repaired in place
+//	bddrill --all --seed 7 --record soak.json
 package main

@@ -17,20 +17,40 @@ import (
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
+	"lazystate/tools/control"
 	"lazystate/tools/lab"
 )
 
-// hangs are the faults of bddrill hang, each on a machine of its own.
-var hangs = []struct {
+// hangKind is a fault of bddrill hang.
+type hangKind struct {
 	name, trigger, about string
 	cause                repair.HangCause
-	partial              bool
-}{
+	partial              bool // something can be repaired from the other CPU
+}
+
+// hangs are run each on a machine of its own.
+var hangs = []hangKind{
 	{"hang-one", "spin 1 0", "one CPU of two spins with interrupts off", repair.HangSpin, true},
 	{"hang-all", "spin 0-1 0", "both CPUs spin with interrupts off", repair.HangSpin, false},
-	{"deadlock", "deadlock rtnl 0", "a global lock that is never released", repair.HangDeadlock, true},
+	{"deadlock", "deadlock rtnl 0", "a global lock that is never released", repair.HangDeadlock, false},
 	{"panic", "panic", "the kernel panics", repair.HangPanic, false},
 }
+
+// hangsNamed returns the fault of that name, all for "hang".
+func hangsNamed(name string) []*hangKind {
+	var some []*hangKind
+	for i := range hangs {
+		if name == "hang" || name == hangs[i].name {
+			some = append(some, &hangs[i])
+		}
+	}
+	return some
+}
+
+const (
+	hangSeenWithin = 20 * time.Second
+	lateMost       = 100 * time.Millisecond // of an announcement after L
+)
 
 // hangRow is one line of the table.
 type hangRow struct {
@@ -40,12 +60,12 @@ type hangRow struct {
 }
 
 // hang breaks machines in ways that no hook cures, and says so: exit 3.
-func (r *runner) hang(ctx context.Context, stdout io.Writer) error {
+func (r *runner) hang(ctx context.Context, stdout io.Writer, hangs []*hangKind) error {
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "drill\tkernel\tdetected\tcause\tverdict\tevidence")
 	var failed error
-	for i := range hangs {
-		row := r.hangOne(ctx, i)
+	for _, h := range hangs {
+		row := r.hangOne(ctx, h)
 		if row.err != nil {
 			row.verdict = "FAILED: " + strings.SplitN(row.err.Error(), "\n", 2)[0]
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", row.name, row.err))
@@ -62,13 +82,11 @@ func (r *runner) hang(ctx context.Context, stdout io.Writer) error {
 	return cli.ErrFalse
 }
 
-func (r *runner) hangOne(ctx context.Context, i int) (row hangRow) {
-	h := &hangs[i]
+func (r *runner) hangOne(ctx context.Context, h *hangKind) (row hangRow) {
 	row.name = h.name
 	d := *drill.ByName("forkbomb-cpu")
 	d.Name, d.Decent = h.name, nil
-	healthy := &drillRun{}
-	m, err := r.fresh(ctx, &d, healthy)
+	m, err := r.fresh(ctx, &d, &drillRun{})
 	if m != nil {
 		defer func() { row.err = errors.Join(row.err, m.down()) }()
 	}
@@ -80,59 +98,88 @@ func (r *runner) hangOne(ctx context.Context, i int) (row hangRow) {
 	if row.err = m.vm.Insmod(ctx, filepath.Join(r.modules, m.vm.Release(), "inject", "bd_inject.ko"), "i_am_a_lab=1"); row.err != nil {
 		return row
 	}
-	w := newWatch(m, &d, false, r.audit, r.log())
-	target, err := w.start(ctx)
-	if err != nil {
-		row.err = err
+	if row.err = r.beforehand(ctx, m, h); row.err != nil {
 		return row
 	}
-	defer w.stop()
-	if h.partial && h.cause == repair.HangSpin {
-		if row.err = r.bombFirst(ctx, m, h.name); row.err != nil {
-			return row
-		}
+	if row.err = r.breakIt(ctx, h, m, &d, &row); row.err == nil && h.partial {
+		row.err = r.repairTheRest(ctx, m, &d, &row)
 	}
-	row.err = r.breakIt(ctx, i, m, w, target, &row)
 	return row
 }
 
-// breakIt pulls the trigger, waits for the detector and asks for the cause.
-func (r *runner) breakIt(ctx context.Context, i int, m *machine, w *watch, target *backdoor.Target, row *hangRow) error {
-	h := &hangs[i]
-	if err := sleep(ctx, time.Second); err != nil {
+// beforehand starts what must be there when the machine hangs: a canary that
+// goes through the lock, or a bomb on the CPU that will be left.
+func (r *runner) beforehand(ctx context.Context, m *machine, h *hangKind) error {
+	switch {
+	case h.cause == repair.HangDeadlock:
+		return m.canary(ctx)
+	case h.partial:
+		return r.bombFirst(ctx, m, h.name)
+	}
+	return nil
+}
+
+// breakIt pulls the trigger, waits for the monitor's word and asks for the cause.
+func (r *runner) breakIt(ctx context.Context, h *hangKind, m *machine, d *drill.Drill, row *hangRow) error {
+	w, err := r.watchOver(ctx, m, d, false)
+	if err != nil {
 		return err
 	}
-	r.out.say("%s: %s: %s", h.name, h.about, h.trigger)
-	w.awaitHang()
-	struck := time.Now()
-	r.pull(ctx, m, h.trigger)
-	if h.cause == repair.HangDeadlock {
-		if err := r.fallIn(ctx, m); err != nil {
-			return err
-		}
-	} else {
-		at, event, err := w.hangSeen(ctx, 20*time.Second)
-		if err != nil {
-			return err
-		}
-		row.detected = at.Sub(struck)
-		r.out.say("%s: DETECTED %v after the trigger: %s", h.name, row.detected.Round(time.Millisecond), event)
+	struck, seen, err := r.strike(ctx, h, m, w)
+	// The diagnosis freezes the machine: the monitor hands over the writer's place.
+	if err = errors.Join(err, w.stop()); err != nil {
+		return err
 	}
-	p := &repair.Patient{Name: m.vm.Name(), Target: target, Slot: 0, Key: m.key, Audit: r.audit}
-	found, err := p.DiagnoseHang(ctx)
+	row.detected = seen.Time.Sub(struck)
+	r.out.say("%s: DETECTED %v after the trigger: %s", h.name, row.detected.Round(time.Millisecond), seen.Text)
+	if late := time.Duration(seen.StallUs-int64(seen.Limit)) * time.Microsecond; seen.StallUs > 0 && late > lateMost {
+		return fmt.Errorf("announced %v after the deadline: %s", late, seen.Text)
+	}
+	found, err := r.diagnose(ctx, m)
 	if err != nil {
 		return err
 	}
 	row.cause, row.detail = found.Cause.String(), evidence(found)
 	r.out.say("%s: CAUSE %s: %s", h.name, found.Cause, row.detail)
-	if found.Cause != h.cause {
+	if found.Cause != h.cause || found.Repairable() != h.partial {
 		return fmt.Errorf("cause %v, expected %v: %s", found.Cause, h.cause, row.detail)
 	}
 	row.verdict = "cannot be repaired in place: salvage or reset"
-	if !found.Repairable() {
-		return nil
+	return nil
+}
+
+// strike pulls the trigger and waits for the first sign.
+func (r *runner) strike(ctx context.Context, h *hangKind, m *machine, w *watch) (struck time.Time, seen control.Event, err error) {
+	if err := sleep(ctx, time.Second); err != nil {
+		return struck, seen, err
 	}
-	return r.repairTheRest(ctx, m, w, row)
+	r.out.say("%s: %s: %s", h.name, h.about, h.trigger)
+	signs := w.awaitHang()
+	struck = time.Now()
+	r.pull(ctx, m, h.trigger)
+	select {
+	case seen = <-signs:
+		return struck, seen, nil
+	case <-time.After(hangSeenWithin):
+		return struck, seen, fmt.Errorf("not detected within %v", hangSeenWithin)
+	case <-ctx.Done():
+		return struck, seen, ctx.Err()
+	}
+}
+
+// diagnose asks for the cause as the one writer.
+func (r *runner) diagnose(ctx context.Context, m *machine) (found *repair.Hang, err error) {
+	mem, err := m.open(true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, mem.Close()) }()
+	t, err := backdoor.Open(ctx, mem)
+	if err != nil {
+		return nil, err
+	}
+	p := &repair.Patient{Name: m.vm.Name(), Target: t, Slot: 0, Key: m.key}
+	return p.DiagnoseHang(ctx)
 }
 
 // pull writes the trigger; where the fault strikes the writer, the write never returns.
@@ -144,14 +191,35 @@ func (r *runner) pull(ctx context.Context, m *machine, trigger string) {
 	}
 }
 
-// fallIn lets three programs wait for the lock that nobody releases.
-func (r *runner) fallIn(ctx context.Context, m *machine) error {
-	for range 3 {
-		if _, err := m.vm.Start(ctx, lab.Proc{Argv: []string{"/bin/busybox", "ip", "link", "set", "lo", "up"}}); err != nil {
+// canarySensor is what bdcanary, as root, counts in.
+const canarySensor = "0/CANARY"
+
+// canary starts a program with a progress sensor whose each step takes the
+// lock: clocks go on in a deadlock, only who waits can tell (§3.4.1).
+func (m *machine) canary(ctx context.Context) (err error) {
+	const log = "/tmp/bdcanary.log"
+	if _, err := m.vm.Start(ctx, lab.Proc{Argv: []string{guestCanary}, Log: log}); err != nil {
+		return err
+	}
+	eyes, err := m.look(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, eyes.close()) }()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		now, err := eyes.sensors(ctx)
+		if err != nil {
+			return err
+		}
+		if now[canarySensor].Value > 0 {
+			return nil
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return sleep(ctx, time.Second)
+	said, err := m.vm.ReadFile(ctx, log)
+	return errors.Join(fmt.Errorf("the canary makes no steps: %q", said), err)
 }
 
 // bombFirst lets a fork bomb fill the CPU that will be left. It goes off before
@@ -167,14 +235,17 @@ func (r *runner) bombFirst(ctx context.Context, m *machine, name string) error {
 }
 
 // repairTheRest heals that bomb through the CPU that is left.
-func (r *runner) repairTheRest(ctx context.Context, m *machine, w *watch, row *hangRow) error {
-	w.enable()
-	d := *w.drill
-	rep, err := r.follow(ctx, &d, m, w)
+func (r *runner) repairTheRest(ctx context.Context, m *machine, d *drill.Drill, row *hangRow) (err error) {
+	w, err := r.watchOver(ctx, m, d, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.stop()) }()
+	rep, err := r.follow(ctx, d, m, w)
 	if err != nil {
 		return fmt.Errorf("the rest was not repaired: %w", err)
 	}
-	row.verdict += fmt.Sprintf("; through the other CPU %d processes were killed", rep.Killed)
+	row.verdict += fmt.Sprintf("; through the other CPU %d processes were killed", rep.killed)
 	return nil
 }
 
@@ -192,36 +263,16 @@ func evidence(h *repair.Hang) string {
 	return strings.Join(parts, "; ")
 }
 
+// signsOfHang are the events that tell of one. A stalled sensor of a program
+// raises a suspicion, one of a clock is a failure (§3.9.3).
+var signsOfHang = []string{
+	sensorbox.Stalled.String(), sensorbox.Suspected.String(), sensorbox.Failed.String(), sensorbox.Panicked.String(),
+}
+
 // awaitHang says that from now on a failure of the machine is the drill's.
-func (w *watch) awaitHang() {
+func (w *watch) awaitHang() <-chan control.Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.hung = make(chan hangEvent, 1)
-}
-
-type hangEvent struct {
-	at    time.Time
-	event string
-}
-
-// noteHang runs on the sampling thread, with the lock held.
-func (w *watch) noteHang(e sensorbox.Event) {
-	switch e.Kind {
-	case sensorbox.Failed, sensorbox.Panicked, sensorbox.Stalled:
-		select {
-		case w.hung <- hangEvent{time.Now(), e.String()}:
-		default:
-		}
-	}
-}
-
-func (w *watch) hangSeen(ctx context.Context, bound time.Duration) (time.Time, string, error) {
-	select {
-	case h := <-w.hung:
-		return h.at, h.event, nil
-	case <-time.After(bound):
-		return time.Time{}, "", fmt.Errorf("not detected within %v", bound)
-	case <-ctx.Done():
-		return time.Time{}, "", ctx.Err()
-	}
+	w.hung = make(chan control.Event, 1)
+	return w.hung
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +19,10 @@ func (r *runner) heal(ctx context.Context, d *drill.Drill) drillRun {
 	if d.Harmless {
 		out.Expect = "untouched"
 	}
+	out.Rogues = describe(d.Rogues)
+	began := time.Now()
 	err := r.healOn(ctx, d, &out)
+	out.Took = time.Since(began)
 	if err != nil {
 		out.OK, out.Why = false, err.Error()
 		r.out.say("%s: FAILED: %v", d.Name, err)
@@ -41,12 +45,11 @@ func (r *runner) healOn(ctx context.Context, d *drill.Drill, out *drillRun) (err
 	if err := r.measure(ctx, d, m, out); err != nil {
 		return err
 	}
-	w := newWatch(m, d, true, r.audit, r.log())
-	target, err := w.start(ctx)
+	w, err := r.watchOver(ctx, m, d, true)
 	if err != nil {
 		return err
 	}
-	defer w.stop()
+	defer func() { err = errors.Join(err, w.stop()) }()
 	if err := sleep(ctx, time.Second); err != nil {
 		return err
 	}
@@ -54,8 +57,12 @@ func (r *runner) healOn(ctx context.Context, d *drill.Drill, out *drillRun) (err
 	if err != nil {
 		return err
 	}
-	w.lookout(ctx, target)
-	r.out.say("%s: released: %s", d.Name, describe(d.Rogues))
+	if err := w.lookout(ctx); err != nil {
+		return err
+	}
+	if len(d.Rogues) > 0 {
+		r.out.say("%s: released: %s", d.Name, describe(d.Rogues))
+	}
 	w.release()
 	if err := m.releaseAll(ctx, d.Rogues); err != nil {
 		return err
@@ -80,96 +87,124 @@ func (r *runner) awaitHealing(ctx context.Context, d *drill.Drill, m *machine, w
 	}
 	s := w.state()
 	out.fill(s, rep)
-	out.During = m.useful.Between(released, rep.Repaired.Add(time.Second)).Quantile(1)
-	r.out.say("%s: killed %d processes of uid %v in %v frozen; the useful program is watched for %v", d.Name, out.Killed, rep.Users, rep.Frozen.Round(time.Millisecond), afterFor)
-	// The healed machine may need a moment to swap in again.
-	for start := rep.Repaired; ; start = start.Add(2 * time.Second) {
-		if err := sleep(ctx, time.Until(start.Add(afterFor))); err != nil {
-			return err
-		}
-		after := m.useful.Between(start, start.Add(afterFor))
-		out.After = after.Median()
-		if after.AsBefore(m.before, r.well) {
-			out.Healed = start.Sub(s.crossed)
-			break
-		}
-		if time.Since(rep.Repaired) > healWithin {
-			return fmt.Errorf("the useful program takes %v, before %v", out.After, out.Before)
-		}
+	out.During = m.useful.Between(released, rep.repaired.Add(time.Second)).Quantile(1)
+	r.out.say("%s: killed %d processes of uid %v in %v frozen; the useful program is watched for %v", d.Name, out.Killed, rep.users, rep.frozen.Round(time.Millisecond), r.after)
+	if err := r.awaitWell(ctx, m, w, rep.repaired, out); err != nil {
+		return err
 	}
-	if again := w.state(); again.incidents() > s.incidents() {
-		return fmt.Errorf("a later incident had to kill again: %s", reason(again.reports[len(again.reports)-1]))
+	switch again := w.state(); {
+	case again.err != nil:
+		return again.err
+	case again.killed() > s.killed():
+		return fmt.Errorf("a later incident had to kill again: %s", again.incidents[len(again.incidents)-1].reason())
 	}
 	out.OK = true
 	r.out.say("%s: HEALED %v after the limit was crossed", d.Name, out.Healed.Round(time.Millisecond))
 	return nil
 }
 
+// awaitWell looks for half a minute in which the useful program is as fast as
+// before and the sensors are below L at the end: a healed machine may need a
+// moment to swap in again, so later half minutes count too.
+func (r *runner) awaitWell(ctx context.Context, m *machine, w *watch, repaired time.Time, out *drillRun) error {
+	base, err := w.eyes.sensors(ctx)
+	if err != nil {
+		return err
+	}
+	for start := repaired; ; start = start.Add(2 * time.Second) {
+		if err := sleep(ctx, time.Until(start.Add(r.after))); err != nil {
+			return err
+		}
+		after := m.useful.Between(start, start.Add(r.after))
+		now, err := w.eyes.sensors(ctx)
+		if err != nil {
+			return err
+		}
+		above := beyond(w.drill, now, base)
+		out.After = after.Median()
+		if len(above) == 0 && after.AsBefore(m.before, r.well) {
+			out.Healed = start.Sub(w.state().crossed)
+			return nil
+		}
+		if time.Since(repaired) > healWithin {
+			return fmt.Errorf("the useful program takes %v, before %v; beyond the limit: %q", out.After, out.Before, above)
+		}
+	}
+}
+
 // follow prints a line a second until a repair has ended well.
-func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watch) (repair.Report, error) {
+func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watch) (incident, error) {
 	end := time.Now().Add(healWithin)
-	said := false
-	seen := 0
+	said, seen := false, 0
 	for time.Now().Before(end) {
 		s := w.state()
 		if s.err != nil {
-			return repair.Report{}, s.err
+			return incident{}, s.err
 		}
 		if !s.detected.IsZero() && !said {
 			said = true
 			r.out.say("%s: DETECTED %v after the crossing: %s", d.Name, s.detectedAfter().Round(time.Millisecond), s.event)
 		}
-		for _, rep := range s.reports[seen:] {
+		for _, in := range s.incidents[seen:] {
 			seen++
-			r.out.say("%s: %s: %v after %d attempts, %d killed %s", d.Name, rep.Healer, rep.Result, rep.Attempts, rep.Killed, reason(rep))
-			switch rep.Result {
-			case repair.Healed:
-				return rep, nil
-			case repair.Aborted:
-				return rep, fmt.Errorf("repair was aborted: %w", rep.Err)
+			r.out.say("%s: %s: %s after %d attempts, %d killed %s", d.Name, in.healer, in.result, in.attempts, in.killed, in.reason())
+			switch in.result {
+			case repair.Healed.String():
+				return in, nil
+			case repair.Aborted.String():
+				return in, fmt.Errorf("repair was aborted: %s", in.err)
 			}
 		}
 		if last, ok := m.useful.Last(); ok && time.Since(last.At) > 3*time.Second {
 			r.out.say("%s: no iteration of the useful program for %v", d.Name, time.Since(last.At).Round(time.Second))
 		}
 		for range 10 {
-			if len(w.state().reports) > seen {
+			if len(w.state().incidents) > seen {
 				break
 			}
 			if err := sleep(ctx, 100*time.Millisecond); err != nil {
-				return repair.Report{}, err
+				return incident{}, err
 			}
 		}
 	}
-	return repair.Report{}, fmt.Errorf("not healed within %v", healWithin)
+	return incident{}, fmt.Errorf("not healed within %v", healWithin)
 }
 
-func reason(r repair.Report) string {
-	switch {
-	case r.Err != nil:
-		return "(" + r.Err.Error() + ")"
-	case r.Verdict != nil && r.Verdict.Why != "":
-		return "(" + r.Verdict.Why + ")"
-	case r.Plan != nil && r.Plan.Why != "":
-		return "(" + r.Plan.Why + ")"
-	}
-	return ""
-}
-
-// leaveAlone runs a negative control: the watch must not kill anybody.
+// leaveAlone runs a negative control: the monitor must not kill anybody.
 func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *watch, out *drillRun) error {
-	if err := sleep(ctx, quietFor); err != nil {
+	length := r.quiet
+	if d.Idle {
+		length = r.idle
+	}
+	base, err := w.eyes.sensors(ctx)
+	if err != nil {
+		return err
+	}
+	r.out.say("%s: left alone for %v", d.Name, length)
+	if err := sleep(ctx, length); err != nil {
+		return err
+	}
+	now, err := w.eyes.sensors(ctx)
+	if err != nil {
 		return err
 	}
 	s := w.state()
-	for _, rep := range s.reports {
-		out.Killed += rep.Killed
-		r.out.say("%s: %v: %s", d.Name, rep.Result, reason(rep))
+	for i := range s.incidents {
+		r.out.say("%s: %s %s", d.Name, s.incidents[i].result, s.incidents[i].reason())
 	}
-	if out.Killed > 0 {
+	out.Killed = s.killed()
+	out.Detected = s.detectedAfter()
+	switch oom := now[repair.SensorOOM].Value - base[repair.SensorOOM].Value; {
+	case s.err != nil:
+		return s.err
+	case out.Killed > 0:
 		return fmt.Errorf("%d processes were killed in a negative control", out.Killed)
+	case d.Crosses && d.Resource == drill.Processes && s.crossed.IsZero():
+		return errors.New("the control never crossed the limit: it shows nothing")
+	case d.Crosses && d.Resource == drill.Memory && oom == 0:
+		return errors.New("the kernel's OOM handler never ran: the control shows nothing")
 	}
-	out.After = m.useful.Between(time.Now().Add(-10*time.Second), time.Now()).Median()
+	out.After = m.useful.Between(time.Now().Add(-min(length, r.after)), time.Now()).Median()
 	out.OK = true
 	r.out.say("%s: nothing was killed", d.Name)
 	return nil

@@ -4,15 +4,21 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
 )
+
+// bddrill is the command as it was built, and the state of its last run.
+type bddrill struct{ path, state string }
 
 func drillNamed(t *testing.T, name string) *drill.Drill {
 	t.Helper()
@@ -23,46 +29,113 @@ func drillNamed(t *testing.T, name string) *drill.Drill {
 	return d
 }
 
-// built compiles bddrill and bdagent side by side, as make does.
-func built(t *testing.T) (bddrill string) {
+// built compiles bddrill and what it starts side by side, as make does.
+func built(t *testing.T) *bddrill {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", ".", "../bdagent")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", ".", "./bdcanary", "../bdagent", "../bdmon")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return filepath.Join(dir, "bddrill")
+	return &bddrill{path: filepath.Join(dir, "bddrill")}
+}
+
+// run runs bddrill from where make kmod put the modules.
+func (d *bddrill) run(t *testing.T, args ...string) (stdout []byte, code int) {
+	t.Helper()
+	d.state = t.TempDir()
+	cmd := exec.CommandContext(t.Context(), d.path, append([]string{"--state", d.state}, args...)...)
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	t.Log(errs.String())
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out, cmd.ProcessState.ExitCode()
+}
+
+// rows runs drills that must end well. Other tests run beside this one: their
+// load is no illness.
+func (d *bddrill) rows(t *testing.T, args ...string) []drillRun {
+	t.Helper()
+	out, code := d.run(t, append([]string{"--only-repair", "--json", "--well", "4"}, args...)...)
+	var rows []drillRun
+	if err := json.Unmarshal(out, &rows); err != nil || code != 0 {
+		t.Fatalf("exit %d, %v: %s", code, err, out)
+	}
+	for i := range rows {
+		if r := &rows[i]; !r.OK || len(r.Harmed) > 0 || r.Bystanders == 0 || r.Expect == "healed" != (r.Killed > 0) {
+			t.Errorf("%+v", r)
+		}
+	}
+	return rows
 }
 
 // TestForkBombOnRealKernels heals the CPU-bound fork bomb on both kernels.
 func TestForkBombOnRealKernels(t *testing.T) {
 	lab.Need(t)
-	path := built(t)
+	d := built(t)
 	for _, kernel := range []string{"6.1", "6.12"} {
 		t.Run(kernel, func(t *testing.T) {
-			state := t.TempDir()
-			cmd := exec.CommandContext(t.Context(), path, "--kernel", kernel, "--only-repair", "--json",
-				"--well", "4", // other tests run beside us: their load is no illness
-				"--state", state, "forkbomb-cpu")
-			cmd.Dir = filepath.Join("..", "..") // where make kmod put the modules
-			cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-			var errs strings.Builder
-			cmd.Stderr = &errs
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, errs.String())
+			rows := d.rows(t, "--kernel", kernel, "forkbomb-cpu")
+			if len(rows) != 1 || rows[0].Killed < 100 {
+				t.Errorf("%+v", rows)
 			}
-			var rows []drillRun
-			if err := json.Unmarshal(out, &rows); err != nil || len(rows) != 1 {
-				t.Fatalf("%v: %s", err, out)
-			}
-			r := rows[0]
-			if !r.OK || r.Killed < 100 || len(r.Harmed) > 0 || r.Bystanders == 0 {
-				t.Errorf("%+v", r)
-			}
-			if logs, _ := filepath.Glob(filepath.Join(state, "audit-*.jsonl")); len(logs) != 1 {
+			if logs, _ := filepath.Glob(filepath.Join(d.state, "audit-*.jsonl")); len(logs) != 1 {
 				t.Errorf("audit logs %v", logs)
 			}
 		})
+	}
+}
+
+// TestSoakInShort is make soak in short: some of all drills and controls,
+// others each day.
+func TestSoakInShort(t *testing.T) {
+	lab.Need(t)
+	const some = 4
+	seed := uint64(time.Now().Unix() / 86400)
+	record := filepath.Join(t.TempDir(), "soak.json")
+	rows := built(t).rows(t, "--all", "--some", strconv.Itoa(some), "--seed", strconv.FormatUint(seed, 10),
+		"--after", "10s", "--quiet", "12s", "--idle", "20s", "--record", record)
+	text, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s soak
+	if err := json.Unmarshal(text, &s); err != nil || s.Seed != seed || s.Good != some || s.Runs != some || s.Machine.Cores == 0 {
+		t.Errorf("%v: %s", err, text)
+	}
+	for i, d := range drill.Seeded(drill.All, seed)[:some] {
+		if i >= len(rows) || rows[i].Drill != d.Name {
+			t.Fatalf("%d runs, run %d is not of %s", len(rows), i, d.Name)
+		}
+	}
+}
+
+// TestHang breaks four machines: each is seen and named, none is called healed.
+func TestHang(t *testing.T) {
+	lab.Need(t)
+	out, code := built(t).run(t, "hang")
+	if code != 3 {
+		t.Errorf("exit %d, want 3: cannot be repaired in place", code)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) != 1+len(hangs) {
+		t.Fatalf("%d lines: %s", len(lines), out)
+	}
+	for i, want := range [][]string{
+		{"hang-one", "spin", "through the other CPU", "nmi", "TICKS.1"},
+		{"hang-all", "spin", "does not answer", "TICKS.0, TICKS.1"},
+		{"deadlock", "deadlock", "bdcanary"},
+		{"panic", "panic", "bd_inject: panic was asked for"},
+	} {
+		for _, w := range append(want, "cannot be repaired in place: salvage or reset") {
+			if !strings.Contains(lines[1+i], w) {
+				t.Errorf("line lacks %q: %s", w, lines[1+i])
+			}
+		}
 	}
 }

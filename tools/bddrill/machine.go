@@ -34,17 +34,18 @@ type machine struct {
 }
 
 const (
-	guestRogue = "/bin/rogue"
-	guestAgent = "/bin/bdagent"
-	guestKeys  = "/etc/backdoor.keys"
-	guestKo    = "/lib/modules/backdoor.ko"
+	guestRogue  = "/bin/rogue"
+	guestAgent  = "/bin/bdagent"
+	guestCanary = "/bin/bdcanary"
+	guestKeys   = "/etc/backdoor.keys"
+	guestKo     = "/lib/modules/backdoor.ko"
 )
 
 // limits is the contract of the drills' targets: what they promise to stay below.
-const limits = "NPROCS:150,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
+const limits = "NPROCS:150,NTHREADS:250,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
 
 func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
-	files := map[string]string{guestRogue: r.rogue, guestAgent: r.agent}
+	files := map[string]string{guestRogue: r.rogue, guestAgent: r.agent, guestCanary: r.canary}
 	vm, err := lab.Up(ctx, name, lab.Config{
 		Kernel: r.kernel, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files,
 	})
@@ -97,10 +98,10 @@ func (m *machine) published(ctx context.Context) error {
 	}
 }
 
-// open maps the machine as the one writer.
-func (m *machine) open(context.Context) (backdoor.Memory, error) {
+// open maps the machine, as the one writer or beside it.
+func (m *machine) open(writable bool) (backdoor.Memory, error) {
 	return inic.Open(inic.Options{
-		RAMPath: m.vm.RAMPath(), BARPath: m.vm.BARPath(), PID: m.vm.Info().QEMUPID, Writable: true, Reset: m.vm.Reset,
+		RAMPath: m.vm.RAMPath(), BARPath: m.vm.BARPath(), PID: m.vm.Info().QEMUPID, Writable: writable, Reset: m.vm.Reset,
 	})
 }
 

@@ -24,7 +24,7 @@ func main() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	app := &ucli.App{
 		Name: "bddrill", Usage: "makes a virtual machine sick and heals it from outside",
-		ArgsUsage: "[DRILL...]   forkbomb (both), memhog, hang, or one of: " + strings.Join(names(), " "),
+		ArgsUsage: "[DRILL...]   forkbomb (both), memhog, hang (all its causes), or one of: " + strings.Join(names(), " "),
 		Flags: []ucli.Flag{
 			&ucli.BoolFlag{Name: "demo", Usage: "the drills of make drill, each with repair and once without"},
 			&ucli.BoolFlag{Name: "all", Usage: "every drill and every negative control"},
@@ -32,6 +32,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.BoolFlag{Name: "only-loss", Usage: "the runs without repair alone"},
 			&ucli.Float64Flag{Name: "well", Value: drill.Well, Usage: "how many times as long as before an iteration of a healed machine may take"},
 			&ucli.StringFlag{Name: "kernel", Value: "6.1", Usage: "kernel of the target: 6.1 or 6.12"},
+			&ucli.DurationFlag{Name: "quiet", Value: 30 * time.Second, Usage: "how long a negative control is left alone"},
+			&ucli.DurationFlag{Name: "idle", Value: time.Hour, Usage: "how long the control idle is left alone"},
+			&ucli.DurationFlag{Name: "after", Value: 30 * time.Second, Usage: "how long a healed machine must be well"},
+			&ucli.IntFlag{Name: "some", Usage: "only the first `N` of the drills, after the seed's shuffle; 0: all"},
+			&ucli.Uint64Flag{Name: "seed", Usage: "order and sizes of the drills; 0: as they are listed"},
+			&ucli.StringFlag{Name: "record", Usage: "JSON `FILE` of all runs, with the seed and the machine, written after each run"},
 			&ucli.IntFlag{Name: "repeat", Value: 1, Usage: "run each drill `N` times"},
 			&ucli.StringFlag{Name: "state", Value: "build/drill", Usage: "`FOLDER` for the audit log and the programs"},
 			&ucli.StringFlag{Name: "modules", Value: "build/kmod", Usage: "`FOLDER` of the modules, one for each kernel"},
@@ -48,63 +54,59 @@ func names() []string {
 	for _, d := range drill.All {
 		all = append(all, d.Name)
 	}
+	for _, h := range hangs {
+		all = append(all, h.name)
+	}
 	return all
 }
 
-// wanted turns arguments into drills; hang stands apart.
-func wanted(c *ucli.Context) (drills []drill.Drill, hang bool, err error) {
+// wanted turns arguments into drills and hangs.
+func wanted(c *ucli.Context) (drills []drill.Drill, hangs []*hangKind, err error) {
 	for _, d := range drill.All {
 		if c.Bool("all") || c.Bool("demo") && d.Demo {
 			drills = append(drills, d)
 		}
 	}
 	for _, name := range c.Args().Slice() {
-		switch d := drill.ByName(name); {
-		case name == "hang":
-			hang = true
+		switch d, h := drill.ByName(name), hangsNamed(name); {
+		case h != nil:
+			hangs = append(hangs, h...)
 		case name == "forkbomb":
 			drills = append(drills, *drill.ByName("forkbomb-cpu"), *drill.ByName("forkbomb-io"))
 		case d != nil:
 			drills = append(drills, *d)
 		default:
-			return nil, false, cli.Usagef("no drill %q; there are forkbomb memhog hang %s", name, strings.Join(names(), " "))
+			return nil, nil, cli.Usagef("no drill %q; there are forkbomb hang %s", name, strings.Join(names(), " "))
 		}
 	}
-	if len(drills) == 0 && !hang {
-		return nil, false, cli.Usagef("no drill named; --demo runs those of make drill")
+	if len(drills) == 0 && len(hangs) == 0 {
+		return nil, nil, cli.Usagef("no drill named; --demo runs those of make drill")
 	}
 	if !slices.Contains([]string{"6.1", "6.12"}, c.String("kernel")) {
-		return nil, false, cli.Usagef("kernel %q: want 6.1 or 6.12", c.String("kernel"))
+		return nil, nil, cli.Usagef("kernel %q: want 6.1 or 6.12", c.String("kernel"))
 	}
-	return drills, hang, nil
+	return drills, hangs, nil
 }
 
 func start(c *ucli.Context, stdout, stderr io.Writer) error {
-	drills, hang, err := wanted(c)
+	drills, hangs, err := wanted(c)
 	if err != nil {
 		return err
 	}
 	r := &runner{
 		kernel: c.String("kernel"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512, well: c.Float64("well"),
-		out: newConsole(stderr), verbose: c.Bool("verbose"),
+		after: c.Duration("after"), quiet: c.Duration("quiet"), idle: c.Duration("idle"), out: newConsole(stderr), verbose: c.Bool("verbose"),
 	}
 	if err := r.prepare(c.Context); err != nil {
 		return err
 	}
-	defer r.close()
-	var rows []drillRun
-	for range max(1, c.Int("repeat")) {
-		for i := range drills {
-			if !c.Bool("only-loss") {
-				rows = append(rows, r.heal(c.Context, &drills[i]))
-			}
-			if drills[i].Loses && !c.Bool("only-repair") {
-				rows = append(rows, r.lose(c.Context, &drills[i]))
-			}
-			if c.Context.Err() != nil {
-				return c.Context.Err()
-			}
-		}
+	drills = drill.Seeded(drills, c.Uint64("seed"))
+	if some := c.Int("some"); some > 0 {
+		drills = drills[:min(some, len(drills))]
+	}
+	rows, err := r.series(c, drills)
+	if err != nil {
+		return err
 	}
 	if len(rows) > 0 {
 		if err := printTable(stdout, rows, c.Bool("json")); err != nil {
@@ -114,10 +116,33 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 	if bad := slices.IndexFunc(rows, func(r drillRun) bool { return !r.OK }); bad >= 0 {
 		return fmt.Errorf("%s: %s", rows[bad].Drill, rows[bad].Why)
 	}
-	if hang {
-		return r.hang(c.Context, stdout)
+	if len(hangs) > 0 {
+		return r.hang(c.Context, stdout, hangs)
 	}
 	return nil
+}
+
+// series runs the drills one after the other, each on machines of its own.
+func (r *runner) series(c *ucli.Context, drills []drill.Drill) (rows []drillRun, err error) {
+	book := newSoak(c.String("record"), c.Uint64("seed"))
+	add := func(row drillRun) {
+		rows = append(rows, row)
+		err = errors.Join(err, book.add(row))
+	}
+	for range max(1, c.Int("repeat")) {
+		for i := range drills {
+			if !c.Bool("only-loss") {
+				add(r.heal(c.Context, &drills[i]))
+			}
+			if drills[i].Loses && !c.Bool("only-repair") {
+				add(r.lose(c.Context, &drills[i]))
+			}
+			if err = errors.Join(err, c.Context.Err()); err != nil {
+				return rows, err
+			}
+		}
+	}
+	return rows, nil
 }
 
 // prepare finds or builds what goes into the guests.
@@ -130,12 +155,18 @@ func (r *runner) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.agent = filepath.Join(filepath.Dir(exe), "bdagent")
-	if _, err := os.Stat(r.agent); err != nil {
-		return fmt.Errorf("bdagent is not beside bddrill (make build puts it there): %w", err)
+	for name, path := range map[string]*string{"bdagent": &r.agent, "bdmon": &r.monitor, "bdcanary": &r.canary} {
+		*path = filepath.Join(filepath.Dir(exe), name)
+		if _, err := os.Stat(*path); err != nil {
+			return fmt.Errorf("%s is not beside bddrill (make build puts it there): %w", name, err)
+		}
 	}
 	if _, err := os.Stat(r.modules); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s: no modules; make kmod builds them", r.modules)
 	}
-	return r.openAudit(filepath.Join(r.state, "audit-"+time.Now().Format("20060102-150405")+".jsonl"))
+	if r.state, err = filepath.Abs(r.state); err != nil {
+		return err
+	}
+	r.auditPath = filepath.Join(r.state, "audit-"+time.Now().Format("20060102-150405")+".jsonl")
+	return nil
 }

@@ -5,26 +5,27 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"lazystate/repair"
 	"lazystate/repair/drill"
 )
 
 // runner runs drills, each on a machine of its own.
 type runner struct {
 	kernel, state, modules string
-	rogue, agent           string
+	rogue, agent, monitor  string
+	canary                 string
 	swapMiB                int
 	well                   float64 // how much longer than before a healed iteration may take
 	out                    *console
 	verbose                bool
-	audit                  *repair.Audit
-	auditPath              string
+	auditPath              string        // of every monitor that is started
+	after                  time.Duration // how long a healed machine must be well
+	quiet, idle            time.Duration // how long a negative control is left alone
 	serial                 int
 }
 
@@ -33,28 +34,15 @@ const (
 	beforeFor   = 12 * time.Second
 	beforeLeast = 4 // iterations
 	beforeMost  = time.Minute
-	afterFor    = 30 * time.Second
 	healWithin  = 2 * time.Minute
-	quietFor    = 30 * time.Second // a negative control
 )
 
-func (r *runner) openAudit(path string) (err error) {
-	r.auditPath = path
-	r.audit, err = repair.OpenAudit(path)
-	return err
-}
-
-func (r *runner) close() {
-	if err := r.audit.Close(); err != nil {
-		r.out.say("audit log: %v", err)
-	}
-}
-
-func (r *runner) log() *slog.Logger {
+// stderr is where the monitors' logs go beside their files.
+func (r *runner) stderr() io.Writer {
 	if !r.verbose {
-		return slog.New(slog.DiscardHandler)
+		return io.Discard
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	return r.out.w
 }
 
 // fresh boots a machine with the decent programs in it.
@@ -117,6 +105,9 @@ func (m *machine) releaseAll(ctx context.Context, programs []drill.Program) erro
 }
 
 func describe(programs []drill.Program) string {
+	if len(programs) == 0 {
+		return "nothing"
+	}
 	var all []string
 	for _, p := range programs {
 		all = append(all, fmt.Sprintf("%s as uid %d", strings.Join(p.Args, " "), p.UID))

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"lazystate/repair"
 )
 
 // drillRun is one run of a drill. Durations are in ns in JSON.
@@ -19,6 +17,7 @@ type drillRun struct {
 	Kernel     string        `json:"kernel"`
 	Accel      string        `json:"accel"`
 	Repair     bool          `json:"repair"`
+	Rogues     string        `json:"rogues,omitempty"`
 	Expect     string        `json:"expect"`
 	OK         bool          `json:"ok"`
 	Why        string        `json:"why,omitempty"`
@@ -37,22 +36,15 @@ type drillRun struct {
 	Bystanders int           `json:"bystanders"`
 	Harmed     []string      `json:"harmed,omitempty"`
 	Lost       string        `json:"lost,omitempty"`
+	Took       time.Duration `json:"took_ns"` // the whole run, boot to teardown
 }
 
 // fill takes the times of a repair, all from the crossing of L.
-func (r *drillRun) fill(s state, rep repair.Report) {
+func (r *drillRun) fill(s state, in incident) {
 	r.Detected = s.detectedAfter()
-	r.Diagnosed = rep.Diagnosed.Sub(s.crossed)
-	r.Frozen = rep.Frozen
-	for _, other := range s.reports {
-		r.Killed += other.Killed
-	}
-	if rep.Outcome != nil {
-		r.Rounds = len(rep.Outcome.Rounds)
-	}
-	if rep.Plan != nil {
-		r.Walk, r.Reads, r.Batches = rep.Plan.Walk, rep.Plan.Reads.Reads, rep.Plan.Reads.Batches
-	}
+	r.Diagnosed = in.diagnosed.Sub(s.crossed)
+	r.Frozen, r.Rounds, r.Killed = in.frozen, in.rounds, s.killed()
+	r.Walk, r.Reads, r.Batches = in.walk, in.reads, in.batches
 }
 
 func printTable(w io.Writer, rows []drillRun, asJSON bool) error {

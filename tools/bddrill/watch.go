@@ -4,154 +4,101 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"log/slog"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"lazystate/backdoor"
-	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
-	"lazystate/sensorbox/monitor"
+	"lazystate/tools/control"
 )
 
-// watch is the monitor's side of a drill: sampling, detector, dispatcher,
-// healer. It measures when L was truly crossed by a look of its own.
+// watch is the monitor's side of a drill: a bdmon process, what it announces
+// and what its audit log tells. A look-out of the drill's own measures when L
+// was truly crossed.
 type watch struct {
-	m       *machine
-	drill   *drill.Drill
-	repair  bool
-	period  time.Duration
-	mon     *monitor.Monitor
-	audit   *repair.Audit
-	log     *slog.Logger
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-	ready   chan *backdoor.Target
+	m      *machine
+	drill  *drill.Drill
+	daemon *daemon
+	ledger *ledger
+	eyes   *eyes
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
 
 	mu       sync.Mutex
 	released bool
-	hung     chan hangEvent // nil until a drill waits for a hang
-	crossed  time.Time      // first look beyond L after the release
-	detected time.Time      // first event announced
+	crossed  time.Time // first look beyond L after the release
+	detected time.Time // first event announced
 	event    string
-
-	unanswered []sensorbox.Event // announced while nobody repairs
-	reports    []repair.Report
-	err        error
-	dispatch   *repair.Dispatcher
+	hung     chan control.Event // nil until a drill waits for a hang
+	err      error
 }
 
-func newWatch(m *machine, d *drill.Drill, heal bool, audit *repair.Audit, log *slog.Logger) *watch {
-	return &watch{m: m, drill: d, repair: heal, period: 10 * time.Millisecond, audit: audit, log: log, ready: make(chan *backdoor.Target, 1)}
-}
-
-// sensors that call the drill's healer.
-func (w *watch) sensors() []string {
-	if w.drill.Resource == drill.Memory {
-		return []string{repair.SensorOOM, repair.SensorMemStall}
+// watchOver starts bdmon on a machine; heal says whether it has a healer.
+func (r *runner) watchOver(ctx context.Context, m *machine, d *drill.Drill, heal bool) (*watch, error) {
+	dir := filepath.Join(r.state, m.vm.Name())
+	key, err := writeKey(dir, m.key)
+	if err != nil {
+		return nil, err
 	}
-	return []string{repair.SensorNProcs, repair.SensorMaxProcRate}
-}
-
-func (w *watch) healer() repair.Healer {
-	if w.drill.Resource == drill.Memory {
-		usable := uint64(w.m.vm.Config().MemMiB+w.m.vm.Config().SwapMiB) << 20 / 4096
-		return &repair.MemReclaimHealer{Policy: w.drill.Policy, Spare: w.drill.Spare, Free: []string{"AVAIL_PAGES", "SWAP_FREE"}, Floor: usable / 20}
+	w := &watch{m: m, drill: d}
+	if w.ledger, err = newLedger(r.auditPath, m.vm.Name()); err != nil {
+		return nil, err
 	}
-	return &repair.ProcRepairHealer{Policy: w.drill.Policy, Spare: w.drill.Spare}
-}
-
-// start samples the target; events reach the healer only if the drill repairs.
-func (w *watch) start(ctx context.Context) (*backdoor.Target, error) {
+	if w.eyes, err = m.look(ctx); err != nil {
+		return nil, err
+	}
 	ctx, w.cancel = context.WithCancel(ctx)
-	w.mon = monitor.New(monitor.Options{
-		Open: w.m.open, Period: w.period, Log: w.log,
-		Opened: func(t *backdoor.Target) { w.opened(ctx, t) },
-		Sink:   func(_ *backdoor.Target, e sensorbox.Event) { w.sink(e) },
+	if w.daemon, err = startDaemon(ctx, r.monitor, dir, configure(m, d, heal, key, r.auditPath), r.stderr()); err != nil {
+		return nil, errors.Join(err, w.stop())
+	}
+	client, err := w.daemon.dial(ctx)
+	if err != nil {
+		return nil, errors.Join(err, w.stop())
+	}
+	w.tasks.Go(func() {
+		defer client.Close()
+		if err := client.Stream(control.Request{Cmd: "watch"}, w.announced); err != nil && ctx.Err() == nil {
+			w.fail(fmt.Errorf("the monitor's events: %w", err))
+		}
 	})
-	w.running.Add(1)
-	go func() {
-		defer w.running.Done()
-		if err := w.mon.Run(ctx); err != nil {
-			w.fail(err)
-		}
-	}()
-	select {
-	case t := <-w.ready:
-		return t, nil
-	case <-time.After(20 * time.Second):
-		return nil, fmt.Errorf("target cannot be watched: %s", w.mon.Status().Error)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return w, nil
 }
 
-func (w *watch) opened(ctx context.Context, t *backdoor.Target) {
-	p := &repair.Patient{Name: w.m.vm.Name(), Target: t, Slot: 0, Key: w.m.key, Audit: w.audit, Log: w.log}
-	d := repair.NewDispatcher(p, repair.Options{Report: w.report})
-	hm := d.NewHealer(w.healer())
-	for _, s := range w.sensors() {
-		d.RegisterSensor(hm, s)
+// stop ends the monitor, which lets go of what it holds, and the look-out.
+func (w *watch) stop() error {
+	w.cancel()
+	if w.daemon != nil {
+		w.daemon.stop()
 	}
-	w.mu.Lock()
-	w.dispatch = d
-	w.mu.Unlock()
-	w.running.Add(1)
-	go func() {
-		defer w.running.Done()
-		if err := d.Run(ctx); err != nil && ctx.Err() == nil {
-			w.fail(err)
-		}
-	}()
-	select {
-	case w.ready <- t:
-	default:
-	}
+	w.tasks.Wait()
+	return w.eyes.close()
 }
 
-// sink runs on the sampling thread: it must not block.
-func (w *watch) sink(e sensorbox.Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.noteHang(e)
-	for _, s := range w.sensors() {
-		if e.Sensor == s && (e.Kind == sensorbox.Exceeded || e.Kind == sensorbox.Pressed) && w.released && w.detected.IsZero() {
-			w.detected, w.event = time.Now(), e.String()
-		}
-	}
-	if !w.repair {
-		w.unanswered = append(w.unanswered[:min(len(w.unanswered), mostUnanswered)], e)
-		return
-	}
-	if w.dispatch != nil {
-		w.dispatch.Dispatch(e)
-	}
-}
-
-// mostUnanswered bounds the events that wait for enable.
-const mostUnanswered = 256
-
-// enable begins to repair: conditions that were announced before and still
-// hold are announced again.
-func (w *watch) enable() {
-	w.mu.Lock()
-	w.repair = true
-	events := w.unanswered
-	w.mu.Unlock()
-	for _, e := range events {
-		w.mon.Ack(e)
-	}
-}
-
-func (w *watch) report(r repair.Report) {
-	for _, e := range r.Events {
-		w.mon.Ack(e)
+// announced takes an event of bdmon.
+func (w *watch) announced(raw json.RawMessage) error {
+	var e control.Event
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.reports = append(w.reports, r)
+	if slices.Contains(sensors(w.drill), e.Sensor) && (e.Kind == sensorbox.Exceeded.String() || e.Kind == sensorbox.Pressed.String()) &&
+		w.released && w.detected.IsZero() {
+		w.detected, w.event = e.Time, e.Text
+	}
+	if w.hung != nil && slices.Contains(signsOfHang, e.Kind) {
+		select {
+		case w.hung <- e:
+		default:
+		}
+	}
+	return nil
 }
 
 func (w *watch) fail(err error) {
@@ -162,30 +109,69 @@ func (w *watch) fail(err error) {
 	}
 }
 
-func (w *watch) stop() {
-	w.cancel()
-	w.running.Wait()
+// release says that the rogues go off now: what was seen before is forgotten.
+func (w *watch) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.released = true
+}
+
+// state is what is known so far.
+type state struct {
+	crossed, detected time.Time
+	event             string
+	incidents         []incident // that have ended
+	err               error
+}
+
+// state reads the audit log on; only the drill's own goroutine calls it.
+func (w *watch) state() state {
+	err := w.ledger.read()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := state{w.crossed, w.detected, w.event, w.ledger.ended(), errors.Join(err, w.err)}
+	select {
+	case <-w.daemon.ended:
+		s.err = errors.Join(s.err, fmt.Errorf("the monitor has ended: %w", w.daemon.err))
+	default:
+	}
+	// The monitor's sample may come before the next look of the look-out.
+	if !s.detected.IsZero() && (s.crossed.IsZero() || s.crossed.After(s.detected)) {
+		s.crossed = s.detected
+	}
+	return s
+}
+
+// detectedAfter is 0 if nothing was announced.
+func (s *state) detectedAfter() time.Duration {
+	if s.detected.IsZero() {
+		return 0
+	}
+	return s.detected.Sub(s.crossed)
+}
+
+func (s *state) killed() int {
+	n := 0
+	for i := range s.incidents {
+		n += s.incidents[i].killed
+	}
+	return n
 }
 
 // lookout notes the first moment beyond L, by readings of its own: of the
 // Sensor Box and, for NPROCS, of the process table itself.
-func (w *watch) lookout(ctx context.Context, t *backdoor.Target) {
+func (w *watch) lookout(ctx context.Context) error {
+	base, err := w.eyes.sensors(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := w.cancel
 	w.cancel = func() { cancel(); stop() }
-	p := &repair.Patient{Name: "lookout", Target: t}
-	base := map[string]uint64{}
-	if v, err := p.Sensors(ctx); err == nil {
-		for i := range v.Sensors {
-			base[v.Sensors[i].Name()] = v.Sensors[i].Value
-		}
-	}
-	w.running.Add(1)
-	go func() {
-		defer w.running.Done()
+	w.tasks.Go(func() {
 		for ctx.Err() == nil {
-			v, err := p.Sensors(ctx)
-			if err == nil && (w.beyond(v, base) || w.crowded(ctx, v, t)) {
+			now, err := w.eyes.sensors(ctx)
+			if err == nil && (len(beyond(w.drill, now, base)) > 0 || w.drill.Resource == drill.Processes && w.eyes.crowded(ctx, now)) {
 				w.mu.Lock()
 				w.crossed = time.Now()
 				w.mu.Unlock()
@@ -195,82 +181,19 @@ func (w *watch) lookout(ctx context.Context, t *backdoor.Target) {
 				return
 			}
 		}
-	}()
+	})
+	return nil
 }
 
-// crowded counts the processes themselves: NPROCS is a census, and older.
-func (w *watch) crowded(ctx context.Context, v *sensorbox.View, t *backdoor.Target) bool {
-	if w.drill.Resource != drill.Processes {
-		return false
-	}
-	list, err := t.Tasks(ctx, backdoor.WalkOptions{})
+// look opens the machine for reading, beside the monitor that may write.
+func (m *machine) look(ctx context.Context) (*eyes, error) {
+	mem, err := m.open(false)
 	if err != nil {
-		return false
+		return nil, err
 	}
-	n := uint64(0)
-	for i := range list.Tasks {
-		if !list.Tasks[i].KThread() {
-			n++
-		}
+	t, err := backdoor.Open(ctx, mem)
+	if err != nil {
+		return nil, errors.Join(err, mem.Close())
 	}
-	for i := range v.Sensors {
-		if s := &v.Sensors[i]; s.Name() == repair.SensorNProcs && s.Limit > 0 {
-			return n > s.Limit
-		}
-	}
-	return false
-}
-
-func (w *watch) beyond(v *sensorbox.View, base map[string]uint64) bool {
-	for i := range v.Sensors {
-		s := &v.Sensors[i]
-		for _, name := range w.sensors() {
-			if s.Name() != name || s.Limit == 0 {
-				continue
-			}
-			if s.Class == sensorbox.Pressure && s.Value > base[name]+s.Limit || s.Class == sensorbox.Level && s.Value > s.Limit {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// state is what is known so far.
-type state struct {
-	crossed, detected time.Time
-	event             string
-	reports           []repair.Report
-	err               error
-}
-
-func (w *watch) state() state {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := state{w.crossed, w.detected, w.event, append([]repair.Report(nil), w.reports...), w.err}
-	// The monitor's sample may come before the next look of the lookout.
-	if !s.detected.IsZero() && (s.crossed.IsZero() || s.crossed.After(s.detected)) {
-		s.crossed = s.detected
-	}
-	return s
-}
-
-func (s *state) detectedAfter() time.Duration { return s.detected.Sub(s.crossed) }
-
-// incidents counts those that killed.
-func (s *state) incidents() int {
-	n := 0
-	for _, r := range s.reports {
-		if r.Killed > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// release says that the rogues go off now: what was seen before is forgotten.
-func (w *watch) release() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.released = true
+	return &eyes{name: m.vm.Name(), mem: mem, target: t}, nil
 }

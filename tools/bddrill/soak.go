@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"lazystate/bench/result"
+)
+
+// soak is the file of a soak: it is whole after each run, for a soak takes
+// hours and may be interrupted.
+type soak struct {
+	path string
+
+	Seed    uint64         `json:"seed"`
+	Begun   time.Time      `json:"begun"`
+	Machine result.Machine `json:"machine"`
+	Targets string         `json:"targets"`
+	Runs    int            `json:"runs"`
+	Good    int            `json:"good"`
+	Rows    []drillRun     `json:"rows"`
+}
+
+func newSoak(path string, seed uint64) *soak {
+	return &soak{path: path, Seed: seed, Begun: time.Now().UTC().Truncate(time.Second), Machine: result.Host(), Targets: "2 vCPUs, 512 MiB, 512 MiB of swap"}
+}
+
+// add writes the file anew, beside it first; without a path nothing is kept.
+func (s *soak) add(row drillRun) error {
+	if s.path == "" {
+		return nil
+	}
+	s.Rows = append(s.Rows, row)
+	s.Runs++
+	if row.OK {
+		s.Good++
+	}
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.path+".new", append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	return os.Rename(s.path+".new", s.path)
+}
