@@ -66,6 +66,8 @@ type Plan struct {
 	Reads   backdoor.Stats
 	Walk    time.Duration // time of the remote walk
 	Seen    int           // processes in the table
+
+	policy policy.Policy // nil: of an external healer
 }
 
 // Needed reports whether there is something to repair.
@@ -122,4 +124,6 @@ type Verdict struct {
 	Left      int      `json:"left"`          // killed processes that still live
 	Respawned int      `json:"respawned"`     // new processes of the accused user
 	Above     []string `json:"above,omitempty"`
+
+	another bool // somebody else is above the limits of the policy
 }

@@ -75,6 +75,7 @@ func (p *Plan) diagnose(ctx context.Context, patient *Patient, pol policy.Policy
 	if err != nil {
 		return err
 	}
+	p.policy = pol
 	p.Diagnosis = policy.Diagnose(t.Table, pol, p.Spare)
 	p.Reads, p.Walk, p.Seen = t.Stats, t.Took, len(t.Processes)
 	if t.Torn > 0 {

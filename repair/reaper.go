@@ -17,7 +17,7 @@ import (
 
 // Reaper ends all processes of the accused, under the remote OS lock: freeze,
 // walk again, post every kill, read every result back, thaw; again until no
-// culprit is left that has memory. A bomb cannot outrun it, for nobody forks
+// culprit is left that has no kill. A bomb cannot outrun it, for nobody forks
 // while frozen and fork fails with a kill pending.
 type Reaper struct {
 	Rounds int           // most freezes of one repair; 16 if 0
@@ -68,14 +68,16 @@ func (r *Reaper) Apply(ctx context.Context, in *Incident, p *Plan) (*Outcome, er
 		if err := op.round(ctx); err != nil {
 			return op.out, err
 		}
-		left, err := op.settle(ctx, c.Settle)
+		left, fresh, err := op.settle(ctx, c.Settle)
 		if err != nil {
 			return op.out, err
 		}
-		if left == 0 {
+		op.out.Pending = left
+		// Who has its kill and is still there waits for a CPU or a device, and
+		// cannot fork: another freeze would not bring its death nearer.
+		if fresh == 0 {
 			return op.out, nil
 		}
-		op.out.Pending = left
 	}
 	return op.out, fmt.Errorf("%d culprits are left after %d rounds", op.out.Pending, c.Rounds)
 }
@@ -235,27 +237,27 @@ func (op *operation) count(results []backdoor.KillResult, rd *Round) {
 	}
 }
 
-// settle waits for the killed to die and returns how many culprits are left: 0,
-// or at once if there are some that were not killed yet.
-func (op *operation) settle(ctx context.Context, bound time.Duration) (int, error) {
+// settle waits for the killed to die and returns how many culprits are left;
+// at once if some of them are fresh, not killed yet.
+func (op *operation) settle(ctx context.Context, bound time.Duration) (left, fresh int, err error) {
 	end := time.Now().Add(bound)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		if err := sleep(ctx, wait); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		t, err := op.in.Patient.ProcessTable(ctx)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		left, _ := op.culprits(t)
-		fresh := 0
-		for _, c := range left {
+		all, _ := op.culprits(t)
+		fresh = 0
+		for _, c := range all {
 			if !op.killed[ProcessID{c.PID, c.Start}] {
 				fresh++
 			}
 		}
-		if len(left) == 0 || fresh > 0 || time.Now().After(end) {
-			return len(left), nil
+		if len(all) == 0 || fresh > 0 || time.Now().After(end) {
+			return len(all), fresh, nil
 		}
 	}
 }

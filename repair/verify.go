@@ -14,13 +14,17 @@ import (
 // verifyLooks is how many good looks in a row prove a repair.
 const verifyLooks = 4
 
+// othersLooks is how many bad looks in a row, with somebody else above the
+// limits, end the wait: the second of two bombs is not cured by waiting.
+const othersLooks = 2 * verifyLooks
+
 // Verify looks until the killed are gone and the sensors that called are at L
 // again, several times in a row.
 func (r *Reaper) Verify(ctx context.Context, in *Incident, p *Plan, o *Outcome) (*Verdict, error) {
 	c := r.withDefaults()
 	end := time.Now().Add(c.Within)
 	quiet := map[string]uint64{}
-	good := 0
+	good, others := 0, 0
 	for {
 		v, err := examine(ctx, in.Patient, p, o, quiet)
 		if err != nil {
@@ -31,7 +35,12 @@ func (r *Reaper) Verify(ctx context.Context, in *Incident, p *Plan, o *Outcome) 
 		} else {
 			good = 0
 		}
-		if good == verifyLooks || time.Now().After(end) {
+		if v.another {
+			others++
+		} else {
+			others = 0
+		}
+		if good == verifyLooks || others >= othersLooks && good == 0 || time.Now().After(end) {
 			v.Healed = good == verifyLooks
 			return v, nil
 		}
@@ -50,6 +59,7 @@ func examine(ctx context.Context, patient *Patient, p *Plan, o *Outcome, quiet m
 		return v, err
 	}
 	v.countLeft(t, p, o)
+	v.another = p.accusesAnother(t)
 	box, err := patient.Sensors(ctx)
 	if err != nil {
 		return v, err
@@ -91,6 +101,19 @@ func (v *Verdict) countLeft(t *ProcessTable, p *Plan, o *Outcome) {
 			v.Respawned++
 		}
 	}
+}
+
+// accusesAnother reports whether the plan's policy now names somebody else.
+func (p *Plan) accusesAnother(t *ProcessTable) bool {
+	if p.policy == nil {
+		return false
+	}
+	d := policy.Diagnose(t.Table, p.policy, p.Spare)
+	if len(d.Culprits) == 0 {
+		return false
+	}
+	now, then := d.Findings[0], p.Accused()
+	return now.UID != then.UID || now.PID != then.PID
 }
 
 func (v *Verdict) judge(o *Outcome) {

@@ -62,8 +62,13 @@ int bomb_deep(long n, long unused)
 		busy();
 }
 
+static volatile int all_there;
+
+/* They wait for one another: a busy thread would keep the next from its start. */
 static void *thread(void *arg)
 {
+	while (!all_there)
+		nap_ms(20);
 	for (;;)
 		busy();
 	return arg;
@@ -80,6 +85,7 @@ int bomb_threads(long n, long unused)
 	for (long i = 1; i < n; i++)
 		while (pthread_create(&id, &attr, thread, NULL))
 			nap_ms(20);
+	all_there = 1;
 	thread(NULL);
 	return 0;
 }
