@@ -108,13 +108,8 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if len(rows) > 0 {
-		if err := printTable(stdout, rows, c.Bool("json")); err != nil {
-			return err
-		}
-	}
-	if bad := slices.IndexFunc(rows, func(r drillRun) bool { return !r.OK }); bad >= 0 {
-		return fmt.Errorf("%s: %s", rows[bad].Drill, rows[bad].Why)
+	if err := r.show(stdout, rows, c.Bool("json")); err != nil {
+		return err
 	}
 	if len(hangs) > 0 {
 		return r.hang(c.Context, stdout, hangs)
@@ -143,6 +138,25 @@ func (r *runner) series(c *ucli.Context, drills []drill.Drill) (rows []drillRun,
 		}
 	}
 	return rows, nil
+}
+
+// show prints the table with what its words mean; a drill that went wrong is
+// an error.
+func (r *runner) show(w io.Writer, rows []drillRun, asJSON bool) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := printTable(w, rows, asJSON); err != nil {
+		return err
+	}
+	if !asJSON {
+		fmt.Fprintf(w, "times count from the crossing of L; before and after are medians of the useful program's iterations, during is the longest;\n"+
+			"healed: that of %v is at most %.4g times that of before, the sensors are below L, no culprit is left\n", r.after, r.well)
+	}
+	if bad := slices.IndexFunc(rows, func(r drillRun) bool { return !r.OK }); bad >= 0 {
+		return fmt.Errorf("%s: %s", rows[bad].Drill, rows[bad].Why)
+	}
+	return nil
 }
 
 // prepare finds or builds what goes into the guests.

@@ -30,10 +30,10 @@ type runner struct {
 }
 
 const (
-	usefulLoops = 600_000_000 // some seconds: the paper's takes 5
+	usefulLoops = 300_000_000 // a second or two: the paper's takes 5
 	beforeFor   = 12 * time.Second
 	beforeLeast = 4 // iterations
-	beforeMost  = time.Minute
+	beforeMost  = 2 * time.Minute
 	healWithin  = 2 * time.Minute
 )
 
