@@ -254,6 +254,9 @@ func (k *loaded) killUnder(t *testing.T, held *backdoor.Held, victim backdoor.Ki
 		t.Errorf("under NMI: %+v, %v", got, err)
 	}
 	k.unlock(t, held)
+	if got, err = hooks.Results(t.Context()); err != nil || got[0].Result != uapi.ResDone {
+		t.Errorf("after the release: %+v, %v", got, err)
+	}
 }
 
 // TestFence: over a lock whose lease ends, and over a machine one CPU of which
