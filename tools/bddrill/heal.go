@@ -95,8 +95,8 @@ func (r *runner) awaitHealing(ctx context.Context, d *drill.Drill, m *machine, w
 	switch again := w.state(); {
 	case again.err != nil:
 		return again.err
-	case again.killed() > s.killed():
-		return fmt.Errorf("a later incident had to kill again: %s", again.incidents[len(again.incidents)-1].reason())
+	case again.kills > s.kills:
+		return errors.New("a later incident had to kill again")
 	}
 	out.OK = true
 	r.out.say("%s: HEALED %v after the limit was crossed", d.Name, out.Healed.Round(time.Millisecond))
@@ -197,8 +197,8 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 	switch oom := now[repair.SensorOOM].Value - base[repair.SensorOOM].Value; {
 	case s.err != nil:
 		return s.err
-	case out.Killed > 0:
-		return fmt.Errorf("%d processes were killed in a negative control", out.Killed)
+	case s.kills > 0:
+		return fmt.Errorf("a negative control: %d decisions to kill, %d processes killed", s.kills, out.Killed)
 	case d.Crosses && d.Resource == drill.Processes && s.crossed.IsZero():
 		return errors.New("the control never crossed the limit: it shows nothing")
 	case d.Crosses && d.Resource == drill.Memory && oom == 0:

@@ -101,6 +101,7 @@ type ledger struct {
 	target string
 	offset int64
 	all    []*incident
+	kills  int // decisions to kill, also of incidents that have not ended
 }
 
 // newLedger begins at the end of the log as it is now; it may not exist yet.
@@ -135,6 +136,9 @@ func (l *ledger) read() error {
 		}
 		if r.Target != l.target || r.Incident == "" {
 			continue
+		}
+		if r.Step == "kill" {
+			l.kills++
 		}
 		if err := l.of(r.Incident).take(r); err != nil {
 			return fmt.Errorf("audit log: %s: %w", r.Step, err)

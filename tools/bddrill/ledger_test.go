@@ -20,6 +20,7 @@ const lines = `{"time":"2026-11-23T07:00:01Z","target":"t","incident":"t-1","hea
 {"time":"2026-11-23T07:00:01Z","target":"u","incident":"u-1","healer":"H","step":"event","decided":true,"data":[]}
 {"time":"2026-11-23T07:00:02Z","target":"t","incident":"t-1","healer":"H","step":"plan","decided":true,"data":{"culprits":200,"findings":[{"policy":"POLICY_TOO_MANY_PROCS","uid":65534,"value":200,"limit":100}],"walk_ns":5,"reads":900,"batches":14}}
 {"time":"2026-11-23T07:00:02Z","target":"t","incident":"t-2","healer":"H","step":"event","decided":true,"data":[]}
+{"time":"2026-11-23T07:00:03Z","target":"t","incident":"t-1","healer":"H","step":"kill","decided":true,"data":{}}
 {"time":"2026-11-23T07:00:03Z","target":"t","incident":"t-1","healer":"H","step":"thaw","decided":false,"data":{}}
 {"time":"2026-11-23T07:00:04Z","target":"t","incident":"t-1","healer":"H","step":"verify","decided":false,"data":{"healed":true,"left":0,"respawned":1,"why":"the user has 1 new processes"}}
 {"time":"2026-11-23T07:00:05Z","target":"t","incident":"t-1","healer":"H","step":"end","decided":false,"data":{"attempts":1,"frozen_ns":7,"killed":200,"result":"healed","took_ns":4}}
@@ -60,6 +61,9 @@ func TestLedger(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, l.ended(), cmp.AllowUnexported(incident{})); diff != "" {
 		t.Error(diff)
+	}
+	if l.kills != 1 {
+		t.Errorf("%d decisions to kill, want 1", l.kills)
 	}
 }
 

@@ -121,6 +121,7 @@ type state struct {
 	crossed, detected time.Time
 	event             string
 	incidents         []incident // that have ended
+	kills             int        // decisions to kill so far
 	err               error
 }
 
@@ -129,7 +130,7 @@ func (w *watch) state() state {
 	err := w.ledger.read()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := state{w.crossed, w.detected, w.event, w.ledger.ended(), errors.Join(err, w.err)}
+	s := state{w.crossed, w.detected, w.event, w.ledger.ended(), w.ledger.kills, errors.Join(err, w.err)}
 	select {
 	case <-w.daemon.ended:
 		s.err = errors.Join(s.err, fmt.Errorf("the monitor has ended: %w", w.daemon.err))
