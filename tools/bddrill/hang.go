@@ -47,10 +47,7 @@ func hangsNamed(name string) []*hangKind {
 	return some
 }
 
-const (
-	hangSeenWithin = 20 * time.Second
-	lateMost       = 100 * time.Millisecond // of an announcement after L
-)
+const hangSeenWithin = 20 * time.Second
 
 // hangRow is one line of the table.
 type hangRow struct {
@@ -132,8 +129,9 @@ func (r *runner) breakIt(ctx context.Context, h *hangKind, m *machine, d *drill.
 	}
 	row.detected = seen.Time.Sub(struck)
 	r.out.say("%s: DETECTED %v after the trigger: %s", h.name, row.detected.Round(time.Millisecond), seen.Text)
-	if late := time.Duration(seen.StallUs-int64(seen.Limit)) * time.Microsecond; seen.StallUs > 0 && late > lateMost {
-		return fmt.Errorf("announced %v after the deadline: %s", late, seen.Text)
+	// The deadline is L, and a sample later; on a busy host more samples.
+	if seen.StallUs > 2*int64(seen.Limit) {
+		return fmt.Errorf("announced long after the deadline: %s", seen.Text)
 	}
 	found, err := r.diagnose(ctx, m)
 	if err != nil {
@@ -141,6 +139,7 @@ func (r *runner) breakIt(ctx context.Context, h *hangKind, m *machine, d *drill.
 	}
 	row.cause, row.detail = found.Cause.String(), evidence(found)
 	r.out.say("%s: CAUSE %s: %s", h.name, found.Cause, row.detail)
+	row.detail = seen.Text + "; " + row.detail
 	if found.Cause != h.cause || found.Repairable() != h.partial {
 		return fmt.Errorf("cause %v, expected %v: %s", found.Cause, h.cause, row.detail)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"lazystate/repair"
 	"lazystate/repair/drill"
+	"lazystate/sensorbox"
 	"lazystate/tools/lab"
 )
 
@@ -180,12 +181,13 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 	if err != nil {
 		return err
 	}
+	if d.Crosses {
+		if err := w.goesBeyond(ctx, base); err != nil {
+			return err
+		}
+	}
 	r.out.say("%s: left alone for %v", d.Name, length)
 	if err := sleep(ctx, length); err != nil {
-		return err
-	}
-	now, err := w.eyes.sensors(ctx)
-	if err != nil {
 		return err
 	}
 	s := w.state()
@@ -194,20 +196,34 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 	}
 	out.Killed = s.killed()
 	out.Detected = s.detectedAfter()
-	switch oom := now[repair.SensorOOM].Value - base[repair.SensorOOM].Value; {
+	switch {
 	case s.err != nil:
 		return s.err
 	case s.kills > 0:
 		return fmt.Errorf("a negative control: %d decisions to kill, %d processes killed", s.kills, out.Killed)
-	case d.Crosses && d.Resource == drill.Processes && s.crossed.IsZero():
-		return errors.New("the control never crossed the limit: it shows nothing")
-	case d.Crosses && d.Resource == drill.Memory && oom == 0:
-		return errors.New("the kernel's OOM handler never ran: the control shows nothing")
 	}
 	out.After = m.useful.Between(time.Now().Add(-min(length, r.after)), time.Now()).Median()
 	out.OK = true
 	r.out.say("%s: nothing was killed", d.Name)
 	return nil
+}
+
+// goesBeyond waits until a control has crossed L, or has woken the kernel's OOM
+// handler: without that it shows nothing.
+func (w *watch) goesBeyond(ctx context.Context, base map[string]sensorbox.Sensor) error {
+	for end := time.Now().Add(healWithin); time.Now().Before(end); {
+		now, err := w.eyes.sensors(ctx)
+		if err != nil {
+			return err
+		}
+		if !w.state().crossed.IsZero() || w.drill.Resource == drill.Memory && now[repair.SensorOOM].Value > base[repair.SensorOOM].Value {
+			return nil
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("the control never went beyond a limit: it shows nothing")
 }
 
 // bystanders compares the guest's own process list with the one before: all
