@@ -34,6 +34,7 @@ type loaded struct {
 	vm     *lab.VM
 	mem    *inic.Memory
 	target *backdoor.Target
+	resets func() uint64 // nil: nobody counts them
 }
 
 func machine(t *testing.T, kernel string) *lab.VM {
@@ -61,7 +62,7 @@ func load(t *testing.T, kernel string, params ...string) *loaded {
 func (k *loaded) open(t *testing.T) {
 	t.Helper()
 	var err error
-	k.mem, err = inic.Open(inic.Options{RAMPath: k.vm.RAMPath(), BARPath: k.vm.BARPath(), PID: k.vm.Info().QEMUPID, Writable: true})
+	k.mem, err = inic.Open(inic.Options{RAMPath: k.vm.RAMPath(), BARPath: k.vm.BARPath(), PID: k.vm.Info().QEMUPID, Resets: k.resets, Writable: true})
 	if err != nil {
 		t.Fatal(err)
 	}
