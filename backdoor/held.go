@@ -64,10 +64,21 @@ func (h *Held) keep(ctx context.Context) {
 			valid = began.Add(h.o.Lease)
 		case errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrWithdrawn) ||
 			errors.Is(err, ErrGone) || !time.Now().Before(valid):
-			h.lose(err)
+			h.lose(h.cause(err))
 			return
 		}
 	}
+}
+
+// cause prefers what the root says now: a renewal that a reset cut short ends
+// with a silence, and the time for another has run out.
+func (h *Held) cause(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if now := h.t.Check(ctx); now != nil && ctx.Err() == nil {
+		return now
+	}
+	return err
 }
 
 func (h *Held) lose(err error) {

@@ -156,6 +156,25 @@ func testLease(t *testing.T, lose func(*bdtest.Target)) {
 	}
 }
 
+// A reset that comes between a renewal and its answer is named, though the
+// renewal ends with a silence.
+func TestLeaseTellsOfReboot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := lockable()
+		held, err := open(t, target).Lock(t.Context(), backdoor.LockOptions{Slot: 2, Key: key, Lease: 900 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target.Hang(true)
+		time.Sleep(850 * time.Millisecond) // a renewal was written and not answered; there is no time for another
+		target.Reboot()
+		<-held.Lost()
+		if err := held.Err(); !errors.Is(err, backdoor.ErrLeaseLost) || !errors.Is(err, backdoor.ErrReplaced) {
+			t.Error(err)
+		}
+	})
+}
+
 // A target whose CPUs take no interrupts gives no grant: that is an answer in
 // bounded time, and no request stays behind that could freeze it later.
 func TestLockOfHungTarget(t *testing.T) {

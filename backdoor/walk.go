@@ -91,6 +91,9 @@ func (w *walker) run(ctx context.Context, via Via) error {
 	if err != nil {
 		return err
 	}
+	if len(tasks)+w.list.Torn == 0 { // a reset wrote the kernel's image anew, and nobody has told of it yet
+		return corrupt("task list", "no process")
+	}
 	w.list.Seen = len(tasks)
 	w.group(tasks)
 	if via == ViaList {

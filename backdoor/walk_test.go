@@ -136,3 +136,14 @@ func TestWalkNeverMixesMachines(t *testing.T) {
 		}
 	}
 }
+
+// A kernel without processes is none: its image was written anew by a reset.
+func TestWalkOfNothing(t *testing.T) {
+	target := bdtest.New()
+	bt := open(t, target)
+	target.Poke64(target.IDRHead(), 0)
+	var corrupt *backdoor.CorruptError
+	if list, err := bt.Tasks(t.Context(), backdoor.WalkOptions{}); !errors.As(err, &corrupt) {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
