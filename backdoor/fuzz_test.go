@@ -152,6 +152,24 @@ func FuzzDecodePID(f *testing.F) {
 	})
 }
 
+func FuzzDecodeForeign(f *testing.F) {
+	w := uapi.Foreign{Addr: 1 << 63, Size: 8, Flags: ForeignPerCPU}
+	uapi.PutCString(w.Name[:], "nr_files")
+	f.Add(w.Encode())
+	f.Add(append(w.Encode(), make([]byte, uapi.ForeignSize-1)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got := decodeForeign(b)
+		if len(got) > len(b)/uapi.ForeignSize {
+			t.Errorf("%d words in %d bytes", len(got), len(b))
+		}
+		for _, w := range got {
+			if !printable(w.Name) || w.Size == 0 || w.Size > pageSize {
+				t.Errorf("accepted %+v", w)
+			}
+		}
+	})
+}
+
 // entry makes a manifest entry with a payload of size bytes that begins with v.
 func entry(tag uint32, name string, size int, v uint64) []byte {
 	h := uapi.EntryHead{Tag: tag, Size: uint32(uapi.EntryHeadSize + size)}
