@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kmodtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/tools/lab"
+)
+
+// qemu is a connection to QEMU that counts what happens to the machine. While
+// it is open nobody else has one: the VM's own orders wait.
+type qemu struct {
+	conn     net.Conn
+	resets   atomic.Uint64
+	shutdown atomic.Uint64
+	closed   sync.Once
+}
+
+func watchQEMU(t *testing.T, vm *lab.VM) *qemu {
+	t.Helper()
+	conn, err := net.Dial("unix", filepath.Join(vm.StateDir(), "qmp.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &qemu{conn: conn}
+	t.Cleanup(q.close)
+	q.command(t, "qmp_capabilities")
+	go func() {
+		for dec := json.NewDecoder(conn); ; {
+			var m struct {
+				Event string `json:"event"`
+			}
+			if dec.Decode(&m) != nil {
+				return
+			}
+			switch m.Event {
+			case "RESET":
+				q.resets.Add(1)
+			case "SHUTDOWN":
+				q.shutdown.Add(1)
+			}
+		}
+	}()
+	return q
+}
+
+func (q *qemu) close() { q.closed.Do(func() { q.conn.Close() }) }
+
+func (q *qemu) command(t *testing.T, name string) {
+	t.Helper()
+	if err := json.NewEncoder(q.conn).Encode(map[string]string{"execute": name}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRebootKnob: the machine starts again, also where all CPUs are held, and
+// the target that was opened before is never believed again.
+func TestRebootKnob(t *testing.T) {
+	t.Run("6.1", func(t *testing.T) { reboots(t, "6.1", func(*loaded) {}) })
+	t.Run("6.12-locked", func(t *testing.T) {
+		reboots(t, "6.12", func(k *loaded) { k.lock(t, uapi.LockNMI, 10*time.Second) })
+	})
+}
+
+func reboots(t *testing.T, kernel string, prepare func(*loaded)) {
+	vm := machine(t, kernel)
+	was, err := vm.BootID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := watchQEMU(t, vm)
+	k := &loaded{vm: vm, resets: q.resets.Load}
+	k.insert(t, "allow_repair=1")
+	prepare(k)
+	_, err = k.hooks(t, slot, key).PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobReboot, Value: 1})
+	if err != nil && !errors.Is(err, backdoor.ErrReplaced) {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); q.resets.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("5 s and QEMU tells of no reset")
+		}
+	}
+	k.away(t, backdoor.ErrReplaced)
+	if err := vm.WaitBoot(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := vm.BootID(t.Context()); err != nil || now == was {
+		t.Errorf("boot id %s, was %s: %v", now, was, err)
+	}
+	k.away(t, backdoor.ErrReplaced)
+	if _, err := backdoor.Open(t.Context(), k.mem); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("opened without a module: %v", err)
+	}
+	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := vm.Rmmod(context.Background(), "backdoor"); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := backdoor.Open(t.Context(), k.mem); err != nil {
+		t.Errorf("the new boot: %v", err)
+	}
+	k.away(t, backdoor.ErrReplaced)
+}
+
+// TestPowerOffKnob needs a machine of its own.
+func TestPowerOffKnob(t *testing.T) {
+	vm := lab.New(t, lab.Config{Kernel: "6.1"})
+	q := watchQEMU(t, vm)
+	k := &loaded{vm: vm, resets: q.resets.Load}
+	k.insert(t, "allow_repair=1")
+	_, err := k.hooks(t, slot, key).PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobPowerOff, Value: 1})
+	if err != nil && !errors.Is(err, backdoor.ErrGone) {
+		t.Fatal(err)
+	}
+	select {
+	case <-vm.Exited():
+	case <-time.After(30 * time.Second):
+		t.Fatal("30 s and the machine is on")
+	}
+	if q.shutdown.Load() != 1 || q.resets.Load() != 0 {
+		t.Errorf("%d shutdowns, %d resets", q.shutdown.Load(), q.resets.Load())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := k.target.Tasks(ctx, backdoor.WalkOptions{}); !errors.Is(err, backdoor.ErrGone) {
+		t.Errorf("of a machine that is off: %v", err)
+	}
+}
