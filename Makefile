@@ -6,10 +6,10 @@ commands := build/bin
 gotest   := -p 2 -timeout 20m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod sparse test check drill lab generate bench soak clean
+.PHONY: help build kmod sparse checkpatch test check drill lab generate bench soak install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## all commands into build/bin, the modules into build/kmod
 	@$(setup) && $(MAKE) --no-print-directory binaries kmod
@@ -29,6 +29,9 @@ kmod: build/bin/bdlab ## backdoor.ko and bd_inject.ko for each kernel of the lab
 
 sparse: build/bin/bdlab ## the modules through sparse
 	@tools/kmod.sh C=2 W=1
+
+checkpatch: ## the modules through the kernel's style checker; the first run fetches it
+	@$(MAKE) --no-print-directory -C kmod checkpatch
 
 test: kmod ## everything, on real kernels in virtual machines; needs root
 	@[ "$$(id -u)" = 0 ] || { echo "make test boots virtual machines and needs root; make check does not" >&2; exit 1; }
@@ -55,6 +58,20 @@ bench: build ## every table and figure into bench/results
 
 soak: build ## all drills and negative controls, for hours; SEED=N orders and sizes them
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
+
+# Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add
+# of the installed sources), for it must be built on the target.
+prefix  ?= /usr
+source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
+install: binaries ## commands, units, man pages, configuration and the module's sources, under DESTDIR
+	@for c in bdmon bdctl bdagent bdlab bddrill; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
+	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
+	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
+	@install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/bdmon.yaml
+	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml
+	@for d in docs/*.md; do install -D -m 644 $$d $(DESTDIR)$(prefix)/share/doc/lazystate/$${d##*/}; done
+	@cd kmod && for f in dkms.conf *.[ch] uapi/*.h; do install -D -m 644 $$f $(source)/$$f; done
+	@grep -v 'example/ inject/' kmod/Kbuild >$(source)/Kbuild
 
 clean: ## remove build/, which holds the kernels' cache too
 	@rm -rf build
