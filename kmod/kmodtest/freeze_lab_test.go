@@ -6,9 +6,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -25,16 +22,8 @@ var key = uapi.Key{0: 0x42, 8: 0x17, 15: 0xee}
 // arm gives the machine's module the key of our slot.
 func (k *loaded) arm(t *testing.T) {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "setkey")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "lazystate/backdoor/inic/testdata/setkey")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build setkey: %v\n%s", err, out)
-	}
-	if err := k.vm.Put(t.Context(), bin, "/tmp/setkey"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := k.vm.Must(t.Context(), "/tmp/setkey", "2", hex.EncodeToString(key[:])); err != nil {
+	setkey := goProgram(t, k.vm, "lazystate/backdoor/inic/testdata/setkey")
+	if _, err := k.vm.Must(t.Context(), setkey, "2", hex.EncodeToString(key[:])); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -177,13 +166,7 @@ func TestLongHold(t *testing.T) {
 			t.Errorf("CPU 0 ticked %d times under the lock", b-a)
 		}
 		k.unlock(t, held)
-		log, err := k.vm.Must(t.Context(), "dmesg")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bad := complaint.FindAllString(log, -1); bad != nil {
-			t.Errorf("the kernel complains: %q", bad)
-		}
+		k.quiet(t)
 	})
 }
 

@@ -4,7 +4,6 @@ package kmodtest
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,22 +14,6 @@ import (
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/kernel"
 )
-
-// goProgram compiles a Go program and puts it into the guest.
-func goProgram(t *testing.T, vm *lab.VM, pkg string) string {
-	t.Helper()
-	name := filepath.Base(pkg)
-	bin := filepath.Join(t.TempDir(), name)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, pkg)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
-	}
-	if err := vm.Put(t.Context(), bin, "/tmp/"+name); err != nil {
-		t.Fatal(err)
-	}
-	return "/tmp/" + name
-}
 
 // crashKernel loads the machine's own kernel and initrd once more, for a crash.
 func (k *loaded) crashKernel(t *testing.T, release string) {

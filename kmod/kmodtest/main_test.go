@@ -151,3 +151,19 @@ func guestProgram(t *testing.T, vm *lab.VM, name string) string {
 	}
 	return guest
 }
+
+// goProgram compiles a Go program and puts it into the guest.
+func goProgram(t *testing.T, vm *lab.VM, pkg string) string {
+	t.Helper()
+	name := filepath.Base(pkg)
+	bin := filepath.Join(t.TempDir(), name)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", name, err, out)
+	}
+	if err := vm.Put(t.Context(), bin, "/tmp/"+name); err != nil {
+		t.Fatal(err)
+	}
+	return "/tmp/" + name
+}
