@@ -34,7 +34,7 @@ const (
 	beforeFor   = 12 * time.Second
 	beforeLeast = 4 // iterations
 	beforeMost  = 2 * time.Minute
-	healWithin  = 2 * time.Minute
+	healWithin  = 3 * time.Minute
 )
 
 // stderr is where the monitors' logs go beside their files.

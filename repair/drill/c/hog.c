@@ -16,7 +16,7 @@ int hog_one(long mib, long unused)
 		touch(mem, (unsigned long)mib << 20, salt);
 }
 
-int hog_pool(long n, long mib)
+static int pool(long n, long mib, int (*member)(long, long))
 {
 	long alive = 0;
 
@@ -25,7 +25,7 @@ int hog_pool(long n, long mib)
 			pid_t pid = fork();
 
 			if (pid == 0)
-				_exit(hog_one(mib, 0));
+				_exit(member(mib, 0));
 			if (pid < 0)
 				break;
 			alive++;
@@ -36,3 +36,6 @@ int hog_pool(long n, long mib)
 			nap_ms(10);
 	}
 }
+
+int hog_pool(long n, long mib) { return pool(n, mib, hog_one); }
+int resident_pool(long n, long mib) { return pool(n, mib, resident); }
