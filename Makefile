@@ -42,7 +42,7 @@ check: ## format, vet, staticcheck and the tests that need no root
 	@$(setup) && go vet ./... && go tool staticcheck ./...
 	@$(setup) && LAZYSTATE_LAB=off tools/test.sh -count=1
 
-drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in about five minutes
+drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes
 	@$(commands)/bddrill --demo
 
 lab: build/bin/bdlab ## boot a machine called "lab" and open a shell in it

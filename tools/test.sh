@@ -10,6 +10,7 @@ mkdir -p build
 log=build/test.log
 start=$(date +%s)
 code=0
+rm -f build/test.code # of a run that was interrupted
 # bench/plot is a module of its own, so that its libraries stay out of ours.
 {
 	go test "$@" ./... 2>&1 || echo $? >build/test.code
