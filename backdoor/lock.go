@@ -81,7 +81,7 @@ func (t *Target) Lock(ctx context.Context, o LockOptions) (*Held, error) {
 	}
 	var h *Held
 	err := t.around(ctx, func() error {
-		v, err := t.LockView(ctx)
+		v, err := t.awaitLock(ctx, o.Timeout, func(*LockView) (bool, error) { return true, nil })
 		if err != nil {
 			return err
 		}
@@ -156,7 +156,11 @@ func (t *Target) writeLockRecord(ctx context.Context, kind uint32, r *uapi.LockR
 func (t *Target) awaitLock(ctx context.Context, bound time.Duration, done func(*LockView) (bool, error)) (*LockView, error) {
 	var v *LockView
 	err := await(ctx, bound, func(ctx context.Context) (ok bool, err error) {
-		if v, err = t.LockView(ctx); err != nil {
+		v, err = t.LockView(ctx)
+		switch {
+		case errors.Is(err, ErrTorn): // its writer may be a virtual CPU that was taken off in mid-write
+			return false, nil
+		case err != nil:
 			return false, err
 		}
 		return done(v)

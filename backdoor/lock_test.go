@@ -295,3 +295,26 @@ func TestTornLockAck(t *testing.T) {
 		t.Errorf("a record that is always being written: %v", err)
 	}
 }
+
+// A writer that was taken off its CPU in mid-write is waited for.
+func TestLockWaitsForTornAck(t *testing.T) {
+	target := lockable()
+	bt := open(t, target)
+	ack := target.Area(uapi.KindLockAck) + uapi.LockAckSeqOff
+	n := 0
+	target.Memory().During(func(int, *backdoor.Op) {
+		switch n++; {
+		case n < 100: // many more than one LockView reads
+			target.Poke(ack, []byte{1, 0, 0, 0})
+		case n == 100:
+			target.Poke(ack, []byte{2, 0, 0, 0})
+		}
+	})
+	held, err := bt.Lock(t.Context(), backdoor.LockOptions{Slot: 2, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Unlock(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
