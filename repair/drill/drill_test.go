@@ -104,6 +104,13 @@ func TestAsBefore(t *testing.T) {
 	}
 }
 
+func TestWithout(t *testing.T) {
+	s := iterations(100, 200, 400)
+	if got := s.Without(0.25); got.Median() != 150*time.Millisecond || s.Median() != 200*time.Millisecond {
+		t.Errorf("median %v without a quarter of %v", got.Median(), s.Median())
+	}
+}
+
 func TestDrillsAreSound(t *testing.T) {
 	seen := map[policy.Kind]bool{}
 	names := map[string]bool{}

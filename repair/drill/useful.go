@@ -108,6 +108,16 @@ func (s Iterations) Median() time.Duration { return s.Quantile(0.5) }
 // Well is how much longer than before an iteration of a healed machine may take.
 const Well = 1.10
 
+// Without returns the iterations without a share of their time: what the
+// machine waited for its host.
+func (s Iterations) Without(share float64) Iterations {
+	out := slices.Clone(s)
+	for i := range out {
+		out[i].Took -= time.Duration(share * float64(out[i].Took))
+	}
+	return out
+}
+
 // AsBefore reports whether an iteration takes at most well times as long as
 // before, by the medians: one iteration that a busy host made longer says as
 // little as one that it spared.

@@ -116,17 +116,18 @@ func (r *runner) awaitWell(ctx context.Context, m *machine, w *watch, repaired t
 		if err := sleep(ctx, time.Until(start.Add(r.after))); err != nil {
 			return err
 		}
-		after := m.useful.Between(start, start.Add(r.after))
+		after := m.iterations(start, start.Add(r.after))
 		now, err := w.eyes.sensors(ctx)
 		if err != nil {
 			return err
 		}
 		above := beyond(w.drill, now, base)
-		out.After = after.Median()
+		out.After, out.HostAfter = after.Median(), m.host.share(start, start.Add(r.after))
 		if len(above) == 0 && after.AsBefore(m.before, r.well) {
 			out.Healed = start.Sub(w.state().crossed)
 			return nil
 		}
+		r.out.say("%s: not well yet: an iteration takes %v, before %v; beyond the limit: %q", w.drill.Name, out.After.Round(time.Millisecond), out.Before.Round(time.Millisecond), above)
 		if time.Since(repaired) > healWithin {
 			return fmt.Errorf("the useful program takes %v, before %v; beyond the limit: %q", out.After, out.Before, above)
 		}
@@ -202,7 +203,7 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 	case s.kills > 0:
 		return fmt.Errorf("a negative control: %d decisions to kill, %d processes killed", s.kills, out.Killed)
 	}
-	out.After = m.useful.Between(time.Now().Add(-min(length, r.after)), time.Now()).Median()
+	out.After = m.iterations(time.Now().Add(-min(length, r.after)), time.Now()).Median()
 	out.OK = true
 	r.out.say("%s: nothing was killed", d.Name)
 	return nil

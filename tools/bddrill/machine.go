@@ -28,7 +28,8 @@ type machine struct {
 	useful drill.Useful
 	ended  chan struct{} // the useful program's stream has ended
 	stop   context.CancelFunc
-	before drill.Iterations
+	before drill.Iterations // without what the host took
+	host   host
 
 	alsoStop context.CancelFunc
 }
@@ -109,11 +110,17 @@ func (m *machine) open(writable bool) (backdoor.Memory, error) {
 // in half a second.
 func (m *machine) startUseful(ctx context.Context, loops int) {
 	ctx, m.stop = context.WithCancel(ctx)
+	go m.host.follow(ctx, m.vm.Info().QEMUPID, m.vm.Config().VCPUs)
 	go func() {
 		defer close(m.ended)
 		// Its end is the drill's business: no iteration ends any more.
 		_, _ = m.vm.Stream(ctx, lab.Proc{Argv: []string{guestRogue, "useful", fmt.Sprint(loops), "8"}, UID: drill.UsefulUID, OOMAdj: -900}, nil, &m.useful, nil)
 	}()
+}
+
+// iterations between two moments, without what the host took.
+func (m *machine) iterations(from, to time.Time) drill.Iterations {
+	return m.useful.Between(from, to).Without(m.host.share(from, to))
 }
 
 // release starts a program of the drill in the guest.

@@ -87,10 +87,10 @@ func (r *runner) measure(ctx context.Context, d *drill.Drill, m *machine, row *d
 		if err := sleep(ctx, time.Second); err != nil {
 			return err
 		}
-		m.before = m.useful.Between(from, time.Now())
+		m.before = m.iterations(from, time.Now())
 	}
-	row.Before = m.before.Median()
-	r.out.say("%s: an iteration takes %v (median of %d)", d.Name, row.Before.Round(time.Millisecond), len(m.before))
+	row.Before, row.HostBefore = m.before.Median(), m.host.share(from, time.Now())
+	r.out.say("%s: an iteration takes %v (median of %d, without the %.0f %% that the host took)", d.Name, row.Before.Round(time.Millisecond), len(m.before), 100*row.HostBefore)
 	return nil
 }
 

@@ -33,6 +33,8 @@ type drillRun struct {
 	Before     time.Duration `json:"useful_before_ns"`
 	During     time.Duration `json:"useful_during_ns"`
 	After      time.Duration `json:"useful_after_ns"`
+	HostBefore float64       `json:"host_share_before"` // of the vCPUs' time, waited for the host; taken off before and after
+	HostAfter  float64       `json:"host_share_after"`
 	Bystanders int           `json:"bystanders"`
 	Harmed     []string      `json:"harmed,omitempty"`
 	Lost       string        `json:"lost,omitempty"`
