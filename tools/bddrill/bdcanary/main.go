@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -20,6 +21,10 @@ const (
 
 	sensorID = 100 // bdagent has the first ones of root
 )
+
+// The walk of a target sees the first thread of a process: it must be the one
+// that waits.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	if err := run(); err != nil {
