@@ -16,7 +16,7 @@ int hog_one(long mib, long unused)
 		touch(mem, (unsigned long)mib << 20, salt);
 }
 
-static int pool(long n, long mib, int (*member)(long, long))
+int hog_pool(long n, long mib)
 {
 	long alive = 0;
 
@@ -25,7 +25,7 @@ static int pool(long n, long mib, int (*member)(long, long))
 			pid_t pid = fork();
 
 			if (pid == 0)
-				_exit(member(mib, 0));
+				_exit(hog_one(mib, 0));
 			if (pid < 0)
 				break;
 			alive++;
@@ -36,6 +36,3 @@ static int pool(long n, long mib, int (*member)(long, long))
 			nap_ms(10);
 	}
 }
-
-int hog_pool(long n, long mib) { return pool(n, mib, hog_one); }
-int resident_pool(long n, long mib) { return pool(n, mib, resident); }

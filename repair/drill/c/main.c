@@ -15,7 +15,7 @@ static const struct {
 	{ "bomb-deep", bomb_deep }, { "bomb-threads", bomb_threads },
 	{ "hog-pool", hog_pool }, { "hog-one", hog_one },
 	{ "useful", useful }, { "burst", burst }, { "build", build },
-	{ "resident", resident }, { "resident-pool", resident_pool },
+	{ "resident", resident },
 };
 
 int main(int argc, char **argv)

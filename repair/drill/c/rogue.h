@@ -13,7 +13,6 @@ int bomb_threads(long n, long unused);	/* one process of n busy threads */
 
 /* hog.c */
 int hog_pool(long n, long mib);		/* a controller that respawns n hogs */
-int resident_pool(long n, long mib);	/* the same of residents */
 int hog_one(long mib, long unused);	/* one process */
 
 /* decent.c: what must not be harmed */
