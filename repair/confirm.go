@@ -4,6 +4,7 @@ package repair
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -76,6 +77,9 @@ func (c Confirm) watch(ctx context.Context, look func(context.Context) (map[stri
 		ratios, err := look(ctx)
 		if err != nil {
 			return "", time.Since(began), err
+		}
+		if len(ratios) == 0 {
+			return "", time.Since(began), errors.New("no condition to look at")
 		}
 		for name, r := range ratios {
 			if all[name] == nil {

@@ -63,13 +63,31 @@ func event(sensor string) sensorbox.Event {
 	return sensorbox.Event{Kind: sensorbox.Exceeded, Sensor: sensor, Class: sensorbox.Level, Value: 2, Limit: 1}
 }
 
-// run starts a dispatcher in a bubble of synctest, whose time is its own.
-func bubble(t *testing.T, o Options, f func(t *testing.T, d *Dispatcher, reports *[]Report)) {
+// reports are what a dispatcher has told; its goroutines tell while a test looks.
+type reports struct {
+	mu   sync.Mutex
+	told []Report
+}
+
+func (r *reports) add(one Report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, one)
+}
+
+func (r *reports) all() []Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.told)
+}
+
+// bubble starts a dispatcher in a bubble of synctest, whose time is its own.
+func bubble(t *testing.T, o Options, f func(t *testing.T, d *Dispatcher, reports *reports)) {
 	m := newSick(t)
 	patient := *m.patient
 	synctest.Test(t, func(t *testing.T) {
-		var reports []Report
-		o.Report = func(r Report) { reports = append(reports, r) }
+		var reports reports
+		o.Report = reports.add
 		d := NewDispatcher(&patient, o)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -81,7 +99,7 @@ func bubble(t *testing.T, o Options, f func(t *testing.T, d *Dispatcher, reports
 }
 
 func TestManyToMany(t *testing.T) {
-	bubble(t, Options{}, func(t *testing.T, d *Dispatcher, reports *[]Report) {
+	bubble(t, Options{}, func(t *testing.T, d *Dispatcher, reports *reports) {
 		a, b := &scripted{name: "a", plan: culprit, healed: always}, &scripted{name: "b", plan: culprit, healed: always}
 		hmA, hmB := d.NewHealer(a), d.NewHealer(b)
 		d.RegisterSensor(hmA, "X")
@@ -95,14 +113,14 @@ func TestManyToMany(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if len(*reports) != 2 || len(a.seen) != 1 || len(a.seen[0]) != 2 || len(b.seen[0]) != 1 {
-			t.Errorf("%d incidents; a saw %v, b saw %v", len(*reports), a.seen, b.seen)
+		if len(reports.all()) != 2 || len(a.seen) != 1 || len(a.seen[0]) != 2 || len(b.seen[0]) != 1 {
+			t.Errorf("%d incidents; a saw %v, b saw %v", len(reports.all()), a.seen, b.seen)
 		}
 	})
 }
 
 func TestEventsCoalesce(t *testing.T) {
-	bubble(t, Options{Coalesce: time.Second}, func(t *testing.T, d *Dispatcher, reports *[]Report) {
+	bubble(t, Options{Coalesce: time.Second}, func(t *testing.T, d *Dispatcher, reports *reports) {
 		h := &scripted{name: "h", plan: culprit, healed: always}
 		d.RegisterSensor(d.NewHealer(h), "X")
 		for range 100 {
@@ -111,14 +129,14 @@ func TestEventsCoalesce(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if len(*reports) != 1 || len((*reports)[0].Events) != mostPending {
-			t.Fatalf("%d incidents", len(*reports))
+		if len(reports.all()) != 1 || len(reports.all()[0].Events) != mostPending {
+			t.Fatalf("%d incidents", len(reports.all()))
 		}
 	})
 }
 
 func TestCoolDownDefers(t *testing.T) {
-	bubble(t, Options{Coalesce: time.Millisecond, CoolDown: 10 * time.Second}, func(t *testing.T, d *Dispatcher, reports *[]Report) {
+	bubble(t, Options{Coalesce: time.Millisecond, CoolDown: 10 * time.Second}, func(t *testing.T, d *Dispatcher, reports *reports) {
 		h := &scripted{name: "h", plan: culprit, healed: always}
 		d.RegisterSensor(d.NewHealer(h), "X")
 		d.Dispatch(event("X"))
@@ -126,19 +144,19 @@ func TestCoolDownDefers(t *testing.T) {
 		d.Dispatch(event("X"))
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if len(*reports) != 1 {
-			t.Fatalf("%d incidents within the cool-down", len(*reports))
+		if len(reports.all()) != 1 {
+			t.Fatalf("%d incidents within the cool-down", len(reports.all()))
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if len(*reports) != 2 {
-			t.Fatalf("%d incidents after it", len(*reports))
+		if len(reports.all()) != 2 {
+			t.Fatalf("%d incidents after it", len(reports.all()))
 		}
 	})
 }
 
 func TestAttempts(t *testing.T) {
-	bubble(t, Options{Coalesce: time.Millisecond, Attempts: 3}, func(t *testing.T, d *Dispatcher, reports *[]Report) {
+	bubble(t, Options{Coalesce: time.Millisecond, Attempts: 3}, func(t *testing.T, d *Dispatcher, reports *reports) {
 		h := &scripted{name: "h", plan: culprit, healed: func(n int) bool { return n == 2 }}
 		d.RegisterSensor(d.NewHealer(h), "X")
 		never := &scripted{name: "never", plan: culprit, healed: func(int) bool { return false }}
@@ -149,7 +167,7 @@ func TestAttempts(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		var got []string
-		for _, r := range *reports {
+		for _, r := range reports.all() {
 			got = append(got, fmt.Sprint(r.Healer, " ", r.Result, " ", r.Attempts, " ", r.Killed))
 		}
 		slices.Sort(got)
@@ -160,7 +178,7 @@ func TestAttempts(t *testing.T) {
 }
 
 func TestEndsOfEventsCallNobody(t *testing.T) {
-	bubble(t, Options{}, func(t *testing.T, d *Dispatcher, _ *[]Report) {
+	bubble(t, Options{}, func(t *testing.T, d *Dispatcher, _ *reports) {
 		d.RegisterSensor(d.NewHealer(&scripted{name: "h"}), "X")
 		e := event("X")
 		for _, k := range []sensorbox.Kind{sensorbox.Cleared, sensorbox.Recovered, sensorbox.Replaced} {
@@ -172,7 +190,7 @@ func TestEndsOfEventsCallNobody(t *testing.T) {
 }
 
 func TestRelapsesAreConfirmed(t *testing.T) {
-	bubble(t, Options{Coalesce: time.Millisecond}, func(t *testing.T, d *Dispatcher, reports *[]Report) {
+	bubble(t, Options{Coalesce: time.Millisecond}, func(t *testing.T, d *Dispatcher, reports *reports) {
 		var confirmed []bool
 		h := &recurring{confirmed: &confirmed}
 		d.RegisterSensor(d.NewHealer(h), "X")

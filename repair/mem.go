@@ -61,19 +61,19 @@ func (h *MemReclaimHealer) look(ctx context.Context, p *Patient, levels []Thresh
 	if err != nil {
 		return pressure{}, err
 	}
-	now := pressure{levels: map[string]float64{}}
-	for _, t := range levels {
-		if s := find(v, t.Sensor); s != nil {
-			now.levels[t.Sensor] = ratio(s.Value, t.Limit, t.Minimum)
-		}
+	var now pressure
+	if now.levels, err = p.above(v, levels); err != nil {
+		return now, err
 	}
-	if s := find(v, SensorOOM); s != nil {
-		now.oom = s.Value
+	s := find(v, SensorOOM)
+	if s == nil {
+		return now, p.missing(v, SensorOOM)
 	}
+	now.oom = s.Value
 	for _, name := range h.Free {
 		s := find(v, name)
 		if s == nil {
-			return now, fmt.Errorf("target %s has no sensor %q of free memory", p.Name, name)
+			return now, fmt.Errorf("free memory: %w", p.missing(v, name))
 		}
 		now.free += s.Value
 	}

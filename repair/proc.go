@@ -108,17 +108,33 @@ func thresholds(events []sensorbox.Event) []Threshold {
 	return all
 }
 
-// ratios looks at the sensors once.
+// ratios looks at the sensors once. One that has vanished or is damaged is an
+// error: nobody knows then whether the condition has settled.
 func (p *Patient) ratios(ctx context.Context, watched []Threshold) (map[string]float64, error) {
 	v, err := p.Sensors(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return p.above(v, watched)
+}
+
+func (p *Patient) above(v *sensorbox.View, watched []Threshold) (map[string]float64, error) {
 	r := map[string]float64{}
 	for _, t := range watched {
-		if s := find(v, t.Sensor); s != nil {
-			r[t.Sensor] = ratio(s.Value, t.Limit, t.Minimum)
+		s := find(v, t.Sensor)
+		if s == nil {
+			return nil, p.missing(v, t.Sensor)
 		}
+		r[t.Sensor] = ratio(s.Value, t.Limit, t.Minimum)
 	}
 	return r, nil
+}
+
+// missing is a sensor that a decision needs and the box does not show; what is
+// damaged in the box says why.
+func (p *Patient) missing(v *sensorbox.View, name string) error {
+	if len(v.Defects) > 0 {
+		return fmt.Errorf("target %s has no sensor %q that can be read (damaged: %v)", p.Name, name, v.Defects)
+	}
+	return fmt.Errorf("target %s has no sensor %q", p.Name, name)
 }
