@@ -13,7 +13,7 @@ import (
 )
 
 func TestForeignWords(t *testing.T) {
-	target := bdtest.New()
+	target := bdtest.New(bdtest.WithCPUs(3))
 	word := func(name string, addr uint64, size, flags uint32) uapi.Foreign {
 		f := uapi.Foreign{Addr: addr, Size: size, Flags: flags}
 		uapi.PutCString(f.Name[:], name)
@@ -21,8 +21,8 @@ func TestForeignWords(t *testing.T) {
 	}
 	threads := target.Alloc(64)
 	target.Poke64(threads, 0xffffffff00000123)
-	areas := target.Alloc(256)
-	for cpu := range uint64(2) {
+	areas := target.Alloc(384)
+	for cpu := range uint64(3) {
 		target.Poke64(threads+8+8*cpu, areas+128*cpu-0x1000) // a symbol's offset in the areas begins at 0x1000
 		target.Poke64(areas+128*cpu+16, 40+cpu)
 	}
@@ -56,7 +56,7 @@ func TestForeignWords(t *testing.T) {
 		n, ok := v.Uint64()
 		got = append(got, result{n, ok, len(v.Copies)})
 	}
-	if d := cmp.Diff([]result{{0x123, true, 1}, {0, false, 1}, {81, true, 2}}, got); d != "" {
+	if d := cmp.Diff([]result{{0x123, true, 1}, {0, false, 1}, {123, true, 3}}, got); d != "" {
 		t.Errorf("want (-), got (+)\n%s", d)
 	}
 	// Without the offsets a per-CPU word has no copies.

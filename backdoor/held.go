@@ -20,6 +20,9 @@ type Held struct {
 	epoch uint32
 	view  *LockView
 
+	asked    time.Time // for the grant: the lease began later than this
+	released bool      // by Unlock
+
 	stop    context.CancelFunc
 	stopped chan struct{} // the renewer has ended
 	lost    chan struct{} // closed when the lease was lost
@@ -50,22 +53,25 @@ func (h *Held) start() {
 	}()
 }
 
-// keep renews every third of the lease. A renewal that fails is tried again
-// until the lease must have ended.
+// keep renews every third of the lease. A renewal that fails is tried again,
+// soon, until the lease must have ended: counted from the request, for the
+// target's began somewhere between it and the answer.
 func (h *Held) keep(ctx context.Context) {
-	valid := time.Now().Add(h.o.Lease)
-	for pause(ctx, h.o.Lease/3) == nil {
+	valid, wait := h.asked.Add(h.o.Lease), h.o.Lease/3
+	for pause(ctx, wait) == nil {
 		began := time.Now()
 		err := h.renew(ctx, time.Until(valid))
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			valid = began.Add(h.o.Lease)
+			valid, wait = began.Add(h.o.Lease), h.o.Lease/3
 		case errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrWithdrawn) ||
 			errors.Is(err, ErrGone) || !time.Now().Before(valid):
 			h.lose(h.cause(err))
 			return
+		default:
+			wait = min(h.o.Lease/30, time.Until(valid))
 		}
 	}
 }
@@ -92,8 +98,9 @@ func (h *Held) lose(err error) {
 }
 
 // renew writes a record of the same epoch and waits until it is accepted. A
-// carrier that keeps the batch must not keep the renewer behind the lease's end.
+// carrier that keeps the batch must leave time for another try.
 func (h *Held) renew(ctx context.Context, bound time.Duration) error {
+	bound = min(bound, h.o.Lease/3)
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	if err := h.t.Check(ctx); err != nil {
@@ -103,7 +110,7 @@ func (h *Held) renew(ctx context.Context, bound time.Duration) error {
 	if err := h.request(ctx, uapi.WantLock, seq); err != nil {
 		return err
 	}
-	_, err := h.t.awaitLock(ctx, min(bound, h.o.Lease/3), func(v *LockView) (bool, error) {
+	_, err := h.t.awaitLock(ctx, bound, func(v *LockView) (bool, error) {
 		switch {
 		case !h.owns(v):
 			return false, fmt.Errorf("%w: lock is %s", ErrLeaseLost, uapi.LockStateName(v.State))
@@ -131,21 +138,23 @@ func (h *Held) Confirm(ctx context.Context) error {
 }
 
 // Unlock lets the target run. The error is ErrLeaseLost if it did already.
-// A second call does nothing.
+// A call after one that succeeded does nothing; after one that did not, it
+// tries again.
 func (h *Held) Unlock(ctx context.Context) error {
 	h.stopRenewing()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.err != nil {
-		if errors.Is(h.err, errUnlocked) {
-			return nil
-		}
+	if h.released {
+		return nil
+	}
+	if h.err != nil && !errors.Is(h.err, errUnlocked) {
 		return fmt.Errorf("unlock: %w", h.err)
 	}
 	h.err = errUnlocked
 	if err := h.release(ctx); err != nil {
 		return fmt.Errorf("unlock: %w", err)
 	}
+	h.released = true
 	return nil
 }
 

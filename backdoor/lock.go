@@ -86,7 +86,7 @@ func (t *Target) Lock(ctx context.Context, o LockOptions) (*Held, error) {
 			return err
 		}
 		seq := t.seq.next(uapi.KindLockReq, o.Slot, v.AcceptedSeq[o.Slot])
-		h = &Held{t: t, o: o, epoch: uint32(seq)}
+		h = &Held{t: t, o: o, epoch: uint32(seq), asked: time.Now()}
 		if h.view, err = h.acquire(ctx, seq); err != nil {
 			var no *LockRefusedError
 			if !errors.As(err, &no) {

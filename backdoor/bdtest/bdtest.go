@@ -38,16 +38,12 @@ type Target struct {
 
 // New builds a machine that runs the module and an init process of pid 1.
 func New(opts ...Option) *Target {
-	c := config{size: 16 << 20, levels: 4, cpus: 2, keys: map[uint32]uapi.Key{}, reactions: true}
+	c := config{size: 16 << 20, levels: 4, cpus: 2, began: time.Now(), keys: map[uint32]uapi.Key{}, reactions: true}
 	for _, o := range opts {
 		o(&c)
 	}
 	if c.ram == nil {
 		c.ram, c.bar = make([]byte, c.size), make([]byte, 4096)
-	}
-	if c.clock == nil {
-		start := time.Now()
-		c.clock = func() time.Duration { return time.Since(start) }
 	}
 	t := &Target{cfg: c}
 	t.memory = &Memory{t: t}

@@ -37,7 +37,7 @@ func (k *kernel) held() bool { return k.ack.State == uapi.LockHeld || k.fenced }
 // nmi reports whether some CPU is held by NMI, so that no hook may run.
 func (k *kernel) nmi() bool { return k.held() && k.ack.NMI != [4]uint64{} }
 
-func (t *Target) now() uint64 { return uint64(t.cfg.clock() / time.Nanosecond) }
+func (t *Target) now() uint64 { return uint64(time.Since(t.cfg.began) / time.Nanosecond) }
 
 // CatchCPU sets where a CPU will be caught by the next lock (uapi.CPU*).
 func (t *Target) CatchCPU(cpu int, where uint8) {

@@ -18,7 +18,7 @@ type config struct {
 	noRepair  bool
 	fence     bool
 	noMemory  bool
-	clock     func() time.Duration
+	began     time.Time // its monotonic clock was 0
 	reactions bool
 }
 
@@ -54,9 +54,6 @@ func WithFence() Option { return func(c *config) { c.fence = true } }
 
 // WithoutMemory leaves out the whole-memory region, as lockdown does.
 func WithoutMemory() Option { return func(c *config) { c.noMemory = true } }
-
-// WithClock sets the target's monotonic clock; the wall's progress if not given.
-func WithClock(now func() time.Duration) Option { return func(c *config) { c.clock = now } }
 
 // ByHand keeps the CPUs from running after each batch; the test calls Step.
 func ByHand() Option { return func(c *config) { c.reactions = false } }
