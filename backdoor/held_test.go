@@ -39,6 +39,7 @@ func TestLeaseSurvivesBadPath(t *testing.T) {
 				spoil(target)
 				time.Sleep(500 * time.Millisecond)
 				target.Memory().Heal()
+				target.Memory().Latency(5 * time.Millisecond) // a try at the last moment would be too late
 				time.Sleep(3 * time.Second)
 				if err := held.Confirm(t.Context()); err != nil {
 					t.Error(err)

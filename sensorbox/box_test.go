@@ -13,6 +13,7 @@ import (
 type fakeBox struct {
 	records    []uapi.Sensor
 	generation uint64
+	clock      uint64 // mono_ns, at the last tick
 }
 
 func (b *fakeBox) add(name string, class Class, limit uint64, flags Flags) *uapi.Sensor {
@@ -38,7 +39,7 @@ func (b *fakeBox) encode(size int) []byte {
 	buf := make([]byte, size)
 	h := uapi.Sbox{
 		Magic: uapi.SboxMagic, Major: uapi.VersionMajor, Capacity: uint32((size - uapi.SboxSize) / uapi.SensorSize),
-		Count: uint32(len(b.records)), RecordSize: uapi.SensorSize, Generation: b.generation, Hz: 250, NCPUs: 2,
+		Count: uint32(len(b.records)), RecordSize: uapi.SensorSize, Generation: b.generation, Hz: 250, NCPUs: 2, MonoNs: b.clock,
 	}
 	h.Put(buf)
 	for i := range b.records {

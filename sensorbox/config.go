@@ -17,7 +17,7 @@ type Config struct {
 	Rules    map[string]Rule // by Sensor.Name
 	NeedsCPU bool            // the carrier answers only while some CPU of the target runs
 	Silence  time.Duration   // no answer for so long is an event; 0: the least deadline, else 1 s
-	Freeze   time.Duration   // longest freeze that is believed without a renewal; 0: the longest lease and a second
+	Freeze   time.Duration   // longest freeze that is believed without a renewal, whatever the lease; 0: the longest lease and a second
 }
 
 const (
@@ -31,7 +31,7 @@ func (c Config) freeze() time.Duration {
 	if c.Freeze > 0 {
 		return c.Freeze
 	}
-	return longestLease + time.Second
+	return longestLease + leaseGrace
 }
 
 // limit returns L as applied to s, and whether s is watched at all.

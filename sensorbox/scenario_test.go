@@ -51,6 +51,9 @@ func (s *scenario) command(d *datadriven.TestData) (string, error) {
 		return "", s.ack(d.CmdArgs[0].Key)
 	case "lock":
 		return "", s.setLock(d)
+	case "clock": // the box's, which stands still in a freeze
+		s.box.clock = uint64(mustDuration(d.CmdArgs[0].Key))
+		return "", nil
 	case "panic":
 		s.panic = d.Input
 		return "", nil
@@ -226,6 +229,9 @@ func (s *scenario) setLock(d *datadriven.TestData) error {
 		return fmt.Errorf("unknown lock state")
 	}
 	s.lock = Lock{State: state, LeaseEnd: s.lock.LeaseEnd + 1, Grants: grants}
+	if len(d.CmdArgs) > 1 { // held lease=: until then, by the box's clock
+		s.lock.LeaseEnd = uint64(mustDuration(d.CmdArgs[1].Vals[0]))
+	}
 	return nil
 }
 
