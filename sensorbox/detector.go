@@ -59,6 +59,7 @@ type Detector struct {
 	gens   [1 + uapi.UserPages]uint64
 
 	late     time.Duration // sum of lateness beyond jitter
+	hides    bool          // the lateness hides a stall, and that was told
 	answered time.Duration // end of the last answer
 	started  bool
 	path     Kind // HandOver, Unreachable, Suspected (silence) or 0
@@ -166,7 +167,7 @@ func (d *Detector) answer(in *Input, out []Event) []Event {
 	for i := range in.View.Sensors {
 		out = d.judge(d.bound[i], &in.View.Sensors[i], in, &c, out)
 	}
-	return d.conclude(&c, in, out)
+	return d.conclude(&c, in, d.lateness(&c, in, out))
 }
 
 // Ack says that ev has been handled: pressure is counted from its value, and a

@@ -33,13 +33,16 @@ const (
 	Gone        // power lost, killed, unplugged
 	Replaced    // another boot
 	Withdrawn   // module unloaded or regions withdrawn
+
+	// Of the monitor.
+	Late // it was late for longer than an L while that sensor stood still: no T can be promised
 )
 
 var kindNames = [...]string{
 	Stalled: "stalled", Exceeded: "exceeded", Pressed: "pressed", Cleared: "cleared", Orphan: "orphan",
 	Suspected: "suspected", Failed: "failed", Recovered: "recovered", Panicked: "panicked", Fenced: "fenced",
 	HandOver: "hand-over", Unreachable: "unreachable", Corrupt: "corrupt", Gone: "gone", Replaced: "replaced",
-	Withdrawn: "withdrawn",
+	Withdrawn: "withdrawn", Late: "late",
 }
 
 func (k Kind) String() string {
@@ -62,7 +65,7 @@ type Event struct {
 	Limit       uint64 // L as it was applied
 	TargetLimit uint64 // L as the target's contract says; differs if overridden
 	Minimum     bool
-	Stall       time.Duration // progress: how long V has not changed
+	Stall       time.Duration // progress: how long V has not changed; late: how much of it is the monitor's own
 
 	Partial bool   // Failed: some clock still runs, as with one CPU of two hung
 	Detail  string // names of stalled sensors, panic text (hostile), defect
@@ -82,6 +85,8 @@ func (e Event) String() string {
 			sign = "<"
 		}
 		s += fmt.Sprintf(" %d %s %d", e.Value, sign, e.Limit)
+	case Late:
+		s += fmt.Sprintf(" for %v", e.Stall)
 	case Pressed:
 		s += fmt.Sprintf(" %d new events > %d", e.Since, e.Limit)
 	}

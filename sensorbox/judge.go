@@ -14,6 +14,7 @@ func (d *Detector) judge(st *state, s *Sensor, in *Input, c *census, out []Event
 	case Progress:
 		d.progress(st, s, in)
 		c.take(st)
+		c.excuse(st, d.late-st.lateAt)
 	case Level:
 		if st.contract.Flags&Minimum != 0 {
 			st.firing = s.Value < st.limit
@@ -88,6 +89,28 @@ func (st *state) event(k Kind, in *Input) Event {
 type census struct {
 	clocks, stalledClocks int
 	stalledActivity       int
+
+	excused time.Duration // the monitor's own lateness that keeps a stall from being told
+	who     string        // its sensor
+}
+
+// excuse notes a stall that would be told if the monitor had been on time. One
+// that is always late would wait for ever, and has to say so.
+func (c *census) excuse(st *state, late time.Duration) {
+	l := micros(st.limit)
+	if st.watched && !st.broken && st.stall <= l && st.stall+late > l && late > max(l, c.excused) {
+		c.excused, c.who = late, st.contract.name
+	}
+}
+
+// lateness tells once that the monitor's own delays hide stalls.
+func (d *Detector) lateness(c *census, in *Input, out []Event) []Event {
+	told := d.hides
+	d.hides = c.excused > 0
+	if told || !d.hides {
+		return out
+	}
+	return append(out, Event{Kind: Late, At: in.End, Stall: c.excused, Detail: c.who})
 }
 
 func (c *census) take(st *state) {
