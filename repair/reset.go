@@ -48,9 +48,9 @@ func NewLastResort(o ResetOptions) *LastResort {
 	return &LastResort{opt: o, next: time.Now().Add(o.CoolDown)}
 }
 
-// Calls reports whether an event may be the end of a machine.
-func (l *LastResort) Calls(e sensorbox.Event) bool {
-	return e.Kind == sensorbox.Panicked || e.Kind == sensorbox.Failed
+// EndsMachine reports whether an event asks for a LastResort.
+func EndsMachine(e sensorbox.Event) bool {
+	return e.Kind == sensorbox.Panicked || e.Kind == sensorbox.Failed && !e.Partial
 }
 
 // Consider waits for the end of the cool-down, and resets the machine if it
@@ -113,23 +113,30 @@ func resetter(p *Patient) (backdoor.Resetter, error) {
 	return r, nil
 }
 
-// resetLooks is the time between two looks of a confirmation.
-const resetLooks = time.Second
+const (
+	resetLooks = time.Second // between two looks of a confirmation
+	resetBlind = 60          // looks that may fail: the lock is held by hand, a list is torn
+)
 
 // condemn looks at the machine until the verdict has held for the confirm
 // time; nil: it is not, or no longer, beyond repair.
 func (l *LastResort) condemn(ctx context.Context, in *Incident) (*Hang, error) {
+	blind := 0
 	for since := time.Now(); ; {
 		h, why, err := l.look(ctx, in.Patient)
-		if err != nil {
+		blind++
+		switch {
+		case err != nil && (Lost(err) || ctx.Err() != nil || blind > resetBlind):
 			return nil, fmt.Errorf("look at %s: %w", in.Patient.Name, err)
-		}
-		if why != "" {
+		case err != nil:
+			since = time.Now()
+		case why != "":
 			in.note("verdict", map[string]any{"cause": h.Cause.String(), "detail": h.Detail, "no_reset": why}, nil)
 			return nil, nil
-		}
-		if time.Since(since) >= l.opt.Confirm {
+		case time.Since(since) >= l.opt.Confirm:
 			return h, nil
+		default:
+			blind = 0
 		}
 		if err := sleep(ctx, min(resetLooks, l.opt.Confirm)); err != nil {
 			return nil, err

@@ -8,12 +8,14 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/repair"
+	"lazystate/sensorbox"
 )
 
 // machine is one boot of a target, and who heals it.
 type machine struct {
 	target     *backdoor.Target
-	dispatcher *repair.Dispatcher // nil: nobody
+	dispatcher *repair.Dispatcher   // nil: nobody
+	lost       chan sensorbox.Event // what calls for the last resort; nil: it is never called
 	stop       context.CancelFunc
 }
 
@@ -29,6 +31,9 @@ func (w *watch) opened(t *backdoor.Target) {
 	}
 	ctx, cancel := context.WithCancel(w.healing)
 	w.m = &machine{target: t, stop: cancel}
+	if w.resort != nil {
+		w.watchForLoss(ctx, w.m)
+	}
 	if len(w.cfg.Healers) == 0 {
 		return
 	}
@@ -49,11 +54,14 @@ func (w *watch) opened(t *backdoor.Target) {
 	})
 }
 
-func (w *watch) newDispatcher(t *backdoor.Target) (*repair.Dispatcher, error) {
-	p := &repair.Patient{
+func (w *watch) patient(t *backdoor.Target) *repair.Patient {
+	return &repair.Patient{
 		Name: w.cfg.Name, Target: t, Slot: w.cfg.Slot, Key: w.key, Audit: w.d.audit, Log: w.d.log, DryRun: w.dryRun,
 	}
-	d := repair.NewDispatcher(p, repair.Options{
+}
+
+func (w *watch) newDispatcher(t *backdoor.Target) (*repair.Dispatcher, error) {
+	d := repair.NewDispatcher(w.patient(t), repair.Options{
 		Coalesce: dur(w.cfg.Repair.Coalesce), CoolDown: dur(w.cfg.Repair.CoolDown),
 		Attempts: w.cfg.Repair.Attempts, Bound: dur(w.cfg.Repair.Bound), Report: w.report,
 	})
@@ -100,10 +108,19 @@ type exclusive struct {
 var errHeldByHand = errors.New("the repair lock is held by hand (bdctl unlock releases it)")
 
 func (e *exclusive) Apply(ctx context.Context, in *repair.Incident, p *repair.Plan) (*repair.Outcome, error) {
-	e.w.acting.Lock()
-	defer e.w.acting.Unlock()
-	if e.w.locked() {
-		return &repair.Outcome{}, errHeldByHand
+	leave, err := e.w.enter()
+	if err != nil {
+		return &repair.Outcome{}, err
 	}
+	defer leave()
 	return e.Healer.Apply(ctx, in, p)
+}
+
+func (w *watch) enter() (leave func(), err error) {
+	w.acting.Lock()
+	if w.locked() {
+		w.acting.Unlock()
+		return nil, errHeldByHand
+	}
+	return w.acting.Unlock, nil
 }

@@ -5,15 +5,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/repair"
 	"lazystate/sensorbox"
 	"lazystate/sensorbox/monitor"
 	"lazystate/tools/bdmon/config"
@@ -30,6 +29,7 @@ type watch struct {
 	key    uapi.Key
 	log    *slog.Logger
 	mon    *monitor.Monitor
+	resort *repair.LastResort // nil: never reset
 
 	queue   chan found
 	events  atomic.Uint64
@@ -64,6 +64,9 @@ func newWatch(d *daemonState, cfg config.Target, dryRun bool) (*watch, error) {
 		Detector: sensorbox.Config{Rules: cfg.Rules()},
 		Period:   time.Duration(cfg.Period), PM: cfg.Accuracy, Loss: cfg.Loss,
 	})
+	if cfg.Reset {
+		w.resort = w.newResort()
+	}
 	w.sampling, w.stopSampling = context.WithCancel(context.Background())
 	w.healing, w.stopHealing = context.WithCancel(context.Background())
 	return w, nil
@@ -73,7 +76,7 @@ func newWatch(d *daemonState, cfg config.Target, dryRun bool) (*watch, error) {
 func (w *watch) open(ctx context.Context) (backdoor.Memory, error) {
 	o := target.Options{Writable: w.cfg.KeyFile != ""}
 	if len(w.cfg.FenceCommand) > 0 {
-		o.Reset = w.reset
+		o.Reset = w.fence
 	}
 	m, err := target.Open(ctx, w.cfg.URL, o)
 	if errors.Is(err, backdoor.ErrReadOnly) {
@@ -82,15 +85,6 @@ func (w *watch) open(ctx context.Context) (backdoor.Memory, error) {
 		m, err = target.Open(ctx, w.cfg.URL, o)
 	}
 	return m, err
-}
-
-// reset runs the fence command, for machines where no CPU takes interrupts.
-func (w *watch) reset(ctx context.Context) error {
-	out, err := exec.CommandContext(ctx, w.cfg.FenceCommand[0], w.cfg.FenceCommand[1:]...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("fence command: %w: %q", err, out)
-	}
-	return nil
 }
 
 func (w *watch) start() {
@@ -147,7 +141,11 @@ func (w *watch) take(f found) {
 	w.mu.Lock()
 	m := w.m
 	w.mu.Unlock()
-	if m != nil && m.target == f.target && m.dispatcher != nil {
+	if m == nil || m.target != f.target {
+		return
+	}
+	if m.dispatcher != nil {
 		m.dispatcher.Dispatch(f.ev)
 	}
+	m.tellResort(f.ev)
 }

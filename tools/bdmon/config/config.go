@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -38,7 +39,8 @@ type Target struct {
 	Loss         float64           `yaml:"loss"`     // p_ml
 	Sensors      map[string]Sensor `yaml:"sensors"`
 	Healers      []Healer          `yaml:"healers"`
-	FenceCommand []string          `yaml:"fence_command"` // resets the machine where no CPU takes interrupts
+	Reset        Reset             `yaml:"reset"`         // never, or unrepairable
+	FenceCommand []string          `yaml:"fence_command"` // how; "": as the carrier can
 	Repair       Repair            `yaml:"repair"`
 }
 
@@ -54,6 +56,11 @@ type Repair struct {
 	CoolDown Duration `yaml:"cool_down"`
 	Attempts int      `yaml:"attempts"`
 	Bound    Duration `yaml:"bound"`
+	Reset    struct {
+		Confirm  Duration `yaml:"confirm"`
+		CoolDown Duration `yaml:"cool_down"`
+		Bound    Duration `yaml:"bound"`
+	} `yaml:"reset"`
 }
 
 // Defaults of the file.
@@ -125,6 +132,12 @@ func (t *Target) check() error {
 		return fmt.Errorf("accuracy %g, loss %g: want probabilities below 1", t.Accuracy, t.Loss)
 	case len(t.Healers) > 0 && t.KeyFile == "":
 		return errors.New("healers need a key_file")
+	case bool(t.Reset) && t.KeyFile == "":
+		return errors.New("a reset needs a key_file")
+	case len(t.FenceCommand) > 0 && !bool(t.Reset):
+		return errors.New("fence_command without reset: unrepairable would never be run")
+	case bool(t.Reset) && len(t.FenceCommand) == 0 && strings.HasPrefix(t.URL, "inic:"):
+		return errors.New("reset: unrepairable needs a fence_command for an inic target")
 	}
 	for i := range t.Healers {
 		if err := t.Healers[i].check(); err != nil {

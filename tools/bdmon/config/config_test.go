@@ -19,12 +19,13 @@ targets:
     key_file: /etc/lazystate/keys/t1
     period: 10ms
     accuracy: 1e-8
+    reset: unrepairable
     fence_command: [/usr/sbin/fence, t1]
     sensors:
       NPROCS: {limit: 300}
       ctxt: {limit: 250ms}
       intr: {ignore: true}
-    repair: {cool_down: 3s, attempts: 2}
+    repair: {cool_down: 3s, attempts: 2, reset: {confirm: 30s, cool_down: 1h}}
     healers:
       - kind: proc
         sensors: [NPROCS, MAXPROCRATE_PERUID]
@@ -52,6 +53,9 @@ func TestWholeFile(t *testing.T) {
 	target := c.Targets[0]
 	if target.Period != Duration(10*time.Millisecond) || target.Accuracy != 1e-8 || target.Repair.CoolDown != Duration(3*time.Second) {
 		t.Errorf("%+v", target)
+	}
+	if !target.Reset || target.Repair.Reset.CoolDown != Duration(time.Hour) || target.FenceCommand[1] != "t1" {
+		t.Errorf("reset %v by %v, %+v", target.Reset, target.FenceCommand, target.Repair.Reset)
 	}
 	rules := target.Rules()
 	if *rules["NPROCS"].Limit != 300 || *rules["ctxt"].Limit != 250_000 || !rules["intr"].Ignore {
@@ -90,6 +94,10 @@ func TestMistakes(t *testing.T) {
 		"slot":           {one("    slot: 8\n"), "slot 8: a target has 8"},
 		"period":         {one("    period: 10us\n"), "at least 1 ms"},
 		"no key":         {one("    healers: [{kind: proc, sensors: [NPROCS]}]\n"), "healers need a key_file"},
+		"reset":          {one("    reset: always\n"), "[4:12]"},
+		"reset, no key":  {one("    reset: unrepairable\n"), "a reset needs a key_file"},
+		"fence alone":    {one("    key_file: k\n    fence_command: [f]\n"), "would never be run"},
+		"reset, no way":  {"targets: [{name: a, url: 'inic:///r', key_file: k, reset: unrepairable}]\n", "needs a fence_command"},
 		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "want proc, memory or external"},
 		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "healers[0] (proc): no sensors"},
 		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},

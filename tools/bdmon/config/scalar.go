@@ -45,3 +45,19 @@ func (d *Duration) UnmarshalYAML(n ast.Node) error {
 func mistake(n ast.Node, text string) error {
 	return &yaml.SyntaxError{Message: text, Token: n.GetToken()}
 }
+
+// Reset opts in to the reset of a machine that cannot be repaired in place.
+type Reset bool
+
+// UnmarshalYAML takes never or unrepairable.
+func (r *Reset) UnmarshalYAML(n ast.Node) error {
+	switch text := n.GetToken().Value; text {
+	case "never":
+		*r = false
+	case "unrepairable":
+		*r = true
+	default:
+		return mistake(n, "reset "+strconv.Quote(text)+": want never or unrepairable")
+	}
+	return nil
+}
