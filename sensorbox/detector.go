@@ -78,6 +78,9 @@ func NewDetector(cfg Config) *Detector {
 	return &Detector{cfg: cfg, states: map[Key]*state{}}
 }
 
+// SetPeriod tells that samples come in another period from now on.
+func (d *Detector) SetPeriod(p time.Duration) { d.cfg.Period = p }
+
 // Step takes one sample and appends its events to out.
 func (d *Detector) Step(in Input, out []Event) []Event {
 	if d.ended {

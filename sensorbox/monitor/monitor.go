@@ -46,9 +46,10 @@ type Status struct {
 // New returns a monitor that does nothing until Run.
 func New(o Options) *Monitor { return &Monitor{opts: o.withDefaults()} }
 
-// Run watches until ctx ends (nil) or the configuration's sampling plan is
-// refused; a path that is too slow is tried again, and Status says why. It
-// holds an operating system thread.
+// Run watches until ctx ends (nil) or the sampling plan is refused for a
+// reason that is in the options alone. One that the target or the path may
+// cure (its L changes at a reload of its module) is tried again. Status says
+// why in any case. It holds an operating system thread.
 func (m *Monitor) Run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -61,11 +62,10 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}()
 	for ctx.Err() == nil {
 		keep, err := m.watch(ctx, &mem)
-		var refused *sampling.Refusal
-		if errors.As(err, &refused) && !slow(err) {
+		m.note(ctx, err)
+		if m.opts.hopeless(err) {
 			return err
 		}
-		m.note(ctx, err)
 		if !keep && mem != nil {
 			if err := mem.Close(); err != nil {
 				m.opts.Log.Warn("close target", "err", err)
@@ -93,7 +93,8 @@ func (m *Monitor) watch(ctx context.Context, mem *backdoor.Memory) (keep bool, e
 	probes, stop := context.WithCancel(ctx)
 	defer stop()
 	s.probe = startProber(probes, *mem, m.opts.Probe)
-	return s.run(ctx) != sensorbox.IsGone, nil
+	o := s.run(ctx)
+	return o != sensorbox.IsGone, s.refusal
 }
 
 // note keeps and logs why there is no session, once for each reason.
@@ -121,6 +122,13 @@ func (m *Monitor) opened(s *session, plan sampling.Plan, fetch time.Duration) {
 	if m.opts.Opened != nil {
 		m.opts.Opened(s.target)
 	}
+}
+
+func (m *Monitor) replanned(plan sampling.Plan) {
+	m.mu.Lock()
+	m.status.Plan = plan
+	m.mu.Unlock()
+	m.opts.Log.Info("the target's least deadline has changed", "period", plan.Period, "samples", plan.R)
 }
 
 func (m *Monitor) count(in *sensorbox.Input) {

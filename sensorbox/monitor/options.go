@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -79,6 +80,18 @@ func (o Options) plan(v *sensorbox.View, rtt, fetch time.Duration) (sampling.Pla
 	}
 	p.Period = max(p.Period, shortest)
 	return p, nil
+}
+
+// hopeless reports a refusal that no target and no path can cure: the same goal
+// with a deadline of a day and an instant path is refused too.
+func (o Options) hopeless(err error) bool {
+	var refused *sampling.Refusal
+	if !errors.As(err, &refused) || refused.Reason != sampling.BadGoal {
+		return false
+	}
+	easy := sampling.Goal{Deadline: 24 * time.Hour, PM: o.PM, Loss: o.Loss, Stall: o.Stall, Queues: o.Queues}
+	_, still := easy.Plan()
+	return errors.As(still, &refused) && refused.Reason == sampling.BadGoal
 }
 
 func (o Options) orDefault() time.Duration {

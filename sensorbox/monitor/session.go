@@ -28,6 +28,10 @@ type session struct {
 	events    []sensorbox.Event
 	checked   time.Duration // last look at the target's identity
 	shape     uint64
+	fetch     time.Duration // measured at the start
+	deadline  time.Duration // the plan's T
+	planned   uint64        // the shape that the plan is for
+	refusal   error         // of a plan for another T; ends the session
 	userPages int           // that hold watched sensors
 	usersAt   time.Duration // last look at all of them
 }
@@ -62,6 +66,7 @@ func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session,
 	cfg.Period, cfg.NeedsCPU = plan.Period, mem.Caps().NeedsCPU
 	s.det = sensorbox.NewDetector(cfg)
 	s.schedule = schedule{period: plan.Period, next: now() + plan.Period}
+	s.fetch, s.planned, s.deadline = fetch, s.shape, cfg.LeastDeadline(&s.view)
 	s.checked = now()
 	for _, name := range cfg.Unknown(&s.view) {
 		m.opts.Log.Warn("the configuration names a sensor that the target does not have", "sensor", name)
@@ -84,8 +89,7 @@ func (s *session) plan(ctx context.Context) (plan sampling.Plan, fetch time.Dura
 	return plan, fetch, err
 }
 
-// slow reports a refusal because of the path, which may become better; others
-// are for the configuration to mend.
+// slow reports a refusal because of the path, which may become better.
 func slow(err error) bool {
 	var refused *sampling.Refusal
 	return errors.As(err, &refused) && (refused.Reason == sampling.SlowPath || refused.Reason == sampling.SlowFetch)
@@ -142,8 +146,34 @@ func (s *session) run(ctx context.Context) sensorbox.Outcome {
 		case sensorbox.IsGone, sensorbox.IsReplaced, sensorbox.IsWithdrawn:
 			return o
 		}
+		if s.refusal = s.replan(); s.refusal != nil {
+			return 0
+		}
 	}
 	return 0
+}
+
+// replan keeps T the least L of what is watched now: sensors come and go, and
+// one with a shorter deadline needs more samples.
+func (s *session) replan() error {
+	if s.shape == s.planned {
+		return nil
+	}
+	s.planned = s.shape
+	t := s.m.opts.Detector.LeastDeadline(&s.view)
+	if t == s.deadline {
+		return nil
+	}
+	plan, err := s.m.opts.plan(&s.view, s.fetch, s.fetch)
+	if err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	s.deadline, s.schedule = t, schedule{period: plan.Period, next: now() + plan.Period}
+	s.m.mu.Lock()
+	s.det.SetPeriod(plan.Period)
+	s.m.mu.Unlock()
+	s.m.replanned(plan)
+	return nil
 }
 
 // step is one sample.
