@@ -16,9 +16,15 @@ const (
 	ForeignSum    = 2 // only the sum over the CPUs means something
 )
 
-// perCPUOffsets is the kernel's array of the places of the per-CPU areas. The
-// agent publishes it as a word, or per-CPU words cannot be read.
-const perCPUOffsets = "__per_cpu_offset"
+// The words that monitors read. An agent publishes what somebody reads.
+const (
+	// PerCPUOffsets is the kernel's array of the places of the per-CPU areas:
+	// without it no per-CPU word can be read.
+	PerCPUOffsets = "__per_cpu_offset"
+	// ProcessCounts is the kernel's own count of processes: each CPU has a
+	// part, and only their sum means something.
+	ProcessCounts = "process_counts"
+)
 
 // Foreign is a kernel variable that the target's agent published by address
 // and that no code of the module ever touches (DECISION 11b).
@@ -112,7 +118,7 @@ func (t *Target) ReadForeign(ctx context.Context, words []Foreign) ([]ForeignVal
 // cpuOffsets reads the per-CPU offsets, or returns none if they are not published.
 func (t *Target) cpuOffsets(ctx context.Context, words []Foreign) ([]uint64, error) {
 	for _, w := range words {
-		if w.Name != perCPUOffsets || w.Flags != 0 {
+		if w.Name != PerCPUOffsets || w.Flags != 0 {
 			continue
 		}
 		cpus, _ := t.manifest.Value("ncpus")

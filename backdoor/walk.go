@@ -39,6 +39,7 @@ type TaskList struct {
 	Tasks     []Task // by pid; one for each thread group
 	Via       Via
 	Torn      int  // entries that changed under the reader and were left out
+	Nodes     int  // of Torn: nodes of the IDR, each with all that hangs on it
 	Truncated bool // more tasks than WalkOptions.Max
 	Seen      int  // tasks seen, threads included: the N of the read budget
 	Stats     Stats

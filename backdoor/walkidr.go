@@ -98,13 +98,14 @@ func (w *walker) children(ctx context.Context, nodes []xaEntry) ([]xaEntry, erro
 	}
 	var out []xaEntry
 	for i, n := range nodes {
-		if reads[i].Err != nil {
-			w.list.Torn++
-			continue
+		var entries []xaEntry
+		ok := reads[i].Err == nil
+		if ok {
+			entries, ok = w.y.decodeNode(reads[i].Buf, n)
 		}
-		entries, ok := w.y.decodeNode(reads[i].Buf, n)
 		if !ok {
 			w.list.Torn++
+			w.list.Nodes++
 		}
 		out = append(out, entries...)
 	}

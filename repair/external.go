@@ -98,7 +98,9 @@ func (h *External) Plan(ctx context.Context, in *Incident) (*Plan, error) {
 	if err != nil {
 		return plan, err
 	}
-	plan.Reads, plan.Walk, plan.Seen = t.Stats, t.Took, len(t.Processes)
+	if err := plan.saw(ctx, in.Patient, t); err != nil {
+		return plan, err
+	}
 	answer, err := h.ask(ctx, in, t)
 	if err != nil {
 		return plan, fmt.Errorf("healer %s: %w", h.Name(), err)

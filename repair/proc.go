@@ -77,12 +77,8 @@ func (p *Plan) diagnose(ctx context.Context, patient *Patient, pol policy.Policy
 	}
 	p.policy = pol
 	p.Diagnosis = policy.Diagnose(t.Table, pol, p.Spare)
-	p.Reads, p.Walk, p.Seen = t.Stats, t.Took, len(t.Processes)
-	if t.Torn > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%d entries changed while they were read", t.Torn))
-	}
-	if t.Truncated {
-		p.Notes = append(p.Notes, "the table is longer than the walk's bound")
+	if err := p.saw(ctx, patient, t); err != nil {
+		return err
 	}
 	if p.Needed() && p.Accused().PID != 0 {
 		p.Only = []ProcessID{{p.Culprits[0].PID, p.Culprits[0].Start}}
@@ -91,6 +87,21 @@ func (p *Plan) diagnose(ctx context.Context, patient *Patient, pol policy.Policy
 		p.Why = "no user or process is above the limits of " + p.Policy
 	}
 	return nil
+}
+
+// saw notes what the plan was made from, and how good it was.
+func (p *Plan) saw(ctx context.Context, patient *Patient, t *ProcessTable) error {
+	p.Reads, p.Walk, p.Seen = t.Stats, t.Took, len(t.Processes)
+	if t.Note != "" {
+		p.Notes = append(p.Notes, t.Note)
+	}
+	if t.Torn > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%d entries changed while they were read", t.Torn))
+	}
+	if t.Truncated {
+		p.Notes = append(p.Notes, "the table is longer than the walk's bound")
+	}
+	return p.witness(ctx, patient, t)
 }
 
 // thresholds are the level sensors among the events, each once, with the L

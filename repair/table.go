@@ -23,6 +23,7 @@ type ProcessTable struct {
 	policy.Table
 	Torn      int // entries that changed under the reader and were left out
 	Truncated bool
+	Note      string         // how the walk had to be made; "": by the IDR
 	Stats     backdoor.Stats // what the walk cost
 	Took      time.Duration
 }
@@ -30,11 +31,11 @@ type ProcessTable struct {
 // ProcessTable reads the target's process table and who forks how fast.
 func (p *Patient) ProcessTable(ctx context.Context) (*ProcessTable, error) {
 	began, before := time.Now(), p.Target.Stats()
-	list, err := p.Target.Tasks(ctx, backdoor.WalkOptions{})
+	list, note, err := p.walk(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("process table of %s: %w", p.Name, err)
 	}
-	t := &ProcessTable{Torn: list.Torn, Truncated: list.Truncated}
+	t := &ProcessTable{Torn: list.Torn, Truncated: list.Truncated, Note: note}
 	for i := range list.Tasks {
 		t.Processes = append(t.Processes, process(&list.Tasks[i]))
 	}
@@ -54,6 +55,39 @@ func (p *Patient) ProcessTable(ctx context.Context) (*ProcessTable, error) {
 	t.Stats, t.Took = p.Target.Stats().Sub(before), time.Since(began)
 	return t, nil
 }
+
+// idrTries: a tree that merely changed under the reader is whole the next time.
+const idrTries = 2
+
+// walk reads the tasks by the IDR; where that is damaged, task by task along
+// the list of init_task, which costs a round trip for each. note says so.
+func (p *Patient) walk(ctx context.Context) (list *backdoor.TaskList, note string, err error) {
+	for range idrTries {
+		list, err = p.Target.Tasks(ctx, backdoor.WalkOptions{})
+		switch {
+		case err == nil && !damaged(list):
+			return list, "", nil
+		case Lost(err) || ctx.Err() != nil || errors.Is(err, backdoor.ErrNoRegion):
+			return nil, "", err
+		}
+	}
+	byList, listErr := p.Target.Tasks(ctx, backdoor.WalkOptions{Via: backdoor.ViaList})
+	switch {
+	case listErr == nil && (err != nil || len(byList.Tasks) >= len(list.Tasks)):
+		return byList, "the tree of pids is damaged: walked by the task list", nil
+	case Lost(listErr) || ctx.Err() != nil:
+		return nil, "", listErr
+	case err != nil || len(list.Tasks) == 0:
+		return nil, "", errors.Join(errDamaged, err, listErr)
+	}
+	return list, fmt.Sprintf("the tree of pids is damaged, and the task list is no better (%v)", listErr), nil
+}
+
+var errDamaged = errors.New("the tree of pids is damaged")
+
+// damaged reports a walk that missed more than what comes and goes: a node of
+// the tree holds 64 entries.
+func damaged(l *backdoor.TaskList) bool { return l.Nodes > 0 || l.Torn > len(l.Tasks) }
 
 func process(t *backdoor.Task) policy.Process {
 	return policy.Process{

@@ -40,17 +40,17 @@ func TestKeysOthersCanRead(t *testing.T) {
 }
 
 func TestLookUp(t *testing.T) {
-	text := "ffffffff81000000 T _text\nffffffff82a1a040 B nr_threads\n0000000000034d40 A runqueues\n" +
-		"ffffffffc0001000 b nr_files\t[other]\nffffffff82b00000 B max_threads\n"
+	text := "ffffffff81000000 T _text\nffffffff82a1a040 R __per_cpu_offset\n0000000000034d40 A process_counts\n" +
+		"ffffffffc0001000 b process_counts\t[other]\nffffffff82b00000 B max_threads\n"
 	got, err := lookUp(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]uint64{"nr_threads": 0xffffffff82a1a040, "runqueues": 0x34d40, "max_threads": 0xffffffff82b00000}
+	want := map[string]uint64{"__per_cpu_offset": 0xffffffff82a1a040, "process_counts": 0x34d40}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("symbols (-want +got):\n%s", d)
 	}
-	if _, err := lookUp(strings.NewReader("xyz B nr_threads\n")); err == nil {
+	if _, err := lookUp(strings.NewReader("xyz R __per_cpu_offset\n")); err == nil {
 		t.Error("a bad address was taken")
 	}
 }

@@ -10,25 +10,19 @@ import (
 	"strconv"
 	"strings"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 )
 
-// foreignWords are kernel words that no module may name but a monitor wants
+// foreignWords are kernel words that no module may name but a monitor reads
 // (DECISIONS 11). The module publishes their addresses and never follows them.
 var foreignWords = []struct {
 	symbol string
 	size   uint32
-	flags  uint32 // 1: offset in each CPU's area, 2: the sum over CPUs counts
+	flags  uint32
 }{
-	{"nr_threads", 4, 0},
-	{"total_forks", 8, 0},
-	{"process_counts", 8, 3},
-	{"max_threads", 4, 0},
-	{"pid_max", 4, 0},
-	{"nr_files", 8, 0},
-	{"psi_system", 64, 0},
-	{"runqueues", 64, 1},
-	{"jiffies_64", 8, 0},
+	{backdoor.PerCPUOffsets, 8 * uapi.MaxCPUs, 0},
+	{backdoor.ProcessCounts, 8, backdoor.ForeignPerCPU | backdoor.ForeignSum},
 }
 
 // registerForeign returns the symbols that this kernel does not show.
@@ -44,7 +38,7 @@ func (d *device) registerForeign(kallsyms string) (missing []string, err error) 
 	}
 	for _, w := range foreignWords {
 		addr, ok := addrs[w.symbol]
-		if !ok || addr == 0 && w.flags&1 == 0 {
+		if !ok || addr == 0 && w.flags&backdoor.ForeignPerCPU == 0 {
 			missing = append(missing, w.symbol)
 			continue
 		}

@@ -19,6 +19,30 @@ type slotKey struct {
 	key  uapi.Key
 }
 
+// rekey is for a machine that is set up already: a key has changed, or the
+// module was loaded by something else.
+func rekey(path string) error {
+	d, err := openDevice()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return giveKeys(d, path)
+}
+
+func giveKeys(d *device, path string) error {
+	keys, err := readKeys(path)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if err := d.setKey(k.slot, k.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readKeys reads a key file. Others must not be able to: a key kills.
 func readKeys(path string) ([]slotKey, error) {
 	st, err := os.Stat(path)

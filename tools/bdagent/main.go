@@ -27,11 +27,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.StringFlag{Name: "limits", Usage: "this machine's contract, `NAME:VALUE,...`", EnvVars: []string{"BD_LIMITS"}},
 			&ucli.StringFlag{Name: "keys", Usage: "`FILE` of monitor keys, 0600", EnvVars: []string{"BD_KEYS"}},
 			&ucli.StringFlag{Name: "nic", Usage: "RDMA interface whose interrupts go to CPU 0", EnvVars: []string{"BD_NIC"}},
+			&ucli.BoolFlag{Name: "keys-only", Usage: "give the keys to the loaded module and end"},
 			&ucli.BoolFlag{Name: "once", Usage: "set up and end; no heartbeat"},
 		},
 		Action: func(c *ucli.Context) error {
 			if c.Args().Present() {
 				return cli.Usagef("unexpected argument %q", c.Args().First())
+			}
+			if c.Bool("keys-only") {
+				if c.String("keys") == "" {
+					return cli.Usagef("--keys-only needs --keys")
+				}
+				return rekey(c.String("keys"))
 			}
 			return serve(c.Context, options{
 				module: c.String("module"), params: params(c), keys: c.String("keys"), nic: c.String("nic"), once: c.Bool("once"), stderr: stderr,
@@ -92,14 +99,8 @@ func serve(ctx context.Context, o options) error {
 
 func setUp(d *device, o options) error {
 	if o.keys != "" {
-		keys, err := readKeys(o.keys)
-		if err != nil {
+		if err := giveKeys(d, o.keys); err != nil {
 			return err
-		}
-		for _, k := range keys {
-			if err := d.setKey(k.slot, k.key); err != nil {
-				return err
-			}
 		}
 	}
 	missing, err := d.registerForeign("/proc/kallsyms")
