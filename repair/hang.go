@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type Hang struct {
 	Blocked  []string // tasks that wait uninterruptibly
 	Partial  bool     // some CPU still takes interrupts: hooks work
 	LockErr  error    // why the target could not be frozen
+	TableErr error    // why no tasks are named
 	Examined time.Duration
 }
 
@@ -65,11 +67,16 @@ func (p *Patient) DiagnoseHang(ctx context.Context) (*Hang, error) {
 	} else if text != "" {
 		h.Cause, h.Detail = HangPanic, text
 	}
-	if err := p.compareLooks(ctx, h); err != nil {
+	switch err := p.compareLooks(ctx, h); {
+	case err != nil && (h.Cause == NoHang || Lost(err) || ctx.Err() != nil):
 		return nil, err
-	}
-	if h.Cause == NoHang {
+	case err != nil: // the stamp of a panic is the cause, whatever else is lost
+		h.TableErr = err
+	case h.Cause == NoHang:
 		h.judge()
+	}
+	if h.Cause == NoHang && h.TableErr != nil {
+		return nil, h.TableErr
 	}
 	if h.Cause == HangSpin {
 		p.tryFreeze(ctx, h)
@@ -78,16 +85,14 @@ func (p *Patient) DiagnoseHang(ctx context.Context) (*Hang, error) {
 	return h, nil
 }
 
-// compareLooks finds clocks that stand still and tasks that did not move.
+// compareLooks finds clocks that stand still and tasks that did not move. A
+// table that cannot be read is h.TableErr: the clocks tell without it.
 func (p *Patient) compareLooks(ctx context.Context, h *Hang) error {
 	clocks, err := p.clocks(ctx)
 	if err != nil {
 		return err
 	}
-	first, err := p.ProcessTable(ctx)
-	if err != nil {
-		return err
-	}
+	first, firstErr := p.ProcessTable(ctx)
 	if err := sleep(ctx, hangLooks); err != nil {
 		return err
 	}
@@ -95,18 +100,18 @@ func (p *Patient) compareLooks(ctx context.Context, h *Hang) error {
 	if err != nil {
 		return err
 	}
-	second, err := p.ProcessTable(ctx)
-	if err != nil {
-		return err
-	}
+	second, secondErr := p.ProcessTable(ctx)
 	for name, v := range clocks {
 		if again[name] == v {
 			h.Stalled = append(h.Stalled, name)
 		}
 	}
+	slices.Sort(h.Stalled)
 	h.Partial = len(h.Stalled) < len(clocks)
-	h.Running, h.Blocked = still(first.Table, second.Table)
-	return nil
+	if h.TableErr = errors.Join(firstErr, secondErr); h.TableErr == nil {
+		h.Running, h.Blocked = still(first.Table, second.Table)
+	}
+	return ctx.Err()
 }
 
 func (p *Patient) clocks(ctx context.Context) (map[string]uint64, error) {

@@ -3,10 +3,12 @@
 package repair
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
 )
@@ -100,5 +102,65 @@ func TestNoHang(t *testing.T) {
 	h, err := m.patient.DiagnoseHang(t.Context())
 	if err != nil || h.Cause != NoHang {
 		t.Fatalf("diagnosis %+v, %v", h, err)
+	}
+}
+
+var errPath = errors.New("the rest of memory is lost")
+
+// tablesLost makes the process table unreadable: of the target's memory only
+// the areas of the module can be read.
+func tablesLost(m *sick) {
+	r, err := m.patient.Target.Region(uapi.KindMemory)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.target.Memory().Before(func(_ int, op *backdoor.Op) error {
+		if op.Key == r.Key {
+			return errPath
+		}
+		return nil
+	})
+}
+
+// A cause that is known stands, also if the process table cannot be read.
+func TestHangWithoutTable(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(m *sick, stop func(int))
+		cause HangCause
+	}{
+		"panic": {func(m *sick, _ func(int)) { m.target.Crash(uapi.PanicPanic, "bad day") }, HangPanic},
+		"spin":  {func(_ *sick, stop func(int)) { stop(1) }, HangSpin},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newSick(t)
+			c.spoil(m, ticking(m))
+			tablesLost(m)
+			time.Sleep(20 * time.Millisecond)
+			h, err := m.patient.DiagnoseHang(t.Context())
+			if err != nil || h.Cause != c.cause || !errors.Is(h.TableErr, errPath) || h.Running != nil {
+				t.Errorf("diagnosis %+v, %v", h, err)
+			}
+		})
+	}
+}
+
+// Clocks that run and no table: nobody knows whether tasks wait for ever.
+func TestNoHangWithoutTable(t *testing.T) {
+	m := newSick(t)
+	ticking(m)
+	tablesLost(m)
+	if h, err := m.patient.DiagnoseHang(t.Context()); !errors.Is(err, errPath) {
+		t.Errorf("diagnosis %+v, %v", h, err)
+	}
+}
+
+// A panic whose Sensor Box is damaged is still a panic.
+func TestHangPanicWithoutBox(t *testing.T) {
+	m := newSick(t)
+	m.target.Crash(uapi.PanicPanic, "bad day")
+	m.target.Poke(m.target.Area(uapi.KindSensorbox), make([]byte, 8))
+	h, err := m.patient.DiagnoseHang(t.Context())
+	if err != nil || h.Cause != HangPanic || h.TableErr == nil {
+		t.Errorf("diagnosis %+v, %v", h, err)
 	}
 }

@@ -73,6 +73,10 @@ func (r *Reaper) Apply(ctx context.Context, in *Incident, p *Plan) (*Outcome, er
 			return op.out, err
 		}
 		op.out.Pending = left
+		// The target refused all that was posted, and will again.
+		if n := len(op.out.Rounds); op.allRefused(&op.out.Rounds[n-1]) {
+			return op.out, nil
+		}
 		// Who has its kill and is still there waits for a CPU or a device, and
 		// cannot fork: another freeze would not bring its death nearer.
 		if fresh == 0 {
@@ -89,7 +93,13 @@ type operation struct {
 	hooks  *backdoor.Hooks
 	out    *Outcome
 	killed map[ProcessID]bool // read back as done
+
+	refused int // by the last round
 }
+
+// allRefused reports a round of kills every one of which was refused: another
+// freeze would stop an innocent machine for nothing.
+func (op *operation) allRefused(rd *Round) bool { return rd.Found > 0 && op.refused == rd.Found }
 
 func (op *operation) limit(ctx context.Context, nproc int64) error {
 	uid := op.plan.Accused().UID
@@ -217,6 +227,7 @@ func deferred(results []backdoor.KillResult) bool {
 
 // count keeps what was read back apart from what was only posted.
 func (op *operation) count(results []backdoor.KillResult, rd *Round) {
+	op.refused = 0
 	for _, r := range results {
 		switch r.Result {
 		case uapi.ResDone:
@@ -233,6 +244,7 @@ func (op *operation) count(results []backdoor.KillResult, rd *Round) {
 			op.out.Unread++
 		default:
 			op.out.Refused = append(op.out.Refused, r)
+			op.refused++
 		}
 	}
 }
