@@ -4,6 +4,7 @@ package repair
 
 import (
 	"testing"
+	"time"
 
 	"lazystate/backdoor/bdtest"
 )
@@ -29,6 +30,7 @@ func TestRefusedKillsEndTheRounds(t *testing.T) {
 			m.disguise(bombs[:some.refused]...)
 			in := &Incident{ID: "x", Patient: m.patient, Attempt: 1}
 			h := m.healer()
+			h.Reaper.Within = 100 * time.Millisecond
 			p, err := h.Plan(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)

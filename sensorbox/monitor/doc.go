@@ -8,7 +8,8 @@
 //
 // The trap: this process can be late too. Every sample says by how much, the
 // detector takes it off its suspicion, and Status shows it: a monitor that is
-// always late has too little CPU, and its deadlines are not kept.
+// always late has too little CPU, and its deadlines are not kept: where that
+// hides a stall, the event "late" says so.
 //
 // A death is announced only after the target's identity was checked, so an
 // unloaded module or another boot is never reported as one.
