@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package inic
+package inic_test
 
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,9 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lazystate/backdoor"
+	"lazystate/backdoor/inic"
 	"lazystate/backdoor/layout"
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
@@ -31,7 +31,7 @@ var labKey = uapi.Key{0: 0x5e, 7: 0x11, 15: 0xc7}
 // guest is a machine of the lab that runs the module, seen from outside.
 type guest struct {
 	*lab.VM
-	mem *Memory
+	mem *inic.Memory
 	t   *backdoor.Target
 }
 
@@ -60,7 +60,7 @@ func onMachine(t *testing.T, c lab.Config, cases []labCase) {
 	ship(t, vm)
 	for _, lc := range cases {
 		t.Run(lc.name, func(t *testing.T) {
-			g := armed(t, vm)
+			g := armedGuest(t, vm)
 			t.Logf("page_offset_base %#x, phys_base %#x, %d levels",
 				g.value(t, "page_offset_base"), g.value(t, "phys_base"), g.value(t, "page_table_levels"))
 			lc.run(t, g)
@@ -71,21 +71,13 @@ func onMachine(t *testing.T, c lab.Config, cases []labCase) {
 // ship puts into the guest what the tests use there.
 func ship(t *testing.T, vm *lab.VM) {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "setkey")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./testdata/setkey")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build setkey: %v\n%s", err, out)
-	}
-	for guest, host := range map[string]string{"/setkey": bin, "/backdoor.ko": lab.Module(t, vm, "backdoor")} {
-		if err := vm.Put(t.Context(), host, guest); err != nil {
-			t.Fatal(err)
-		}
+	if err := vm.Put(t.Context(), lab.Module(t, vm, "backdoor"), "/backdoor.ko"); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// armed loads the module with a key for our slot, and opens the target.
-func armed(t *testing.T, vm *lab.VM) *guest {
+// armedGuest loads the module with a key for our slot, and opens the target.
+func armedGuest(t *testing.T, vm *lab.VM) *guest {
 	t.Helper()
 	// By a program that ends: nothing may depend on its address space.
 	if _, err := vm.Must(t.Context(), "insmod", "/backdoor.ko", "allow_repair=1"); err != nil {
@@ -96,22 +88,15 @@ func armed(t *testing.T, vm *lab.VM) *guest {
 			t.Errorf("unload: %v", err)
 		}
 	})
-	if _, err := vm.Must(t.Context(), "/setkey", "2", hex.EncodeToString(labKey[:])); err != nil {
+	if err := armed.GiveKeys(t.Context(), vm, armed.Keys{labSlot: labKey}); err != nil {
 		t.Fatal(err)
 	}
-	mem, err := Open(Options{
-		RAMPath: vm.RAMPath(), BARPath: vm.BARPath(), PID: vm.Info().QEMUPID, Writable: true,
-		Reset: vm.Reset,
-	})
+	mem, target, err := armed.Open(t.Context(), vm, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { mem.Close() })
-	g := &guest{VM: vm, mem: mem}
-	if g.t, err = backdoor.Open(t.Context(), mem); err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return &guest{VM: vm, mem: mem, t: target}
 }
 
 // paused runs fn while the machine stands still, so that two looks at its

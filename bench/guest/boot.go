@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
 // Config is what a bench wants of its VM.
@@ -60,46 +59,25 @@ func Boot(ctx context.Context, o *trial.Options, c Config) (*Guest, error) {
 
 // Load inserts backdoor.ko and opens the target.
 func (g *Guest) Load(ctx context.Context, params ...string) error {
-	ko, err := g.module()
+	ko, err := g.VM.ModuleFile("backdoor")
 	if err != nil {
 		return err
 	}
 	if err := g.VM.Insmod(ctx, ko, params...); err != nil {
 		return fmt.Errorf("load backdoor.ko: %w", err)
 	}
-	return g.open(ctx)
-}
-
-func (g *Guest) open(ctx context.Context) (err error) {
-	g.Memory, err = inic.Open(inic.Options{
-		RAMPath: g.VM.RAMPath(), BARPath: g.VM.BARPath(), PID: g.VM.Info().QEMUPID, Writable: true,
-	})
-	if err != nil {
-		return err
-	}
-	g.Target, err = backdoor.Open(ctx, g.Memory)
+	g.Memory, g.Target, err = armed.Open(ctx, g.VM, true)
 	return err
 }
 
 // Read maps the target again, for reading, as a monitor does beside a writer.
-func (g *Guest) Read() (*inic.Memory, error) {
-	return inic.Open(inic.Options{RAMPath: g.VM.RAMPath(), BARPath: g.VM.BARPath(), PID: g.VM.Info().QEMUPID})
-}
+func (g *Guest) Read() (*inic.Memory, error) { return armed.Map(g.VM, false) }
 
 // Unload closes the target and removes the module.
 func (g *Guest) Unload(ctx context.Context) error {
 	err := g.Memory.Close()
 	g.Memory, g.Target = nil, nil
 	return errors.Join(err, g.VM.Rmmod(ctx, "backdoor"))
-}
-
-// module is where tools/kmod.sh leaves it.
-func (g *Guest) module() (string, error) {
-	path := filepath.Join(filepath.Dir(lab.CacheDir()), "kmod", g.VM.Release(), "backdoor.ko")
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("backdoor.ko for %s is not built (make kmod): %w", g.VM.Release(), err)
-	}
-	return path, nil
 }
 
 // Machine describes host and guest.

@@ -5,11 +5,9 @@ package guest
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"lazystate/backdoor"
@@ -17,12 +15,13 @@ import (
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
-// Arsenal is Programs for benches that repair: pkgs, monitorkey and the rogue
+// Arsenal is Programs for benches that repair: pkgs, bdagent and the rogue
 // programs of the drills as /bin/rogue.
 func Arsenal(ctx context.Context, pkgs ...string) (files map[string]string, done func(), err error) {
-	files, done, err = Programs(ctx, append(pkgs, "bench/apps/monitorkey")...)
+	files, done, err = Programs(ctx, append(pkgs, "tools/bdagent")...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,11 +37,10 @@ func Arsenal(ctx context.Context, pkgs ...string) (files map[string]string, done
 // monitorSlot is the slot a bench acts in.
 const monitorSlot = 0
 
-// GiveKey gives this monitor a new key in the target, by a program of Arsenal.
+// GiveKey gives this monitor a new key in the target, by the bdagent of Arsenal.
 func (g *Guest) GiveKey(ctx context.Context) error {
 	rand.Read(g.Key[:])
-	_, err := g.VM.Must(ctx, "/bin/monitorkey", strconv.Itoa(monitorSlot), hex.EncodeToString(g.Key[:]))
-	return err
+	return armed.GiveKeys(ctx, g.VM, armed.Keys{monitorSlot: g.Key})
 }
 
 // Patient is the target as a healer takes it.

@@ -4,23 +4,12 @@ package guest
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
-)
 
-// Build builds a static program of this repository, for a guest or for the host.
-func Build(ctx context.Context, dir, pkg string) (string, error) {
-	out := filepath.Join(dir, path.Base(pkg))
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "lazystate/"+pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w: %s", pkg, err, b)
-	}
-	return out, nil
-}
+	"lazystate/tools/lab"
+)
 
 // Programs builds pkgs into a temporary folder and returns what lab.Config
 // wants in Files: /bin/<name> of each. done removes the folder.
@@ -31,8 +20,8 @@ func Programs(ctx context.Context, pkgs ...string) (files map[string]string, don
 	}
 	files = map[string]string{}
 	for _, pkg := range pkgs {
-		out, err := Build(ctx, dir, pkg)
-		if err != nil {
+		out := filepath.Join(dir, path.Base(pkg))
+		if err := lab.GoBuild(ctx, out, "lazystate/"+pkg); err != nil {
 			os.RemoveAll(dir)
 			return nil, nil, err
 		}

@@ -4,7 +4,6 @@ package kmodtest
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"regexp"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
 const slot = 2
@@ -22,8 +22,7 @@ var key = uapi.Key{0: 0x42, 8: 0x17, 15: 0xee}
 // arm gives the machine's module the key of our slot.
 func (k *loaded) arm(t *testing.T) {
 	t.Helper()
-	setkey := goProgram(t, k.vm, "lazystate/backdoor/inic/testdata/setkey")
-	if _, err := k.vm.Must(t.Context(), setkey, "2", hex.EncodeToString(key[:])); err != nil {
+	if err := armed.GiveKeys(t.Context(), k.vm, armed.Keys{slot: key}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -3,14 +3,13 @@
 package kmodtest
 
 import (
-	"encoding/hex"
 	"errors"
-	"strconv"
 	"testing"
 	"time"
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/tools/lab/armed"
 )
 
 // TestMonitorDies: the machine that a monitor left locked runs again by itself,
@@ -59,7 +58,7 @@ func TestTwoMonitors(t *testing.T) {
 		k := load(t, kernel, "allow_repair=1")
 		k.arm(t)
 		second := backdoor.LockOptions{Slot: 3, Key: uapi.Key{3: 0x33}, Lease: 2 * time.Second}
-		if _, err := k.vm.Must(t.Context(), "/tmp/setkey", strconv.Itoa(int(second.Slot)), hex.EncodeToString(second.Key[:])); err != nil {
+		if err := armed.GiveKeys(t.Context(), k.vm, armed.Keys{second.Slot: second.Key}); err != nil {
 			t.Fatal(err)
 		}
 		first := k.lock(t, 0, 2*time.Second)

@@ -34,7 +34,7 @@ func (k *loaded) crashKernel(t *testing.T, release string) {
 		}
 	}
 	cmdline := strings.Join(append(args, "nr_cpus=1", "reset_devices"), " ")
-	program := goProgram(t, k.vm, "./testdata/crashkernel")
+	program := goProgram(t, k.vm, "lazystate/kmod/kmodtest/testdata/crashkernel")
 	if _, err := k.vm.Must(t.Context(), program, "/vmlinuz", "/initrd", cmdline); err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +49,7 @@ func (k *loaded) crashKernel(t *testing.T, release string) {
 func TestCrashKexecKnob(t *testing.T) {
 	onEach(t, func(t *testing.T, release string) {
 		vm := lab.New(t, lab.Config{Kernel: release, Append: "crashkernel=192M"})
-		q := watchQEMU(t, vm)
-		k := &loaded{vm: vm, resets: q.resets.Load}
+		k := &loaded{vm: vm}
 		k.insert(t, "allow_repair=1")
 		k.crashKernel(t, release)
 		was, err := vm.BootID(t.Context())
@@ -76,7 +75,7 @@ func TestCrashKexecKnob(t *testing.T) {
 		if cmdline := k.guestFile(t, "/proc/cmdline"); !strings.Contains(cmdline, "elfcorehdr=") {
 			t.Errorf("no crash kernel: %s", cmdline)
 		}
-		if n := q.resets.Load(); n != 0 {
+		if n := vm.Info().Resets(); n != 0 {
 			t.Errorf("%d resets", n)
 		}
 		if now := k.fetch(t).named(t, "TICKS.0").Value; now != dead {

@@ -4,12 +4,7 @@ package kmodtest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net"
-	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,52 +12,6 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
 )
-
-// qemu is a connection to QEMU that counts what happens to the machine. While
-// it is open nobody else has one: the VM's own orders wait.
-type qemu struct {
-	conn     net.Conn
-	resets   atomic.Uint64
-	shutdown atomic.Uint64
-	closed   sync.Once
-}
-
-func watchQEMU(t *testing.T, vm *lab.VM) *qemu {
-	t.Helper()
-	conn, err := net.Dial("unix", filepath.Join(vm.StateDir(), "qmp.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := &qemu{conn: conn}
-	t.Cleanup(q.close)
-	q.command(t, "qmp_capabilities")
-	go func() {
-		for dec := json.NewDecoder(conn); ; {
-			var m struct {
-				Event string `json:"event"`
-			}
-			if dec.Decode(&m) != nil {
-				return
-			}
-			switch m.Event {
-			case "RESET":
-				q.resets.Add(1)
-			case "SHUTDOWN":
-				q.shutdown.Add(1)
-			}
-		}
-	}()
-	return q
-}
-
-func (q *qemu) close() { q.closed.Do(func() { q.conn.Close() }) }
-
-func (q *qemu) command(t *testing.T, name string) {
-	t.Helper()
-	if err := json.NewEncoder(q.conn).Encode(map[string]string{"execute": name}); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestRebootKnob: the machine starts again, also where all CPUs are held, and
 // the target that was opened before is never believed again.
@@ -79,15 +28,14 @@ func reboots(t *testing.T, kernel string, prepare func(*loaded)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := watchQEMU(t, vm)
-	k := &loaded{vm: vm, resets: q.resets.Load}
+	k := &loaded{vm: vm}
 	k.insert(t, "allow_repair=1")
 	prepare(k)
 	_, err = k.hooks(t, slot, key).PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobReboot, Value: 1})
 	if err != nil && !errors.Is(err, backdoor.ErrReplaced) {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); q.resets.Load() == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); vm.Info().Resets() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("5 s and QEMU tells of no reset")
 		}
@@ -120,8 +68,7 @@ func reboots(t *testing.T, kernel string, prepare func(*loaded)) {
 // TestPowerOffKnob needs a machine of its own.
 func TestPowerOffKnob(t *testing.T) {
 	vm := lab.New(t, lab.Config{Kernel: "6.1"})
-	q := watchQEMU(t, vm)
-	k := &loaded{vm: vm, resets: q.resets.Load}
+	k := &loaded{vm: vm}
 	k.insert(t, "allow_repair=1")
 	_, err := k.hooks(t, slot, key).PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobPowerOff, Value: 1})
 	if err != nil && !errors.Is(err, backdoor.ErrGone) {
@@ -132,8 +79,8 @@ func TestPowerOffKnob(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("30 s and the machine is on")
 	}
-	if q.shutdown.Load() != 1 || q.resets.Load() != 0 {
-		t.Errorf("%d shutdowns, %d resets", q.shutdown.Load(), q.resets.Load())
+	if n := vm.Info().Resets(); n != 0 {
+		t.Errorf("%d resets", n)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()

@@ -4,6 +4,7 @@ package kmodtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/sensorbox"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
@@ -34,7 +36,6 @@ type loaded struct {
 	vm     *lab.VM
 	mem    *inic.Memory
 	target *backdoor.Target
-	resets func() uint64 // nil: nobody counts them
 }
 
 func machine(t *testing.T, kernel string) *lab.VM {
@@ -62,14 +63,10 @@ func load(t *testing.T, kernel string, params ...string) *loaded {
 func (k *loaded) open(t *testing.T) {
 	t.Helper()
 	var err error
-	k.mem, err = inic.Open(inic.Options{RAMPath: k.vm.RAMPath(), BARPath: k.vm.BARPath(), PID: k.vm.Info().QEMUPID, Resets: k.resets, Writable: true})
-	if err != nil {
+	if k.mem, k.target, err = armed.Open(t.Context(), k.vm, true); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.mem.Close() })
-	if k.target, err = backdoor.Open(t.Context(), k.mem); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // region returns a region and its bytes as the I-NIC reads them.
@@ -155,15 +152,10 @@ func guestProgram(t *testing.T, vm *lab.VM, name string) string {
 // goProgram compiles a Go program and puts it into the guest.
 func goProgram(t *testing.T, vm *lab.VM, pkg string) string {
 	t.Helper()
-	name := filepath.Base(pkg)
-	bin := filepath.Join(t.TempDir(), name)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, pkg)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
-	}
-	if err := vm.Put(t.Context(), bin, "/tmp/"+name); err != nil {
+	guest := "/tmp/" + filepath.Base(pkg)
+	bin := filepath.Join(t.TempDir(), filepath.Base(pkg))
+	if err := errors.Join(lab.GoBuild(t.Context(), bin, pkg), vm.Put(t.Context(), bin, guest)); err != nil {
 		t.Fatal(err)
 	}
-	return "/tmp/" + name
+	return guest
 }

@@ -12,13 +12,13 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"lazystate/backdoor"
 	"lazystate/internal/cli"
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
 	"lazystate/tools/control"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
 // hangKind is a fault of bddrill hang.
@@ -168,15 +168,11 @@ func (r *runner) strike(ctx context.Context, h *hangKind, m *machine, w *watch) 
 
 // diagnose asks for the cause as the one writer.
 func (r *runner) diagnose(ctx context.Context, m *machine) (found *repair.Hang, err error) {
-	mem, err := m.open(true)
+	mem, t, err := armed.Open(ctx, m.vm, true)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, mem.Close()) }()
-	t, err := backdoor.Open(ctx, mem)
-	if err != nil {
-		return nil, err
-	}
 	p := &repair.Patient{Name: m.vm.Name(), Target: t, Slot: 0, Key: m.key}
 	return p.DiagnoseHang(ctx)
 }

@@ -12,11 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"lazystate/backdoor"
-	"lazystate/backdoor/inic"
 	"lazystate/backdoor/uapi"
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
 // machine is a booted target with the module, the agent and the programs in it.
@@ -36,17 +35,14 @@ type machine struct {
 
 const (
 	guestRogue  = "/bin/rogue"
-	guestAgent  = "/bin/bdagent"
 	guestCanary = "/bin/bdcanary"
-	guestKeys   = "/etc/backdoor.keys"
-	guestKo     = "/lib/modules/backdoor.ko"
 )
 
 // limits is the contract of the drills' targets: what they promise to stay below.
 const limits = "NPROCS:150,NTHREADS:250,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
 
 func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
-	files := map[string]string{guestRogue: r.rogue, guestAgent: r.agent, guestCanary: r.canary}
+	files := map[string]string{guestRogue: r.rogue, armed.Agent: r.agent, guestCanary: r.canary}
 	vm, err := lab.Up(ctx, name, lab.Config{
 		Kernel: r.kernel, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files,
 	})
@@ -67,43 +63,7 @@ func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 // loads the module.
 func (m *machine) install(ctx context.Context, r *runner) error {
 	ko := filepath.Join(r.modules, m.vm.Release(), "backdoor.ko")
-	if err := m.vm.Put(ctx, ko, guestKo); err != nil {
-		return err
-	}
-	keys := fmt.Sprintf("0 %x\n", m.key[:])
-	if err := m.vm.WriteFile(ctx, guestKeys, []byte(keys), 0o600); err != nil {
-		return err
-	}
-	_, err := m.vm.Start(ctx, lab.Proc{
-		Argv: []string{guestAgent, "--module", guestKo, "--allow-repair", "--limits", limits, "--keys", guestKeys},
-		Log:  "/tmp/bdagent.log", OOMAdj: -1000,
-	})
-	if err != nil {
-		return err
-	}
-	return m.published(ctx)
-}
-
-// published waits until the target can be opened and has sensors and a key.
-func (m *machine) published(ctx context.Context) error {
-	end := time.Now().Add(30 * time.Second)
-	for {
-		if log, err := m.vm.ReadFile(ctx, "/tmp/bdagent.log"); err == nil && strings.Contains(string(log), "serving") {
-			return nil
-		} else if err == nil && strings.Contains(string(log), "bdagent: ") || time.Now().After(end) {
-			return fmt.Errorf("agent did not come up: %s", log)
-		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-// open maps the machine, as the one writer or beside it.
-func (m *machine) open(writable bool) (backdoor.Memory, error) {
-	return inic.Open(inic.Options{
-		RAMPath: m.vm.RAMPath(), BARPath: m.vm.BARPath(), PID: m.vm.Info().QEMUPID, Writable: writable, Reset: m.vm.Reset,
-	})
+	return armed.Serve(ctx, m.vm, ko, armed.Keys{0: m.key}, "--allow-repair", "--limits", limits)
 }
 
 // startUseful runs the useful program and calibrates it to about one iteration

@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"lazystate/backdoor"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
 	"lazystate/tools/control"
+	"lazystate/tools/lab/armed"
 )
 
 // watch is the monitor's side of a drill: a bdmon process, what it announces
@@ -188,13 +188,9 @@ func (w *watch) lookout(ctx context.Context) error {
 
 // look opens the machine for reading, beside the monitor that may write.
 func (m *machine) look(ctx context.Context) (*eyes, error) {
-	mem, err := m.open(false)
+	mem, t, err := armed.Open(ctx, m.vm, false)
 	if err != nil {
 		return nil, err
-	}
-	t, err := backdoor.Open(ctx, mem)
-	if err != nil {
-		return nil, errors.Join(err, mem.Close())
 	}
 	return &eyes{name: m.vm.Name(), mem: mem, target: t}, nil
 }

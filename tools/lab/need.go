@@ -98,12 +98,9 @@ func New(t testing.TB, c Config) *VM {
 // "make kmod" has not been run.
 func Module(t testing.TB, vm *VM, name string) string {
 	t.Helper()
-	dir := filepath.Join(sourceRoot(), "build", "kmod", vm.Release())
-	for _, pattern := range []string{name + ".ko", "*/" + name + ".ko"} {
-		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
-			return found[0]
-		}
+	ko, err := vm.ModuleFile(name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("%s is not built for %s: run make kmod", name, vm.Release())
-	return ""
+	return ko
 }

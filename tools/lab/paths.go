@@ -54,7 +54,7 @@ func guestInit(ctx context.Context) (string, error) {
 		return path, err
 	}
 	out := filepath.Join(CacheDir(), "guestinit")
-	return out, goBuild(ctx, out, "./tools/lab/guestinit")
+	return out, GoBuild(ctx, out, "./tools/lab/guestinit")
 }
 
 // goCommand is PATH's go, or the one bootstrap.sh fetched into the checkout.
@@ -66,9 +66,9 @@ func goCommand() string {
 	return "go"
 }
 
-// goBuild builds a static program; the replacement of out is atomic, because
+// GoBuild builds a static program for a guest or the host; the replacement of out is atomic, because
 // others may be reading it.
-func goBuild(ctx context.Context, out, pkg string) error {
+func GoBuild(ctx context.Context, out, pkg string) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}
@@ -84,4 +84,15 @@ func goBuild(ctx context.Context, out, pkg string) error {
 		return err
 	}
 	return nil
+}
+
+// ModuleFile is where "make kmod" left a module for the VM's kernel.
+func (vm *VM) ModuleFile(name string) (string, error) {
+	dir := filepath.Join(sourceRoot(), "build", "kmod", vm.Release())
+	for _, pattern := range []string{name + ".ko", "*/" + name + ".ko"} {
+		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
+			return found[0], nil
+		}
+	}
+	return "", fmt.Errorf("%s is not built for %s: run make kmod", name, vm.Release())
 }

@@ -48,6 +48,7 @@ func qemuArgs(d stateDir, c Config, k *kernel.Kernel, accel string) []string {
 		"-device", "ivshmem-plain,memdev=bar",
 		"-kernel", kernelImage(c, k), "-initrd", d.file("initrd.cpio"), "-append", cmdline(c),
 		"-qmp", "unix:" + d.file("qmp.sock") + ",server=on,wait=off",
+		"-qmp", "unix:" + d.file("events.sock") + ",server=on,wait=off",
 		"-chardev", "socket,id=serial,path=" + d.file("serial.sock") + ",server=on,wait=off,logfile=" + d.file("serial.log"),
 		"-serial", "chardev:serial",
 		"-chardev", "socket,id=lab,path=" + d.file("guest.sock") + ",server=on,wait=off",

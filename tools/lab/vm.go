@@ -136,6 +136,9 @@ func (vm *VM) connect(ctx context.Context, bound time.Duration) error {
 	conn, err := dialRetry(ctx, vm.dir.file("guest.sock"))
 	if err == nil {
 		vm.ch = newChannel(conn)
+		err = vm.countResets(ctx)
+	}
+	if err == nil {
 		err = vm.waitHello(ctx, vm.ch.firstHello())
 	}
 	if ctx.Err() != nil {

@@ -136,7 +136,9 @@ func (s Spec) inic() (inic.Options, error) {
 	}
 	for _, vm := range machines {
 		if vm.Name == s.Name {
-			return inic.Options{RAMPath: vm.RAM, BARPath: vm.BAR, PID: vm.QEMUPID, Machine: inic.Q35, Reset: s.labReset}, nil
+			return inic.Options{
+				RAMPath: vm.RAM, BARPath: vm.BAR, PID: vm.QEMUPID, Machine: inic.Q35, Resets: vm.Resets, Reset: s.labReset,
+			}, nil
 		}
 	}
 	return inic.Options{}, fmt.Errorf("%w: %s", lab.ErrNoVM, s.Name)
