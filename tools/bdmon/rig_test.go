@@ -105,14 +105,14 @@ targets:
 %[2]s`, r.dir, more))
 }
 
-// start runs bdmon, and the guest's CPUs beside it.
+// start runs bdmon, and the guest's CPUs beside it, if they are the rig's own.
 func (r *rig) start(t *testing.T, args ...string) *control.Client {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
 	var guest sync.WaitGroup
 	guest.Go(func() {
-		for ctx.Err() == nil {
+		for r.Target != nil && ctx.Err() == nil {
 			r.Tick(5 * time.Millisecond)
 			r.Step()
 			time.Sleep(5 * time.Millisecond)
