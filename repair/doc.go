@@ -14,6 +14,9 @@
 // of its own. And the audit log must have taken the decision: what cannot be
 // logged is not done.
 //
+// What cannot be repaired in place is not healed but, where it is asked for,
+// reset: see LastResort.
+//
 // The trap: between diagnosis and kill the target runs on. So the table is
 // read again under the lock, only processes of the accused are killed, each
 // named by pid and start time, each result read back, and all before the
