@@ -83,7 +83,9 @@ func (g *Guest) Unload(ctx context.Context) error {
 // Machine describes host and guest.
 func (g *Guest) Machine() result.Machine {
 	m, i := result.Host(), g.VM.Info()
-	m.Accel, m.GuestKernel, m.GuestCPUs, m.GuestMemMiB, m.GuestSwap = i.Accel, i.Kernel, i.VCPUs, i.MemMiB, i.SwapMiB
+	m.VM()
+	m.Accel, m.GuestKernel, m.GuestPackage = i.Accel, i.Kernel, i.Package
+	m.GuestCPUs, m.GuestMemMiB, m.GuestSwap = i.VCPUs, i.MemMiB, i.SwapMiB
 	return m
 }
 

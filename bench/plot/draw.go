@@ -79,7 +79,7 @@ func (c *chart) svg(entries int) ([]byte, error) {
 }
 
 func caption(fig *result.Figure) [2]string {
-	return [2]string{fig.Machine.String(), fmt.Sprintf("%d runs, %s; bars: least and greatest", fig.Runs, fig.Date.Format("2006-01-02"))}
+	return [2]string{fig.Machine.String(), fmt.Sprintf("%d runs, %s, commit %.12s; bars: least and greatest", fig.Runs, fig.Date.Format("2006-01-02"), fig.Source)}
 }
 
 // scale sets logarithmic axes.

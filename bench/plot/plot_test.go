@@ -20,7 +20,7 @@ func figure() *result.Figure {
 	f := &result.Figure{
 		Name: "table33", Title: "Table 3.3: repair time", X: "processes", Y: "ms",
 		Machine: result.Machine{Kernel: "6.1.0", CPU: "Some CPU", Cores: 2},
-		Runs:    3, Date: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC),
+		Runs:    3, Date: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Source: "0123 clean", Command: "table33", Load: "1 before, 2 after",
 	}
 	f.Paper("paper", 100, 140)
 	f.Paper("paper", 500, 263)

@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// dateFormat is UTC to the minute.
+const dateFormat = "2006-01-02 15:04"
+
 var fixed = []string{"series", "x", "median", "min", "max", "n"}
 
 // Write writes the figure: "# key: value" lines, then plain CSV. Points of the
@@ -48,7 +51,9 @@ func (f *Figure) header() [][2]string {
 	if len(f.XNames) > 0 {
 		h = append(h, [2]string{"xnames", strings.Join(f.XNames, "|")})
 	}
-	h = append(h, [2]string{"date", f.Date.UTC().Format(time.DateOnly)}, [2]string{"runs", strconv.Itoa(f.Runs)})
+	h = append(h, [2]string{"date", f.Date.UTC().Format(dateFormat)}, [2]string{"runs", strconv.Itoa(f.Runs)},
+		[2]string{"seed", strconv.FormatUint(f.Seed, 10)}, [2]string{"commit", f.Source}, [2]string{"command", f.Command},
+		[2]string{"host load", f.Load})
 	h = append(h, f.Machine.header()...)
 	for _, n := range f.Notes {
 		h = append(h, [2]string{"note", n})
@@ -102,9 +107,17 @@ func (f *Figure) set(key, value string) (err error) {
 	case "xnames":
 		f.XNames = strings.Split(value, "|")
 	case "date":
-		f.Date, err = time.Parse(time.DateOnly, value)
+		f.Date, err = time.Parse(dateFormat, value)
 	case "runs":
 		f.Runs, err = strconv.Atoi(value)
+	case "seed":
+		f.Seed, err = strconv.ParseUint(value, 10, 64)
+	case "commit":
+		f.Source = value
+	case "command":
+		f.Command = value
+	case "host load":
+		f.Load = value
 	case "note":
 		f.Notes = append(f.Notes, value)
 	default:

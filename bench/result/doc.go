@@ -6,8 +6,8 @@
 // turns it into an SVG.
 //
 // The trap: a figure without its machine says nothing, and one sample without
-// its spread little more. A Figure that names no machine or no runs is refused,
-// a point carries median, least and greatest; and nothing in the file may tell
+// its spread little more. A Figure that names no machine, no commit or no
+// runs is refused, a point carries median, least and greatest; and nothing in the file may tell
 // where or on whose machine it was made (no paths, no host names).
 //
 //	fig := result.Figure{Name: "fetch", Title: "Sensor Box fetch (§3.9.3)",

@@ -20,7 +20,11 @@ type Figure struct {
 	XNames     []string // the x values 1..n are these names (bars)
 	Machine    Machine
 	Runs       int
+	Seed       uint64 // of what is drawn by lot: the order of conditions
 	Date       time.Time
+	Source     string   // what was measured: see Source
+	Command    string   // that made the figure
+	Load       string   // load averages of the host before and after
 	Notes      []string // one line each
 	Columns    []string // names of Point.More
 	Points     []Point
@@ -93,6 +97,10 @@ func (f *Figure) check() error {
 		return fmt.Errorf("figure %s: nothing was measured", f.Name)
 	case f.Runs < 1 || f.Date.IsZero() || f.Machine.Kernel == "" || f.Machine.CPU == "":
 		return fmt.Errorf("figure %s: runs, date and machine are needed", f.Name)
+	case f.Source == "" || f.Command == "" || f.Load == "":
+		return fmt.Errorf("figure %s: commit, command and the host's load are needed", f.Name)
+	case f.Machine.GuestKernel != "" && (f.Machine.QEMU == "" || f.Machine.GuestPackage == ""):
+		return fmt.Errorf("figure %s: a guest's emulator and kernel package are needed", f.Name)
 	}
 	for _, p := range f.Points {
 		if len(p.More) != len(f.Columns) {

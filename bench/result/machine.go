@@ -5,7 +5,6 @@ package result
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,12 +19,17 @@ type Machine struct {
 	MemMiB int
 	Go     string
 
-	Accel       string // "tcg" or "kvm"
-	GuestKernel string // release of the target
-	GuestCPUs   int
-	GuestMemMiB int
-	GuestSwap   int // MiB
+	QEMU         string // version and package
+	Accel        string // "tcg" or "kvm"
+	GuestKernel  string // release of the target
+	GuestPackage string // its Debian version
+	GuestCPUs    int
+	GuestMemMiB  int
+	GuestSwap    int // MiB
 }
+
+// VM adds the emulator of this host: a guest took part.
+func (m *Machine) VM() { m.QEMU = qemu() }
 
 // Host describes the machine this process runs on; no names, no addresses.
 func Host() Machine {
@@ -36,15 +40,6 @@ func Host() Machine {
 		MemMiB: kib(field(read("/proc/meminfo"), "MemTotal")) / 1024,
 		Go:     runtime.Version(),
 	}
-}
-
-// read returns a file of /proc, or nothing: check refuses an empty Machine.
-func read(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	return string(b)
 }
 
 func field(text, key string) string {
@@ -71,7 +66,7 @@ func (m *Machine) header() [][2]string {
 	if m.GuestKernel == "" {
 		return append(h, [2]string{"guest", "none"})
 	}
-	return append(h, [2]string{"guest kernel", m.GuestKernel}, [2]string{"accel", m.Accel},
+	return append(h, [2]string{"guest kernel", m.GuestKernel}, [2]string{"guest package", m.GuestPackage}, [2]string{"qemu", m.QEMU}, [2]string{"accel", m.Accel},
 		[2]string{"guest cpus", strconv.Itoa(m.GuestCPUs)}, [2]string{"guest memory MiB", strconv.Itoa(m.GuestMemMiB)},
 		[2]string{"guest swap MiB", strconv.Itoa(m.GuestSwap)})
 }
@@ -90,6 +85,10 @@ func (m *Machine) set(key, value string) (err error) {
 		m.Go = value
 	case "guest kernel":
 		m.GuestKernel = value
+	case "guest package":
+		m.GuestPackage = value
+	case "qemu":
+		m.QEMU = value
 	case "accel":
 		m.Accel = value
 	case "guest cpus":

@@ -18,8 +18,8 @@ func sample() *Figure {
 	f := &Figure{
 		Name: "table33", Title: "Table 3.3: repair time", X: "processes", Y: "ms", LogY: true,
 		XNames:  []string{"cpu bomb", "I/O bomb"},
-		Machine: Machine{Kernel: "6.1.0", CPU: "Some CPU", Cores: 2, MemMiB: 1024, Go: "go1.26", Accel: "tcg", GuestKernel: "6.1.0-1-amd64", GuestCPUs: 2, GuestMemMiB: 512, GuestSwap: 256},
-		Runs:    3, Date: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Columns: []string{"reads", "batches"},
+		Machine: Machine{Kernel: "6.1.0", CPU: "Some CPU", Cores: 2, MemMiB: 1024, Go: "go1.26", QEMU: "10.0.2 (Debian 1)", GuestPackage: "6.1.192-2", Accel: "tcg", GuestKernel: "6.1.0-1-amd64", GuestCPUs: 2, GuestMemMiB: 512, GuestSwap: 256},
+		Runs:    3, Seed: 7, Date: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC), Source: "0123 clean", Command: "go run ./bench/table33 --runs 3", Load: "0.1 0.2 0.3 before, 1.0 0.5 0.3 after", Columns: []string{"reads", "batches"},
 	}
 	f.Paper("paper", 100, 140)
 	f.Add("ours", 100, []float64{3, 1, 2}, "400", "12")
@@ -47,6 +47,9 @@ func TestRefusesWhatNobodyCouldReproduce(t *testing.T) {
 		"no machine":   func(f *Figure) { f.Machine = Machine{} },
 		"no runs":      func(f *Figure) { f.Runs = 0 },
 		"no date":      func(f *Figure) { f.Date = time.Time{} },
+		"no commit":    func(f *Figure) { f.Source = "" },
+		"no load":      func(f *Figure) { f.Load = "" },
+		"no emulator":  func(f *Figure) { f.Machine.QEMU = "" },
 		"no axis":      func(f *Figure) { f.Y = "" },
 		"paper alone":  func(f *Figure) { f.Points = f.Points[:1] },
 		"odd columns":  func(f *Figure) { f.Columns = f.Columns[:1] },
@@ -139,5 +142,54 @@ func TestHostNamesKernelAndCPU(t *testing.T) {
 	name, err := os.Hostname()
 	if err == nil && len(name) > 3 && strings.Contains(m.String(), name) {
 		t.Errorf("the machine's name is in %q", m)
+	}
+}
+
+// A figure of a tree that was changed, or of no commit, is never taken for one
+// of this code; a commit stands for itself until a program changes.
+func TestSameSourceTrustsCleanCommitsOnly(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	must := func(args ...string) {
+		t.Helper()
+		if _, err := git(t.Context(), append([]string{"-c", "user.name=t", "-c", "user.email=t@t"}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Source(t.Context()); err == nil {
+		t.Error("a folder without a repository has a commit")
+	}
+	must("init", "-q")
+	write("a.go", "package a")
+	must("add", ".")
+	must("commit", "-q", "-m", "one")
+	write("bench/results/x.csv", "a bench wrote this")
+	clean, err := Source(t.Context())
+	if err != nil || !strings.HasSuffix(clean, " clean") || !SameSource(t.Context(), clean) {
+		t.Errorf("clean tree: %q, %v", clean, err)
+	}
+	write("notes.md", "text is no code")
+	write("a_test.go", "package a")
+	dirty, err := Source(t.Context())
+	if err != nil || !strings.HasSuffix(dirty, " with 2 changed files") || SameSource(t.Context(), dirty) {
+		t.Errorf("two files more: %q, %v", dirty, err)
+	}
+	must("add", ".")
+	must("commit", "-q", "-m", "two")
+	if !SameSource(t.Context(), clean) {
+		t.Error("text and tests are taken for code")
+	}
+	write("a.go", "package a // changed")
+	if SameSource(t.Context(), clean) {
+		t.Error("a changed program is taken for the same")
 	}
 }

@@ -21,8 +21,12 @@ type Options struct {
 	Timeout time.Duration
 	Out     string // folder of the CSV
 	Kernel  string // series of the target's kernel: "6.1" or "6.12"
+	Seed    uint64 // of the order of conditions
 	Log     io.Writer
 	start   time.Time
+	source  string
+	command string
+	load    string // before the first measurement
 }
 
 // Logf says on stderr what the bench does, with the time since its start.
@@ -57,7 +61,13 @@ func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	fig, err := p.Measure(ctx, o)
+	var fig *result.Figure
+	if o.source == "" {
+		o.source, err = result.Source(ctx)
+	}
+	if err == nil {
+		fig, err = p.Measure(ctx, o)
+	}
 	if err == nil {
 		err = p.save(fig, o)
 	}
@@ -73,12 +83,13 @@ func (p *Program) save(fig *result.Figure, o *Options) error {
 	if fig.Name == "" {
 		fig.Name = p.Name
 	}
-	fig.Runs, fig.Date = o.Runs, o.start
+	fig.Runs, fig.Seed, fig.Date, fig.Source, fig.Command = o.Runs, o.Seed, o.start, o.source, o.command
+	fig.Load = o.load + " before, " + result.Load() + " after"
 	return fig.Save(o.Out)
 }
 
 func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
-	o := &Options{Log: stderr, start: time.Now()}
+	o := &Options{Log: stderr, start: time.Now(), load: result.Load(), command: "go run ./bench/" + p.Name}
 	fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
@@ -89,6 +100,8 @@ func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
 	fs.DurationVar(&o.Timeout, "timeout", p.Timeout, "bound of the whole bench")
 	fs.StringVar(&o.Out, "out", "bench/results", "folder of the CSV file")
 	fs.StringVar(&o.Kernel, "kernel", "6.1", "series of the target's kernel")
+	fs.Uint64Var(&o.Seed, "seed", 1, "seed of the order in which conditions are measured")
+	fs.StringVar(&o.source, "source", "", "commit this program was built from (default: that of the tree now)")
 	if p.Flags != nil {
 		p.Flags(fs)
 	}
@@ -100,5 +113,10 @@ func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
 		fmt.Fprintln(stderr, err)
 		return nil, err
 	}
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name != "out" && f.Name != "source" { // where is nobody's business
+			o.command += " --" + f.Name + "=" + f.Value.String()
+		}
+	})
 	return o, nil
 }

@@ -34,7 +34,7 @@ func TestRunWritesTheFigure(t *testing.T) {
 	extra := ""
 	p := program(good)
 	p.Flags = func(fs *flag.FlagSet) { fs.StringVar(&extra, "extra", "", "") }
-	if code := p.Run(t.Context(), []string{"--runs", "4", "--out", dir, "--extra", "e"}, &out, &log); code != 0 || extra != "e" {
+	if code := p.Run(t.Context(), []string{"--runs", "4", "--out", dir, "--extra", "e", "--source", "0123 clean"}, &out, &log); code != 0 || extra != "e" {
 		t.Fatalf("exit %d, extra %q: %s", code, extra, &log)
 	}
 	r, err := os.Open(filepath.Join(dir, "fetch.csv"))
@@ -60,7 +60,7 @@ func TestAFailureLeavesNoFigure(t *testing.T) {
 			return nil, ctx.Err()
 		},
 	} {
-		if code := program(m).Run(t.Context(), []string{"--out", dir, "--timeout", "10ms"}, io.Discard, io.Discard); code != 1 {
+		if code := program(m).Run(t.Context(), []string{"--out", dir, "--source", "0123 clean", "--timeout", "10ms"}, io.Discard, io.Discard); code != 1 {
 			t.Errorf("%s: exit %d", name, code)
 		}
 	}
