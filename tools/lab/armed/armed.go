@@ -63,7 +63,9 @@ func GiveKeys(ctx context.Context, vm *lab.VM, keys Keys) error {
 // the module (a file of the host), gives the keys and stays. Serve returns when
 // the target can be opened.
 func Serve(ctx context.Context, vm *lab.VM, module string, keys Keys, args ...string) error {
-	if err := errors.Join(vm.Put(ctx, module, moduleFile), keys.put(ctx, vm)); err != nil {
+	// An earlier agent's words are not this one's.
+	err := errors.Join(vm.Put(ctx, module, moduleFile), keys.put(ctx, vm), vm.WriteFile(ctx, agentLog, nil, 0o600))
+	if err != nil {
 		return err
 	}
 	argv := append([]string{Agent, "--module", moduleFile, "--keys", keysFile}, args...)
