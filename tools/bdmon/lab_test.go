@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,11 +14,10 @@ import (
 	"lazystate/tools/lab/armed"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
-
 // TestLostMachineIsReset: both CPUs spin with interrupts off, which no hook
 // cures; bdmon finds that out, resets the machine by its carrier, and it is
-// another boot that answers.
+// another boot that answers. (No lab.Main here: it would take the signals that
+// other tests send to bdmon.)
 func TestLostMachineIsReset(t *testing.T) {
 	lab.Need(t)
 	vm := lab.New(t, lab.Config{Kernel: "6.1"})
