@@ -12,6 +12,7 @@ import (
 
 	"lazystate/repair"
 	"lazystate/sensorbox"
+	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/control"
 )
 
@@ -59,7 +60,11 @@ func TestTable(t *testing.T) {
 
 // Detection counts from the release, and from the crossing that was seen first.
 func TestDetectionIsOfTheDrill(t *testing.T) {
-	w := &watch{drill: drillNamed(t, "forkbomb-cpu"), ledger: &ledger{path: os.DevNull}, daemon: &daemon{ended: make(chan struct{})}}
+	nothing, err := daemon.NewLedger(os.DevNull, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{drill: drillNamed(t, "forkbomb-cpu"), ledger: nothing, daemon: &daemon.Daemon{}}
 	announce := func(sensor string) {
 		t.Helper()
 		raw, err := json.Marshal(control.NewEvent("t", sensorbox.Event{Kind: sensorbox.Exceeded, Sensor: sensor}))

@@ -10,6 +10,7 @@ import (
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
+	"lazystate/tools/bdmon/daemon"
 )
 
 // eyes read a machine apart from the monitor: what the drill believes.
@@ -55,7 +56,7 @@ func (e *eyes) crowded(ctx context.Context, now map[string]sensorbox.Sensor) boo
 // from base.
 func beyond(d *drill.Drill, now, base map[string]sensorbox.Sensor) []string {
 	var all []string
-	for _, name := range sensors(d) {
+	for _, name := range daemon.Sensors(d) {
 		s, ok := now[name]
 		switch {
 		case !ok || s.Limit == 0:

@@ -240,7 +240,7 @@ func (r *runner) repairTheRest(ctx context.Context, m *machine, d *drill.Drill, 
 	if err != nil {
 		return fmt.Errorf("the rest was not repaired: %w", err)
 	}
-	row.verdict += fmt.Sprintf("; through the other CPU %d processes were killed", rep.killed)
+	row.verdict += fmt.Sprintf("; through the other CPU %d processes were killed", rep.Killed)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
+	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/lab"
 )
 
@@ -88,9 +89,9 @@ func (r *runner) awaitHealing(ctx context.Context, d *drill.Drill, m *machine, w
 	}
 	s := w.state()
 	out.fill(s, rep)
-	out.During = m.useful.Between(released, rep.repaired.Add(time.Second)).Quantile(1)
-	r.out.say("%s: killed %d processes of uid %v in %v frozen; the useful program is watched for %v", d.Name, out.Killed, rep.users, rep.frozen.Round(time.Millisecond), r.after)
-	if err := r.awaitWell(ctx, m, w, rep.repaired, out); err != nil {
+	out.During = m.useful.Between(released, rep.Repaired.Add(time.Second)).Quantile(1)
+	r.out.say("%s: killed %d processes of uid %v in %v frozen; the useful program is watched for %v", d.Name, out.Killed, rep.Users, rep.Frozen.Round(time.Millisecond), r.after)
+	if err := r.awaitWell(ctx, m, w, rep.Repaired, out); err != nil {
 		return err
 	}
 	switch again := w.state(); {
@@ -135,13 +136,13 @@ func (r *runner) awaitWell(ctx context.Context, m *machine, w *watch, repaired t
 }
 
 // follow prints a line a second until a repair has ended well.
-func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watch) (incident, error) {
+func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watch) (daemon.Incident, error) {
 	end := time.Now().Add(healWithin)
 	said, seen := false, 0
 	for time.Now().Before(end) {
 		s := w.state()
 		if s.err != nil {
-			return incident{}, s.err
+			return daemon.Incident{}, s.err
 		}
 		if !s.detected.IsZero() && !said {
 			said = true
@@ -149,12 +150,12 @@ func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watc
 		}
 		for _, in := range s.incidents[seen:] {
 			seen++
-			r.out.say("%s: %s: %s after %d attempts, %d killed %s", d.Name, in.healer, in.result, in.attempts, in.killed, in.reason())
-			switch in.result {
+			r.out.say("%s: %s: %s after %d attempts, %d killed %s", d.Name, in.Healer, in.Result, in.Attempts, in.Killed, in.Reason())
+			switch in.Result {
 			case repair.Healed.String():
 				return in, nil
 			case repair.Aborted.String():
-				return in, fmt.Errorf("repair was aborted: %s", in.err)
+				return in, fmt.Errorf("repair was aborted: %s", in.Err)
 			}
 		}
 		if last, ok := m.useful.Last(); ok && time.Since(last.At) > 3*time.Second {
@@ -165,11 +166,11 @@ func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watc
 				break
 			}
 			if err := sleep(ctx, 100*time.Millisecond); err != nil {
-				return incident{}, err
+				return daemon.Incident{}, err
 			}
 		}
 	}
-	return incident{}, fmt.Errorf("not healed within %v", healWithin)
+	return daemon.Incident{}, fmt.Errorf("not healed within %v", healWithin)
 }
 
 // leaveAlone runs a negative control: the monitor must not kill anybody.
@@ -193,7 +194,7 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 	}
 	s := w.state()
 	for i := range s.incidents {
-		r.out.say("%s: %s %s", d.Name, s.incidents[i].result, s.incidents[i].reason())
+		r.out.say("%s: %s %s", d.Name, s.incidents[i].Result, s.incidents[i].Reason())
 	}
 	out.Killed = s.killed()
 	out.Detected = s.detectedAfter()

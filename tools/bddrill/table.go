@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"lazystate/tools/bdmon/daemon"
 )
 
 // drillRun is one run of a drill. Durations are in ns in JSON.
@@ -42,11 +44,11 @@ type drillRun struct {
 }
 
 // fill takes the times of a repair, all from the crossing of L.
-func (r *drillRun) fill(s state, in incident) {
+func (r *drillRun) fill(s state, in daemon.Incident) {
 	r.Detected = s.detectedAfter()
-	r.Diagnosed = in.diagnosed.Sub(s.crossed)
-	r.Frozen, r.Rounds, r.Killed = in.frozen, in.rounds, s.killed()
-	r.Walk, r.Reads, r.Batches = in.walk, in.reads, in.batches
+	r.Diagnosed = in.Diagnosed.Sub(s.crossed)
+	r.Frozen, r.Rounds, r.Killed = in.Frozen, in.Rounds, s.killed()
+	r.Walk, r.Reads, r.Batches = in.Walk, in.Reads, in.Batches
 }
 
 func printTable(w io.Writer, rows []drillRun, asJSON bool) error {

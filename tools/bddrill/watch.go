@@ -14,6 +14,7 @@ import (
 
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
+	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/control"
 	"lazystate/tools/lab/armed"
 )
@@ -24,8 +25,8 @@ import (
 type watch struct {
 	m      *machine
 	drill  *drill.Drill
-	daemon *daemon
-	ledger *ledger
+	daemon *daemon.Daemon
+	ledger *daemon.Ledger
 	eyes   *eyes
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
@@ -42,22 +43,26 @@ type watch struct {
 // watchOver starts bdmon on a machine; heal says whether it has a healer.
 func (r *runner) watchOver(ctx context.Context, m *machine, d *drill.Drill, heal bool) (*watch, error) {
 	dir := filepath.Join(r.state, m.vm.Name())
-	key, err := writeKey(dir, m.key)
+	key, err := daemon.WriteKey(dir, m.key)
 	if err != nil {
 		return nil, err
 	}
 	w := &watch{m: m, drill: d}
-	if w.ledger, err = newLedger(r.auditPath, m.vm.Name()); err != nil {
+	if w.ledger, err = daemon.NewLedger(r.auditPath, m.vm.Name()); err != nil {
 		return nil, err
 	}
 	if w.eyes, err = m.look(ctx); err != nil {
 		return nil, err
 	}
 	ctx, w.cancel = context.WithCancel(ctx)
-	if w.daemon, err = startDaemon(ctx, r.monitor, dir, configure(m, d, heal, key, r.auditPath), r.stderr()); err != nil {
+	c := daemon.Config{VM: m.vm, KeyFile: key, Audit: r.auditPath, Sensor: canarySensor}
+	if heal {
+		c.Drill, c.Sensor = d, ""
+	}
+	if w.daemon, err = daemon.Start(ctx, r.monitor, dir, c, r.stderr()); err != nil {
 		return nil, errors.Join(err, w.stop())
 	}
-	client, err := w.daemon.dial(ctx)
+	client, err := w.daemon.Dial(ctx)
 	if err != nil {
 		return nil, errors.Join(err, w.stop())
 	}
@@ -74,7 +79,7 @@ func (r *runner) watchOver(ctx context.Context, m *machine, d *drill.Drill, heal
 func (w *watch) stop() error {
 	w.cancel()
 	if w.daemon != nil {
-		w.daemon.stop()
+		w.daemon.Stop()
 	}
 	w.tasks.Wait()
 	return w.eyes.close()
@@ -88,7 +93,7 @@ func (w *watch) announced(raw json.RawMessage) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if slices.Contains(sensors(w.drill), e.Sensor) && (e.Kind == sensorbox.Exceeded.String() || e.Kind == sensorbox.Pressed.String()) &&
+	if slices.Contains(daemon.Sensors(w.drill), e.Sensor) && (e.Kind == sensorbox.Exceeded.String() || e.Kind == sensorbox.Pressed.String()) &&
 		w.released && w.detected.IsZero() {
 		w.detected, w.event = e.Time, e.Text
 	}
@@ -120,22 +125,17 @@ func (w *watch) release() {
 type state struct {
 	crossed, detected time.Time
 	event             string
-	incidents         []incident // that have ended
-	kills             int        // decisions to kill so far
+	incidents         []daemon.Incident // that have ended
+	kills             int               // decisions to kill so far
 	err               error
 }
 
 // state reads the audit log on; only the drill's own goroutine calls it.
 func (w *watch) state() state {
-	err := w.ledger.read()
+	err := w.ledger.Read()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := state{w.crossed, w.detected, w.event, w.ledger.ended(), w.ledger.kills, errors.Join(err, w.err)}
-	select {
-	case <-w.daemon.ended:
-		s.err = errors.Join(s.err, fmt.Errorf("the monitor has ended: %w", w.daemon.err))
-	default:
-	}
+	s := state{w.crossed, w.detected, w.event, w.ledger.Ended(), w.ledger.Kills, errors.Join(err, w.err, w.daemon.Err())}
 	// The monitor's sample may come before the next look of the look-out.
 	if !s.detected.IsZero() && (s.crossed.IsZero() || s.crossed.After(s.detected)) {
 		s.crossed = s.detected
@@ -154,7 +154,7 @@ func (s *state) detectedAfter() time.Duration {
 func (s *state) killed() int {
 	n := 0
 	for i := range s.incidents {
-		n += s.incidents[i].killed
+		n += s.incidents[i].Killed
 	}
 	return n
 }

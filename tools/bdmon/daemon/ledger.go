@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package daemon
 
 import (
 	"bytes"
@@ -15,16 +15,16 @@ import (
 	"lazystate/repair/policy"
 )
 
-// incident is what bdmon's audit log tells of one.
-type incident struct {
-	id, healer, result, why, err string
+// Incident is what bdmon's audit log tells of one.
+type Incident struct {
+	ID, Healer, Result, Why, Err string
 
-	began, diagnosed, repaired, ended time.Time
+	Began, Diagnosed, Repaired, Ended time.Time
 
-	attempts, killed, rounds int
-	frozen, walk             time.Duration
-	reads, batches           uint64
-	users                    []uint32
+	Attempts, Killed, Rounds int
+	Frozen, Walk             time.Duration
+	Reads, Batches           uint64
+	Users                    []uint32
 }
 
 // record is a line of the audit log; the fields of all steps that are read here.
@@ -55,26 +55,26 @@ type endData struct {
 }
 
 // take adds one line to the incident's story.
-func (in *incident) take(r record) error {
+func (in *Incident) take(r record) error {
 	switch r.Step {
 	case "event":
-		in.began, in.healer = r.Time, r.Healer
+		in.Began, in.Healer = r.Time, r.Healer
 	case "plan":
 		var p planData
 		if err := json.Unmarshal(r.Data, &p); err != nil {
 			return err
 		}
-		in.why = p.Nothing
+		in.Why = p.Nothing
 		if p.Culprits == 0 || len(p.Findings) == 0 {
 			return nil
 		}
-		if in.diagnosed.IsZero() {
-			in.diagnosed = r.Time
+		if in.Diagnosed.IsZero() {
+			in.Diagnosed = r.Time
 		}
-		in.walk, in.reads, in.batches = p.Walk, p.Reads, p.Batches
-		in.users = append(in.users, p.Findings[0].UID)
+		in.Walk, in.Reads, in.Batches = p.Walk, p.Reads, p.Batches
+		in.Users = append(in.Users, p.Findings[0].UID)
 	case "thaw":
-		in.repaired, in.rounds = r.Time, in.rounds+1
+		in.Repaired, in.Rounds = r.Time, in.Rounds+1
 	case "verify":
 		var v struct {
 			Why string `json:"why"`
@@ -82,42 +82,42 @@ func (in *incident) take(r record) error {
 		if err := json.Unmarshal(r.Data, &v); err != nil {
 			return err
 		}
-		in.why = v.Why
+		in.Why = v.Why
 	case "abort", "freeze failed":
-		in.why = r.Error
+		in.Why = r.Error
 	case "end":
 		var e endData
 		if err := json.Unmarshal(r.Data, &e); err != nil {
 			return err
 		}
-		in.ended, in.result, in.attempts, in.killed, in.frozen, in.err = r.Time, e.Result, e.Attempts, e.Killed, e.Frozen, r.Error
+		in.Ended, in.Result, in.Attempts, in.Killed, in.Frozen, in.Err = r.Time, e.Result, e.Attempts, e.Killed, e.Frozen, r.Error
 	}
 	return nil
 }
 
-// ledger follows an audit log from where it ended when the drill began.
-type ledger struct {
+// Ledger follows an audit log from where it ended when it was made.
+type Ledger struct {
 	path   string
 	target string
 	offset int64
-	all    []*incident
-	kills  int // decisions to kill, also of incidents that have not ended
+	all    []*Incident
+	Kills  int // decisions to kill, also of incidents that have not ended
 }
 
-// newLedger begins at the end of the log as it is now; it may not exist yet.
-func newLedger(path, target string) (*ledger, error) {
+// NewLedger begins at the end of the log as it is now; it may not exist yet.
+func NewLedger(path, target string) (*Ledger, error) {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return &ledger{path: path, target: target}, nil
+		return &Ledger{path: path, target: target}, nil
 	case err != nil:
 		return nil, err
 	}
-	return &ledger{path: path, target: target, offset: st.Size()}, nil
+	return &Ledger{path: path, target: target, offset: st.Size()}, nil
 }
 
-// read takes the lines that are whole by now.
-func (l *ledger) read() error {
+// Read takes the lines that are whole by now.
+func (l *Ledger) Read() error {
 	f, err := os.Open(l.path)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (l *ledger) read() error {
 			continue
 		}
 		if r.Step == "kill" {
-			l.kills++
+			l.Kills++
 		}
 		if err := l.of(r.Incident).take(r); err != nil {
 			return fmt.Errorf("audit log: %s: %w", r.Step, err)
@@ -147,29 +147,29 @@ func (l *ledger) read() error {
 	return nil
 }
 
-func (l *ledger) of(id string) *incident {
-	if i := slices.IndexFunc(l.all, func(in *incident) bool { return in.id == id }); i >= 0 {
+func (l *Ledger) of(id string) *Incident {
+	if i := slices.IndexFunc(l.all, func(in *Incident) bool { return in.ID == id }); i >= 0 {
 		return l.all[i]
 	}
-	in := &incident{id: id}
+	in := &Incident{ID: id}
 	l.all = append(l.all, in)
 	return in
 }
 
-// ended are the incidents that have come to their end, in their order.
-func (l *ledger) ended() []incident {
-	var all []incident
+// Ended are the incidents that have come to their end, in their order.
+func (l *Ledger) Ended() []Incident {
+	var all []Incident
 	for _, in := range l.all {
-		if !in.ended.IsZero() {
+		if !in.Ended.IsZero() {
 			all = append(all, *in)
 		}
 	}
 	return all
 }
 
-// reason is why an incident ended as it did, in brackets.
-func (in *incident) reason() string {
-	for _, s := range []string{in.err, in.why} {
+// Reason is why an incident ended as it did, in brackets.
+func (in *Incident) Reason() string {
+	for _, s := range []string{in.Err, in.Why} {
 		if s != "" {
 			return "(" + s + ")"
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package daemon
 
 import (
 	"errors"
@@ -11,7 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lazystate/repair/drill"
 	"lazystate/repair/policy"
+	"lazystate/tools/lab"
 )
 
 // lines are of an incident as bdmon wrote it, with one of another machine and
@@ -32,7 +34,7 @@ func TestLedger(t *testing.T) {
 	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := newLedger(path, "t")
+	l, err := NewLedger(path, "t")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,45 +43,45 @@ func TestLedger(t *testing.T) {
 		if err := os.WriteFile(path, []byte(old+lines[:cut]), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.read(); err != nil {
+		if err := l.Read(); err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
-		if len(l.ended()) > 0 {
+		if len(l.Ended()) > 0 {
 			t.Fatalf("an incident has ended at %d of %d", cut, len(lines))
 		}
 	}
 	if err := os.WriteFile(path, []byte(old+lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.read(); err != nil {
+	if err := l.Read(); err != nil {
 		t.Fatal(err)
 	}
 	at := func(s int) time.Time { return time.Date(2026, 11, 23, 7, 0, s, 0, time.UTC) }
-	want := []incident{{
-		id: "t-1", healer: "H", result: "healed", why: "the user has 1 new processes", began: at(1), diagnosed: at(2), repaired: at(3), ended: at(5),
-		attempts: 1, killed: 200, rounds: 1, frozen: 7, walk: 5, reads: 900, batches: 14, users: []uint32{65534},
+	want := []Incident{{
+		ID: "t-1", Healer: "H", Result: "healed", Why: "the user has 1 new processes", Began: at(1), Diagnosed: at(2), Repaired: at(3), Ended: at(5),
+		Attempts: 1, Killed: 200, Rounds: 1, Frozen: 7, Walk: 5, Reads: 900, Batches: 14, Users: []uint32{65534},
 	}}
-	if diff := cmp.Diff(want, l.ended(), cmp.AllowUnexported(incident{})); diff != "" {
+	if diff := cmp.Diff(want, l.Ended()); diff != "" {
 		t.Error(diff)
 	}
-	if l.kills != 1 {
-		t.Errorf("%d decisions to kill, want 1", l.kills)
+	if l.Kills != 1 {
+		t.Errorf("%d decisions to kill, want 1", l.Kills)
 	}
 }
 
 func TestLedgerOfNothing(t *testing.T) {
-	l, err := newLedger(filepath.Join(t.TempDir(), "none"), "t")
+	l, err := NewLedger(filepath.Join(t.TempDir(), "none"), "t")
 	if err != nil || l.offset != 0 {
 		t.Fatalf("%v, offset %d", err, l.offset)
 	}
-	if err := l.read(); !errors.Is(err, os.ErrNotExist) {
+	if err := l.Read(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a log that is not there: %v", err)
 	}
 }
 
 // What a drill writes for bdmon is what bdmon understands.
 func TestHealerIsTheDrills(t *testing.T) {
-	h := healer(&machine{}, drillNamed(t, "combined"))
+	h := healer(lab.Config{}, drill.ByName("combined"))
 	limits := h["policy"].(map[string]any)["all"].([]any)
 	if len(limits) != 2 || h["kind"] != "proc" {
 		t.Fatalf("%v", h)
