@@ -89,4 +89,13 @@ func TestDetectionIsOfTheDrill(t *testing.T) {
 	if s := w.state(); s.detectedAfter() < time.Second || s.detectedAfter() > 2*time.Second {
 		t.Errorf("detected after %v", s.detectedAfter())
 	}
+	// The look-out saw it later than the monitor: the crossing lies after its look before.
+	w.below, w.crossed = w.detected.Add(-3*time.Millisecond), w.detected.Add(time.Millisecond)
+	if s := w.state(); !s.bound || s.detectedAfter() != 3*time.Millisecond || at(s.detectedAfter(), s.bound) != "<3ms" {
+		t.Errorf("%v %v", s.detectedAfter(), s.bound)
+	}
+	moved := w.looked(time.Now(), false)
+	if s := w.state(); moved || s.detectedAfter() != 3*time.Millisecond {
+		t.Error("a look after the detection moves the bound")
+	}
 }

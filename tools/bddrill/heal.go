@@ -146,7 +146,7 @@ func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watc
 		}
 		if !s.detected.IsZero() && !said {
 			said = true
-			r.out.say("%s: DETECTED %v after the crossing: %s", d.Name, s.detectedAfter().Round(time.Millisecond), s.event)
+			r.out.say("%s: DETECTED %s after the crossing: %s", d.Name, at(s.detectedAfter(), s.bound), s.event)
 		}
 		for _, in := range s.incidents[seen:] {
 			seen++
@@ -197,7 +197,7 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 		r.out.say("%s: %s %s", d.Name, s.incidents[i].Result, s.incidents[i].Reason())
 	}
 	out.Killed = s.killed()
-	out.Detected = s.detectedAfter()
+	out.Detected, out.Bound = s.detectedAfter(), s.bound
 	switch {
 	case s.err != nil:
 		return s.err

@@ -33,6 +33,7 @@ type watch struct {
 
 	mu       sync.Mutex
 	released bool
+	below    time.Time // begin of the last look that saw all below L
 	crossed  time.Time // first look beyond L after the release
 	detected time.Time // first event announced
 	event    string
@@ -124,6 +125,7 @@ func (w *watch) release() {
 // state is what is known so far.
 type state struct {
 	crossed, detected time.Time
+	bound             bool // the limit was crossed at some time after crossed
 	event             string
 	incidents         []daemon.Incident // that have ended
 	kills             int               // decisions to kill so far
@@ -135,10 +137,14 @@ func (w *watch) state() state {
 	err := w.ledger.Read()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := state{w.crossed, w.detected, w.event, w.ledger.Ended(), w.ledger.Kills, errors.Join(err, w.err, w.daemon.Err())}
-	// The monitor's sample may come before the next look of the look-out.
+	s := state{
+		crossed: w.crossed, detected: w.detected, event: w.event,
+		incidents: w.ledger.Ended(), kills: w.ledger.Kills, err: errors.Join(err, w.err, w.daemon.Err()),
+	}
+	// The monitor's sample may come before the next look of the look-out: then
+	// the limit was crossed after the look before, and times are upper bounds.
 	if !s.detected.IsZero() && (s.crossed.IsZero() || s.crossed.After(s.detected)) {
-		s.crossed = s.detected
+		s.crossed, s.bound = w.below, true
 	}
 	return s
 }
@@ -169,13 +175,12 @@ func (w *watch) lookout(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := w.cancel
 	w.cancel = func() { cancel(); stop() }
+	w.looked(time.Now(), false)
 	w.tasks.Go(func() {
 		for ctx.Err() == nil {
+			began := time.Now()
 			now, err := w.eyes.sensors(ctx)
-			if err == nil && (len(beyond(w.drill, now, base)) > 0 || w.drill.Resource == drill.Processes && w.eyes.crowded(ctx, now)) {
-				w.mu.Lock()
-				w.crossed = time.Now()
-				w.mu.Unlock()
+			if err == nil && w.looked(began, len(beyond(w.drill, now, base)) > 0 || w.drill.Resource == drill.Processes && w.eyes.crowded(ctx, now)) {
 				return
 			}
 			if sleep(ctx, 2*time.Millisecond) != nil {
@@ -184,6 +189,19 @@ func (w *watch) lookout(ctx context.Context) error {
 		}
 	})
 	return nil
+}
+
+// looked takes what a look has seen; true ends the look-out.
+func (w *watch) looked(began time.Time, beyond bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case beyond:
+		w.crossed = time.Now()
+	case w.detected.IsZero():
+		w.below = began
+	}
+	return beyond
 }
 
 // look opens the machine for reading, beside the monitor that may write.
