@@ -127,8 +127,8 @@ var All = []Drill{
 	},
 	{
 		Name: "one-large", About: "one large process that the kernel's OOM handler may not kill: it kills small ones over and over", Resource: Memory,
-		Rogues:  []Program{protected(program(RogueUID, "hog-one", 2000))},
-		Victims: []Program{program(SecondUID, "hog-pool", 4, 12)}, Limits: limit(policy.PolicyMaxRSS, 128*mib),
+		Rogues:  []Program{protected(program(RogueUID, "hog-one", 2000, 16))},
+		Victims: []Program{program(SecondUID, "hog-pool", 8, 24)}, Limits: limit(policy.PolicyMaxRSS, 128*mib),
 	},
 	{
 		Name: "many-small", About: "120 hogs of 16 MiB, none larger than the innocent", Resource: Memory,

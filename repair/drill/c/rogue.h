@@ -13,7 +13,7 @@ int bomb_threads(long n, long unused);	/* one process of n busy threads */
 
 /* hog.c */
 int hog_pool(long n, long mib);		/* a controller that respawns n hogs */
-int hog_one(long mib, long unused);	/* one process */
+int hog_one(long mib, long last_mib);	/* one process */
 
 /* decent.c: what must not be harmed */
 int useful(long loops, long mib);	/* prints its wall time for each iteration */
