@@ -43,6 +43,8 @@ struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
 				    const char *unit, const char *route);
 void bd_sensor_missing(const char *name, const char *why);
 int bd_sensor_limit(const char *name, size_t len, u64 limit);
+void bd_sensor_rest(struct bd_sensor *s, bool rest);
+u64 bd_sensor_contract(const struct bd_sensor *s);
 
 /* bd_limits.c: the parameter limits */
 int bd_limits_init(void);

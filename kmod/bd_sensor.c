@@ -9,6 +9,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/bitmap.h>
 #include <linux/build_bug.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
@@ -24,6 +25,9 @@ static_assert(sizeof(struct bd_sbox) == 64);
 static struct bd_sbox *box;
 static struct bd_region *region;
 static DEFINE_MUTEX(box_lock);
+/* The contracts as their owner wants them; one that rests shows L 0. */
+static u64 limits[BD_SBOX_CAPACITY];
+static DECLARE_BITMAP(resting, BD_SBOX_CAPACITY);
 
 /** bd_sbox() - the header of the kernel's box; exported for bd_inject.ko */
 struct bd_sbox *bd_sbox(void)
@@ -82,6 +86,17 @@ static void box_changed(void)
 	WRITE_ONCE(box->generation, box->generation + 1);
 }
 
+/* Return: whether L changed, which a monitor believes with a new generation only. */
+static bool show_limit(u32 i)
+{
+	u64 limit = test_bit(i, resting) ? 0 : limits[i];
+
+	if (record(i)->limit == limit)
+		return false;
+	WRITE_ONCE(record(i)->limit, limit);
+	return true;
+}
+
 static struct bd_sensor *create(u32 id, enum bd_class class, u64 limit,
 				u16 flags, const char *name, const char *unit)
 {
@@ -95,6 +110,8 @@ static struct bd_sensor *create(u32 id, enum bd_class class, u64 limit,
 	s->class = class;
 	s->flags = flags;
 	s->limit = limit;
+	limits[s - record(0)] = limit;
+	__clear_bit(s - record(0), resting);
 	strscpy(s->name, name, sizeof(s->name));
 	strscpy(s->unit, unit, sizeof(s->unit));
 	smp_store_release(&s->id, id);	/* the id makes it a record */
@@ -200,6 +217,7 @@ struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
  */
 int bd_sensor_limit(const char *name, size_t len, u64 limit)
 {
+	bool changed = false;
 	struct bd_sensor *s;
 	int i, found = 0;
 
@@ -210,11 +228,41 @@ int bd_sensor_limit(const char *name, size_t len, u64 limit)
 			continue;
 		if (s->name[len] && s->name[len] != '.')
 			continue;
-		WRITE_ONCE(s->limit, limit);
+		limits[i] = limit;
+		changed |= show_limit(i);
 		found++;
 	}
+	if (changed)
+		box_changed();
 	mutex_unlock(&box_lock);
 	return found;
+}
+
+/**
+ * bd_sensor_rest() - a contract that does not bind for a while
+ * @s: from bd_sensor_builtin()
+ * @rest: L is 0 until it is called again with false
+ *
+ * Sleeps. What an operator sets meanwhile is what stands afterwards.
+ */
+void bd_sensor_rest(struct bd_sensor *s, bool rest)
+{
+	u32 i = s - record(0);
+
+	mutex_lock(&box_lock);
+	__assign_bit(i, resting, rest);
+	if (show_limit(i))
+		box_changed();
+	mutex_unlock(&box_lock);
+}
+
+/**
+ * bd_sensor_contract() - L of a sensor, also while it rests
+ * @s: from bd_sensor_builtin()
+ */
+u64 bd_sensor_contract(const struct bd_sensor *s)
+{
+	return READ_ONCE(limits[s - record(0)]);
 }
 
 /**

@@ -24,8 +24,8 @@ MODULE_PARM_DESC(sched_switch, "count scheduling decisions with a probe on the t
 #define STALL_US	(500 * USEC_PER_MSEC)
 #define ACTIVITY_US	USEC_PER_SEC
 
+/* NULL for a CPU that has not been seen yet, an error where the box is full. */
 static DEFINE_PER_CPU(struct bd_sensor *, ticks);
-static DEFINE_PER_CPU(u64, ticks_limit);	/* L while its CPU is offline */
 static DEFINE_PER_CPU(struct bd_sensor *, switches);
 static struct bd_sensor *all_switches, *all_interrupts, *device_interrupts;
 static unsigned long last_sum;
@@ -33,7 +33,7 @@ static unsigned long last_sum;
 /* A counter that only this CPU writes; one aligned store (section 3.4.1). */
 static __always_inline void count_here(struct bd_sensor *s)
 {
-	if (s)
+	if (!IS_ERR_OR_NULL(s))
 		WRITE_ONCE(s->value, s->value + 1);
 }
 
@@ -54,19 +54,20 @@ static void set(struct bd_sensor *s, u64 value)
 		bd_set_sensor_value(s, value);
 }
 
+/* What a CPU did before it went offline stays in: no total goes backwards. */
 static void sum(void)
 {
 	u64 device = 0, local = 0, switched = 0;
 	struct bd_sensor *s;
 	int cpu;
 
-	for_each_online_cpu(cpu) {
+	for_each_possible_cpu(cpu) {
 		device += kstat_cpu_irqs_sum(cpu);
 		local += per_cpu(irq_stat, cpu).apic_timer_irqs;
 		local += per_cpu(irq_stat, cpu).irq_resched_count;
 		local += per_cpu(irq_stat, cpu).irq_call_count;
 		s = per_cpu(switches, cpu);
-		if (s)
+		if (!IS_ERR_OR_NULL(s))
 			switched += READ_ONCE(s->value);
 	}
 	set(device_interrupts, device);
@@ -81,7 +82,7 @@ static void sum(void)
 void bd_tick(int cpu)
 {
 	/* summing 256 CPUs each jiffy would cost; 16 a jiffy does not */
-	unsigned long every = 1 + num_online_cpus() / 16;
+	unsigned long every = 1 + num_possible_cpus() / 16;
 
 	count_here(per_cpu(ticks, cpu));
 	if (cpu != bd_nic_cpu)
@@ -95,22 +96,31 @@ void bd_tick(int cpu)
 	sum();
 }
 
+/* A CPU that is added later has the contract of the one that looks most often. */
+static u64 tick_limit(void)
+{
+	struct bd_sensor *s = per_cpu(ticks, bd_nic_cpu);
+
+	return IS_ERR_OR_NULL(s) ? STALL_US : bd_sensor_contract(s);
+}
+
 static void cpu_sensors(int cpu)
 {
 	char name[BD_SENSOR_NAME];
 	struct bd_sensor *s;
 
 	snprintf(name, sizeof(name), "TICKS.%d", cpu);
-	s = bd_sensor_builtin(BD_ID_TICKS + cpu, BD_PROGRESS, STALL_US,
+	s = bd_sensor_builtin(BD_ID_TICKS + cpu, BD_PROGRESS, tick_limit(),
 			      BD_SENSOR_CLOCK, name, "ticks", NULL);
-	per_cpu(ticks, cpu) = IS_ERR(s) ? NULL : s;
+	if (!IS_ERR(s))
+		bd_sensor_rest(s, true);	/* until bd_cpu_online() */
+	per_cpu(ticks, cpu) = s;
 	if (!sched_switch)
 		return;
 	/* an idle CPU decides nothing: no threshold but the monitor's own */
 	snprintf(name, sizeof(name), "CTXSW.%d", cpu);
-	s = bd_sensor_builtin(BD_ID_CTXSW_CPU + cpu, BD_PROGRESS, 0, 0, name,
-			      "events", NULL);
-	per_cpu(switches, cpu) = IS_ERR(s) ? NULL : s;
+	per_cpu(switches, cpu) = bd_sensor_builtin(BD_ID_CTXSW_CPU + cpu, BD_PROGRESS,
+						   0, 0, name, "events", NULL);
 }
 
 /**
@@ -121,20 +131,20 @@ void bd_cpu_offline(int cpu)
 {
 	struct bd_sensor *s = per_cpu(ticks, cpu);
 
-	if (!s)
-		return;
-	per_cpu(ticks_limit, cpu) = s->limit;
-	WRITE_ONCE(s->limit, 0);
+	if (!IS_ERR_OR_NULL(s))
+		bd_sensor_rest(s, true);
 }
 
 /**
- * bd_cpu_online() - the contract stands again
- * @cpu: this one
+ * bd_cpu_online() - the contract stands, or stands again
+ * @cpu: this one, which may not have been there when the module was loaded
  */
 void bd_cpu_online(int cpu)
 {
-	if (per_cpu(ticks_limit, cpu))
-		WRITE_ONCE(per_cpu(ticks, cpu)->limit, per_cpu(ticks_limit, cpu));
+	if (!per_cpu(ticks, cpu) && cpu < BD_SENSOR_CPUS)
+		cpu_sensors(cpu);
+	if (!IS_ERR_OR_NULL(per_cpu(ticks, cpu)))
+		bd_sensor_rest(per_cpu(ticks, cpu), false);
 }
 
 static int switch_init(void)
@@ -164,7 +174,7 @@ int bd_sensor_cpu_init(void)
 					   "kstat and irq_stat");
 	device_interrupts = bd_sensor_builtin(BD_ID_DEV_INTERRUPTS, BD_PROGRESS, 0,
 					      0, "DEV_INTERRUPTS", "events", "kstat");
-	for_each_online_cpu(cpu) {
+	for_each_present_cpu(cpu) {
 		if (cpu >= BD_SENSOR_CPUS) {
 			bd_sensor_missing("TICKS", "CPUs from 96 on have no sensors");
 			break;

@@ -82,23 +82,38 @@ static void crowd(struct fault *f)
 	} while (!inject_over(f));
 }
 
+static int crowd_out(struct task_struct *victim, struct fault *f)
+{
+	const struct cpumask *here;
+	int err;
+
+	if (f->number >= nr_cpu_ids || !cpu_online(f->number))
+		return -EINVAL;
+	here = cpumask_of(f->number);
+	err = set_cpus_allowed_ptr(victim, here) ?: set_cpus_allowed_ptr(current, here);
+	if (!err)
+		crowd(f);
+	return err;
+}
+
 void inject_slow(struct fault *f)
 {
 	struct task_struct *victim = kthread_named(f->word);
+	cpumask_var_t before;
 	int err;
 
 	if (!victim) {
 		pr_err("slow: no kernel thread is called %s\n", f->word);
 		return;
 	}
-	err = f->number < nr_cpu_ids && cpu_online(f->number) ?
-		set_cpus_allowed_ptr(victim, cpumask_of(f->number)) : -EINVAL;
-	if (!err)
-		err = set_cpus_allowed_ptr(current, cpumask_of(f->number));
+	if (!alloc_cpumask_var(&before, GFP_KERNEL))
+		goto out;
+	cpumask_copy(before, victim->cpus_ptr);
+	err = crowd_out(victim, f);
 	if (err)
 		pr_err("slow: %s cannot be moved: error %d\n", f->word, err);
-	else
-		crowd(f);
-	set_cpus_allowed_ptr(victim, cpu_possible_mask);
+	set_cpus_allowed_ptr(victim, before);
+	free_cpumask_var(before);
+out:
 	put_task_struct(victim);
 }
