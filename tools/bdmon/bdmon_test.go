@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/bdtest"
+	"lazystate/backdoor/uapi"
 	"lazystate/tools/control"
 )
 
@@ -118,6 +119,18 @@ func (r *rig) checkMetrics(t *testing.T) {
 			t.Errorf("metrics without %s", want)
 		}
 	}
+}
+
+// A target that says a name twice must not blind Prometheus.
+func TestMetricsOfHostileTarget(t *testing.T) {
+	r := newRig(t)
+	r.SetSensor(bdtest.Sensor{Class: uapi.Level, Limit: 300, Value: 10, Name: "NPROCS"})
+	r.configure(t, "")
+	c := r.start(t)
+	r.up(t, c)
+	r.SetValue(r.nprocs, 400)
+	r.eventually(t, "an event", func() bool { return strings.Contains(r.stderr.String(), "event=exceeded") })
+	r.checkMetrics(t)
 }
 
 // A fork bomb of uid 1000 is ended, and the audit log tells the story.

@@ -207,7 +207,7 @@ func (d *daemonState) serveMetrics(ctx context.Context) error {
 	}
 	d.log.Info("serving metrics", "addr", l.Addr().String())
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", d.metrics.handler())
+	mux.Handle("GET /metrics", d.metrics.handler(d.log))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	d.tasks.Go(func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
