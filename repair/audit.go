@@ -28,6 +28,8 @@ type Record struct {
 // Audit is an append-only log of JSON lines: every decision with its evidence.
 // What cannot be logged must not be done, so Append's error stops a repair.
 type Audit struct {
+	path string // "" if there is no file
+
 	mu  sync.Mutex
 	w   io.Writer
 	err error
@@ -39,15 +41,42 @@ type syncer interface{ Sync() error }
 // OpenAudit opens or creates a log. Lines are only ever added (O_APPEND); the
 // file is for its owner and group alone.
 func OpenAudit(path string) (*Audit, error) {
+	f, err := openLog(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Audit{path: path, w: f}, nil
+}
+
+// Path is the log's file, "" if it has none.
+func (a *Audit) Path() string { return a.path }
+
+// Reopen goes on in the file that has the log's name now: after it has been
+// renamed by who rotates logs. If that fails the log stays where it is.
+func (a *Audit) Reopen() error {
+	if a.path == "" {
+		return nil
+	}
+	f, err := openLog(a.path)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old := a.w
+	a.w = f
+	return old.(io.Closer).Close()
+}
+
+func openLog(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
-	a := &Audit{w: f}
-	if err := a.endTornLine(path, f); err != nil {
+	if err := endTornLine(path, f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return a, nil
+	return f, nil
 }
 
 // NewAudit logs to a writer of the caller's.
@@ -55,7 +84,7 @@ func NewAudit(w io.Writer) *Audit { return &Audit{w: w} }
 
 // endTornLine keeps what a monitor that died in the middle of a line left
 // behind from swallowing the next one.
-func (a *Audit) endTornLine(path string, f *os.File) error {
+func endTornLine(path string, f *os.File) error {
 	st, err := f.Stat()
 	if err != nil || st.Size() == 0 || !st.Mode().IsRegular() {
 		return err
@@ -113,6 +142,8 @@ func (a *Audit) Err() error {
 
 // Close closes the log's file.
 func (a *Audit) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if c, ok := a.w.(io.Closer); ok {
 		return c.Close()
 	}

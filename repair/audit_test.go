@@ -68,6 +68,44 @@ func TestAuditAfterTornLine(t *testing.T) {
 	}
 }
 
+// A log that was renamed goes on under its old name; no line is lost.
+func TestAuditReopens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	a, err := OpenAudit(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	for _, step := range []string{"before", "between", "after"} {
+		switch step {
+		case "between":
+			err = os.Rename(path, path+".1")
+		case "after":
+			err = a.Reopen()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Append(Record{Step: step}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, want := range map[string][]string{path + ".1": {"before", "between"}, path: {"after"}} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(b, []byte("\n")); n != len(want) {
+			t.Errorf("%s has %d lines", file, n)
+		}
+		for _, step := range want {
+			if !strings.Contains(string(b), `"step":"`+step+`"`) {
+				t.Errorf("%s lacks %s:\n%s", file, step, b)
+			}
+		}
+	}
+}
+
 // /dev/full is a disk without space.
 func TestAuditFullDisk(t *testing.T) {
 	a, err := OpenAudit("/dev/full")

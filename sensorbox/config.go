@@ -2,7 +2,11 @@
 
 package sensorbox
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Rule is what the configuration says about one sensor, openly overriding the
 // target's contract. Naming a user sensor makes it more than informative.
@@ -15,6 +19,7 @@ type Rule struct {
 type Config struct {
 	Period   time.Duration   // between samples; a lateness below Period/8 is jitter
 	Rules    map[string]Rule // by Sensor.Name
+	Expect   []string        // further names that somebody counts on
 	NeedsCPU bool            // the carrier answers only while some CPU of the target runs
 	Silence  time.Duration   // no answer for so long is an event; 0: the least deadline, else 1 s
 	Freeze   time.Duration   // longest freeze that is believed without a renewal, whatever the lease; 0: the longest lease and a second
@@ -60,19 +65,15 @@ func (c Config) LeastDeadline(v *View) time.Duration {
 	return least
 }
 
-// Unknown returns the names in the rules that no sensor of the view has.
+// Unknown returns, sorted, the names in Rules and Expect that no sensor of the
+// view has.
 func (c Config) Unknown(v *View) []string {
-	var names []string
-	for name := range c.Rules {
-		found := false
-		for i := range v.Sensors {
-			found = found || v.Sensors[i].Name() == name
-		}
-		if !found {
-			names = append(names, name)
-		}
-	}
-	return names
+	names := slices.Concat(slices.Collect(maps.Keys(c.Rules)), c.Expect)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(v.Sensors, func(s Sensor) bool { return s.Name() == name })
+	})
 }
 
 // micros turns a deadline into a duration; longer than a day is a day.

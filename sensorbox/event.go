@@ -4,6 +4,7 @@ package sensorbox
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -27,7 +28,7 @@ const (
 	Fenced    // stopped for good by a fence
 
 	// Of the path and of what answers there.
-	HandOver    // no answer and this side's probe fails: a monitor with a good link should take over
+	HandOver    // no answer and this side's probe fails: a monitor with a good link should take over; told, nobody takes over by it yet
 	Unreachable // no answer, and no way to tell whose fault it is
 	Corrupt     // the box breaks its own layout or contract
 	Gone        // power lost, killed, unplugged
@@ -51,6 +52,10 @@ func (k Kind) String() string {
 	}
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
+
+// IsKind reports whether name is a kind of event. Healers are registered for
+// some, "failed", as they are for sensors.
+func IsKind(name string) bool { return name != "" && slices.Contains(kindNames[:], name) }
 
 // Event is what a Step found. Events of one sensor carry Sensor and the rest.
 type Event struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +32,8 @@ type Status struct {
 	Fetch   time.Duration // measured at the start
 	Carrier backdoor.Caps
 	Verdict sensorbox.Kind
-	Error   string // why there is no session
+	Error   string   // why there is no session
+	Missing []string // sensors that the configuration names and the target does not have
 
 	Samples, Lost, Late uint64        // Late: more than Period/8
 	WorstLate           time.Duration // since the session began
@@ -122,6 +124,17 @@ func (m *Monitor) opened(s *session, plan sampling.Plan, fetch time.Duration) {
 	if m.opts.Opened != nil {
 		m.opts.Opened(s.target)
 	}
+}
+
+// missing keeps and logs the names that the configuration has and the target
+// has not, when they change.
+func (m *Monitor) missing(names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(names) > 0 && !slices.Equal(names, m.status.Missing) {
+		m.opts.Log.Error("the configuration names sensors that the target does not have", "sensors", names)
+	}
+	m.status.Missing = names
 }
 
 func (m *Monitor) replanned(plan sampling.Plan) {

@@ -68,10 +68,8 @@ func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session,
 	s.schedule = schedule{period: plan.Period, next: now() + plan.Period}
 	s.fetch, s.planned, s.deadline = fetch, s.shape, cfg.LeastDeadline(&s.view)
 	s.checked = now()
-	for _, name := range cfg.Unknown(&s.view) {
-		m.opts.Log.Warn("the configuration names a sensor that the target does not have", "sensor", name)
-	}
 	m.opened(s, plan, fetch)
+	m.missing(cfg.Unknown(&s.view))
 	return s, nil
 }
 
@@ -160,6 +158,7 @@ func (s *session) replan() error {
 		return nil
 	}
 	s.planned = s.shape
+	s.m.missing(s.m.opts.Detector.Unknown(&s.view))
 	t := s.m.opts.Detector.LeastDeadline(&s.view)
 	if t == s.deadline {
 		return nil

@@ -295,6 +295,36 @@ func TestReload(t *testing.T) {
 		err := c.Call(control.Request{Cmd: "sensors", Target: "t1"}, &sensors)
 		return err == nil && len(sensors) == 2 && sensors[1].Limit == 5 && sensors[1].Contract == 300 && sensors[1].Firing
 	})
+	// So does another key in the same file.
+	r.up(t, c)
+	began := strings.Count(r.stderr.String(), "watching target")
+	r.write(t, "key", strings.Repeat("7", 32))
+	hup("configuration reloaded")
+	r.eventually(t, "a session with the new key", func() bool { return strings.Count(r.stderr.String(), "watching target") > began })
+	// And the audit log's name is another file's after it was rotated.
+	if err := os.Rename(r.path("audit.jsonl"), r.path("audit.jsonl.1")); err != nil {
+		t.Fatal(err)
+	}
+	hup("configuration reloaded")
+	if _, err := os.Stat(r.path("audit.jsonl")); err != nil {
+		t.Errorf("the audit log was not reopened: %v", err)
+	}
+}
+
+// A healer's sensor that the target does not have is told in the log and to
+// bdctl: nothing would ever be healed.
+func TestMissingSensorIsTold(t *testing.T) {
+	r := newRig(t)
+	r.configure(t, "    healers: [{kind: proc, sensors: [NPORCS, failed], policy: {POLICY_TOO_MANY_PROCS: 5}}]\n")
+	c := r.start(t)
+	if got := r.up(t, c); got.Error != "the target has no sensor NPORCS" {
+		t.Errorf("target %+v", got)
+	}
+	if log := r.stderr.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "NPORCS") || strings.Contains(log, "failed]") {
+		t.Errorf("log:\n%s", log)
+	}
+	r.SetSensor(bdtest.Sensor{Class: uapi.Level, Limit: 300, Value: 10, Name: "NPORCS"})
+	r.eventually(t, "the sensor has appeared", func() bool { return r.up(t, c).Error == "" })
 }
 
 func TestSystemdNotification(t *testing.T) {

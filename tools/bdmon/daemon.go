@@ -27,7 +27,7 @@ import (
 
 // daemonState is everything that lives as long as the process.
 type daemonState struct {
-	cfg     *config.Config
+	cfg     *config.Config // as at the start: socket, group, metrics, audit
 	reload  func() (*config.Config, error)
 	audit   *repair.Audit
 	log     *slog.Logger
@@ -114,10 +114,14 @@ func (d *daemonState) notify(state string) {
 	}
 }
 
-// reconfigure is SIGHUP: a configuration with a mistake changes nothing.
+// reconfigure is SIGHUP: a configuration with a mistake changes nothing. The
+// audit log is reopened, for who rotates it.
 func (d *daemonState) reconfigure() {
 	d.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, monotonic()))
 	defer d.notify(daemon.SdNotifyReady)
+	if err := d.audit.Reopen(); err != nil {
+		d.log.Error("audit log not reopened", "err", err)
+	}
 	cfg, err := d.reload()
 	if err == nil {
 		err = d.apply(cfg)
@@ -138,15 +142,15 @@ func (d *daemonState) apply(cfg *config.Config) error {
 	keep := map[string]bool{}
 	for _, t := range cfg.Targets {
 		old := d.find(t.Name)
-		if old != nil && old.dryRun == cfg.DryRun && reflect.DeepEqual(old.cfg, t) {
-			keep[t.Name] = true
-			continue
-		}
-		w, err := newWatch(d, t, cfg.DryRun)
+		key, err := t.Key()
 		if err != nil {
 			return fmt.Errorf("target %s: %w", t.Name, err)
 		}
-		fresh = append(fresh, w)
+		if old != nil && old.dryRun == cfg.DryRun && old.key == key && reflect.DeepEqual(old.cfg, t) {
+			keep[t.Name] = true
+			continue
+		}
+		fresh = append(fresh, newWatch(d, t, key, cfg.DryRun))
 	}
 	for _, w := range d.sorted() {
 		if !keep[w.cfg.Name] {
@@ -159,9 +163,6 @@ func (d *daemonState) apply(cfg *config.Config) error {
 		d.mu.Unlock()
 		w.start()
 	}
-	d.mu.Lock()
-	d.cfg = cfg
-	d.mu.Unlock()
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"lazystate/backdoor"
@@ -80,6 +81,9 @@ func (w *watch) describe() control.Target {
 	}
 	if st.Verdict != 0 {
 		t.Verdict = st.Verdict.String()
+	}
+	if t.Error == "" && len(st.Missing) > 0 {
+		t.Error = "the target has no sensor " + strings.Join(st.Missing, ", ")
 	}
 	if target := w.mon.Target(); target != nil {
 		t.Boot = target.BootID().String()

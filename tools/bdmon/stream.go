@@ -40,7 +40,7 @@ const longestTail = 1 << 20
 
 // tail sends the last lines of the audit log.
 func (d *daemonState) tail(r control.Request, send func(any) error) error {
-	f, err := os.Open(d.cfg.Audit)
+	f, err := os.Open(d.audit.Path())
 	if err != nil {
 		return err
 	}

@@ -52,16 +52,12 @@ type found struct {
 	ev     sensorbox.Event
 }
 
-func newWatch(d *daemonState, cfg config.Target, dryRun bool) (*watch, error) {
-	key, err := cfg.Key()
-	if err != nil {
-		return nil, err
-	}
+func newWatch(d *daemonState, cfg config.Target, key uapi.Key, dryRun bool) *watch {
 	w := &watch{d: d, cfg: cfg, dryRun: dryRun, key: key, log: d.log.With("target", cfg.Name), queue: make(chan found, 1024)}
 	w.mon = monitor.New(monitor.Options{
 		Open: w.open, Opened: w.opened, Sink: w.sink, Log: w.log,
 		Fetched:  d.metrics.fetched(cfg.Name),
-		Detector: sensorbox.Config{Rules: cfg.Rules()},
+		Detector: sensorbox.Config{Rules: cfg.Rules(), Expect: cfg.Expected()},
 		Period:   time.Duration(cfg.Period), PM: cfg.Accuracy, Loss: cfg.Loss,
 	})
 	if cfg.Reset {
@@ -69,7 +65,7 @@ func newWatch(d *daemonState, cfg config.Target, dryRun bool) (*watch, error) {
 	}
 	w.sampling, w.stopSampling = context.WithCancel(context.Background())
 	w.healing, w.stopHealing = context.WithCancel(context.Background())
-	return w, nil
+	return w
 }
 
 // open asks for the writer's place if there is a key, and makes do with reading.

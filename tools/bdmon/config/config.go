@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,33 +86,41 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// Parse reads and checks a configuration.
+// Parse reads and checks a configuration. Errors begin with line and column.
 func Parse(b []byte) (*Config, error) {
 	c := &Config{Socket: DefaultSocket, Audit: defaultAudit, Metrics: defaultMetrics}
-	err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(c)
+	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
+	err := dec.Decode(c)
 	if errors.Is(err, io.EOF) {
 		return nil, errors.New("no targets")
 	}
 	if err != nil {
 		return nil, errors.New(yaml.FormatError(err, false, true))
 	}
-	return c, c.check()
+	if err := dec.Decode(&Config{}); !errors.Is(err, io.EOF) {
+		return nil, errors.New("a second YAML document: want one")
+	}
+	return c, located(b, c.check())
 }
 
 func (c *Config) check() error {
 	if len(c.Targets) == 0 {
 		return errors.New("no targets")
 	}
+	if c.Metrics != "-" {
+		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {
+			return at(".metrics", err)
+		}
+	}
 	seen := map[string]bool{}
 	for i := range c.Targets {
-		t := &c.Targets[i]
-		where := fmt.Sprintf("targets[%d] (%s)", i, t.Name)
+		t, where := &c.Targets[i], fmt.Sprintf(".targets[%d]", i)
 		if seen[t.Name] {
-			return fmt.Errorf("%s: the name is used twice", where)
+			return at(where+".name", fmt.Errorf("%q is used twice", t.Name))
 		}
 		seen[t.Name] = true
 		if err := t.check(); err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+			return at(where, err)
 		}
 	}
 	return nil
@@ -121,30 +131,56 @@ func (t *Target) check() error {
 		return errors.New("no name")
 	}
 	if _, err := target.Parse(t.URL); err != nil {
-		return err
+		return at(".url", err)
 	}
 	switch {
 	case t.Slot >= uapi.Monitors:
-		return fmt.Errorf("slot %d: a target has %d", t.Slot, uapi.Monitors)
+		return at(".slot", fmt.Errorf("slot %d: a target has %d", t.Slot, uapi.Monitors))
 	case t.Period < 0 || t.Period > 0 && t.Period < Duration(time.Millisecond):
-		return fmt.Errorf("period %v: at least 1 ms", time.Duration(t.Period))
-	case t.Accuracy < 0 || t.Accuracy >= 1 || t.Loss < 0 || t.Loss >= 1:
-		return fmt.Errorf("accuracy %g, loss %g: want probabilities below 1", t.Accuracy, t.Loss)
+		return at(".period", fmt.Errorf("%v: at least 1 ms", time.Duration(t.Period)))
+	case t.Accuracy < 0 || t.Accuracy >= 1:
+		return at(".accuracy", fmt.Errorf("%g: want a probability below 1", t.Accuracy))
+	case t.Loss < 0 || t.Loss >= 1:
+		return at(".loss", fmt.Errorf("%g: want a probability below 1", t.Loss))
+	case t.Repair.Attempts < 0:
+		return at(".repair.attempts", fmt.Errorf("%d: want 1 or more; 0 is the default", t.Repair.Attempts))
 	case len(t.Healers) > 0 && t.KeyFile == "":
-		return errors.New("healers need a key_file")
-	case bool(t.Reset) && t.KeyFile == "":
-		return errors.New("a reset needs a key_file")
-	case len(t.FenceCommand) > 0 && !bool(t.Reset):
-		return errors.New("fence_command without reset: unrepairable would never be run")
-	case bool(t.Reset) && len(t.FenceCommand) == 0 && strings.HasPrefix(t.URL, "inic:"):
-		return errors.New("reset: unrepairable needs a fence_command for an inic target")
+		return at(".healers", errors.New("healers need a key_file"))
+	}
+	if err := t.checkReset(); err != nil {
+		return err
 	}
 	for i := range t.Healers {
 		if err := t.Healers[i].check(); err != nil {
-			return fmt.Errorf("healers[%d] (%s): %w", i, t.Healers[i].Kind, err)
+			return at(fmt.Sprintf(".healers[%d]", i), err)
 		}
 	}
 	return nil
+}
+
+func (t *Target) checkReset() error {
+	switch {
+	case bool(t.Reset) && t.KeyFile == "":
+		return at(".reset", errors.New("a reset needs a key_file"))
+	case len(t.FenceCommand) > 0 && !bool(t.Reset):
+		return at(".fence_command", errors.New("without reset: unrepairable it would never be run"))
+	case bool(t.Reset) && len(t.FenceCommand) == 0 && strings.HasPrefix(t.URL, "inic:"):
+		return at(".reset", errors.New("unrepairable needs a fence_command for an inic target"))
+	}
+	return nil
+}
+
+// Expected are the sensors that the healers count on.
+func (t *Target) Expected() []string {
+	var names []string
+	for i := range t.Healers {
+		for _, name := range slices.Concat(t.Healers[i].Sensors, t.Healers[i].Free) {
+			if !slices.Contains(names, name) && !sensorbox.IsKind(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // Rules are the overrides in the detector's terms.

@@ -3,8 +3,11 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,22 +90,27 @@ func TestMistakes(t *testing.T) {
 		"not yaml":       {"targets: [\n", "[1:"},
 		"bad limit":      {one("    sensors: {NPROCS: {limit: many}}\n"), `limit "many"`},
 		"bad duration":   {one("    period: fast\n"), "[4:13]"},
-		"no name":        {"targets: [{url: 'lab:t1'}]\n", "targets[0] (): no name"},
-		"same name":      {"targets: [{name: a, url: 'lab:a'}, {name: a, url: 'lab:b'}]\n", "targets[1] (a): the name is used twice"},
-		"bad URL":        {"targets: [{name: a, url: 'http://a'}]\n", "targets[0] (a): target URL"},
+		"no name":        {"targets: [{url: 'lab:t1'}]\n", "[1:11] targets[0]: no name"},
+		"same name":      {"targets: [{name: a, url: 'lab:a'}, {name: a, url: 'lab:b'}]\n", `targets[1].name: "a" is used twice`},
+		"bad URL":        {"targets: [{name: a, url: 'http://a'}]\n", "targets[0].url: target URL"},
 		"rdma":           {"targets: [{name: a, url: 'rdma://a'}]\n", "rdma: the RDMA carrier is not built yet"},
-		"slot":           {one("    slot: 8\n"), "slot 8: a target has 8"},
-		"period":         {one("    period: 10us\n"), "at least 1 ms"},
+		"slot":           {one("    slot: 8\n"), "[4:11] targets[0].slot: slot 8: a target has 8"},
+		"period":         {one("    period: 10us\n"), "[4:13] targets[0].period: 10µs: at least 1 ms"},
 		"no key":         {one("    healers: [{kind: proc, sensors: [NPROCS]}]\n"), "healers need a key_file"},
 		"reset":          {one("    reset: always\n"), "[4:12]"},
 		"reset, no key":  {one("    reset: unrepairable\n"), "a reset needs a key_file"},
 		"fence alone":    {one("    key_file: k\n    fence_command: [f]\n"), "would never be run"},
 		"reset, no way":  {"targets: [{name: a, url: 'inic:///r', key_file: k, reset: unrepairable}]\n", "needs a fence_command"},
-		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "want proc, memory or external"},
-		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "healers[0] (proc): no sensors"},
+		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "[5:22] targets[0].healers[0].kind: want proc, memory or external"},
+		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "targets[0].healers[0]: no sensors"},
 		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},
 		"two policies":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {POLICY_MAX_RSS: 1, POLICY_MAX_RSSUID: 2}}]\n"), "got 2 of them"},
 		"policy's limit": {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {POLICY_TOO_MANY_PROCS: 0}}]\n"), "want a number above 0"},
+		"attempts":       {one("    repair: {attempts: -1}\n"), "[4:24] targets[0].repair.attempts: -1"},
+		"cool-down":      {one("    repair: {reset: {cool_down: -1s}}\n"), "[4:33]"},
+		"metrics":        {"metrics: nonsense\n" + one(""), "[1:10] metrics: address nonsense"},
+		"two documents":  {one("---\ntargets: []\n"), "a second YAML document"},
+		"nproc":          {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], nproc: -1, policy: {POLICY_MAX_RSS: 1}}]\n"), "[5:49] targets[0].healers[0].nproc"},
 		"unknown user":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], spare: {users: [nobody-at-all]}}]\n"), "nobody-at-all"},
 	} {
 		_, err := Parse([]byte(c.file))
@@ -154,6 +162,24 @@ func TestExampleIsValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(c.Targets) != 1 || len(c.Targets[0].Healers) != 2 {
-		t.Errorf("%+v", c)
+		t.Fatalf("%+v", c)
+	}
+	// Each sensor it names is one of the module's.
+	files, err := filepath.Glob("../../../kmod/bd_*.c")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the module's sources: %v, %v", files, err)
+	}
+	module := ""
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		module += string(b)
+	}
+	for _, name := range slices.Concat(c.Targets[0].Expected(), slices.Collect(maps.Keys(c.Targets[0].Sensors))) {
+		if !strings.Contains(module, strconv.Quote(name)) {
+			t.Errorf("the module has no sensor %s", name)
+		}
 	}
 }

@@ -96,7 +96,7 @@ func (p *Policy) build() (policy.Policy, error) {
 
 func (h *Healer) check() error {
 	if !slices.Contains([]string{"proc", "memory", "external"}, h.Kind) {
-		return errors.New("kind: want proc, memory or external")
+		return at(".kind", errors.New("want proc, memory or external"))
 	}
 	if len(h.Sensors) == 0 {
 		return errors.New("no sensors")
@@ -109,6 +109,17 @@ func (h *Healer) check() error {
 	}
 	if h.Kind == "external" && h.Policy != nil {
 		return errors.New("an external healer is its own policy")
+	}
+	if h.Nproc < 0 {
+		return at(".nproc", errors.New("a limit is not negative"))
+	}
+	if h.Policy != nil {
+		if _, err := h.Policy.build(); err != nil {
+			return at(".policy", err)
+		}
+	}
+	if _, err := h.Spare.build(); err != nil {
+		return at(".spare", err)
 	}
 	healer, err := h.Build()
 	if err != nil {
