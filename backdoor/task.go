@@ -4,6 +4,7 @@ package backdoor
 
 import (
 	"bytes"
+	"math/bits"
 )
 
 // Flags of task_struct.flags, include/linux/sched.h.
@@ -52,6 +53,21 @@ func (t *Task) RSS() uint64 { return t.File + t.Anon + t.Shmem }
 // Footprint returns resident, swapped and page-table pages: what the kernel's
 // own out-of-memory handler ranks by (oom_badness).
 func (t *Task) Footprint() uint64 { return t.RSS() + t.Swap + t.PgTables/pageSize }
+
+// States of a task, include/linux/sched.h.
+const (
+	taskReport = 0x7f  // what ps(1) tells apart
+	taskIdle   = 0x402 // TASK_UNINTERRUPTIBLE | TASK_NOLOAD
+)
+
+// StateLetter is what ps(1) shows: R, S, D, T, t, X, Z, P or I, as the kernel's
+// task_index_to_char has it.
+func (t *Task) StateLetter() string {
+	if t.State&taskIdle == taskIdle {
+		return "I"
+	}
+	return "RSDTtXZP"[bits.Len32((t.State|t.ExitState)&taskReport):][:1]
+}
 
 // found is a task_struct that a walk came upon.
 type found struct {

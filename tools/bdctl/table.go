@@ -50,16 +50,21 @@ var sensorTable = table[control.Sensor]{"NAME CLASS FLAGS VALUE LIMIT TARGET-LIM
 	return []any{s.Name, s.Class, dash(strings.Join(s.Flags, ",")), s.Value, limit(s, s.Limit), limit(s, s.Contract), dash(s.Unit), state(s)}
 }}
 
-var processTable = table[control.Process]{"PID PPID UID THREADS RSS SWAP FOOTPRINT CPU COMM", func(p control.Process) []any {
+var processTable = table[control.Process]{"PID PPID UID S THREADS RSS SWAP PGTABLES FOOTPRINT CPU FLAGS COMM", func(p control.Process) []any {
 	comm := p.Comm
 	if p.Kernel {
 		comm = "[" + comm + "]"
 	}
-	return []any{p.PID, p.PPID, p.UID, p.Threads, p.RSS, p.Swap, p.Footprint, time.Duration(p.CPUNs).Round(time.Millisecond), comm}
+	cpu := time.Duration(p.CPUNs).Round(time.Millisecond)
+	return []any{p.PID, p.PPID, p.UID, p.State, p.Threads, p.RSS, p.Swap, p.PgTables, p.Footprint, cpu, fmt.Sprintf("%#x", p.Flags), comm}
 }}
 
-var regionTable = table[control.Region]{"NAME KIND PERM ADDR LEN GPA KEY", func(r control.Region) []any {
-	return []any{r.Name, r.Kind, r.Perm, fmt.Sprintf("%#x", r.Addr), r.Len, fmt.Sprintf("%#x", r.GPA), fmt.Sprintf("%#x", r.Key)}
+var regionTable = table[control.Region]{"NAME KIND PERM MEMORY ADDR LEN GPA KEY", func(r control.Region) []any {
+	memory := "ram"
+	if r.MMIO {
+		memory = "mmio"
+	}
+	return []any{r.Name, r.Kind, r.Perm, memory, fmt.Sprintf("%#x", r.Addr), r.Len, fmt.Sprintf("%#x", r.GPA), fmt.Sprintf("%#x", r.Key)}
 }}
 
 var manifestTable = table[control.Entry]{"NAME TYPE VALUE", func(e control.Entry) []any { return []any{e.Name, e.Type, e.Value} }}

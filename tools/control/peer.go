@@ -3,6 +3,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -29,8 +30,8 @@ func peerOf(c *net.UnixConn) (Peer, error) {
 	var cred *unix.Ucred
 	var sockErr error
 	err = raw.Control(func(fd uintptr) { cred, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err != nil || sockErr != nil {
-		return Peer{}, fmt.Errorf("credentials of the peer: %w%w", err, sockErr)
+	if err := errors.Join(err, sockErr); err != nil {
+		return Peer{}, fmt.Errorf("credentials of the peer: %w", err)
 	}
 	return Peer{cred.Pid, cred.Uid, cred.Gid}, nil
 }

@@ -92,13 +92,16 @@ type Process struct {
 	PPID      int32  `json:"ppid"`
 	UID       uint32 `json:"uid"`
 	EUID      uint32 `json:"euid"`
-	Comm      string `json:"comm"` // escaped
+	Comm      string `json:"comm"`  // escaped
+	State     string `json:"state"` // the letter that ps(1) shows
+	Flags     uint32 `json:"flags"` // PF_*, include/linux/sched.h
 	Threads   int    `json:"threads"`
 	StartNs   uint64 `json:"start_ns"`
 	CPUNs     uint64 `json:"cpu_ns"`
 	RSS       uint64 `json:"rss_pages"`
 	RSSError  uint64 `json:"rss_error_pages"`
 	Swap      uint64 `json:"swap_pages"`
+	PgTables  uint64 `json:"page_table_bytes"`
 	Footprint uint64 `json:"footprint_pages"`
 	Kernel    bool   `json:"kernel"`
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,10 +51,11 @@ func Listen(path string, gid int) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// longestRequest bounds a line; most peers at once.
+// Bounds of a line and of peers at once, and the pause after an Accept that failed.
 const (
 	longestRequest = 64 << 10
 	mostPeers      = 64
+	acceptPause    = 100 * time.Millisecond
 )
 
 // Serve answers until ctx ends, then closes the listener and every connection.
@@ -70,7 +72,9 @@ func Serve(ctx context.Context, l *net.UnixListener, allow func(Peer) bool, h Ha
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return
 			}
+			// No file descriptor is left (EMFILE), or the peer has gone: not at once again.
 			<-places
+			time.Sleep(acceptPause)
 			continue
 		}
 		wg.Go(func() {

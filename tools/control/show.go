@@ -22,8 +22,8 @@ func Processes(ctx context.Context, t *backdoor.Target) ([]Process, error) {
 	for i := range list.Tasks {
 		p := &list.Tasks[i]
 		all = append(all, Process{
-			PID: p.PID, PPID: p.PPID, UID: p.UID, EUID: p.EUID, Comm: Text(p.Comm), Threads: p.Threads, StartNs: p.StartTime,
-			CPUNs: p.UTime + p.STime, RSS: p.RSS(), RSSError: p.RSSError, Swap: p.Swap, Footprint: p.Footprint(), Kernel: p.KThread(),
+			PID: p.PID, PPID: p.PPID, UID: p.UID, EUID: p.EUID, Comm: Text(p.Comm), State: p.StateLetter(), Flags: p.Flags, Threads: p.Threads, StartNs: p.StartTime,
+			CPUNs: p.UTime + p.STime, RSS: p.RSS(), RSSError: p.RSSError, Swap: p.Swap, PgTables: p.PgTables, Footprint: p.Footprint(), Kernel: p.KThread(),
 		})
 	}
 	return all, nil
