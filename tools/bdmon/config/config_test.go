@@ -6,11 +6,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const whole = `
@@ -116,6 +119,41 @@ func TestMistakes(t *testing.T) {
 		_, err := Parse([]byte(c.file))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// Every key of the file is described in the manual, and no other.
+func TestManualHasEveryKey(t *testing.T) {
+	page, err := os.ReadFile("../../pkg/man/bdmon.yaml.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	keysOf(reflect.TypeFor[Config](), known)
+	told := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		if key, ok := strings.CutPrefix(strings.TrimSpace(line), ".It Cm "); ok {
+			told[key] = true
+		}
+	}
+	if d := cmp.Diff(known, told); d != "" {
+		t.Errorf("keys of the file (-) and of the manual (+):\n%s", d)
+	}
+}
+
+func keysOf(t reflect.Type, into map[string]bool) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		keysOf(t.Elem(), into)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			key := t.Field(i).Tag.Get("yaml")
+			if key == "" || into[key] && t == reflect.TypeFor[Policy]() {
+				continue
+			}
+			into[key] = true
+			keysOf(t.Field(i).Type, into)
 		}
 	}
 }
