@@ -184,3 +184,41 @@ func manifestOf(entries ...[]byte) []byte {
 	h := uapi.Manifest{Magic: uapi.ManifestMagic, Len: uint32(len(body)), Count: uint32(len(entries)), CRC32: crc32.ChecksumIEEE(body)}
 	return append(h.Encode(), body...)
 }
+
+func FuzzDecodePanic(f *testing.F) {
+	p := uapi.Panic{Magic: uapi.PanicMagic, Cause: uapi.PanicOops, CPU: 1, MonoNs: 5e9}
+	uapi.PutCString(p.Text[:], "Fatal exception in interrupt")
+	f.Add(p.Encode())
+	p.MonoNs = ^uint64(0)
+	f.Add(p.Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := DecodePanic(b)
+		if p != nil && (p.Cause == uapi.PanicNone || p.At < 0 || len(p.Text) > len(uapi.Panic{}.Text)) {
+			t.Errorf("%#v: %s", p, p)
+		}
+	})
+}
+
+// A walk ends after as many entries as there are levels, in a frame that the
+// entry names, whatever it says.
+func FuzzDecodePageTableEntry(f *testing.F) {
+	f.Add(uint64(1<<63|0x1234_5067), uint64(0xffff_ffff_a000_1abc))
+	f.Add(uint64(0x8000_00e3), uint64(0xffff_c900_0020_0123))
+	f.Fuzz(func(t *testing.T, entry, va uint64) {
+		p := &pageTables{levels: 4, cache: map[uint64]uint64{}}
+		w := &walk{va: va}
+		for level := 4; level > 0 && !w.done; level-- {
+			shift := 12 + 9*(level-1)
+			p.step(w, entry, level, shift)
+			if pa, ok := p.lookup(va); ok && (pa&^physMask&^0xfff != 0 || pa&0xfff != va&0xfff) {
+				t.Errorf("level %d: entry %#x: %#x for %#x", level, entry, pa, va)
+			}
+			if w.table&^physMask != 0 {
+				t.Errorf("table at %#x", w.table)
+			}
+		}
+		if !w.done {
+			t.Errorf("entry %#x: no end", entry)
+		}
+	})
+}

@@ -191,12 +191,8 @@ func (p *Patient) panicStamp(ctx context.Context) (string, error) {
 	if err := p.Target.Do(ctx, r.Read(0, buf)); err != nil {
 		return "", fmt.Errorf("panic stamp of %s: %w", p.Name, err)
 	}
-	var s uapi.Panic
-	if err := s.Decode(buf); err != nil {
-		return "", err
+	if s := backdoor.DecodePanic(buf); s != nil {
+		return s.String(), nil
 	}
-	if s.Magic != uapi.PanicMagic || s.Cause == uapi.PanicNone {
-		return "", nil
-	}
-	return fmt.Sprintf("%s on CPU %d after %s: %q", uapi.PanicCauseName(s.Cause), s.CPU, time.Duration(s.MonoNs).Round(time.Millisecond), uapi.CString(s.Text[:])), nil
+	return "", nil
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"time"
 
 	"lazystate/backdoor"
@@ -134,15 +133,10 @@ func decodeLock(b []byte) sensorbox.Lock {
 
 // panicStamp returns the target's last words, "" if there are none.
 func (b *buffers) panicStamp() string {
-	if b.panic == nil || binary.LittleEndian.Uint64(b.panic) != uapi.PanicMagic ||
-		binary.LittleEndian.Uint32(b.panic[uapi.PanicCauseOff:]) == uapi.PanicNone {
-		return ""
+	if p := backdoor.DecodePanic(b.panic); p != nil {
+		return p.String()
 	}
-	var p uapi.Panic
-	if p.Decode(b.panic) != nil {
-		return ""
-	}
-	return fmt.Sprintf("%s on CPU %d: %s", uapi.PanicCauseName(p.Cause), p.CPU, uapi.CString(p.Text[:]))
+	return ""
 }
 
 // foreign reports a box that carries another boot's id.
