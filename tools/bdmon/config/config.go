@@ -75,7 +75,7 @@ const (
 
 // Load reads and checks a file.
 func Load(path string) (*Config, error) {
-	b, err := os.ReadFile(path)
+	b, err := read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,22 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
+}
+
+// longest is more than any configuration needs, and costs no memory to speak of.
+const longest = 1 << 20
+
+// read takes regular files only: a FIFO is waited for, a device read, without end.
+func read(path string) ([]byte, error) {
+	switch st, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !st.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	case st.Size() > longest:
+		return nil, fmt.Errorf("%s: %d bytes, at most %d", path, st.Size(), longest)
+	}
+	return os.ReadFile(path)
 }
 
 // Parse reads and checks a configuration. Errors begin with line and column.
@@ -138,9 +154,9 @@ func (t *Target) check() error {
 		return at(".slot", fmt.Errorf("slot %d: a target has %d", t.Slot, uapi.Monitors))
 	case t.Period < 0 || t.Period > 0 && t.Period < Duration(time.Millisecond):
 		return at(".period", fmt.Errorf("%v: at least 1 ms", time.Duration(t.Period)))
-	case t.Accuracy < 0 || t.Accuracy >= 1:
+	case !probability(t.Accuracy):
 		return at(".accuracy", fmt.Errorf("%g: want a probability below 1", t.Accuracy))
-	case t.Loss < 0 || t.Loss >= 1:
+	case !probability(t.Loss):
 		return at(".loss", fmt.Errorf("%g: want a probability below 1", t.Loss))
 	case t.Repair.Attempts < 0:
 		return at(".repair.attempts", fmt.Errorf("%d: want 1 or more; 0 is the default", t.Repair.Attempts))
@@ -182,6 +198,9 @@ func (t *Target) Expected() []string {
 	}
 	return names
 }
+
+// probability below 1; NaN is none.
+func probability(p float64) bool { return p >= 0 && p < 1 }
 
 // Rules are the overrides in the detector's terms.
 func (t *Target) Rules() map[string]sensorbox.Rule {

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +111,8 @@ func TestMistakes(t *testing.T) {
 		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},
 		"two policies":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {POLICY_MAX_RSS: 1, POLICY_MAX_RSSUID: 2}}]\n"), "got 2 of them"},
 		"policy's limit": {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {POLICY_TOO_MANY_PROCS: 0}}]\n"), "want a number above 0"},
+		"accuracy":       {one("    accuracy: .nan\n"), "[4:15] targets[0].accuracy: NaN: want a probability"},
+		"loss":           {one("    loss: .inf\n"), "[4:11] targets[0].loss: +Inf: want a probability"},
 		"attempts":       {one("    repair: {attempts: -1}\n"), "[4:24] targets[0].repair.attempts: -1"},
 		"cool-down":      {one("    repair: {reset: {cool_down: -1s}}\n"), "[4:33]"},
 		"metrics":        {"metrics: nonsense\n" + one(""), "[1:10] metrics: address nonsense"},
@@ -119,6 +123,24 @@ func TestMistakes(t *testing.T) {
 		_, err := Parse([]byte(c.file))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// What is no file of a sane length is refused, not waited for or read into memory.
+func TestLoadRefuses(t *testing.T) {
+	dir := t.TempDir()
+	fifo, big := filepath.Join(dir, "fifo"), filepath.Join(dir, "big")
+	err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(big, nil, 0o600), os.Truncate(big, longest+1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		fifo: "not a regular file", big: "at most 1048576", "/dev/zero": "not a regular file", dir: "not a regular file",
+		filepath.Join(dir, "none"): "no such file",
+	} {
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
 }
