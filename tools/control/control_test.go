@@ -126,6 +126,66 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
+// Peers that say nothing lose their place; one that has spoken may stay.
+func TestSilentPeersLoseTheirPlace(t *testing.T) {
+	impatient(t)
+	path := serve(t, anybody, func(_ context.Context, _ Peer, _ Request, send func(any) error) error { return send(1) })
+	stays := dial(t, path)
+	if err := stays.Call(Request{Cmd: "x"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range mostPeers {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, `{"cmd":`)
+	}
+	for range 2 {
+		if err := dial(t, path).Call(Request{Cmd: "x"}, nil); err != nil {
+			t.Errorf("behind silent peers: %v", err)
+		}
+		time.Sleep(2 * patience)
+	}
+	if err := stays.Call(Request{Cmd: "x"}, nil); err != nil {
+		t.Errorf("a peer that has spoken: %v", err)
+	}
+}
+
+// A peer that takes no answers ends what is done for it.
+func TestPeerThatDoesNotRead(t *testing.T) {
+	impatient(t)
+	ended := make(chan error, 1)
+	path := serve(t, anybody, func(_ context.Context, _ Peer, _ Request, send func(any) error) (err error) {
+		for err == nil {
+			err = send(strings.Repeat("x", 1000))
+		}
+		ended <- err
+		return err
+	})
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintln(conn, `{"cmd":"watch"}`)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ended by %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the handler waits for its peer")
+	}
+}
+
+func impatient(t *testing.T) {
+	was := patience
+	patience = 100 * time.Millisecond
+	t.Cleanup(func() { patience = was })
+}
+
 func TestLeftoverSocketIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

@@ -58,6 +58,21 @@ const (
 	acceptPause    = 100 * time.Millisecond
 )
 
+// patience is what a peer gets to say its first request, and to take each
+// answer. A silent one would keep a place from others, one that does not read
+// would keep the handler, and with it what the handler holds.
+var patience = 10 * time.Second
+
+// answers bounds each write of an answer.
+type answers struct{ c *net.UnixConn }
+
+func (a answers) Write(b []byte) (int, error) {
+	if err := a.c.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	return a.c.Write(b)
+}
+
 // Serve answers until ctx ends, then closes the listener and every connection.
 func Serve(ctx context.Context, l *net.UnixListener, allow func(Peer) bool, h Handler) {
 	var wg sync.WaitGroup
@@ -89,7 +104,7 @@ func serveConn(ctx context.Context, c *net.UnixConn, allow func(Peer) bool, h Ha
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	defer c.Close()
-	enc := json.NewEncoder(c)
+	enc := json.NewEncoder(answers{c})
 	who, err := peerOf(c)
 	if err != nil || !allow(who) {
 		_ = enc.Encode(Response{Error: fmt.Sprintf("permission denied for %v", who)})
@@ -101,7 +116,9 @@ func serveConn(ctx context.Context, c *net.UnixConn, allow func(Peer) bool, h Ha
 		defer cancel()
 		in := bufio.NewScanner(c)
 		in.Buffer(nil, longestRequest)
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		for in.Scan() {
+			_ = c.SetReadDeadline(time.Time{}) // it may stay, now that it has spoken
 			select {
 			case lines <- append([]byte(nil), in.Bytes()...):
 			case <-ctx.Done():
