@@ -27,10 +27,14 @@ type channel struct {
 	first chan struct{} // closed by the first Hello
 	ready chan struct{} // closed by the next Hello
 	err   error         // why the connection ended
+	ended chan struct{} // closed once err is set
 }
 
 func newChannel(conn net.Conn) *channel {
-	c := &channel{conn: conn, w: wire.NewWriter(conn), calls: map[uint32]*frameQueue{}, ready: make(chan struct{})}
+	c := &channel{
+		conn: conn, w: wire.NewWriter(conn), calls: map[uint32]*frameQueue{},
+		ready: make(chan struct{}), ended: make(chan struct{}),
+	}
 	c.first = c.ready
 	go c.read()
 	return c
@@ -76,6 +80,7 @@ func (c *channel) fail(err error) {
 		err = ErrGone
 	}
 	c.err = err
+	close(c.ended)
 	for _, q := range c.calls {
 		q.end(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -147,6 +148,22 @@ func (g *fakeGuest) waitingDone(ch *channel) <-chan struct{} {
 	next := ch.nextHello()
 	g.hello()
 	return next
+}
+
+// TestResetWithoutAMachine: an order that nobody takes and a boot that never
+// comes end with the channel, not with the time a boot may take.
+func TestResetWithoutAMachine(t *testing.T) {
+	ours, theirs := net.Pipe()
+	vm := &VM{dir: stateDir(t.TempDir()), ch: newChannel(ours)}
+	if err := os.WriteFile(vm.dir.file("qemu.log"), []byte("assertion failed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { theirs.Close() })
+	start := time.Now()
+	reset, wait := vm.Reset(t.Context()), vm.WaitBoot(t.Context(), time.Minute)
+	if !errors.Is(reset, ErrGone) || !strings.Contains(reset.Error(), "assertion failed") || !errors.Is(wait, ErrGone) || time.Since(start) > 5*time.Second {
+		t.Errorf("after %v: reset %v, wait %v", time.Since(start), reset, wait)
+	}
 }
 
 func TestProxy(t *testing.T) {

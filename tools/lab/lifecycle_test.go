@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -279,5 +280,22 @@ func TestQMPErrors(t *testing.T) {
 	var refused *QMPError
 	if _, err := vm.QMP(t.Context(), "no-such-command", nil); !errors.As(err, &refused) || refused.Class != "CommandNotFound" {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestResetOfADeadMachine: what kills QEMU in the middle of a reset, and an
+// order to a QEMU that is no more, are told at once, with QEMU's last words.
+func TestResetOfADeadMachine(t *testing.T) {
+	vm := New(t, Config{MemMiB: 128, VCPUs: 1})
+	if err := os.WriteFile(vm.dir.file("qemu.log"), []byte("assertion failed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(300*time.Millisecond, func() { syscall.Kill(vm.Info().QEMUPID, syscall.SIGKILL) })
+	for _, when := range []string{"dies of it", "is dead already"} {
+		start := time.Now()
+		err := vm.Reset(t.Context())
+		if took := time.Since(start); took > 5*time.Second || !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "assertion failed") {
+			t.Errorf("QEMU %s: %v after %v", when, err, took)
+		}
 	}
 }

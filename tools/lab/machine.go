@@ -71,15 +71,22 @@ func (vm *VM) PMemSave(ctx context.Context, addr, size uint64) ([]byte, error) {
 	return b, err
 }
 
-// Reset is the reset button: it returns when the new boot answers.
+// Reset is the reset button: it returns when the new boot answers, or at once
+// when QEMU dies of it.
 func (vm *VM) Reset(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bootBound)
 	defer cancel()
+	ctx, done := vm.whileUp(ctx)
+	defer done()
 	hello := vm.ch.nextHello()
-	if err := vm.order(ctx, "system_reset"); err != nil {
-		return err
+	err := vm.order(ctx, "system_reset")
+	if err == nil {
+		err = vm.waitHello(ctx, hello)
 	}
-	if err := vm.waitHello(ctx, hello); err != nil {
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	if err != nil {
 		return fmt.Errorf("reset %s: %w%s", vm.record.Name, err, vm.lastWords())
 	}
 	return nil
@@ -89,7 +96,23 @@ func (vm *VM) Reset(ctx context.Context) error {
 func (vm *VM) WaitBoot(ctx context.Context, bound time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
+	ctx, done := vm.whileUp(ctx)
+	defer done()
 	return vm.waitHello(ctx, vm.ch.nextHello())
+}
+
+// whileUp ends a context when the machine is gone: no boot will come, and
+// nobody listens to an order any more.
+func (vm *VM) whileUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-vm.ch.ended:
+			cancel(ErrGone)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // BootID is the guest kernel's random id of this boot.

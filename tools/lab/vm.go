@@ -173,7 +173,7 @@ func (vm *VM) waitHello(ctx context.Context, hello <-chan struct{}) error {
 	select {
 	case <-hello:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if h, _ := vm.ch.lastHello(); h.Err != "" {
 		return fmt.Errorf("guest set-up: %s", h.Err)
