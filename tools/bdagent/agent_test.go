@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,6 +37,14 @@ func TestKeysOthersCanRead(t *testing.T) {
 	}
 	if _, err := readKeys(path); err == nil || !strings.Contains(err.Error(), "0600") {
 		t.Errorf("mode 0640: %v", err)
+	}
+	// A FIFO would be waited for, for ever.
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readKeys(fifo); err == nil || !strings.Contains(err.Error(), "must be a file") {
+		t.Errorf("a FIFO: %v", err)
 	}
 }
 

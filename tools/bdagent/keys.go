@@ -49,8 +49,8 @@ func readKeys(path string) ([]slotKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("keys: %s has mode %v: it must be 0600", path, st.Mode().Perm())
+	if !st.Mode().IsRegular() || st.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("keys: %s has mode %v: it must be a file of mode 0600", path, st.Mode())
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

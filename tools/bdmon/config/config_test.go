@@ -204,6 +204,12 @@ func TestKeyFile(t *testing.T) {
 	if _, err := target.Key(); err == nil {
 		t.Error("a short key was taken")
 	}
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.Key(); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a FIFO: %v", err)
+	}
 }
 
 func FuzzParse(f *testing.F) {

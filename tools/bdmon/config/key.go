@@ -25,7 +25,7 @@ func (t *Target) Key() (uapi.Key, error) {
 	if st.Mode().Perm()&0o077 != 0 {
 		return key, fmt.Errorf("key file %s has mode %v: want 0600 or less", t.KeyFile, st.Mode().Perm())
 	}
-	b, err := os.ReadFile(t.KeyFile)
+	b, err := read(t.KeyFile)
 	if err != nil {
 		return key, err
 	}
