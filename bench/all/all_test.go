@@ -5,8 +5,13 @@ package main
 import (
 	"io"
 	"os"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"lazystate/bench/result"
 )
 
 // A bench that exists but is not in the list would never run in `make bench`.
@@ -25,6 +30,57 @@ func TestEveryBenchIsRun(t *testing.T) {
 		if _, err := os.Stat("../" + b); err != nil {
 			t.Errorf("bench %s: %v", b, err)
 		}
+	}
+}
+
+// A figure is kept when the same command of the same committed code made it.
+func TestWhatIsThereIsKept(t *testing.T) {
+	root := t.TempDir()
+	git := func(args ...string) {
+		t.Helper()
+		args = append([]string{"-C", root, "-c", "user.name=t", "-c", "user.email=t@t"}, args...)
+		if out, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput(); err != nil {
+			t.Fatalf("git: %v: %s", err, out)
+		}
+	}
+	git("init", "-q")
+	git("commit", "-q", "--allow-empty", "-m", "one")
+	t.Chdir(root)
+	clean, err := result.Source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := func(command, source string) {
+		t.Helper()
+		f := &result.Figure{
+			Name: "fetch", Title: "T", X: "x", Y: "y", Runs: 1, Date: time.Now(), Source: source, Command: command, Load: "0 0 0",
+			Machine: result.Machine{Kernel: "6.1", CPU: "C"},
+		}
+		f.Add("ours", 1, []float64{1})
+		if err := f.Save(root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		command, source string
+		s               suite
+		want            bool
+	}{
+		{"go run ./bench/fetch", clean, suite{}, true},
+		{"go run ./bench/fetch", clean, suite{force: true}, false},
+		{"go run ./bench/fetch", clean, suite{quick: true}, false},
+		{"go run ./bench/fetch --runs=1", clean, suite{quick: true}, true},
+		{"go run ./bench/fetch --runs=1", clean, suite{}, false},
+		{"go run ./bench/fetch", strings.Replace(clean, "clean", "with 2 changed files", 1), suite{}, false},
+	} {
+		save(c.command, c.source)
+		c.s.out = root
+		if got := c.s.have(t.Context(), "fetch"); got != c.want || got && len(c.s.figures) != 1 {
+			t.Errorf("%s, %s, %+v: kept %v", c.command, c.source, c.s, got)
+		}
+	}
+	if (&suite{out: root}).have(t.Context(), "fig37") {
+		t.Error("a figure that is not there is kept")
 	}
 }
 

@@ -7,6 +7,10 @@
 // The trap: the machine has few CPUs, and a bench beside another measures the
 // other. They run strictly one at a time, each bounded by --timeout of its own.
 //
-//	go run ./bench/all                      # everything, about half an hour
+// What an earlier call measured with the code of this tree, committed and
+// unchanged, is kept: a suite that was cut off goes on where it was.
+//
+//	go run ./bench/all                      # everything that is missing
+//	go run ./bench/all --force              # everything
 //	go run ./bench/all --only fetch,table33 --quick
 package main

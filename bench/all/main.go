@@ -31,16 +31,20 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	fs.SetOutput(stderr)
 	only := fs.String("only", "", "names of benches, separated by commas (default: "+strings.Join(benches, ",")+")")
 	out := fs.String("out", "bench/results", "folder of the CSV and SVG files")
+	force := fs.Bool("force", false, "measure again what the code of this tree has measured already")
 	quick := fs.Bool("quick", false, "one run of each point: does everything work?")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
 	names, err := choose(*only)
-	if err != nil || fs.NArg() > 0 {
-		fmt.Fprintf(stderr, "all: %v %v\n", err, fs.Args())
+	if err == nil && fs.NArg() > 0 {
+		err = fmt.Errorf("no arguments are wanted: %v", fs.Args())
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "all: %v\n", err)
 		return 2
 	}
-	s := suite{out: *out, quick: *quick, stdout: stdout, stderr: stderr}
+	s := suite{out: *out, quick: *quick, force: *force, stdout: stdout, stderr: stderr}
 	defer s.clean()
 	if err := s.build(ctx, names); err != nil {
 		fmt.Fprintf(stderr, "all: %v\n", err)
@@ -48,7 +52,10 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	failed := 0
 	for _, name := range names {
-		if ctx.Err() == nil && !s.measure(ctx, name) {
+		if ctx.Err() != nil {
+			break
+		}
+		if !s.have(ctx, name) && !s.measure(ctx, name) {
 			failed++
 		}
 	}
@@ -81,4 +88,5 @@ type row struct {
 	name string
 	took time.Duration
 	err  error
+	kept bool // measured earlier from the same code
 }

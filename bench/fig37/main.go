@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"time"
 
@@ -16,13 +15,9 @@ import (
 )
 
 func main() {
-	var window time.Duration
 	p := trial.Program{
-		Name: "fig37", About: "false positives against the detection deadline (Figure 3.7)", Runs: 3, Timeout: 20 * time.Minute,
-		Flags: func(fs *flag.FlagSet) {
-			fs.DurationVar(&window, "window", 30*time.Second, "sampled time of each run")
-		},
-		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, window) },
+		Name: "fig37", About: "false positives against the detection deadline (Figure 3.7)", Runs: 3, Timeout: 8 * time.Minute, Window: 15 * time.Second,
+		Measure: measure,
 	}
 	p.Exit()
 }
@@ -39,7 +34,7 @@ func deadlines() []time.Duration {
 	return append(all, 250*time.Millisecond, 500*time.Millisecond, time.Second, 2*time.Second)
 }
 
-func measure(ctx context.Context, o *trial.Options, window time.Duration) (*result.Figure, error) {
+func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	files, done, err := guest.Programs(ctx, "bench/apps/busy")
 	if err != nil {
 		return nil, err
@@ -56,9 +51,9 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration) (*resu
 	for ms := 90.0; ms <= 120; ms += 10 {
 		fig.Paper("paper: none above 85 ms", ms, 0)
 	}
-	fig.Notef("each run samples for %v, all deadlines at once; the paper prints the curve, its text says only that it falls to 0 at 85 ms (time slice 100 ms)", window)
+	fig.Notef("each run samples for %v, all deadlines at once; the paper prints the curve, its text says only that it falls to 0 at 85 ms (time slice 100 ms)", o.Window)
 	for _, c := range curves {
-		if err := c.measure(ctx, o, g, fig, window); err != nil {
+		if err := c.measure(ctx, o, g, fig); err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
 	}
@@ -79,12 +74,12 @@ var curves = []curve{
 	{"ours: two busy tasks, heartbeat every 250 ms", 2, 250},
 }
 
-func (c curve) measure(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure, window time.Duration) error {
+func (c curve) measure(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure) error {
 	err := g.VM.WriteFile(ctx, "/sys/module/backdoor/parameters/heartbeat_ms", []byte(fmt.Sprint(c.heartbeat)), 0)
 	if err != nil {
 		return err
 	}
-	length := time.Duration(o.Runs)*(window+2*time.Second) + 10*time.Second
+	length := time.Duration(o.Runs)*(o.Window+2*time.Second) + 10*time.Second
 	pid, err := g.VM.Start(ctx, lab.Proc{Argv: []string{"/bin/busy", "--cpu", fmt.Sprint(busyCPU), "--tasks", fmt.Sprint(c.tasks), "--for", length.String()}})
 	if err != nil {
 		return err
@@ -96,11 +91,11 @@ func (c curve) measure(ctx context.Context, o *trial.Options, g *guest.Guest, fi
 	}
 	all := make([]tally, len(deadlines()))
 	for run := range o.Runs {
-		if err := sleep(ctx, 2*time.Second); err != nil {
+		if err := trial.Sleep(ctx, 2*time.Second); err != nil {
 			return err
 		}
 		o.Logf("%s, run %d of %d", c.name, run+1, o.Runs)
-		if err := sample(ctx, gauge.Read, window, all); err != nil {
+		if err := sample(ctx, gauge.Read, o.Window, all); err != nil {
 			return err
 		}
 	}
@@ -108,13 +103,4 @@ func (c curve) measure(ctx context.Context, o *trial.Options, g *guest.Guest, fi
 		fig.Add(c.name, float64(d.Milliseconds()), all[i].fractions, fmt.Sprint(all[i].samples), fmt.Sprint(all[i].late))
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"time"
 
@@ -16,13 +15,9 @@ import (
 )
 
 func main() {
-	var window time.Duration
 	p := trial.Program{
-		Name: "fig38", About: "the interrupt counter under 0, 1, 8 and 64 streams (Figure 3.8)", Runs: 3, Timeout: 20 * time.Minute,
-		Flags: func(fs *flag.FlagSet) {
-			fs.DurationVar(&window, "window", 20*time.Second, "length of each trace")
-		},
-		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, window) },
+		Name: "fig38", About: "the interrupt counter under 0, 1, 8 and 64 streams (Figure 3.8)", Runs: 3, Timeout: 8 * time.Minute, Window: 10 * time.Second,
+		Measure: measure,
 	}
 	p.Exit()
 }
@@ -38,7 +33,7 @@ const (
 	settling = 2 * time.Second // from the clients' start to the trace
 )
 
-func measure(ctx context.Context, o *trial.Options, window time.Duration) (*result.Figure, error) {
+func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	files, done, err := guest.Programs(ctx, "bench/apps/stream")
 	if err != nil {
 		return nil, err
@@ -55,7 +50,7 @@ func measure(ctx context.Context, o *trial.Options, window time.Duration) (*resu
 	fig.Notef("streams of 16000 bytes/s in chunks of 1000, clients behind the target's virtio-net; the counter is read each %v", period)
 	fig.Notef("timer and inter-processor interrupts are counted apart (last column): the module's own poll is some 1100 of them a second, busy or idle")
 	fig.Notef("the paper prints the curves without figures in the text: constant slopes that depend on the load")
-	t := tracer{g: g, o: o, fig: fig, window: window, client: files["/bin/stream"]}
+	t := tracer{g: g, o: o, fig: fig, client: files["/bin/stream"]}
 	return fig, errors.Join(t.all(ctx), g.Close())
 }
 
@@ -64,7 +59,6 @@ type tracer struct {
 	g      *guest.Guest
 	o      *trial.Options
 	fig    *result.Figure
-	window time.Duration
 	client string       // the client program, on the host
 	gauge  *guest.Gauge // DEV_INTERRUPTS
 	total  *guest.Gauge // INTERRUPTS: with timers and inter-processor interrupts
@@ -105,11 +99,11 @@ func (t *tracer) loaded(ctx context.Context, n int) (trace, error) {
 	if n == 0 {
 		return t.record(ctx)
 	}
-	c := player{program: t.client, net: t.g.VM.Config().Net, streams: n, length: t.window + 2*settling}
+	c := player{program: t.client, net: t.g.VM.Config().Net, streams: n, length: t.o.Window + 2*settling}
 	if err := c.start(ctx); err != nil {
 		return trace{}, err
 	}
-	if err := sleep(ctx, settling); err != nil {
+	if err := trial.Sleep(ctx, settling); err != nil {
 		return trace{}, errors.Join(err, c.wait())
 	}
 	tr, err := t.record(ctx)
@@ -122,7 +116,7 @@ func (t *tracer) record(ctx context.Context) (trace, error) {
 	if err != nil {
 		return trace{}, err
 	}
-	tr, err := record(ctx, t.gauge.Read, t.window)
+	tr, err := record(ctx, t.gauge.Read, t.o.Window)
 	if err != nil {
 		return tr, err
 	}
@@ -151,13 +145,4 @@ func (t *tracer) add(n int, traces []trace) {
 			fmt.Sprintf("%.4g", result.Median(slopes)), fmt.Sprint(stall.Milliseconds()), fmt.Sprintf("%.4g", result.Median(totals)))
 	}
 	t.o.Logf("%s: %.0f device interrupts/s of %.0f, longest stall %v", name, result.Median(slopes), result.Median(totals), stall)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -24,6 +24,7 @@ type Config struct {
 	Lab    lab.Config // Kernel comes from the options
 	Params []string   // of backdoor.ko; nil: allow_repair=1
 	Bare   bool       // without the module: Target is nil until Load
+	Reader bool       // opened for reading: another process, or Writing, writes
 }
 
 // Guest is a target VM of a bench.
@@ -32,7 +33,7 @@ type Guest struct {
 	Target *backdoor.Target
 	Memory *inic.Memory
 	Key    uapi.Key // after GiveKey
-	o      *trial.Options
+	reader bool
 }
 
 // Boot boots the VM and loads the module.
@@ -43,7 +44,7 @@ func Boot(ctx context.Context, o *trial.Options, c Config) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Guest{VM: vm, o: o}
+	g := &Guest{VM: vm, reader: c.Reader}
 	o.Logf("up: Linux %s, %s", vm.Release(), vm.Info().Accel)
 	if c.Bare {
 		return g, nil
@@ -66,12 +67,9 @@ func (g *Guest) Load(ctx context.Context, params ...string) error {
 	if err := g.VM.Insmod(ctx, ko, params...); err != nil {
 		return fmt.Errorf("load backdoor.ko: %w", err)
 	}
-	g.Memory, g.Target, err = armed.Open(ctx, g.VM, true)
+	g.Memory, g.Target, err = armed.Open(ctx, g.VM, !g.reader)
 	return err
 }
-
-// Read maps the target again, for reading, as a monitor does beside a writer.
-func (g *Guest) Read() (*inic.Memory, error) { return armed.Map(g.VM, false) }
 
 // Unload closes the target and removes the module.
 func (g *Guest) Unload(ctx context.Context) error {

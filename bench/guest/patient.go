@@ -5,6 +5,7 @@ package guest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -46,6 +47,18 @@ func (g *Guest) GiveKey(ctx context.Context) error {
 // Patient is the target as a healer takes it.
 func (g *Guest) Patient() *repair.Patient {
 	return &repair.Patient{Name: g.VM.Name(), Target: g.Target, Slot: monitorSlot, Key: g.Key, Audit: repair.NewAudit(io.Discard)}
+}
+
+// Writing opens the target of a Reader for writing as long as do runs.
+func (g *Guest) Writing(ctx context.Context, do func(*repair.Patient) error) (err error) {
+	mem, target, err := armed.Open(ctx, g.VM, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mem.Close()) }()
+	p := g.Patient()
+	p.Target = target
+	return do(p)
 }
 
 // Lock is a request for the remote OS lock as a repair makes it: NMI for CPUs

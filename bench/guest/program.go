@@ -11,6 +11,12 @@ import (
 	"lazystate/tools/lab"
 )
 
+// Monitor builds bdmon for this host and returns its path.
+func Monitor(ctx context.Context) (path string, err error) {
+	path = filepath.Join(lab.CacheDir(), "bdmon")
+	return path, lab.GoBuild(ctx, path, "lazystate/tools/bdmon")
+}
+
 // Programs builds pkgs into a temporary folder and returns what lab.Config
 // wants in Files: /bin/<name> of each. done removes the folder.
 func Programs(ctx context.Context, pkgs ...string) (files map[string]string, done func(), err error) {

@@ -18,7 +18,7 @@ import (
 
 func main() {
 	p := trial.Program{
-		Name: "lockgrant", About: "grant and release of the remote OS lock, idle and under bombs (section 3.9.1)", Runs: 40, Timeout: 15 * time.Minute,
+		Name: "lockgrant", About: "grant and release of the remote OS lock, idle and under bombs (section 3.9.1)", Runs: 30, Timeout: 5 * time.Minute,
 		Measure: measure,
 	}
 	p.Exit()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +19,10 @@ import (
 func main() {
 	b := bench{}
 	p := trial.Program{
-		Name: "peers", About: "who heals the drills: the kernel, a pids limit, earlyoom, or this project", Runs: 1, Timeout: 60 * time.Minute,
+		Name: "peers", About: "who heals the drills: the kernel, a pids limit, earlyoom, or this project", Runs: 3, Timeout: 30 * time.Minute, Window: 20 * time.Second,
 		Flags: func(fs *flag.FlagSet) {
-			fs.DurationVar(&b.window, "window", 45*time.Second, "watched time from the release on")
 			fs.StringVar(&b.only, "only", "", "peers, separated by commas (default: all)")
+			fs.StringVar(&b.names, "drills", "forkbomb-cpu,memhog", "drills, separated by commas: "+strings.Join(drills, ", "))
 		},
 		Measure: b.measure,
 	}
@@ -32,8 +33,10 @@ func main() {
 var drills = []string{"forkbomb-cpu", "forkbomb-io", "memhog"}
 
 type bench struct {
-	window time.Duration
-	only   string
+	only    string
+	names   string // of the drills
+	drills  []string
+	monitor string // bdmon
 }
 
 func (b *bench) measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
@@ -42,23 +45,39 @@ func (b *bench) measure(ctx context.Context, o *trial.Options) (*result.Figure, 
 		return nil, err
 	}
 	defer done()
+	if b.monitor, err = guest.Monitor(ctx); err != nil {
+		return nil, err
+	}
+	if b.drills, err = choose(b.names); err != nil {
+		return nil, err
+	}
 	fig := &result.Figure{
 		Title: "Who heals: time from the release until the useful program runs as before", X: "drill", Y: "s",
-		XNames: drills, Columns: []string{"healed", "rogues left", "kills of OOM killer or earlyoom", "others killed", "useful program at the end, x of alone"},
+		XNames: b.drills, Columns: []string{"healed", "rogues left", "kills of OOM killer or earlyoom", "others killed", "useful program at the end, x of alone"},
 	}
-	fig.Notef("a bar as high as the window (%v) is not healed within it", b.window)
+	fig.Notef("a bar as high as the window (%v) is not healed within it; each run is a machine of its own, of the same window; details are of the last run", o.Window)
 	fig.Notef("systemd-oomd not measured: it needs systemd as process 1, which tells it the cgroups to watch")
 	for _, p := range peers {
 		if b.only != "" && !strings.Contains(","+b.only+",", ","+p.key+",") {
 			continue
 		}
-		for i, name := range drills {
+		for i, name := range b.drills {
 			if err := b.runs(ctx, o, fig, p, i, drill.ByName(name), files); err != nil {
 				return nil, fmt.Errorf("%s on %s: %w", p.name, name, err)
 			}
 		}
 	}
 	return fig, nil
+}
+
+func choose(names string) ([]string, error) {
+	chosen := strings.Split(names, ",")
+	for _, n := range chosen {
+		if !slices.Contains(drills, n) {
+			return nil, fmt.Errorf("no drill %q", n)
+		}
+	}
+	return chosen, nil
 }
 
 // runs adds one bar: the median of o.Runs machines, with the last one's details.
@@ -73,7 +92,7 @@ func (b *bench) runs(ctx context.Context, o *trial.Options, fig *result.Figure, 
 		}
 		fig.Machine = machine
 		o.Logf("%s, %s: %s", p.name, d.Name, out)
-		seconds := b.window.Seconds()
+		seconds := o.Window.Seconds()
 		if out.healed {
 			healed++
 			seconds = out.after.Seconds()

@@ -16,6 +16,7 @@ import (
 	"lazystate/bench/trial"
 	"lazystate/bench/useful"
 	"lazystate/repair/drill"
+	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/lab"
 )
 
@@ -47,7 +48,7 @@ func (o outcome) pace() string {
 // once boots a machine, prepares the peer, releases the drill and watches.
 func (b *bench) once(ctx context.Context, o *trial.Options, p peer, d *drill.Drill, files map[string]string) (out outcome, m result.Machine, err error) {
 	g, err := guest.Boot(ctx, o, guest.Config{
-		Name: "peers", Params: []string{"allow_repair=1", useful.Limits},
+		Name: "peers", Params: []string{"allow_repair=1", "limits=" + daemon.Limits}, Reader: true,
 		Lab: lab.Config{Files: files, SwapMiB: 256, Packages: p.packages},
 	})
 	if err != nil {
@@ -73,18 +74,18 @@ func (b *bench) once(ctx context.Context, o *trial.Options, p peer, d *drill.Dri
 		return out, m, err
 	}
 	defer prog.Stop()
-	out, err = b.watch(ctx, g, prog, p, d)
+	out, err = b.watch(ctx, o, g, prog, p, d)
 	return out, m, err
 }
 
-func (b *bench) watch(ctx context.Context, g *guest.Guest, prog *useful.Program, p peer, d *drill.Drill) (out outcome, err error) {
+func (b *bench) watch(ctx context.Context, o *trial.Options, g *guest.Guest, prog *useful.Program, p peer, d *drill.Drill) (out outcome, err error) {
 	before, err := g.VM.PS(ctx)
 	if err != nil {
 		return out, err
 	}
 	stop := func() error { return nil }
 	if p.ours {
-		if stop, err = heal(ctx, g, d); err != nil {
+		if stop, err = b.heal(ctx, o, g, d); err != nil {
 			return out, err
 		}
 	}
@@ -94,12 +95,9 @@ func (b *bench) watch(ctx context.Context, g *guest.Guest, prog *useful.Program,
 			return out, errors.Join(err, stop())
 		}
 	}
-	select {
-	case <-time.After(b.window):
-	case <-ctx.Done():
-	}
+	err = trial.Sleep(ctx, o.Window)
 	end := time.Now()
-	if err := errors.Join(ctx.Err(), stop()); err != nil {
+	if err := errors.Join(err, stop()); err != nil {
 		return out, err
 	}
 	out.judge(prog.Ideal, prog.Between(released, end), released, end)

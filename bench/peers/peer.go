@@ -4,10 +4,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"lazystate/bench/guest"
+	"lazystate/bench/trial"
 	"lazystate/bench/useful"
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
@@ -59,18 +59,16 @@ func startEarlyoom(ctx context.Context, g *guest.Guest) error {
 	return err
 }
 
-// heal starts this project's monitor and healer.
-func heal(ctx context.Context, g *guest.Guest, d *drill.Drill) (stop func() error, err error) {
-	h, err := useful.Heal(ctx, g, d.Resource)
+// heal starts bdmon as the drills do.
+func (b *bench) heal(ctx context.Context, o *trial.Options, g *guest.Guest, d *drill.Drill) (stop func() error, err error) {
+	h, err := useful.Heal(ctx, g, b.monitor, d)
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
-		reports, err := h.Stop()
-		for _, r := range reports {
-			if err == nil && r.Err != nil {
-				err = fmt.Errorf("%s: %w", r.Healer, r.Err)
-			}
+		incidents, err := h.Stop()
+		for _, in := range incidents {
+			o.Logf("bdmon: %s, %d killed %s", in.Result, in.Killed, in.Reason())
 		}
 		return err
 	}, nil

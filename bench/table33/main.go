@@ -18,7 +18,7 @@ import (
 func main() {
 	var bomb string
 	p := trial.Program{
-		Name: "table33", About: "repair time against the number of processes (Table 3.3)", Runs: 5, Timeout: 30 * time.Minute,
+		Name: "table33", About: "repair time against the number of processes (Table 3.3)", Runs: 5, Timeout: 10 * time.Minute,
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&bomb, "bomb", "bomb-sleep", "program of the drills: bomb-sleep, bomb-cpu or bomb-io")
 		},

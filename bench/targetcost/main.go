@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -23,13 +22,9 @@ import (
 )
 
 func main() {
-	var slice time.Duration
 	p := trial.Program{
-		Name: "targetcost", About: "what the sensors cost a CPU-bound program in the target (section 3.9.3)", Runs: 12, Timeout: 20 * time.Minute,
-		Flags: func(fs *flag.FlagSet) {
-			fs.DurationVar(&slice, "slice", 4*time.Second, "length of one measurement")
-		},
-		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, slice) },
+		Name: "targetcost", About: "what the sensors cost a CPU-bound program in the target (section 3.9.3)", Runs: 8, Timeout: 8 * time.Minute, Window: 4 * time.Second,
+		Measure: measure,
 	}
 	p.Exit()
 }
@@ -43,7 +38,7 @@ const (
 
 var names = []string{without: "without module", loaded: "with module", sampled: "with module, fetched every 10 ms"}
 
-func measure(ctx context.Context, o *trial.Options, slice time.Duration) (*result.Figure, error) {
+func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	files, done, err := guest.Programs(ctx, "bench/apps/busy")
 	if err != nil {
 		return nil, err
@@ -57,12 +52,12 @@ func measure(ctx context.Context, o *trial.Options, slice time.Duration) (*resul
 		Title: "Target's cost of all sensors (3.9.3)", X: "condition", Y: "% of the work done without the module",
 		XNames: names, Machine: g.Machine(), Columns: []string{"iterations per second of QEMU's CPU time"},
 	}
-	fig.Notef("a CPU-bound task per vCPU, slices of %v, %d rounds of three conditions, forwards and backwards by turns", slice, o.Runs)
-	return fig, errors.Join(rounds(ctx, o, g, fig, slice), g.Close())
+	fig.Notef("a CPU-bound task per vCPU, slices of %v, %d rounds of three conditions, forwards and backwards by turns", o.Window, o.Runs)
+	return fig, errors.Join(rounds(ctx, o, g, fig), g.Close())
 }
 
 // rounds compares each condition with its own round's "without".
-func rounds(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure, slice time.Duration) error {
+func rounds(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure) error {
 	percent, rate := make([][]float64, conditions), make([][]float64, conditions)
 	for i := range o.Runs {
 		order := []int{without, loaded, sampled}
@@ -72,7 +67,7 @@ func rounds(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.F
 		var r [conditions]float64
 		for _, c := range order {
 			var err error
-			if r[c], err = work(ctx, g, c, slice); err != nil {
+			if r[c], err = work(ctx, g, c, o.Window); err != nil {
 				return fmt.Errorf("round %d, %s: %w", i+1, names[c], err)
 			}
 		}

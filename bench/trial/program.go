@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,9 +20,10 @@ import (
 type Options struct {
 	Runs    int
 	Timeout time.Duration
-	Out     string // folder of the CSV
-	Kernel  string // series of the target's kernel: "6.1" or "6.12"
-	Seed    uint64 // of the order of conditions
+	Window  time.Duration // of one measurement, where the bench has one
+	Out     string        // folder of the CSV
+	Kernel  string        // series of the target's kernel: "6.1" or "6.12"
+	Seed    uint64        // of the order of conditions
 	Log     io.Writer
 	start   time.Time
 	source  string
@@ -37,9 +39,10 @@ func (o *Options) Logf(format string, args ...any) {
 // Program is one bench: one table or figure.
 type Program struct {
 	Name    string
-	About   string // one line for --help
-	Runs    int    // default of --runs
-	Timeout time.Duration
+	About   string                 // one line for --help
+	Runs    int                    // default of --runs
+	Timeout time.Duration          // default bound of the whole bench
+	Window  time.Duration          // default of --window; 0: it has none
 	Flags   func(fs *flag.FlagSet) // further flags; may be nil
 	Measure func(ctx context.Context, o *Options) (*result.Figure, error)
 }
@@ -98,6 +101,9 @@ func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
 	}
 	fs.IntVar(&o.Runs, "runs", p.Runs, "runs of each point")
 	fs.DurationVar(&o.Timeout, "timeout", p.Timeout, "bound of the whole bench")
+	if p.Window > 0 {
+		fs.DurationVar(&o.Window, "window", p.Window, "length of one measurement")
+	}
 	fs.StringVar(&o.Out, "out", "bench/results", "folder of the CSV file")
 	fs.StringVar(&o.Kernel, "kernel", "6.1", "series of the target's kernel")
 	fs.Uint64Var(&o.Seed, "seed", 1, "seed of the order in which conditions are measured")
@@ -108,15 +114,27 @@ func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
-	if fs.NArg() > 0 || o.Runs < 1 || o.Timeout <= 0 {
-		err := fmt.Errorf("%s: no arguments, at least one run and a positive timeout are wanted", p.Name)
+	if fs.NArg() > 0 || o.Runs < 1 || o.Timeout <= 0 || p.Window > 0 && o.Window <= 0 {
+		err := fmt.Errorf("%s: no arguments, at least one run, a positive timeout and window are wanted", p.Name)
 		fmt.Fprintln(stderr, err)
 		return nil, err
 	}
 	fs.Visit(func(f *flag.Flag) {
-		if f.Name != "out" && f.Name != "source" { // where is nobody's business
+		if !slices.Contains([]string{"out", "source", "timeout"}, f.Name) { // where, and how long at most, change no figure
 			o.command += " --" + f.Name + "=" + f.Value.String()
 		}
 	})
 	return o, nil
+}
+
+// Sleep waits for d, or for the end of ctx, whose error it returns.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lazystate/bench/guest"
+	"lazystate/bench/trial"
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/repair/policy"
@@ -60,7 +61,7 @@ func calibrated(ctx context.Context, g *guest.Guest) (*Program, error) {
 func watched(ctx context.Context, g *guest.Guest, loops int, length time.Duration) (*Program, drill.Iterations, error) {
 	p := run(ctx, g, loops)
 	began := time.Now()
-	err := sleep(ctx, length)
+	err := trial.Sleep(ctx, length)
 	its := p.Between(began, time.Now())
 	if err == nil {
 		err = believable(its, length)
@@ -91,7 +92,7 @@ func believable(its drill.Iterations, length time.Duration) error {
 func run(ctx context.Context, g *guest.Guest, loops int) *Program {
 	p := &Program{}
 	ctx, p.Stop = context.WithCancel(ctx)
-	go g.VM.Stream(ctx, lab.Proc{Argv: []string{"/bin/rogue", "useful", fmt.Sprint(loops), "8"}, UID: drill.UsefulUID}, nil, &p.Useful, nil)
+	go g.VM.Stream(ctx, lab.Proc{Argv: []string{"/bin/rogue", "useful", fmt.Sprint(loops), "8"}, UID: drill.UsefulUID, OOMAdj: -900}, nil, &p.Useful, nil)
 	return p
 }
 
@@ -110,28 +111,39 @@ func (o *outcome) add(one outcome) {
 	o.healed = max(o.healed, one.healed)
 }
 
+// release starts a rogue at the lowest priority if the program is a hog: what
+// it competes for is memory.
+func release(ctx context.Context, g *guest.Guest, p drill.Program) error {
+	argv := append([]string{"/bin/rogue"}, p.Args...)
+	if p.Args[0] == "hog-pool" {
+		argv = append([]string{"nice", "-n", "19"}, argv...)
+	}
+	_, err := g.VM.Start(ctx, lab.Proc{Argv: argv, UID: p.UID})
+	return err
+}
+
 // beside watches the useful program for the window, with rogues beside it.
 // What is left of them is removed afterwards by a repair that is not timed.
 func beside(ctx context.Context, g *guest.Guest, p *Program, c Config, rogue drill.Program, withRepair bool) (o outcome, err error) {
 	var h *Healing
 	if withRepair {
-		if h, err = Heal(ctx, g, c.Resource); err != nil {
+		if h, err = Heal(ctx, g, c.monitor, c.Drill); err != nil {
 			return o, err
 		}
 	}
 	released := time.Now()
-	_, err = g.Release(ctx, rogue)
+	err = release(ctx, g, rogue)
 	if err == nil {
-		err = sleep(ctx, c.Window)
+		err = trial.Sleep(ctx, c.window)
 	}
 	end := time.Now()
 	if h != nil {
-		reports, herr := h.Stop()
+		incidents, herr := h.Stop()
 		err = errors.Join(err, herr)
-		for _, r := range reports {
-			o.killed += r.Killed
-			if r.Result == repair.Healed && o.healed == 0 {
-				o.healed = r.Repaired.Sub(released)
+		for _, in := range incidents {
+			o.killed += in.Killed
+			if in.Result == repair.Healed.String() && !in.Repaired.IsZero() && o.healed == 0 {
+				o.healed = in.Repaired.Sub(released)
 			}
 		}
 	}
@@ -171,7 +183,7 @@ func cleanUp(ctx context.Context, g *guest.Guest, p *Program) error {
 	}
 	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); {
 		began := time.Now()
-		if err := sleep(ctx, 4*time.Second); err != nil {
+		if err := trial.Sleep(ctx, 4*time.Second); err != nil {
 			return err
 		}
 		if its := p.Between(began, time.Now()); len(its) > 2 && its.Median() < 2*p.Ideal.Median() {
@@ -187,23 +199,16 @@ func killRogues(ctx context.Context, g *guest.Guest) error {
 		Policy: policy.Basic{Kind: policy.PolicyTooManyProcs, Limit: 1}, Reaper: repair.Reaper{Settle: time.Minute},
 		Spare: policy.Spare{UIDs: []uint32{drill.UsefulUID}},
 	}
-	in := &repair.Incident{ID: "clean-up", Patient: g.Patient(), Attempt: 1, Began: time.Now()}
-	plan, err := h.Plan(ctx, in)
-	if err != nil || !plan.Needed() {
+	return g.Writing(ctx, func(p *repair.Patient) error {
+		in := &repair.Incident{ID: "clean-up", Patient: p, Attempt: 1, Began: time.Now()}
+		plan, err := h.Plan(ctx, in)
+		if err != nil || !plan.Needed() {
+			return err
+		}
+		if plan.Accused().UID != drill.RogueUID {
+			return fmt.Errorf("user %d is accused", plan.Accused().UID)
+		}
+		_, err = h.Apply(ctx, in, plan)
 		return err
-	}
-	if plan.Accused().UID != drill.RogueUID {
-		return fmt.Errorf("user %d is accused", plan.Accused().UID)
-	}
-	_, err = h.Apply(ctx, in, plan)
-	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+	})
 }

@@ -5,7 +5,9 @@ package useful
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"slices"
 	"time"
 
 	"lazystate/bench/guest"
@@ -17,41 +19,77 @@ import (
 
 // Config is one figure.
 type Config struct {
-	Name     string // of the VM
-	Lab      lab.Config
-	Resource drill.Resource
-	Window   time.Duration // watched from the release of the rogues on
-	Curves   []Curve
+	Name   string // of the figure and the VM
+	About  string // one line for --help
+	Title  string
+	X      string
+	Lab    lab.Config
+	Limits string        // of the module
+	Drill  *drill.Drill  // what bdmon is to heal
+	Window time.Duration // watched from the release of the rogues on
+	Sizes  Sizes
+	Notes  []string
+	Curves []Curve
+
+	window  time.Duration // as the flags say
+	monitor string        // bdmon
 }
 
 // Curve is one kind of rogue program.
 type Curve struct {
 	Name    string
 	Program func(n int) drill.Program
-	Sizes   []int
 }
 
-// Columns of the figure; the caller sets them before it adds points of the paper.
-var Columns = []string{"iterations that ended", "first repair ended after s", "killed"}
+// Program is the bench of the figure.
+func (c Config) Program() *trial.Program {
+	return &trial.Program{
+		Name: c.Name, About: c.About, Runs: 3, Timeout: 15 * time.Minute, Window: c.Window,
+		Flags:   func(fs *flag.FlagSet) { fs.Var(&c.Sizes, "sizes", "numbers of processes, separated by commas") },
+		Measure: c.measure,
+	}
+}
 
-// Curves measures each curve without and with repair, on a machine of its own.
-func Curves(ctx context.Context, o *trial.Options, fig *result.Figure, c Config) error {
+// measure measures each curve without and with repair, on a machine of its own.
+func (c *Config) measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	files, done, err := guest.Arsenal(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer done()
-	c.Lab.Files = files
+	if c.monitor, err = guest.Monitor(ctx); err != nil {
+		return nil, err
+	}
+	c.Lab.Files, c.window = files, o.Window
+	fig := c.figure(o)
 	for _, curve := range c.Curves {
-		if err := measure(ctx, o, fig, c, curve); err != nil {
-			return fmt.Errorf("%s: %w", curve.Name, err)
+		if err := measure(ctx, o, fig, *c, curve); err != nil {
+			return nil, fmt.Errorf("%s: %w", curve.Name, err)
 		}
 	}
-	return nil
+	return fig, nil
+}
+
+// figure has the paper's points, which are the same for processes and memory.
+func (c *Config) figure(o *trial.Options) *result.Figure {
+	fig := &result.Figure{
+		Title: c.Title, X: c.X, Y: "s for one iteration", LogY: true,
+		Columns: []string{"iterations that ended", "first repair ended after s", "killed"},
+	}
+	most := float64(slices.Max(c.Sizes))
+	fig.Paper("paper: alone and with repair", 0, 5)
+	fig.Paper("paper: alone and with repair", most, 5)
+	fig.Paper("paper: no repair, at least", most, 1800)
+	fig.Notef("each point: all iterations that began after the release and ended within %v of it, and the one under way then, if it has taken longer", o.Window)
+	fig.Notef("repaired: by bdmon, a process of its own, as the drills run it; \"alone\", \"no repair\" and \"repaired\" of one curve are of one machine and one boot")
+	for _, n := range c.Notes {
+		fig.Notef("%s", n)
+	}
+	return fig
 }
 
 func measure(ctx context.Context, o *trial.Options, fig *result.Figure, c Config, curve Curve) (err error) {
-	g, err := guest.Boot(ctx, o, guest.Config{Name: c.Name, Lab: c.Lab, Params: []string{"allow_repair=1", Limits}})
+	g, err := guest.Boot(ctx, o, guest.Config{Name: c.Name, Lab: c.Lab, Params: []string{"allow_repair=1", "limits=" + c.Limits}, Reader: true})
 	if err != nil {
 		return err
 	}
@@ -67,7 +105,7 @@ func measure(ctx context.Context, o *trial.Options, fig *result.Figure, c Config
 	defer p.Stop()
 	o.Logf("%s: the useful program alone takes %v", curve.Name, p.Ideal.Median().Round(time.Millisecond))
 	fig.Add("ours: "+curve.Name+", alone", 0, seconds(p.Ideal), fmt.Sprint(len(p.Ideal)))
-	for _, n := range curve.Sizes {
+	for _, n := range c.Sizes {
 		for _, repair := range []bool{false, true} {
 			if err := point(ctx, o, fig, c, curve, g, p, n, repair); err != nil {
 				return fmt.Errorf("%d processes, repair %v: %w", n, repair, err)

@@ -4,105 +4,66 @@ package useful
 
 import (
 	"context"
-	"fmt"
-	"sync"
-	"time"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
 
-	"lazystate/backdoor"
 	"lazystate/bench/guest"
-	"lazystate/repair"
 	"lazystate/repair/drill"
-	"lazystate/repair/policy"
-	"lazystate/sensorbox"
-	"lazystate/sensorbox/monitor"
+	"lazystate/tools/bdmon/daemon"
 )
 
-// Limits are what the target promises to stay below: its L.
-const Limits = "limits=NPROCS:60,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
-
-const mib = 1 << 20
-
-// Healing is a monitor with a dispatcher and a healer, as bdmon runs them.
+// Healing is a bdmon process that heals one machine.
 type Healing struct {
-	mon      *monitor.Monitor
-	dispatch *repair.Dispatcher
-	cancel   context.CancelFunc
-	running  sync.WaitGroup
-
-	mu      sync.Mutex
-	reports []repair.Report
-	err     error
+	dir    string
+	daemon *daemon.Daemon
+	ledger *daemon.Ledger
 }
 
-// healer returns the healer for a resource, and its sensors.
-func healer(r drill.Resource, g *guest.Guest) (repair.Healer, []string) {
-	if r == drill.Memory {
-		c := g.VM.Config()
-		usable := uint64(c.MemMiB+c.SwapMiB) * mib / 4096
-		return &repair.MemReclaimHealer{
-			Policy: policy.Basic{Kind: policy.PolicyMaxRSSUID, Limit: 128 * mib},
-			Free:   []string{"AVAIL_PAGES", "SWAP_FREE"}, Floor: usable / 20,
-		}, []string{repair.SensorOOM}
+// Heal starts the bdmon at path and returns when it samples the machine, which
+// it heals until Stop. It takes the writer's place: g is opened for reading.
+func Heal(ctx context.Context, g *guest.Guest, path string, d *drill.Drill) (*Healing, error) {
+	dir, err := os.MkdirTemp("", "lazystate-bdmon-")
+	if err != nil {
+		return nil, err
 	}
-	return &repair.ProcRepairHealer{
-		Policy: policy.Basic{Kind: policy.PolicyTooManyProcs, Limit: 50},
-	}, []string{repair.SensorNProcs, repair.SensorMaxProcRate}
-}
-
-// Heal watches the target and heals it until Stop.
-func Heal(ctx context.Context, g *guest.Guest, r drill.Resource) (*Healing, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	h := &Healing{cancel: cancel}
-	ready := make(chan struct{}, 1)
-	patient := g.Patient()
-	h.dispatch = repair.NewDispatcher(patient, repair.Options{Report: h.report})
-	heal, sensors := healer(r, g)
-	hm := h.dispatch.NewHealer(heal)
-	for _, s := range sensors {
-		h.dispatch.RegisterSensor(hm, s)
-	}
-	h.mon = monitor.New(monitor.Options{
-		Open: func(context.Context) (backdoor.Memory, error) { return g.Read() }, Period: 10 * time.Millisecond,
-		Opened: func(*backdoor.Target) { ready <- struct{}{} },
-		Sink:   func(_ *backdoor.Target, e sensorbox.Event) { h.dispatch.Dispatch(e) },
-	})
-	h.running.Go(func() { h.fail(h.mon.Run(ctx)) })
-	h.running.Go(func() {
-		if err := h.dispatch.Run(ctx); ctx.Err() == nil {
-			h.fail(err)
+	h := &Healing{dir: dir}
+	if err := h.start(ctx, g, path, d); err != nil {
+		if h.daemon != nil {
+			h.daemon.Stop()
 		}
-	})
-	select {
-	case <-ready:
-		return h, nil
-	case <-time.After(20 * time.Second):
-		h.Stop()
-		return nil, fmt.Errorf("target cannot be watched: %s", h.mon.Status().Error)
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	return h, nil
 }
 
-func (h *Healing) report(r repair.Report) {
-	for _, e := range r.Events {
-		h.mon.Ack(e)
+func (h *Healing) start(ctx context.Context, g *guest.Guest, path string, d *drill.Drill) error {
+	key, err := daemon.WriteKey(h.dir, g.Key)
+	if err != nil {
+		return err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.reports = append(h.reports, r)
+	audit := filepath.Join(h.dir, "audit.jsonl")
+	if h.ledger, err = daemon.NewLedger(audit, g.VM.Name()); err != nil {
+		return err
+	}
+	c := daemon.Config{VM: g.VM, KeyFile: key, Audit: audit, Drill: d}
+	if h.daemon, err = daemon.Start(ctx, path, h.dir, c, io.Discard); err != nil {
+		return err
+	}
+	client, err := h.daemon.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	return client.Close()
 }
 
-func (h *Healing) fail(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.err == nil {
-		h.err = err
+// Stop ends bdmon and returns the incidents that came to their end.
+func (h *Healing) Stop() ([]daemon.Incident, error) {
+	err := h.daemon.Err() // it ran until now
+	h.daemon.Stop()
+	if rerr := h.ledger.Read(); !errors.Is(rerr, os.ErrNotExist) {
+		err = errors.Join(err, rerr)
 	}
-}
-
-// Stop ends the watch and returns what was done.
-func (h *Healing) Stop() ([]repair.Report, error) {
-	h.cancel()
-	h.running.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.reports, h.err
+	return h.ledger.Ended(), errors.Join(err, os.RemoveAll(h.dir))
 }

@@ -14,6 +14,7 @@ import (
 
 	"lazystate/backdoor/uapi"
 	"lazystate/repair/drill"
+	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
 )
@@ -38,9 +39,6 @@ const (
 	guestCanary = "/bin/bdcanary"
 )
 
-// limits is the contract of the drills' targets: what they promise to stay below.
-const limits = "NPROCS:150,NTHREADS:250,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
-
 func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 	files := map[string]string{guestRogue: r.rogue, armed.Agent: r.agent, guestCanary: r.canary}
 	vm, err := lab.Up(ctx, name, lab.Config{
@@ -63,7 +61,7 @@ func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 // loads the module.
 func (m *machine) install(ctx context.Context, r *runner) error {
 	ko := filepath.Join(r.modules, m.vm.Release(), "backdoor.ko")
-	return armed.Serve(ctx, m.vm, ko, armed.Keys{0: m.key}, "--allow-repair", "--limits", limits)
+	return armed.Serve(ctx, m.vm, ko, armed.Keys{0: m.key}, "--allow-repair", "--limits", daemon.Limits)
 }
 
 // startUseful runs the useful program and calibrates it to about one iteration

@@ -13,6 +13,9 @@ import (
 	"lazystate/tools/lab"
 )
 
+// Limits is the contract of the drills' targets: what they promise to stay below.
+const Limits = "NPROCS:150,NTHREADS:250,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING:3"
+
 // Config is what bdmon is to do on a drill's machine.
 type Config struct {
 	VM             *lab.VM
