@@ -114,8 +114,10 @@ int bd_poll_init(void)
 {
 	int cpu, state;
 
-	if (bd_nic_cpu >= nr_cpu_ids || !cpu_online(bd_nic_cpu))
+	if (bd_nic_cpu >= nr_cpu_ids || !cpu_online(bd_nic_cpu)) {
+		pr_err("nic_cpu=%u: no such CPU is online\n", bd_nic_cpu);
 		return -EINVAL;
+	}
 	for_each_possible_cpu(cpu) {
 		struct bd_eye *eye = &per_cpu(eyes, cpu);
 

@@ -15,6 +15,13 @@ import (
 // does not hold.
 var ErrFalse = errors.New("condition is false")
 
+// no is bdmon's word for an ErrFalse.
+type no string
+
+func (n no) Error() string { return string(n) }
+
+func (n no) Is(target error) bool { return target == ErrFalse }
+
 // Client is a connection to bdmon.
 type Client struct {
 	conn net.Conn
@@ -84,7 +91,7 @@ func (c *Client) next(data any) error {
 	}
 	switch {
 	case r.False:
-		return fmt.Errorf("%s: %w", r.Error, ErrFalse)
+		return no(r.Error)
 	case r.Error != "":
 		return errors.New(r.Error)
 	case data == nil || r.Data == nil:

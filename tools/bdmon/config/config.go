@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 
@@ -145,6 +146,9 @@ func (c *Config) check() error {
 func (t *Target) check() error {
 	if t.Name == "" {
 		return errors.New("no name")
+	}
+	if strings.ContainsFunc(t.Name, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		return at(".name", fmt.Errorf("%q: want printable characters", t.Name))
 	}
 	if _, err := target.Parse(t.URL); err != nil {
 		return at(".url", err)

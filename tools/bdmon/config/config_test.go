@@ -95,6 +95,7 @@ func TestMistakes(t *testing.T) {
 		"not yaml":       {"targets: [\n", "[1:"},
 		"bad limit":      {one("    sensors: {NPROCS: {limit: many}}\n"), `limit "many"`},
 		"bad duration":   {one("    period: fast\n"), "[4:13]"},
+		"control":        {"targets: [{name: \"a\\nb\", url: 'lab:t1'}]\n", "[1:18] targets[0].name"},
 		"no name":        {"targets: [{url: 'lab:t1'}]\n", "[1:11] targets[0]: no name"},
 		"same name":      {"targets: [{name: a, url: 'lab:a'}, {name: a, url: 'lab:b'}]\n", `targets[1].name: "a" is used twice`},
 		"bad URL":        {"targets: [{name: a, url: 'http://a'}]\n", "targets[0].url: target URL"},
