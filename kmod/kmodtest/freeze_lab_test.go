@@ -251,21 +251,9 @@ func TestFence(t *testing.T) {
 }
 
 func fence(t *testing.T, kernel, fault string) {
-	k := &loaded{vm: machine(t, kernel)} // not load: nothing can be unloaded afterwards
-	if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "backdoor"), "allow_repair=1", "allow_fence=1"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := k.vm.Reset(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	k.open(t)
+	k := doomed(t, kernel, "allow_repair=1", "allow_fence=1")
 	k.arm(t)
 	if fault != "" {
-		if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "inject/bd_inject"), "i_am_a_lab=1"); err != nil {
-			t.Fatal(err)
-		}
 		if err := k.trigger(t, fault); err != nil {
 			t.Fatal(err)
 		}

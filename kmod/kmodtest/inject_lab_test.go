@@ -129,26 +129,49 @@ func TestInjectPanic(t *testing.T) {
 }
 
 func stopsForGood(t *testing.T, kernel, fault string) {
-	vm := machine(t, kernel)
-	k := &loaded{vm: vm} // not load: nothing can be unloaded afterwards
-	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor")); err != nil {
-		t.Fatal(err)
-	}
-	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "inject/bd_inject"), "i_am_a_lab=1"); err != nil {
-		t.Fatal(err)
-	}
+	k := doomed(t, kernel)
+	k.kill(t, fault)
+	k.still(t, "TICKS.0", "TICKS.1")
+}
+
+// doomed loads both modules into a machine that the test stops for good. It is
+// thrown away, not reset: QEMU's TCG has died of a reset of such a machine.
+func doomed(t *testing.T, kernel string, params ...string) *loaded {
+	t.Helper()
+	k := &loaded{vm: machine(t, kernel)} // not load: nothing can be unloaded afterwards
 	t.Cleanup(func() {
-		if err := vm.Reset(context.Background()); err != nil {
+		if err := k.vm.Down(); err != nil {
 			t.Error(err)
 		}
 	})
+	if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "backdoor"), params...); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "inject/bd_inject"), "i_am_a_lab=1"); err != nil {
+		t.Fatal(err)
+	}
 	k.open(t)
+	return k
+}
+
+// kill triggers a fault that may leave nobody to answer.
+func (k *loaded) kill(t *testing.T, fault string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go vm.WriteFile(ctx, trigger, []byte(fault), 0) // no answer comes
+	t.Cleanup(cancel)
+	go k.vm.WriteFile(ctx, trigger, []byte(fault), 0)
+}
+
+// still waits until these sensors have stood still for two seconds.
+func (k *loaded) still(t *testing.T, names ...string) *view {
+	t.Helper()
 	last, since := uint64(0), time.Now()
-	k.eventually(t, "the clocks stand still for 2 s", func(v *view) bool {
-		if n := v.named(t, "TICKS.0").Value + v.named(t, "TICKS.1").Value; n != last {
+	return k.eventually(t, strings.Join(names, " and ")+" stand still for 2 s", func(v *view) bool {
+		n := uint64(0)
+		for _, name := range names {
+			n += v.named(t, name).Value
+		}
+		if n != last {
 			last, since = n, time.Now()
 		}
 		return time.Since(since) > 2*time.Second

@@ -17,7 +17,6 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
-	"lazystate/tools/lab"
 )
 
 // TestWritableRegions: a monitor may write what the parameters allow and
@@ -149,24 +148,14 @@ func (k *loaded) deviceBAR(t *testing.T) uint64 {
 // TestPanicStamp: what a kernel leaves that dies by its own hand.
 func TestPanicStamp(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
-		vm := machine(t, kernel)
-		k := &loaded{vm: vm} // not load: nothing can be unloaded afterwards
-		if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor")); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := vm.Reset(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
-		k.open(t)
+		k := doomed(t, kernel)
 		if p := k.stamp(t); p.Magic != uapi.PanicMagic || p.Cause != uapi.PanicNone {
 			t.Errorf("of a healthy kernel: %+v", p)
 		}
 		before := k.fetch(t).Header.MonoNs
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		go vm.WriteFile(ctx, "/proc/sysrq-trigger", []byte("c"), 0) // no answer comes
+		go k.vm.WriteFile(ctx, "/proc/sysrq-trigger", []byte("c"), 0) // no answer comes
 		for end := time.Now().Add(20 * time.Second); k.stamp(t).Cause == uapi.PanicNone; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("20 s and no stamp")
