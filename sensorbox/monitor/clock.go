@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// longestNap bounds how long the thread does not look at its context.
-const longestNap = 50 * time.Millisecond
+// longestNap bounds how long the thread does not look at its context; each nap
+// costs a wake-up, so it is longer than the periods that are usual.
+const longestNap = 200 * time.Millisecond
 
 // now reads the clock that sleepUntil sleeps by.
 func now() time.Duration {
