@@ -6,8 +6,8 @@
 //
 // The trap: what fits does no harm, and nothing is repaired then. In the paper
 // that were 5 processes of 512 MB in 1 GB of RAM and 2 GB of swap; here it is
-// 16 MiB each in a machine of 256 MiB and 128 MiB of swap, at the lowest
-// priority, lest they fit and still take the processors. And exhaustion takes
+// 16 MiB each in a machine of 256 MiB and 128 MiB of swap, with the least
+// weight, lest they fit and still take the processors. And exhaustion takes
 // its time: swap is filled first, so a short window shows no repair at all.
 //
 //	go run ./bench/fig314 --runs 2

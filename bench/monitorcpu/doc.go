@@ -10,5 +10,7 @@
 // sample. The sensors move a thousand times a second, by another process, so
 // that no sample finds the box unchanged.
 //
-//	go run ./bench/monitorcpu --runs 5
+// What no monitor can do without, to wake, is measured beside it.
+//
+//	go run ./bench/monitorcpu --runs 3
 package main

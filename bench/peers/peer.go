@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"lazystate/bench/guest"
 	"lazystate/bench/trial"
@@ -37,20 +36,13 @@ func plain(p drill.Program) lab.Proc {
 	return lab.Proc{Argv: append([]string{"/bin/rogue"}, p.Args...), UID: p.UID}
 }
 
-const cgroup = "/sys/fs/cgroup"
-
-// limitPids makes a cgroup as an administrator would who expects the bomb.
+// limitPids knows which user will need it.
 func limitPids(ctx context.Context, g *guest.Guest) error {
-	script := `[ -e ` + cgroup + `/cgroup.controllers ] || mount -t cgroup2 none ` + cgroup + `
-		echo +pids > ` + cgroup + `/cgroup.subtree_control && mkdir ` + cgroup + `/rogue &&
-		echo 50 > ` + cgroup + `/rogue/pids.max && chmod 666 ` + cgroup + `/cgroup.procs ` + cgroup + `/rogue/cgroup.procs`
-	_, err := g.VM.Must(ctx, "sh", "-ec", script)
-	return err
+	return g.Cgroup(ctx, "rogue", "pids", "max", "50")
 }
 
 func inCgroup(p drill.Program) lab.Proc {
-	script := "echo $$ > " + cgroup + "/rogue/cgroup.procs && exec /bin/rogue " + strings.Join(p.Args, " ")
-	return lab.Proc{Argv: []string{"sh", "-c", script}, UID: p.UID}
+	return lab.Proc{Argv: guest.InCgroup("rogue", append([]string{"/bin/rogue"}, p.Args...)...), UID: p.UID}
 }
 
 // startEarlyoom runs it as Debian's unit does, without systemd.

@@ -10,7 +10,8 @@
 // with itself; the work is counted per second of CPU time that the virtual
 // machine got from the host, not per second. What the module does while the
 // processors would idle is in it, for they never idle here. A difference below
-// the spread of the rounds is no difference.
+// the spread of the rounds is no difference: the ratio is a bound. What the
+// census takes is told by the target's own clock beside it.
 //
-//	go run ./bench/targetcost --runs 12
+//	go run ./bench/targetcost --runs 8
 package main

@@ -39,26 +39,27 @@ const (
 var names = []string{without: "without module", loaded: "with module", sampled: "with module, fetched every 10 ms"}
 
 func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
-	files, done, err := guest.Programs(ctx, "bench/apps/busy")
+	files, remove, err := guest.Programs(ctx, "bench/apps/busy")
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer remove()
 	g, err := guest.Boot(ctx, o, guest.Config{Name: "targetcost", Lab: lab.Config{Files: files}, Bare: true})
 	if err != nil {
 		return nil, err
 	}
 	fig := &result.Figure{
 		Title: "Target's cost of all sensors (3.9.3)", X: "condition", Y: "% of the work done without the module",
-		XNames: names, Machine: g.Machine(), Columns: []string{"iterations per second of QEMU's CPU time"},
+		XNames: names, Machine: g.Machine(), Columns: []string{"iterations per second of QEMU's CPU time", "us of one census", "% of one CPU for the census"},
 	}
 	fig.Notef("a CPU-bound task per vCPU, slices of %v, %d rounds of three conditions, forwards and backwards by turns", o.Window, o.Runs)
+	fig.Notef("a census: its own clock in the target (CENSUS_COST), read at the end of each slice; of one CPU: that, once each census_ms; the work done bounds what all else costs only as well as its range")
 	return fig, errors.Join(rounds(ctx, o, g, fig), g.Close())
 }
 
 // rounds compares each condition with its own round's "without".
 func rounds(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figure) error {
-	percent, rate := make([][]float64, conditions), make([][]float64, conditions)
+	percent, rate, census := make([][]float64, conditions), make([][]float64, conditions), make([][]float64, conditions)
 	for i := range o.Runs {
 		order := []int{without, loaded, sampled}
 		if i%2 == 1 {
@@ -66,10 +67,11 @@ func rounds(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.F
 		}
 		var r [conditions]float64
 		for _, c := range order {
-			var err error
-			if r[c], err = work(ctx, g, c, o.Window); err != nil {
+			one, err := work(ctx, g, c, o.Window)
+			if err != nil {
 				return fmt.Errorf("round %d, %s: %w", i+1, names[c], err)
 			}
+			r[c], census[c] = one.perCPUSecond, append(census[c], one.censusUS)
 		}
 		o.Logf("round %d of %d: %.1f, %.1f, %.1f iterations per CPU second", i+1, o.Runs, r[without], r[loaded], r[sampled])
 		for c := range conditions {
@@ -77,16 +79,29 @@ func rounds(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.F
 		}
 	}
 	for c := range conditions {
-		fig.Add("ours", float64(c+1), percent[c], fmt.Sprintf("%.5g", result.Median(rate[c])))
+		more := []string{fmt.Sprintf("%.5g", result.Median(rate[c]))}
+		if us := result.Median(census[c]); c != without {
+			more = append(more, fmt.Sprintf("%.4g", us), fmt.Sprintf("%.2g", us/10/censusMS))
+		}
+		fig.Add("ours", float64(c+1), percent[c], more...)
 	}
 	return nil
 }
 
+// censusMS is the module's census_ms, which this bench sets.
+const censusMS = 100
+
+// done is one slice.
+type done struct {
+	perCPUSecond float64 // iterations
+	censusUS     float64 // of one census, at the end; 0 without the module
+}
+
 // work runs the program for one slice under a condition.
-func work(ctx context.Context, g *guest.Guest, condition int, slice time.Duration) (perCPUSecond float64, err error) {
+func work(ctx context.Context, g *guest.Guest, condition int, slice time.Duration) (d done, err error) {
 	if condition != without {
-		if err := g.Load(ctx, "allow_repair=1"); err != nil {
-			return 0, err
+		if err := g.Load(ctx, "allow_repair=1", fmt.Sprintf("census_ms=%d", censusMS)); err != nil {
+			return d, err
 		}
 		defer func() { err = errors.Join(err, g.Unload(ctx)) }()
 	}
@@ -96,20 +111,37 @@ func work(ctx context.Context, g *guest.Guest, condition int, slice time.Duratio
 	}
 	before, err := cpuTime(g.VM.Info().QEMUPID)
 	if err != nil {
-		return 0, err
+		return d, err
 	}
 	out, err := g.VM.Must(ctx, "/bin/busy", "--tasks", fmt.Sprint(g.VM.Info().VCPUs), "--for", slice.String())
 	if err != nil {
-		return 0, err
+		return d, err
 	}
 	var r struct {
 		Iterations float64 `json:"iterations"`
 	}
 	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Iterations <= 0 {
-		return 0, fmt.Errorf("busy said %q: %w", out, err)
+		return d, fmt.Errorf("busy said %q: %w", out, err)
 	}
 	after, err := cpuTime(g.VM.Info().QEMUPID)
-	return r.Iterations / (after - before).Seconds(), err
+	if err != nil {
+		return d, err
+	}
+	d.perCPUSecond = r.Iterations / (after - before).Seconds()
+	if condition != without {
+		d.censusUS, err = census(ctx, g)
+	}
+	return d, err
+}
+
+// census is how long the last one took, by the target's own clock.
+func census(ctx context.Context, g *guest.Guest) (us float64, err error) {
+	gauge, err := guest.NewGauge(ctx, g.Target, "CENSUS_COST")
+	if err != nil {
+		return 0, err
+	}
+	v, err := gauge.Read(ctx)
+	return float64(v), err
 }
 
 // cpuTime is what a process has used on the host: utime and stime of proc(5),

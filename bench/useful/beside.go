@@ -111,12 +111,15 @@ func (o *outcome) add(one outcome) {
 	o.healed = max(o.healed, one.healed)
 }
 
-// release starts a rogue at the lowest priority if the program is a hog: what
-// it competes for is memory.
+// light is a group with the least weight of the processors.
+const light = "light"
+
+// release starts a rogue in it if the program is a hog: what that competes for
+// is memory.
 func release(ctx context.Context, g *guest.Guest, p drill.Program) error {
 	argv := append([]string{"/bin/rogue"}, p.Args...)
 	if p.Args[0] == "hog-pool" {
-		argv = append([]string{"nice", "-n", "19"}, argv...)
+		argv = guest.InCgroup(light, argv...)
 	}
 	_, err := g.VM.Start(ctx, lab.Proc{Argv: argv, UID: p.UID})
 	return err
