@@ -19,7 +19,7 @@ func (vm *VM) Ping(ctx context.Context) error { return vm.builtIn(ctx, wire.Requ
 
 // Status returns the guest's clock, load and free memory.
 func (vm *VM) Status(ctx context.Context) (Status, error) {
-	r, err := vm.ch.do(ctx, wire.Request{Op: wire.OpStatus}, nil, nil, nil)
+	r, err := vm.ask(ctx, answerBound, wire.Request{Op: wire.OpStatus}, nil, nil)
 	if err != nil {
 		return Status{}, err
 	}

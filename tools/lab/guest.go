@@ -61,7 +61,7 @@ func (vm *VM) Must(ctx context.Context, argv ...string) (string, error) {
 
 // Start leaves a process running in the guest, in a session of its own.
 func (vm *VM) Start(ctx context.Context, p Proc) (pid int, err error) {
-	r, err := vm.ch.do(ctx, wire.Request{Op: wire.OpStart, Proc: &p}, nil, nil, nil)
+	r, err := vm.ask(ctx, answerBound, wire.Request{Op: wire.OpStart, Proc: &p}, nil, nil)
 	return r.PID, err
 }
 
@@ -76,24 +76,32 @@ func (vm *VM) Kill(ctx context.Context, pid int, sig syscall.Signal) error {
 	return vm.builtIn(ctx, wire.Request{Op: wire.OpKill, PID: pid, Signal: int(sig)})
 }
 
-// builtInBound is how long a request is waited for that starts no program: a
+// answerBound is how long a request is waited for that starts no program: a
 // guest that hangs must end a test with an error, not with the test's time.
-const builtInBound = 60 * time.Second
+const answerBound = 60 * time.Second
+
+// leastRate of a copy into the guest, bytes per second: emulated, under load.
+const leastRate = 256 << 10
 
 func (vm *VM) builtIn(ctx context.Context, r wire.Request) error {
-	bounded, cancel := context.WithTimeout(ctx, builtInBound)
-	defer cancel()
-	_, err := vm.ch.do(bounded, r, nil, nil, nil)
-	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
-		return fmt.Errorf("no answer for %v: %w%s", builtInBound, err, vm.lastWords())
-	}
+	_, err := vm.ask(ctx, answerBound, r, nil, nil)
 	return err
+}
+
+func (vm *VM) ask(ctx context.Context, bound time.Duration, r wire.Request, in io.Reader, out io.Writer) (wire.Reply, error) {
+	bounded, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	reply, err := vm.ch.do(bounded, r, in, out, nil)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		err = fmt.Errorf("no answer for %v: %w%s", bound, err, vm.lastWords())
+	}
+	return reply, err
 }
 
 // text is a request whose answer may be longer than a frame.
 func (vm *VM) text(ctx context.Context, r wire.Request) (string, error) {
 	var b bytes.Buffer
-	reply, err := vm.ch.do(ctx, r, nil, &b, nil)
+	reply, err := vm.ask(ctx, answerBound, r, nil, &b)
 	return b.String() + reply.Text, err
 }
 
@@ -108,23 +116,24 @@ func (vm *VM) Put(ctx context.Context, host, guest string) error {
 	if err != nil {
 		return err
 	}
-	return vm.put(ctx, f, guest, st.Mode().Perm())
+	return vm.put(ctx, f, st.Size(), guest, st.Mode().Perm())
 }
 
 // WriteFile writes a file of the guest; also one of /proc or /sys.
 func (vm *VM) WriteFile(ctx context.Context, guest string, content []byte, perm os.FileMode) error {
-	return vm.put(ctx, bytes.NewReader(content), guest, perm)
+	return vm.put(ctx, bytes.NewReader(content), int64(len(content)), guest, perm)
 }
 
-func (vm *VM) put(ctx context.Context, r io.Reader, guest string, perm os.FileMode) error {
-	_, err := vm.ch.do(ctx, wire.Request{Op: wire.OpPut, Path: guest, Mode: uint32(perm)}, r, nil, nil)
+func (vm *VM) put(ctx context.Context, r io.Reader, size int64, guest string, perm os.FileMode) error {
+	bound := answerBound + time.Duration(size/leastRate)*time.Second
+	_, err := vm.ask(ctx, bound, wire.Request{Op: wire.OpPut, Path: guest, Mode: uint32(perm)}, r, nil)
 	return err
 }
 
 // ReadFile returns a file of the guest; also one of /proc or /sys.
 func (vm *VM) ReadFile(ctx context.Context, guest string) ([]byte, error) {
 	var b bytes.Buffer
-	_, err := vm.ch.do(ctx, wire.Request{Op: wire.OpGet, Path: guest}, nil, &b, nil)
+	_, err := vm.ask(ctx, answerBound, wire.Request{Op: wire.OpGet, Path: guest}, nil, &b)
 	return b.Bytes(), err
 }
 
