@@ -24,10 +24,14 @@ func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
 
 var kernels = []string{"6.1", "6.12"}
 
-// onEach runs a test on each kernel of the lab.
+// onEach runs a test on each kernel of the lab, at the same time: most of a
+// test is waiting for its own machine. Nothing may follow it in a test.
 func onEach(t *testing.T, f func(t *testing.T, kernel string)) {
 	for _, k := range kernels {
-		t.Run(k, func(t *testing.T) { f(t, k) })
+		t.Run(k, func(t *testing.T) {
+			t.Parallel()
+			f(t, k)
+		})
 	}
 }
 
