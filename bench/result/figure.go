@@ -112,6 +112,9 @@ func (f *Figure) check() error {
 
 // Save writes dir/<Name>.csv, whole or not at all.
 func (f *Figure) Save(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("save %s: %w", f.Name, err)
+	}
 	tmp, err := os.CreateTemp(dir, "."+f.Name+"-*")
 	if err != nil {
 		return fmt.Errorf("save %s: %w", f.Name, err)

@@ -83,7 +83,7 @@ func TestReadNamesWhatIsWrong(t *testing.T) {
 }
 
 func TestSaveIsWholeOrNothing(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "not there yet")
 	f := sample()
 	if err := f.Save(dir); err != nil {
 		t.Fatal(err)
