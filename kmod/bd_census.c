@@ -6,7 +6,12 @@
  *
  * Bounded: a census takes at most a twentieth of one CPU, for the next one
  * waits 19 times as long as the last one took. CENSUS_COST shows what it took.
+ *
+ * A CPU that spins with interrupts off keeps the thread that was queued on it:
+ * nobody pulls a SCHED_FIFO task from a CPU that answers no IPI. So there are
+ * two that share no CPU, and the one takes over when the other's is overdue.
  */
+#include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -26,8 +31,12 @@ module_param(census_ms, uint, 0644);
 MODULE_PARM_DESC(census_ms, "period of the process census (milliseconds, 10 to 10000, default 100)");
 
 #define SHARE	19	/* parts of rest to one part of work */
+#define TAKERS	2
+#define OVERDUE	3	/* periods without a census until the other takes over */
 
-static struct task_struct *thread;
+static struct task_struct *takers[TAKERS];	/* on even CPUs, on odd CPUs */
+static long taker;	/* whose turn it is */
+static u64 overdue_ns;	/* when it is the other's */
 static struct bd_sensor *nprocs, *maxrate, *nthreads, *zombies, *runqueue,
 			*loadavg, *cost, *stall;
 
@@ -92,24 +101,35 @@ static void count_process(struct task_struct *leader, struct bd_census *c)
 		      c->threads - before, pages);
 }
 
-static void walk(struct bd_census *c)
+/*
+ * Return: false if another has taken over meanwhile: it counts into the same
+ * table, in which the process at hand may then be one too many, once.
+ */
+static bool walk(struct bd_census *c, long me)
 {
 	struct task_struct *p;
+	bool mine = true;
 
 	rcu_read_lock();
-	for_each_process(p)
+	for_each_process(p) {
+		mine = READ_ONCE(taker) == me;
+		if (!mine)
+			break;
 		if (!(p->flags & PF_KTHREAD))
 			count_process(p, c);
+	}
 	rcu_read_unlock();
+	return mine;
 }
 
-static void census(u64 now_ns)
+static bool census(u64 now_ns, long me)
 {
 	struct bd_census c = {};
 	u64 busiest;
 
 	bd_uids_begin();
-	walk(&c);
+	if (!walk(&c, me))
+		return false;
 	busiest = bd_uids_publish(now_ns);
 	bd_set_sensor_value(nprocs, c.procs);
 	bd_set_sensor_value(nthreads, c.threads);
@@ -120,23 +140,43 @@ static void census(u64 now_ns)
 	if (maxrate)
 		bd_set_sensor_value(maxrate, busiest);
 	bd_set_sensor_value(loadavg, avenrun[0] * 100 >> FSHIFT);
+	return true;
 }
 
-static int run(void *unused)
+static u64 period_ns(void)
 {
-	u64 start, took, period;
+	return clamp(census_ms, 10u, 10000u) * NSEC_PER_MSEC;
+}
+
+/* Return: ns to rest */
+static u64 take(long me)
+{
+	u64 start = ktime_get_ns(), period = period_ns(), took;
+
+	if (!census(start, me))
+		return period;
+	bd_sensor_mem_sample(start);
+	bd_sensor_file_sample(start);
+	took = ktime_get_ns() - start;
+	bd_set_sensor_value(cost, took / NSEC_PER_USEC);
+	period = max(period - min(took, period), SHARE * took);
+	WRITE_ONCE(overdue_ns, start + took + OVERDUE * period);
+	return period;
+}
+
+static int run(void *data)
+{
+	long me = (long)data;
+	u64 rest;
 
 	sched_set_fifo_low(current);
 	while (!kthread_should_stop()) {
-		start = ktime_get_ns();
-		census(start);
-		bd_sensor_mem_sample(start);
-		bd_sensor_file_sample(start);
-		took = ktime_get_ns() - start;
-		bd_set_sensor_value(cost, took / NSEC_PER_USEC);
-		period = clamp(census_ms, 10u, 10000u) * NSEC_PER_MSEC;
-		period = max(period - min(took, period), SHARE * took);
-		bd_rest(nsecs_to_jiffies(period) + 1);
+		rest = period_ns();
+		if (ktime_get_ns() > READ_ONCE(overdue_ns))
+			WRITE_ONCE(taker, me);
+		if (READ_ONCE(taker) == me)
+			rest = take(me);
+		bd_rest(nsecs_to_jiffies(rest) + 1);
 	}
 	return 0;
 }
@@ -175,17 +215,46 @@ static int sensors(void)
 	return IS_ERR(maxrate) || IS_ERR(stall) ? -ENOSPC : 0;
 }
 
+/* Where none of its CPUs is online yet, it may run on all. */
+static int start(long me)
+{
+	struct task_struct *t;
+	cpumask_var_t own;
+	int cpu;
+
+	if (!zalloc_cpumask_var(&own, GFP_KERNEL))
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		if (cpu % TAKERS == me)
+			cpumask_set_cpu(cpu, own);
+	t = kthread_create(run, (void *)me, "bd_census/%ld", me);
+	if (!IS_ERR(t)) {
+		set_cpus_allowed_ptr(t, own);
+		takers[me] = t;
+		wake_up_process(t);
+	}
+	free_cpumask_var(own);
+	return PTR_ERR_OR_ZERO(t);
+}
+
 int bd_census_init(void)
 {
 	int err = sensors();
+	long me;
 
+	overdue_ns = ktime_get_ns() + OVERDUE * period_ns();
+	for (me = 0; me < TAKERS && !err; me++)
+		err = start(me);
 	if (err)
-		return err;
-	thread = kthread_run(run, NULL, "bd_census");
-	return PTR_ERR_OR_ZERO(thread);
+		bd_census_exit();
+	return err;
 }
 
 void bd_census_exit(void)
 {
-	kthread_stop(thread);
+	long me;
+
+	for (me = 0; me < TAKERS; me++)
+		if (takers[me])
+			kthread_stop(takers[me]);
 }

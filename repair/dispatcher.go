@@ -206,14 +206,19 @@ func (d *Dispatcher) handle(ctx context.Context, hm *HM, events []sensorbox.Even
 		Events: events, Began: time.Now(), healer: hm.healer.Name(), Relapses: hm.relapses(time.Now()),
 	}
 	r := d.treat(ctx, hm.healer, in)
-	if r.Result == NothingToDo {
+	rest := d.opt.CoolDown
+	if r.Result == NothingToDo { // what did nothing needs no time to take effect
 		hm.settled = append(hm.settled, time.Now())
-	} else { // what did nothing needs no time to take effect
+		rest = 0
+		if in.Confirmed() { // the level stays, and nobody is to blame: not at every sample
+			rest = min(d.opt.CoolDown, inVain)
+		}
+	} else {
 		hm.settled = nil
-		d.mu.Lock()
-		hm.quiet = time.Now().Add(d.opt.CoolDown)
-		d.mu.Unlock()
 	}
+	d.mu.Lock()
+	hm.quiet = time.Now().Add(rest)
+	d.mu.Unlock()
 	if d.opt.Report != nil {
 		d.opt.Report(r)
 	}

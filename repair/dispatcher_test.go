@@ -205,6 +205,21 @@ func TestRelapsesAreConfirmed(t *testing.T) {
 	})
 }
 
+// TestInVainIsBounded: a level that stays while nobody is to blame (it may be
+// stale) is looked at once a second, not at every sample.
+func TestInVainIsBounded(t *testing.T) {
+	bubble(t, Options{Coalesce: time.Millisecond}, func(t *testing.T, d *Dispatcher, reports *reports) {
+		d.RegisterSensor(d.NewHealer(&recurring{confirmed: new([]bool)}), "X")
+		for range 1000 {
+			d.Dispatch(event("X"))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := len(reports.all()); n < 10 || n > 13 {
+			t.Errorf("%d incidents in 10 s", n)
+		}
+	})
+}
+
 // recurring never finds anything to do.
 type recurring struct {
 	scripted

@@ -46,7 +46,8 @@ type Incident struct {
 
 const (
 	relapseWithin = 30 * time.Second
-	relapseMost   = 2 // settled incidents after which the next is not waited for
+	relapseMost   = 2           // settled incidents after which the next is not waited for
+	inVain        = time.Second // between diagnoses that wait for nothing and find nothing
 )
 
 // Confirmed reports whether the condition needs no confirm window: a repair of

@@ -152,7 +152,7 @@ func TestResetUnderLock(t *testing.T) {
 		k := &loaded{vm: vm}
 		k.insert(t, "allow_repair=1")
 		k.losesMachine(t, func() {
-			if _, err := vm.QMP(t.Context(), "system_reset", nil); err != nil {
+			if err := vm.PressReset(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}, backdoor.ErrReplaced)
