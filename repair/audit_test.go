@@ -110,7 +110,7 @@ func TestAuditReopens(t *testing.T) {
 func TestAuditFullDisk(t *testing.T) {
 	a, err := OpenAudit("/dev/full")
 	if err != nil {
-		t.Skipf("no /dev/full: %v", err)
+		t.Fatal(err)
 	}
 	defer a.Close()
 	if err := a.Append(Record{Step: "kill", Decided: true}); err == nil || a.Err() == nil {

@@ -14,6 +14,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
+	"lazystate/tools/lab"
 )
 
 // synthetic has what offsets get wrong: anonymous members, nesting, bit
@@ -101,13 +102,13 @@ func TestCompare(t *testing.T) {
 func TestRunningKernelHasTheMembers(t *testing.T) {
 	spec, err := btf.LoadSpec("/sys/kernel/btf/vmlinux")
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, btf.ErrNotSupported) {
-		t.Skip("this kernel has no BTF")
+		lab.Skip(t, "this kernel has no BTF")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(Lookup(spec, "task_struct.__state")) == 0 {
-		t.Skip("this kernel is older than 5.14, and than any target's")
+		lab.Skip(t, "this kernel is older than 5.14, and than any target's")
 	}
 	bt, err := backdoor.Open(t.Context(), bdtest.New().Memory())
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lazystate/tools/lab"
 )
 
 // The unit files as systemd reads them, with programs that exist.
@@ -34,7 +36,7 @@ func checkUnit(t *testing.T, name string, wants []string) {
 	}
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("no systemd-analyze (package systemd)")
+		lab.Skip(t, "no systemd-analyze (package systemd)")
 	}
 	path := filepath.Join(t.TempDir(), name+".service")
 	text := strings.ReplaceAll(string(unit), "/usr/bin/"+name, "/bin/true")
