@@ -222,3 +222,53 @@ func FuzzDecodePageTableEntry(f *testing.F) {
 		}
 	})
 }
+
+// An answer counts if it carries the batch's number, and only Done and Deferred
+// are no error: a target cannot make a success of anything else.
+func FuzzDecodeKillResults(f *testing.F) {
+	done := uapi.KillResult{SeqLo: 7, Result: uapi.ResDone}
+	stale := uapi.KillResult{SeqLo: 6, Result: uapi.ResDone}
+	f.Add(append(done.Encode(), stale.Encode()...), uint32(7))
+	f.Add(done.Encode()[:uapi.KillResultSize-1], uint32(7))
+	f.Fuzz(func(t *testing.T, b []byte, seq uint32) {
+		results := make([]KillResult, 2)
+		all, err := decodeKills(b, seq, results)
+		if err == nil != (len(b) >= len(results)*uapi.KillResultSize) {
+			t.Errorf("%d bytes: %v", len(b), err)
+		}
+		for i, r := range results {
+			if all && r.Result == uapi.ResNone {
+				t.Errorf("all answered, and %d is not", i)
+			}
+			if r.Result == uapi.ResNone {
+				continue
+			}
+			if got := binary.LittleEndian.Uint32(b[i*uapi.KillResultSize+uapi.KillResultSeqLoOff:]); got != seq {
+				t.Errorf("took an answer to %d for one to %d", got, seq)
+			}
+			if good := r.Result == uapi.ResDone || r.Result == uapi.ResDeferred; good != (r.Err() == nil) {
+				t.Errorf("result %d: %v", r.Result, r.Err())
+			}
+		}
+	})
+}
+
+// Torn copies and answers to other requests leave the result alone.
+func FuzzDecodeKnobResult(f *testing.F) {
+	r := uapi.KnobResult{SeqLo: 7, Result: uapi.ResError, Value: -1 << 63}
+	f.Add(r.Encode(), r.Encode(), uint32(7))
+	r.Result = uapi.ResQueued
+	f.Add(r.Encode(), r.Encode(), uint32(7))
+	f.Add(r.Encode(), r.Encode()[1:], uint32(7))
+	f.Fuzz(func(t *testing.T, a, b []byte, seq uint32) {
+		var res uapi.KnobResult
+		done, err := decodeKnob(a, b, seq, &res)
+		took := res != uapi.KnobResult{}
+		if took && (err != nil || !bytes.Equal(a, b) || res.SeqLo != seq) || done && !took {
+			t.Errorf("done %v, %v: took %+v", done, err, res)
+		}
+		if done != (took && res.Result != uapi.ResQueued) {
+			t.Errorf("done %v with %+v", done, res)
+		}
+	})
+}

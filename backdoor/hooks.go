@@ -152,13 +152,19 @@ func (h *Hooks) readResults(ctx context.Context, results []KillResult) (bool, er
 	if _, err := h.killAck(ctx, buf); err != nil {
 		return false, err
 	}
-	all := true
+	return decodeKills(buf, uint32(h.lastSeq), results)
+}
+
+// decodeKills takes the answers of one batch from a copy of its slots, and
+// reports whether all are there. What is left of another batch is no answer.
+func decodeKills(buf []byte, seq uint32, results []KillResult) (all bool, err error) {
+	all = true
 	for i := range results {
 		var r uapi.KillResult
-		if err := r.Decode(buf[i*uapi.KillResultSize:]); err != nil {
+		if err := r.Decode(buf[min(i*uapi.KillResultSize, len(buf)):]); err != nil {
 			return false, err
 		}
-		if r.SeqLo != uint32(h.lastSeq) || r.Result == uapi.ResNone {
+		if r.SeqLo != seq || r.Result == uapi.ResNone {
 			all = false
 			continue
 		}

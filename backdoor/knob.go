@@ -3,6 +3,7 @@
 package backdoor
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -75,11 +76,17 @@ func (h *Hooks) knobResult(ctx context.Context, n uint64, seq uint32, res *uapi.
 	if err := h.t.Do(ctx, acks.Read(n*uapi.KnobResultSize, a), acks.Read(n*uapi.KnobResultSize, b)); err != nil {
 		return false, fmt.Errorf("read result: %w", err)
 	}
+	return decodeKnob(a, b, seq, res)
+}
+
+// decodeKnob takes the answer to request seq from two copies of its slot, and
+// reports whether it is the last word on it. res stays as it was without one.
+func decodeKnob(a, b []byte, seq uint32, res *uapi.KnobResult) (done bool, err error) {
 	var r uapi.KnobResult
 	if err := r.Decode(a); err != nil {
 		return false, err
 	}
-	if string(a) != string(b) || r.SeqLo != seq || r.Result == uapi.ResNone {
+	if !bytes.Equal(a, b) || r.SeqLo != seq || r.Result == uapi.ResNone {
 		return false, nil
 	}
 	*res = r
