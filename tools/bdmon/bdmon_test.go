@@ -301,6 +301,18 @@ func TestReload(t *testing.T) {
 	r.write(t, "key", strings.Repeat("7", 32))
 	hup("configuration reloaded")
 	r.eventually(t, "a session with the new key", func() bool { return strings.Count(r.stderr.String(), "watching target") > began })
+	// What needs a restart is told once, and again only if it is another wish.
+	file, err := os.ReadFile(r.path("bdmon.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, port := range []string{"1", "1", "2", "0", "2"} {
+		r.write(t, "bdmon.yaml", strings.Replace(string(file), "127.0.0.1:0", "127.0.0.1:"+port, 1))
+		hup("configuration reloaded")
+		if n := strings.Count(r.stderr.String(), "at a restart only"); n != []int{1, 1, 2, 2, 3}[i] {
+			t.Errorf("reload %d: told %d times", i, n)
+		}
+	}
 	// And the audit log's name is another file's after it was rotated.
 	if err := os.Rename(r.path("audit.jsonl"), r.path("audit.jsonl.1")); err != nil {
 		t.Fatal(err)

@@ -34,13 +34,20 @@ type daemonState struct {
 	metrics *metrics
 	hub     hub
 
+	told fixed // what a reload named last, which it cannot change
+
 	mu      sync.Mutex
 	watches map[string]*watch
 	tasks   sync.WaitGroup
 }
 
+// fixed are the settings that stay until a restart.
+type fixed struct{ socket, group, metrics, audit string }
+
+func fixedOf(c *config.Config) fixed { return fixed{c.Socket, c.Group, c.Metrics, c.Audit} }
+
 func newDaemon(cfg *config.Config, audit *repair.Audit, log *slog.Logger) *daemonState {
-	d := &daemonState{cfg: cfg, audit: audit, log: log, watches: map[string]*watch{}}
+	d := &daemonState{cfg: cfg, audit: audit, log: log, told: fixedOf(cfg), watches: map[string]*watch{}}
 	d.metrics = newMetrics(d)
 	return d
 }
@@ -135,8 +142,10 @@ func (d *daemonState) reconfigure() {
 
 // apply starts, stops and restarts what differs from the running targets.
 func (d *daemonState) apply(cfg *config.Config) error {
-	if old := d.cfg; old.Socket != cfg.Socket || old.Metrics != cfg.Metrics || old.Audit != cfg.Audit || old.Group != cfg.Group {
-		d.log.Warn("socket, group, metrics and audit change at a restart only")
+	if now := fixedOf(cfg); now != d.told {
+		if d.told = now; now != fixedOf(d.cfg) {
+			d.log.Warn("socket, group, metrics and audit change at a restart only")
+		}
 	}
 	var fresh []*watch
 	keep := map[string]bool{}
