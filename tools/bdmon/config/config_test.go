@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -231,22 +231,38 @@ func TestExampleIsValid(t *testing.T) {
 	if len(c.Targets) != 1 || len(c.Targets[0].Healers) != 2 {
 		t.Fatalf("%+v", c)
 	}
+	// So are the keys that stand in it as comments, with the defaults they tell.
+	text, err := os.ReadFile("../../pkg/bdmon.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := Parse(regexp.MustCompile(`(?m)^( *)# ([a-z0-9_/]+: .)`).ReplaceAll(text, []byte("$1$2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !full.DryRun || full.Group == "" || full.Socket != c.Socket || full.Metrics != c.Metrics || full.Audit != c.Audit ||
+		!bool(full.Targets[0].Reset) || len(full.Targets[0].FenceCommand) == 0 || len(full.Targets[0].Sensors) != 2 {
+		t.Errorf("with the comments as keys: %+v", full)
+	}
 	// Each sensor it names is one of the module's.
 	files, err := filepath.Glob("../../../kmod/bd_*.c")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("the module's sources: %v, %v", files, err)
 	}
-	module := ""
+	module := map[string]bool{}
+	declared := regexp.MustCompile(`"([A-Z][A-Z_.%d]*)",\s+"[a-z/]+"`) // name, unit
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		module += string(b)
+		for _, m := range declared.FindAllSubmatch(b, -1) {
+			module[string(m[1])] = true
+		}
 	}
 	for _, name := range slices.Concat(c.Targets[0].Expected(), slices.Collect(maps.Keys(c.Targets[0].Sensors))) {
-		if !strings.Contains(module, strconv.Quote(name)) {
-			t.Errorf("the module has no sensor %s", name)
+		if !module[name] {
+			t.Errorf("the module has no sensor %s, it has %v", name, slices.Sorted(maps.Keys(module)))
 		}
 	}
 }
