@@ -237,6 +237,23 @@ func TestLockUnlockAndSIGTERM(t *testing.T) {
 	if _, held := r.LockHolder(); held {
 		t.Error("SIGTERM left the target locked")
 	}
+	// Three holds: each is asked for, granted and given back, and the log says by whom.
+	log, err := os.ReadFile(r.path("audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []string
+	for _, m := range regexp.MustCompile(`"step":"([a-z ]+)"`).FindAllSubmatch(log, -1) {
+		steps = append(steps, string(m[1]))
+	}
+	if got := strings.Join(steps, " "); got != strings.TrimSpace(strings.Repeat("lock locked unlock ", 3)) {
+		t.Errorf("audit log: %s\n%s", got, log)
+	}
+	for _, why := range []string{"by uid ", "its time is over", "bdmon stops watching"} {
+		if !strings.Contains(string(log), `"why":"`+why) {
+			t.Errorf("no %q in %s", why, log)
+		}
+	}
 }
 
 func TestKillByHand(t *testing.T) {

@@ -17,9 +17,10 @@ import (
 // hold is the repair lock as bdctl took it. It ends by itself: an operator who
 // walks away must not leave a machine frozen.
 type hold struct {
-	lock  *backdoor.Held
-	timer *time.Timer
-	since time.Time
+	target *backdoor.Target
+	lock   *backdoor.Held
+	timer  *time.Timer
+	since  time.Time
 }
 
 const (
@@ -59,17 +60,19 @@ func (w *watch) lockByHand(ctx context.Context, who control.Peer, r control.Requ
 		Slot: w.cfg.Slot, Key: w.key, Drain: time.Duration(r.DrainMs) * time.Millisecond, Flags: uapi.LockNMI | uapi.LockDrain,
 	})
 	if err != nil {
+		w.note(t, "lock failed", nil, err)
 		return control.Lock{}, err
 	}
-	h := &hold{lock: held, since: time.Now()}
+	h := &hold{target: t, lock: held, since: time.Now()}
 	w.mu.Lock()
 	w.held = h
-	h.timer = time.AfterFunc(lease, func() { w.release("its time is over") })
+	h.timer = time.AfterFunc(lease, func() { w.end(h, "its time is over") })
 	w.mu.Unlock()
 	answer := control.Lock{Drained: held.View().Drained, LeaseMs: lease.Milliseconds()}
 	for _, c := range held.View().CPUs {
 		answer.CPUs = append(answer.CPUs, uapi.CPUWhereName(c.Where))
 	}
+	w.note(t, "locked", answer, nil)
 	return answer, nil
 }
 
@@ -77,9 +80,19 @@ func (w *watch) lockByHand(ctx context.Context, who control.Peer, r control.Requ
 func (w *watch) release(why string) error {
 	w.mu.Lock()
 	h := w.held
-	w.held = nil
 	w.mu.Unlock()
-	if h == nil {
+	return w.end(h, why)
+}
+
+// end gives back one hold: a timer that was too late to stop must not end the next.
+func (w *watch) end(h *hold, why string) error {
+	w.mu.Lock()
+	mine := h != nil && w.held == h
+	if mine {
+		w.held = nil
+	}
+	w.mu.Unlock()
+	if !mine {
 		return fmt.Errorf("not held: %w", control.ErrFalse)
 	}
 	h.timer.Stop()
@@ -88,6 +101,7 @@ func (w *watch) release(why string) error {
 	err := h.lock.Unlock(ctx)
 	w.d.metrics.frozen.WithLabelValues(w.cfg.Name).Observe(time.Since(h.since).Seconds())
 	w.log.Info("repair lock released", "why", why, "dur", time.Since(h.since), "err", err)
+	w.note(h.target, "unlock", map[string]any{"why": why, "held_ns": time.Since(h.since)}, err)
 	return err
 }
 
