@@ -119,7 +119,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 
 // series runs the drills one after the other, each on machines of its own.
 func (r *runner) series(c *ucli.Context, drills []drill.Drill) (rows []drillRun, err error) {
-	book := newSoak(c.String("record"), c.Uint64("seed"))
+	book := newSoak(c.Context, c.String("record"), c.Uint64("seed"))
 	add := func(row drillRun) {
 		rows = append(rows, row)
 		err = errors.Join(err, book.add(row))

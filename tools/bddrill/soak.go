@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -19,14 +20,20 @@ type soak struct {
 	Seed    uint64         `json:"seed"`
 	Begun   time.Time      `json:"begun"`
 	Machine result.Machine `json:"machine"`
+	Source  string         `json:"source"` // commit of the tree it ran in; "": in none
 	Targets string         `json:"targets"`
 	Runs    int            `json:"runs"`
 	Good    int            `json:"good"`
 	Rows    []drillRun     `json:"rows"`
 }
 
-func newSoak(path string, seed uint64) *soak {
-	return &soak{path: path, Seed: seed, Begun: time.Now().UTC().Truncate(time.Second), Machine: result.Host(), Targets: "2 vCPUs, 512 MiB, 512 MiB of swap"}
+func newSoak(ctx context.Context, path string, seed uint64) *soak {
+	s := &soak{path: path, Seed: seed, Begun: time.Now().UTC().Truncate(time.Second), Machine: result.Host(), Targets: "2 vCPUs, 512 MiB, 512 MiB of swap"}
+	if path != "" {
+		s.Machine.VM()
+		s.Source, _ = result.Source(ctx) // an installed bddrill runs anywhere
+	}
+	return s
 }
 
 // add writes the file anew, beside it first; without a path nothing is kept.

@@ -6,13 +6,23 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"lazystate/bench/result"
 )
 
 func TestSoakFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "soak.json")
-	s := newSoak(path, 7)
+	s := newSoak(t.Context(), path, 7)
+	// What was measured can be had again: by which code, on which emulator.
+	here, _ := result.Source(t.Context())
+	commit, _, _ := strings.Cut(here, " ") // others may edit this tree meanwhile
+	var vm result.Machine
+	if vm.VM(); !strings.HasPrefix(s.Source, commit) || commit == "" != (s.Source == "") || s.Machine.QEMU != vm.QEMU {
+		t.Errorf("source %q, want %q; QEMU %q, want %q", s.Source, here, s.Machine.QEMU, vm.QEMU)
+	}
 	for i, row := range []drillRun{{Drill: "deep", OK: true, Healed: time.Second}, {Drill: "full", Why: "not healed"}} {
 		if err := s.add(row); err != nil {
 			t.Fatal(err)
@@ -29,10 +39,10 @@ func TestSoakFile(t *testing.T) {
 			t.Errorf("after run %d: %s", i+1, text)
 		}
 	}
-	if err := newSoak(filepath.Join(path, "no", "folder"), 7).add(drillRun{}); err == nil {
+	if err := newSoak(t.Context(), filepath.Join(path, "no", "folder"), 7).add(drillRun{}); err == nil {
 		t.Error("a record that cannot be written is no error")
 	}
-	if err := newSoak("", 7).add(drillRun{}); err != nil {
+	if err := newSoak(t.Context(), "", 7).add(drillRun{}); err != nil {
 		t.Error(err)
 	}
 }
