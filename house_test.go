@@ -106,8 +106,11 @@ func TestEveryFileNamesItsLicence(t *testing.T) {
 }
 
 func TestFilesStaySmall(t *testing.T) {
-	const most = 500
 	for _, name := range tracked(t) {
+		most := 400
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "kmod/uapi/") {
+			most = 500 // scenarios; one definition in one place
+		}
 		if generated(name) || !slices.Contains([]string{".go", ".c", ".h"}, filepath.Ext(name)) {
 			continue
 		}
