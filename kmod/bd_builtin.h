@@ -42,7 +42,7 @@ struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
 				    u16 flags, const char *name,
 				    const char *unit, const char *route);
 void bd_sensor_missing(const char *name, const char *why);
-int bd_sensor_limit(const char *name, size_t len, u64 limit);
+int bd_sensor_limit(const char *name, size_t len, const u64 *limit);
 void bd_sensor_rest(struct bd_sensor *s, bool rest);
 u64 bd_sensor_contract(const struct bd_sensor *s);
 
@@ -94,6 +94,5 @@ void bd_sensor_file_sample(u64 now_ns);
 /* bd_heart.c */
 int bd_heart_init(void);
 void bd_heart_exit(void);
-void bd_rest(long timeout);
 
 #endif

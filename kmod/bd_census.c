@@ -15,7 +15,9 @@
 #include <linux/cred.h>
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/hrtimer.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
@@ -32,7 +34,7 @@ MODULE_PARM_DESC(census_ms, "period of the process census (milliseconds, 10 to 1
 
 #define SHARE	19	/* parts of rest to one part of work */
 #define TAKERS	2
-#define OVERDUE	3	/* periods without a census until the other takes over */
+#define OVERDUE	2	/* of census_ms late, and the other takes over */
 
 static struct task_struct *takers[TAKERS];	/* on even CPUs, on odd CPUs */
 static long taker;	/* whose turn it is */
@@ -160,23 +162,34 @@ static u64 take(long me)
 	took = ktime_get_ns() - start;
 	bd_set_sensor_value(cost, took / NSEC_PER_USEC);
 	period = max(period - min(took, period), SHARE * took);
-	WRITE_ONCE(overdue_ns, start + took + OVERDUE * period);
+	WRITE_ONCE(overdue_ns, start + took + period + OVERDUE * period_ns());
 	return period;
+}
+
+/* Not by the timer wheel: that of 6.1 can stand still with the hung CPU. */
+static void rest(u64 ns)
+{
+	ktime_t left = ns_to_ktime(ns);
+
+	set_current_state(TASK_INTERRUPTIBLE);
+	if (!kthread_should_stop())
+		schedule_hrtimeout(&left, HRTIMER_MODE_REL);
+	__set_current_state(TASK_RUNNING);
 }
 
 static int run(void *data)
 {
 	long me = (long)data;
-	u64 rest;
+	u64 pause;
 
 	sched_set_fifo_low(current);
 	while (!kthread_should_stop()) {
-		rest = period_ns();
+		pause = period_ns();
 		if (ktime_get_ns() > READ_ONCE(overdue_ns))
 			WRITE_ONCE(taker, me);
 		if (READ_ONCE(taker) == me)
-			rest = take(me);
-		bd_rest(nsecs_to_jiffies(rest) + 1);
+			pause = take(me);
+		rest(pause);
 	}
 	return 0;
 }

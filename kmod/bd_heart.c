@@ -19,11 +19,8 @@ MODULE_PARM_DESC(heartbeat_ms, "period of the kernel thread's heartbeat (millise
 static struct task_struct *heart;
 static struct bd_sensor *beats;
 
-/**
- * bd_rest() - sleep, unless kthread_stop() was called
- * @timeout: jiffies
- */
-void bd_rest(long timeout)
+/* By the timer wheel: a machine whose wheel stands still has no pulse. */
+static void rest(long timeout)
 {
 	set_current_state(TASK_INTERRUPTIBLE);
 	if (!kthread_should_stop())
@@ -38,7 +35,7 @@ static int beat(void *unused)
 	sched_set_fifo_low(current);
 	while (!kthread_should_stop()) {
 		bd_set_sensor_value(beats, ++n);
-		bd_rest(msecs_to_jiffies(clamp(heartbeat_ms, 1u, 250u)));
+		rest(msecs_to_jiffies(clamp(heartbeat_ms, 1u, 250u)));
 	}
 	return 0;
 }

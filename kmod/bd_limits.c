@@ -19,8 +19,8 @@ static char limits[LIMITS_LEN];
 static bool live;
 static DEFINE_MUTEX(limits_lock);
 
-/* One NAME:VALUE, applied once the sensors exist, before that only read. */
-static int apply_one(char *entry)
+/* One NAME:VALUE, which can name a sensor only once they exist. */
+static int apply_one(char *entry, bool set)
 {
 	char *value = strchr(entry, ':');
 	u64 limit;
@@ -30,13 +30,13 @@ static int apply_one(char *entry)
 	*value++ = 0;
 	if (kstrtou64(value, 0, &limit))
 		return -EINVAL;
-	if (!live || bd_sensor_limit(entry, strlen(entry), limit))
+	if (!live || bd_sensor_limit(entry, strlen(entry), set ? &limit : NULL))
 		return 0;
 	pr_err("limits: no sensor is called %s\n", entry);
 	return -ENOENT;
 }
 
-static int apply(const char *list)
+static int apply(const char *list, bool set)
 {
 	char copy[LIMITS_LEN], *rest = copy, *entry;
 	int err = 0;
@@ -46,8 +46,14 @@ static int apply(const char *list)
 	strim(copy);
 	while (!err && (entry = strsep(&rest, ",")))
 		if (*entry)
-			err = apply_one(entry);
+			err = apply_one(entry, set);
 	return err;
+}
+
+/* All of a list or nothing of it. */
+static int apply_all(const char *list)
+{
+	return apply(list, false) ?: apply(list, true);
 }
 
 static int limits_set(const char *val, const struct kernel_param *kp)
@@ -55,7 +61,7 @@ static int limits_set(const char *val, const struct kernel_param *kp)
 	int err;
 
 	mutex_lock(&limits_lock);
-	err = apply(val);
+	err = apply_all(val);
 	if (!err)
 		strscpy(limits, val, sizeof(limits));
 	mutex_unlock(&limits_lock);
@@ -86,7 +92,7 @@ int bd_limits_init(void)
 
 	mutex_lock(&limits_lock);
 	live = true;
-	err = apply(limits);
+	err = apply_all(limits);
 	if (err)
 		live = false;
 	mutex_unlock(&limits_lock);

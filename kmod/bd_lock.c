@@ -20,7 +20,7 @@
 /* However often it is renewed: a machine that stood longer is better reset. */
 #define HOLD_MAX_NS	(300 * NSEC_PER_SEC)
 /* How long a request that spares the NIC's CPU waits for another to lead. */
-#define OTHERS_NS	(30 * NSEC_PER_MSEC)
+#define OTHERS_NS	(100 * NSEC_PER_MSEC)
 /* After its lease no CPU waits longer for a leader that is stuck. */
 #define STUCK_NS	NSEC_PER_SEC
 

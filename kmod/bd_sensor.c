@@ -211,11 +211,11 @@ struct bd_sensor *bd_sensor_builtin(u32 id, enum bd_class class, u64 limit,
  * bd_sensor_limit() - another contract for a sensor
  * @name: of one sensor, or of all of a kind: TICKS is TICKS.0, TICKS.1, ...
  * @len: bytes of @name
- * @limit: the new L
+ * @limit: the new L, or NULL to only count
  *
  * Return: how many sensors have that name.
  */
-int bd_sensor_limit(const char *name, size_t len, u64 limit)
+int bd_sensor_limit(const char *name, size_t len, const u64 *limit)
 {
 	bool changed = false;
 	struct bd_sensor *s;
@@ -228,9 +228,11 @@ int bd_sensor_limit(const char *name, size_t len, u64 limit)
 			continue;
 		if (s->name[len] && s->name[len] != '.')
 			continue;
-		limits[i] = limit;
-		changed |= show_limit(i);
 		found++;
+		if (!limit)
+			continue;
+		limits[i] = *limit;
+		changed |= show_limit(i);
 	}
 	if (changed)
 		box_changed();

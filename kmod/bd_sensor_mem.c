@@ -78,7 +78,7 @@ static void sample_swap_free(void)
 	if (READ_ONCE(swap_free_s->limit) != swap_auto || free / 20 <= swap_auto)
 		return;
 	swap_auto = free / 20;
-	bd_sensor_limit(swap_free_s->name, strlen(swap_free_s->name), swap_auto);
+	bd_sensor_limit(swap_free_s->name, strlen(swap_free_s->name), &swap_auto);
 }
 
 /**

@@ -22,6 +22,7 @@ type Config struct {
 	Expect   []string        // further names that somebody counts on
 	NeedsCPU bool            // the carrier answers only while some CPU of the target runs
 	Silence  time.Duration   // no answer for so long is an event; 0: the least deadline, else 1 s
+	Kept     time.Duration   // the least L of a user sensor that the plan keeps; 0: any
 	Freeze   time.Duration   // longest freeze that is believed without a renewal, whatever the lease; 0: the longest lease and a second
 }
 
@@ -52,17 +53,38 @@ func (c Config) limit(s *Sensor) (uint64, bool) {
 }
 
 // LeastDeadline returns T of §3.4.2: the least L of the watched progress
-// sensors, 0 if there is none.
+// sensors, 0 if there is none. A user sensor's L below Kept does not count: an
+// unprivileged process wrote it.
 func (c Config) LeastDeadline(v *View) time.Duration {
 	least := time.Duration(0)
 	for i := range v.Sensors {
-		s := &v.Sensors[i]
-		l, watched := c.limit(s)
-		if d := micros(l); s.Class == Progress && watched && (least == 0 || d < least) {
+		d, kept := c.deadline(&v.Sensors[i])
+		if kept && (least == 0 || d < least) {
 			least = d
 		}
 	}
 	return least
+}
+
+// deadline returns L of a watched progress sensor, 0 for others.
+func (c Config) deadline(s *Sensor) (l time.Duration, kept bool) {
+	us, watched := c.limit(s)
+	if s.Class != Progress || !watched {
+		return 0, false
+	}
+	return micros(us), s.Flags&User == 0 || micros(us) >= c.Kept
+}
+
+// Unkept returns the watched user sensors whose L is below Kept: they are
+// judged as often as the others allow.
+func (c Config) Unkept(v *View) []string {
+	var names []string
+	for i := range v.Sensors {
+		if l, kept := c.deadline(&v.Sensors[i]); l > 0 && !kept {
+			names = append(names, v.Sensors[i].Name())
+		}
+	}
+	return names
 }
 
 // Unknown returns, sorted, the names in Rules and Expect that no sensor of the

@@ -78,8 +78,9 @@ func NewDetector(cfg Config) *Detector {
 	return &Detector{cfg: cfg, states: map[Key]*state{}}
 }
 
-// SetPeriod tells that samples come in another period from now on.
-func (d *Detector) SetPeriod(p time.Duration) { d.cfg.Period = p }
+// SetPlan tells that samples come in another period from now on, and which
+// deadlines of users it keeps.
+func (d *Detector) SetPlan(period, kept time.Duration) { d.cfg.Period, d.cfg.Kept = period, kept }
 
 // Step takes one sample and appends its events to out.
 func (d *Detector) Step(in Input, out []Event) []Event {

@@ -229,10 +229,13 @@ func TestLimits(t *testing.T) {
 		if l := k.fetch(t).named(t, "NPROCS").Limit; l != 9 {
 			t.Errorf("L of NPROCS is %d after 9 was written", l)
 		}
-		for _, bad := range []string{"NPROC:9", "NPROCS", "NPROCS:many", ":3"} {
+		for _, bad := range []string{"NPROC:9", "NPROCS", "NPROCS:many", ":3", "NPROCS:8,BOGUS:2"} {
 			if err := k.vm.WriteFile(t.Context(), param, []byte(bad), 0); err == nil {
 				t.Errorf("limits=%s was taken", bad)
 			}
+		}
+		if l := k.fetch(t).named(t, "NPROCS").Limit; l != 9 {
+			t.Errorf("L of NPROCS is %d after lists that were refused", l)
 		}
 	})
 }

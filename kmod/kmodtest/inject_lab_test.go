@@ -4,13 +4,10 @@ package kmodtest
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
 )
 
@@ -120,33 +117,6 @@ func stalls(t *testing.T, kernel, fault string) {
 		return time.Since(since) > time.Second && v.named(t, "TICKS.0").Value > zeros+20
 	})
 	k.eventually(t, "CPU 1 ticks again", func(v *view) bool { return v.named(t, "TICKS.1").Value > ones+10 })
-}
-
-// TestCensusSurvivesACPU: whichever CPU spins, users are counted on the other:
-// what is to be repaired beside a hung CPU is judged by these numbers.
-func TestCensusSurvivesACPU(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := inject(t, kernel)
-		for cpu := range 2 {
-			if err := k.trigger(t, fmt.Sprintf("spin %d 4000", cpu)); err != nil {
-				t.Fatal(err)
-			}
-			hung := fmt.Sprintf("TICKS.%d", cpu)
-			still := k.fetch(t).named(t, hung).Value
-			stamp, censuses := uint64(0), 0
-			k.eventually(t, "ten censuses beside CPU "+fmt.Sprint(cpu), func(v *view) bool {
-				_, users := k.region(t, uapi.KindUIDs)
-				if now := binary.LittleEndian.Uint64(users[uapi.UIDsMonoNsOff:]); now != stamp {
-					stamp, censuses = now, censuses+1
-				}
-				if v.named(t, hung).Value > still+5 {
-					t.Fatalf("CPU %d ticks again after %d censuses", cpu, censuses)
-				}
-				return censuses > 10
-			})
-			k.eventually(t, "CPU "+fmt.Sprint(cpu)+" ticks again", func(v *view) bool { return v.named(t, hung).Value > still+50 })
-		}
-	})
 }
 
 // TestInjectPanic needs a machine of its own: nothing runs there afterwards.

@@ -34,6 +34,7 @@ type Status struct {
 	Verdict sensorbox.Kind
 	Error   string   // why there is no session
 	Missing []string // sensors that the configuration names and the target does not have
+	Unkept  []string // named user sensors with deadlines that no plan keeps
 
 	Samples, Lost, Late uint64        // Late: more than Period/8
 	WorstLate           time.Duration // since the session began
@@ -127,14 +128,17 @@ func (m *Monitor) opened(s *session, plan sampling.Plan, fetch time.Duration) {
 }
 
 // missing keeps and logs the names that the configuration has and the target
-// has not, when they change.
-func (m *Monitor) missing(names []string) {
+// has not, and users' sensors whose deadlines no plan keeps, when they change.
+func (m *Monitor) missing(names, unkept []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(names) > 0 && !slices.Equal(names, m.status.Missing) {
 		m.opts.Log.Error("the configuration names sensors that the target does not have", "sensors", names)
 	}
-	m.status.Missing = names
+	if len(unkept) > 0 && !slices.Equal(unkept, m.status.Unkept) {
+		m.opts.Log.Error("the deadlines of these user sensors are too short to be kept", "sensors", unkept)
+	}
+	m.status.Missing, m.status.Unkept = names, unkept
 }
 
 func (m *Monitor) replanned(plan sampling.Plan) {

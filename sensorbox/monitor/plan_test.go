@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,4 +83,26 @@ func TestLaterSensorIsRefused(t *testing.T) {
 	r.until(t, func(st Status) bool { return !st.Up && strings.Contains(st.Error, "deadline of 5ms") })
 	r.RemoveSensor(quick)
 	r.up(t)
+}
+
+// What a user writes as L, even a microsecond, does not end the watch over the
+// machine: its own deadlines are kept, and the sensor is named.
+func TestUsersDeadlineBlindsNobody(t *testing.T) {
+	const name = "quick"
+	r := start(t, func(_ *rig, o *Options) { o.Detector.Rules = map[string]sensorbox.Rule{name: {}} })
+	r.up(t)
+	before := r.m.Status().Plan
+	r.SetSensor(bdtest.Sensor{ID: 1000<<16 | 1, Class: uapi.Progress, Flags: uapi.SensorUser, Limit: 1, Name: "quick"})
+	r.until(t, func(st Status) bool { return slices.Equal(st.Unkept, []string{name}) })
+	if st := r.m.Status(); !st.Up || st.Error != "" || st.Plan != before {
+		t.Errorf("before %+v, now %+v", before, st)
+	}
+	r.Hang(true)
+	for ev := (sensorbox.Event{}); ev.Kind != sensorbox.Failed; {
+		select {
+		case ev = <-r.events:
+		case <-time.After(5 * time.Second):
+			t.Fatal("the machine's own failure is not declared")
+		}
+	}
 }

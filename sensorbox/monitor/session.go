@@ -30,6 +30,7 @@ type session struct {
 	shape     uint64
 	fetch     time.Duration // measured at the start
 	deadline  time.Duration // the plan's T
+	kept      time.Duration // the least L of a user that the plan keeps
 	planned   uint64        // the shape that the plan is for
 	refusal   error         // of a plan for another T; ends the session
 	userPages int           // that hold watched sensors
@@ -63,13 +64,13 @@ func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session,
 		return nil, err
 	}
 	cfg := m.opts.Detector
-	cfg.Period, cfg.NeedsCPU = plan.Period, mem.Caps().NeedsCPU
+	cfg.Period, cfg.Kept, cfg.NeedsCPU = plan.Period, s.kept, mem.Caps().NeedsCPU
 	s.det = sensorbox.NewDetector(cfg)
 	s.schedule = schedule{period: plan.Period, next: now() + plan.Period}
 	s.fetch, s.planned, s.deadline = fetch, s.shape, cfg.LeastDeadline(&s.view)
 	s.checked = now()
 	m.opened(s, plan, fetch)
-	m.missing(cfg.Unknown(&s.view))
+	s.tell()
 	return s, nil
 }
 
@@ -80,11 +81,35 @@ func (s *session) plan(ctx context.Context) (plan sampling.Plan, fetch time.Dura
 		if fetch, err = s.measure(ctx); err != nil {
 			return plan, fetch, err
 		}
-		if plan, err = s.m.opts.plan(&s.view, fetch, fetch); !slow(err) {
+		if plan, err = s.planFor(fetch); !slow(err) {
 			return plan, fetch, err
 		}
 	}
 	return plan, fetch, err
+}
+
+// planFor plans for the view. What a user asks for must not end the watch over
+// the machine: a plan that is refused for a user sensor's sake goes without it.
+func (s *session) planFor(fetch time.Duration) (sampling.Plan, error) {
+	o := s.m.opts
+	o.Detector.Kept = 0
+	plan, refused := o.plan(&s.view, fetch, fetch)
+	for err := refused; err != nil; plan, err = o.plan(&s.view, fetch, fetch) {
+		least := o.Detector.LeastDeadline(&s.view)
+		o.Detector.Kept = least + 1
+		if o.Detector.LeastDeadline(&s.view) == least {
+			return plan, refused // it is the target's own
+		}
+	}
+	s.kept = o.Detector.Kept
+	return plan, nil
+}
+
+// tell reports which sensors are missing, and which come too often to keep.
+func (s *session) tell() {
+	cfg := s.m.opts.Detector
+	cfg.Kept = s.kept
+	s.m.missing(cfg.Unknown(&s.view), cfg.Unkept(&s.view))
 }
 
 // slow reports a refusal because of the path, which may become better.
@@ -158,19 +183,21 @@ func (s *session) replan() error {
 		return nil
 	}
 	s.planned = s.shape
-	s.m.missing(s.m.opts.Detector.Unknown(&s.view))
-	t := s.m.opts.Detector.LeastDeadline(&s.view)
-	if t == s.deadline {
-		return nil
-	}
-	plan, err := s.m.opts.plan(&s.view, s.fetch, s.fetch)
+	plan, err := s.planFor(s.fetch)
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	s.deadline, s.schedule = t, schedule{period: plan.Period, next: now() + plan.Period}
+	s.tell()
+	cfg := s.m.opts.Detector
+	cfg.Kept = s.kept
+	t := cfg.LeastDeadline(&s.view)
 	s.m.mu.Lock()
-	s.det.SetPeriod(plan.Period)
+	s.det.SetPlan(plan.Period, s.kept)
 	s.m.mu.Unlock()
+	if t == s.deadline {
+		return nil
+	}
+	s.deadline, s.schedule = t, schedule{period: plan.Period, next: now() + plan.Period}
 	s.m.replanned(plan)
 	return nil
 }

@@ -84,6 +84,8 @@ func (w *watch) describe() control.Target {
 	}
 	if t.Error == "" && len(st.Missing) > 0 {
 		t.Error = "the target has no sensor " + strings.Join(st.Missing, ", ")
+	} else if t.Error == "" && len(st.Unkept) > 0 {
+		t.Error = "the deadline is too short to be kept: " + strings.Join(st.Unkept, ", ")
 	}
 	if target := w.mon.Target(); target != nil {
 		t.Boot = target.BootID().String()

@@ -8,5 +8,6 @@ var (
 	ErrExists   = errors.New("a VM of this name is up")
 	ErrNoVM     = errors.New("no VM of this name is up")
 	ErrGone     = errors.New("the VM is gone")
+	ErrAborted  = errors.New("qemu found a mistake of its own and gave up")
 	ErrRebooted = errors.New("the guest was rebooted meanwhile")
 )

@@ -57,7 +57,7 @@ const bomb = `mkfifo /tmp/gate; exec 3<>/tmp/gate; i=0
 while [ $i -lt 400 ]; do (read x <&3; while :; do (:); done) & i=$((i+1)); done; wait`
 
 func TestAnswersUnderForkBomb(t *testing.T) {
-	vm := Shared(t, loaded)
+	vm := New(t, loaded)
 	p := Proc{Argv: []string{"/bin/sh", "-c", bomb}, UID: 65534, Limits: map[string]uint64{"nproc": 1000}}
 	if _, err := vm.Start(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -77,13 +77,10 @@ func TestAnswersUnderForkBomb(t *testing.T) {
 		t.Errorf("run under the bomb: %+v, %v", r, err)
 	}
 	t.Logf("a program of root's ran in %v", time.Since(start))
-	if err := vm.Reset(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestAnswersWithoutMemory(t *testing.T) {
-	vm := Shared(t, loaded)
+	vm := New(t, loaded)
 	for range 10 {
 		hog := Proc{Argv: []string{"/bin/sh", "-c", "while :; do tail /dev/zero; done"}, UID: 65534}
 		if _, err := vm.Start(t.Context(), hog); err != nil {
@@ -103,7 +100,4 @@ func TestAnswersWithoutMemory(t *testing.T) {
 		}
 	}
 	answers(t, vm, "exhausted memory", 5*time.Second)
-	if err := vm.Reset(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -299,3 +299,29 @@ func TestResetOfADeadMachine(t *testing.T) {
 		}
 	}
 }
+
+// TestBootsAgain: a QEMU that gives up while its guest boots is begun again.
+func TestBootsAgain(t *testing.T) {
+	const name = "gives-up"
+	gaveUp := make(chan int, 1)
+	go func() {
+		for pid := 0; pid == 0; time.Sleep(10 * time.Millisecond) {
+			if r, err := dirOf(name).read(); err == nil && r.QEMUPID != 0 {
+				pid = r.QEMUPID
+				syscall.Kill(pid, syscall.SIGABRT)
+				gaveUp <- pid
+			}
+		}
+	}()
+	vm, err := Up(t.Context(), name, Config{MemMiB: 128, VCPUs: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vm.Down()
+	if first, now := <-gaveUp, vm.Info().QEMUPID; first == now {
+		t.Errorf("QEMU %d answers, and was told to give up", now)
+	}
+	if r, err := vm.Run(t.Context(), "true"); err != nil || r.Exit != 0 {
+		t.Errorf("the second boot: %+v, %v", r, err)
+	}
+}

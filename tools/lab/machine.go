@@ -79,12 +79,14 @@ func (vm *VM) Reset(ctx context.Context) error {
 	ctx, done := vm.whileUp(ctx)
 	defer done()
 	hello := vm.ch.nextHello()
-	err := vm.PressReset(ctx)
+	err := vm.order(ctx, "system_reset")
 	if err == nil {
 		err = vm.waitHello(ctx, hello)
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
+	} else if err != nil && vm.endsWithin(time.Second) {
+		err = fmt.Errorf("%w: %w", ErrGone, err) // its order was the first to notice
 	}
 	if err != nil {
 		return fmt.Errorf("reset %s: %w%s", vm.record.Name, err, vm.lastWords())
@@ -92,16 +94,13 @@ func (vm *VM) Reset(ctx context.Context) error {
 	return nil
 }
 
-// PressReset is Reset without the wait for the new boot. The machine stands
-// still at that moment: QEMU 10.0.2 dies of an assertion (iotlb_to_section) in
-// about one of twelve resets that meet busy vCPUs under TCG.
-func (vm *VM) PressReset(ctx context.Context) error {
-	for _, command := range []string{"stop", "system_reset", "cont"} {
-		if err := vm.order(ctx, command); err != nil {
-			return err
-		}
+func (vm *VM) endsWithin(bound time.Duration) bool {
+	select {
+	case <-vm.ch.ended:
+		return true
+	case <-time.After(bound):
+		return false
 	}
-	return nil
 }
 
 // WaitBoot waits for the guest's next boot, which something else causes.

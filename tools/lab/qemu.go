@@ -87,6 +87,12 @@ func (p *process) ended() error {
 	if p.err == nil {
 		return errors.New("qemu ended")
 	}
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) {
+		if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() && s.Signal() == syscall.SIGABRT {
+			return fmt.Errorf("qemu ended: %w: %w", ErrAborted, p.err)
+		}
+	}
 	return fmt.Errorf("qemu ended: %w", p.err)
 }
 
