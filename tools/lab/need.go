@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -76,12 +77,15 @@ func Shared(t testing.TB, c Config) *VM {
 	return vm
 }
 
-// New boots a VM for one test and takes it down at its end.
+var news atomic.Int64
+
+// New boots a VM for one test and takes it down at its end. A test may have
+// several.
 func New(t testing.TB, c Config) *VM {
 	t.Helper()
 	Need(t)
 	h := fnv.New32a()
-	fmt.Fprintf(h, "%s %s %d", filepath.Base(os.Args[0]), t.Name(), os.Getpid())
+	fmt.Fprintf(h, "%s %s %d %d", filepath.Base(os.Args[0]), t.Name(), os.Getpid(), news.Add(1))
 	vm, err := Up(t.Context(), fmt.Sprintf("n-%08x", h.Sum32()), c)
 	if err != nil {
 		t.Fatal(err)
