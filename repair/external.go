@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"lazystate/repair/policy"
@@ -136,7 +137,9 @@ func (h *External) ask(ctx context.Context, in *Incident, t *ProcessTable) (*ext
 	}
 	cmd := exec.CommandContext(ctx, h.Argv[0], h.Argv[1:]...)
 	cmd.Stdin = bytes.NewReader(append(line, '\n'))
-	cmd.WaitDelay = 200 * time.Millisecond // a grandchild may hold the pipes
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with what it started
+	cmd.WaitDelay = 200 * time.Millisecond                                               // who left the group may hold the pipes
 	out, errs := &bounded{most: 1 << 20}, &bounded{most: 4 << 10}
 	cmd.Stdout, cmd.Stderr = out, errs
 	if err := cmd.Run(); err != nil {

@@ -3,6 +3,10 @@
 package repair
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +70,35 @@ func TestExternalIsNotTrusted(t *testing.T) {
 			m.innocent()
 		})
 	}
+}
+
+// TestExternalEndsWithItsChildren: what the program started ends with it.
+func TestExternalEndsWithItsChildren(t *testing.T) {
+	m := newSick(t)
+	m.bomb(60)
+	pid := filepath.Join(t.TempDir(), "pid")
+	h := program("sleep 60 & echo $! > " + pid + "; wait")
+	h.Timeout = time.Second
+	if r := m.treat(h, m.exceeded()); r.Result != Aborted || !strings.Contains(r.Err.Error(), "no answer in") {
+		t.Fatalf("result %v: %v", r.Result, r.Err)
+	}
+	b, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Whoever reaps it may not have come to it yet.
+	for range 100 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("process %d, which the program started, lives on", child)
 }
 
 func FuzzDecodeAnswer(f *testing.F) {

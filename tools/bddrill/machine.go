@@ -42,7 +42,7 @@ const (
 func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 	files := map[string]string{guestRogue: r.rogue, armed.Agent: r.agent, guestCanary: r.canary}
 	vm, err := lab.Up(ctx, name, lab.Config{
-		Kernel: r.kernel, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files,
+		Kernel: r.kernel, Debian: r.debian, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files,
 	})
 	if err != nil {
 		return nil, err

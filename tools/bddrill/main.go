@@ -32,6 +32,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.BoolFlag{Name: "only-loss", Usage: "the runs without repair alone"},
 			&ucli.Float64Flag{Name: "well", Value: drill.Well, Usage: "how many times as long as before an iteration of a healed machine may take"},
 			&ucli.StringFlag{Name: "kernel", Value: "6.1", Usage: "kernel of the target: 6.1 or 6.12"},
+			&ucli.BoolFlag{Name: "debian-cmdline", Usage: "boot with Debian's default kernel command line"},
 			&ucli.DurationFlag{Name: "quiet", Value: 30 * time.Second, Usage: "how long a negative control is left alone"},
 			&ucli.DurationFlag{Name: "idle", Value: time.Hour, Usage: "how long the control idle is left alone"},
 			&ucli.DurationFlag{Name: "after", Value: 30 * time.Second, Usage: "how long a healed machine must be well"},
@@ -94,7 +95,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	r := &runner{
-		kernel: c.String("kernel"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512, well: c.Float64("well"),
+		kernel: c.String("kernel"), debian: c.Bool("debian-cmdline"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512, well: c.Float64("well"),
 		after: c.Duration("after"), quiet: c.Duration("quiet"), idle: c.Duration("idle"), out: newConsole(stderr), verbose: c.Bool("verbose"),
 	}
 	if err := r.prepare(c.Context); err != nil {

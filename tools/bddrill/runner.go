@@ -17,6 +17,7 @@ import (
 // runner runs drills, each on a machine of its own.
 type runner struct {
 	kernel, state, modules string
+	debian                 bool // Debian's kernel command line
 	rogue, agent, monitor  string
 	canary                 string
 	swapMiB                int

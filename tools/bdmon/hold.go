@@ -84,13 +84,13 @@ func (w *watch) release(why string) error {
 	return w.end(h, why)
 }
 
-// end gives back one hold: a timer that was too late to stop must not end the next.
+// end gives back one hold: a timer that was too late to stop must not end the
+// next. It is held until the log says that it is not: holds do not overlap there.
 func (w *watch) end(h *hold, why string) error {
+	w.ending.Lock()
+	defer w.ending.Unlock()
 	w.mu.Lock()
 	mine := h != nil && w.held == h
-	if mine {
-		w.held = nil
-	}
 	w.mu.Unlock()
 	if !mine {
 		return fmt.Errorf("not held: %w", control.ErrFalse)
@@ -102,6 +102,9 @@ func (w *watch) end(h *hold, why string) error {
 	w.d.metrics.frozen.WithLabelValues(w.cfg.Name).Observe(time.Since(h.since).Seconds())
 	w.log.Info("repair lock released", "why", why, "dur", time.Since(h.since), "err", err)
 	w.note(h.target, "unlock", map[string]any{"why": why, "held_ns": time.Since(h.since)}, err)
+	w.mu.Lock()
+	w.held = nil
+	w.mu.Unlock()
 	return err
 }
 

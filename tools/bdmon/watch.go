@@ -44,6 +44,7 @@ type watch struct {
 	mu     sync.Mutex
 	m      *machine
 	held   *hold
+	ending sync.Mutex // one end of a hold at a time
 }
 
 // found is an event and the machine it was seen on.

@@ -41,6 +41,7 @@ targets:
           any:
             - POLICY_TOO_MANY_PROCS: 100
             - all: [{POLICY_RATE_TOO_HIGH: 50}, {POLICY_TREE_TOO_DEEP: 20}]
+            - weighted: {limit: 1.5, terms: [{weight: 1, POLICY_TOO_MANY_PROCS: 60}, {weight: 0.5, POLICY_RATE_TOO_HIGH: 9}]}
         spare: {uids: [26], users: [root], commands: [{name: backup, uid: 34}, {name: sshd}]}
         confirm: 1s
       - kind: memory
@@ -74,7 +75,7 @@ func TestWholeFile(t *testing.T) {
 		t.Errorf("healer %v, %v", h, err)
 	}
 	p, err := target.Healers[0].Policy.build()
-	if err != nil || p.String() != "(POLICY_TOO_MANY_PROCS>100 or (POLICY_RATE_TOO_HIGH>50 and POLICY_TREE_TOO_DEEP>20))" {
+	if err != nil || p.String() != "(POLICY_TOO_MANY_PROCS>100 or (POLICY_RATE_TOO_HIGH>50 and POLICY_TREE_TOO_DEEP>20) or (1*POLICY_TOO_MANY_PROCS>60 + 0.5*POLICY_RATE_TOO_HIGH>9 > 1.5))" {
 		t.Errorf("policy %v, %v", p, err)
 	}
 	if c.Socket != DefaultSocket || c.Audit == "" {
@@ -118,6 +119,9 @@ func TestMistakes(t *testing.T) {
 		"cool-down":      {one("    repair: {reset: {cool_down: -1s}}\n"), "[4:33]"},
 		"metrics":        {"metrics: nonsense\n" + one(""), "[1:10] metrics: address nonsense"},
 		"two documents":  {one("---\ntargets: []\n"), "a second YAML document"},
+		"weighted all":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {weighted: {limit: 1, terms: [{weight: 1, all: [{POLICY_RATE_TOO_HIGH: 1}]}]}}}]\n"), "a term is one POLICY_ name"},
+		"no weight":      {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {weighted: {limit: 1, terms: [{POLICY_RATE_TOO_HIGH: 1}]}}}]\n"), "weight 0"},
+		"no terms":       {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {weighted: {limit: 1}}}]\n"), "needs terms"},
 		"nproc":          {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], nproc: -1, policy: {POLICY_MAX_RSS: 1}}]\n"), "[5:49] targets[0].healers[0].nproc"},
 		"unknown user":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], spare: {users: [nobody-at-all]}}]\n"), "nobody-at-all"},
 	} {
@@ -172,7 +176,7 @@ func keysOf(t reflect.Type, into map[string]bool) {
 	case reflect.Struct:
 		for i := range t.NumField() {
 			key := t.Field(i).Tag.Get("yaml")
-			if key == "" || into[key] && t == reflect.TypeFor[Policy]() {
+			if key == "" || key == ",inline" || into[key] && t == reflect.TypeFor[Policy]() {
 				continue
 			}
 			into[key] = true

@@ -51,12 +51,42 @@ type Policy struct {
 	All []Policy `yaml:"all"`
 	Any []Policy `yaml:"any"`
 
+	Weighted *Weighted `yaml:"weighted"`
+
 	TooManyProcs     *float64 `yaml:"POLICY_TOO_MANY_PROCS"`
 	RateTooHigh      *float64 `yaml:"POLICY_RATE_TOO_HIGH"`
 	TreeTooDeep      *float64 `yaml:"POLICY_TREE_TOO_DEEP"`
 	MaxRSS           *float64 `yaml:"POLICY_MAX_RSS"`
 	MaxRSSUID        *float64 `yaml:"POLICY_MAX_RSSUID"`
 	MaxRSSUIDSaveUID *float64 `yaml:"POLICY_MAX_RSSUID_SAVEUID"`
+}
+
+// Weighted is a sum of weight x (measure / limit) that accuses above its limit.
+type Weighted struct {
+	Limit float64 `yaml:"limit"`
+	Terms []Term  `yaml:"terms"`
+}
+
+// Term is one POLICY_ name with its limit, and what it weighs.
+type Term struct {
+	Weight float64 `yaml:"weight"`
+	Policy `yaml:",inline"`
+}
+
+func (w *Weighted) build() (policy.Policy, error) {
+	var terms []policy.Term
+	for i := range w.Terms {
+		p, err := w.Terms[i].Policy.build()
+		if err != nil {
+			return nil, err
+		}
+		basic, ok := p.(policy.Basic)
+		if !ok {
+			return nil, fmt.Errorf("weighted: %s: a term is one POLICY_ name", p)
+		}
+		terms = append(terms, policy.Term{Weight: w.Terms[i].Weight, Basic: basic})
+	}
+	return policy.Weighted(w.Limit, terms...), nil
 }
 
 // build returns the policy; exactly one key of a Policy is set.
@@ -88,8 +118,15 @@ func (p *Policy) build() (policy.Policy, error) {
 		}
 		found = append(found, c.combine(built...))
 	}
+	if p.Weighted != nil {
+		sum, err := p.Weighted.build()
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, sum)
+	}
 	if len(found) != 1 {
-		return nil, fmt.Errorf("policy: want one of all, any or a POLICY_ name, got %d of them", len(found))
+		return nil, fmt.Errorf("policy: want one of all, any, weighted or a POLICY_ name, got %d of them", len(found))
 	}
 	return found[0], found[0].Check()
 }
