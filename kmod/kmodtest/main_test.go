@@ -44,7 +44,7 @@ type loaded struct {
 
 func machine(t *testing.T, kernel string) *lab.VM {
 	t.Helper()
-	return lab.Shared(t, lab.Config{Kernel: kernel, SwapMiB: 64})
+	return lab.Shared(t, lab.Config{Kernel: kernel, SwapMiB: 256})
 }
 
 // load inserts backdoor.ko for one test and opens the target.
