@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lazystate/repair"
+	"lazystate/repair/drill"
 	"lazystate/sensorbox"
 	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/control"
@@ -97,5 +98,19 @@ func TestDetectionIsOfTheDrill(t *testing.T) {
 	moved := w.looked(time.Now(), false)
 	if s := w.state(); moved || s.detectedAfter() != 3*time.Millisecond {
 		t.Error("a look after the detection moves the bound")
+	}
+}
+
+// Two users' bombs need not cross the limits in the same moment.
+func TestSecondUserIsRepairedLater(t *testing.T) {
+	rogues := drillNamed(t, "two-users").Rogues
+	first := daemon.Incident{Users: []uint32{drill.RogueUID}, Rounds: 1, Reads: 100, Diagnosed: time.Unix(2, 0), Repaired: time.Unix(3, 0)}
+	then := daemon.Incident{Users: []uint32{drill.SecondUID}, Rounds: 2, Reads: 50, Diagnosed: time.Unix(5, 0), Repaired: time.Unix(6, 0)}
+	if accusedAll(rogues, joined(daemon.Incident{}, first).Users) {
+		t.Error("one of two users is all of them")
+	}
+	both := joined(first, then)
+	if !accusedAll(rogues, both.Users) || both.Rounds != 3 || both.Reads != 150 || !both.Diagnosed.Equal(first.Diagnosed) || !both.Repaired.Equal(then.Repaired) {
+		t.Errorf("%+v", both)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lazystate/repair"
@@ -135,10 +136,12 @@ func (r *runner) awaitWell(ctx context.Context, m *machine, w *watch, repaired t
 	}
 }
 
-// follow prints a line a second until a repair has ended well.
+// follow prints a line a second until repairs of all rogue users have ended
+// well. Of several users one may cross the limits later than the first is
+// accused: that is an incident of its own, and counts as one repair with it.
 func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watch) (daemon.Incident, error) {
 	end := time.Now().Add(healWithin)
-	said, seen := false, 0
+	said, seen, all := false, 0, daemon.Incident{}
 	for time.Now().Before(end) {
 		s := w.state()
 		if s.err != nil {
@@ -153,7 +156,9 @@ func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watc
 			r.out.say("%s: %s: %s after %d attempts, %d killed %s", d.Name, in.Healer, in.Result, in.Attempts, in.Killed, in.Reason())
 			switch in.Result {
 			case repair.Healed.String():
-				return in, nil
+				if all = joined(all, in); accusedAll(d.Rogues, all.Users) {
+					return all, nil
+				}
 			case repair.Aborted.String():
 				return in, fmt.Errorf("repair was aborted: %s", in.Err)
 			}
@@ -171,6 +176,22 @@ func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watc
 		}
 	}
 	return daemon.Incident{}, fmt.Errorf("not healed within %v", healWithin)
+}
+
+func accusedAll(rogues []drill.Program, users []uint32) bool {
+	return !slices.ContainsFunc(rogues, func(p drill.Program) bool { return !slices.Contains(users, uint32(p.UID)) })
+}
+
+// joined is what two incidents took together: diagnosed with the first,
+// repaired with the last, and the cost of both.
+func joined(a, b daemon.Incident) daemon.Incident {
+	if len(a.Users) == 0 {
+		return b
+	}
+	b.Diagnosed, b.Users = a.Diagnosed, append(slices.Clone(a.Users), b.Users...)
+	b.Rounds, b.Frozen, b.Walk = a.Rounds+b.Rounds, a.Frozen+b.Frozen, a.Walk+b.Walk
+	b.Reads, b.Batches = a.Reads+b.Reads, a.Batches+b.Batches
+	return b
 }
 
 // leaveAlone runs a negative control: the monitor must not kill anybody.
