@@ -115,23 +115,31 @@ func (s *session) request(f wire.Frame) error {
 
 // answer copies the guest's frames of one id to the client until the reply.
 func (s *session) answer(client, guest uint32, q *frameQueue) {
-	defer func() {
-		s.p.to.forget(guest)
-		s.mu.Lock()
-		delete(s.ids, client)
-		s.mu.Unlock()
-	}()
 	for {
 		f, err := q.pop()
+		last := err != nil || f.Kind == wire.KindReply
+		if last { // before the client knows: what is answered is not cancelled
+			s.forget(client, guest)
+		}
 		if err != nil {
 			s.w.WriteJSON(wire.KindReply, client, wire.Reply{Error: err.Error()})
 			return
 		}
 		f.ID = client
-		if s.w.Write(f) != nil || f.Kind == wire.KindReply {
+		if err := s.w.Write(f); last {
+			return
+		} else if err != nil {
+			s.p.to.forget(guest) // the client is gone: cancelAll tells the guest
 			return
 		}
 	}
+}
+
+func (s *session) forget(client, guest uint32) {
+	s.p.to.forget(guest)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ids, client)
 }
 
 // cancelAll tells the guest that a client is gone.
