@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
 // one that ends changes it, and the old one is worth nothing.
 func TestServeAndRekey(t *testing.T) {
 	lab.Need(t)
-	vm := lab.Shared(t, lab.Config{Kernel: "6.1"})
+	vm := lab.New(t, lab.Config{Kernel: "6.1"})
 	old, fresh := uapi.Key{1}, uapi.Key{15: 2}
 	ko := lab.Module(t, vm, "backdoor")
 	if err := GiveKeys(t.Context(), vm, Keys{0: old}); err == nil || !strings.Contains(err.Error(), "device") {
