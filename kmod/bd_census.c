@@ -5,7 +5,8 @@
  * nr_running, footprints). Kernel threads never count.
  *
  * Bounded: a census takes at most a twentieth of one CPU, for the next one
- * waits 19 times as long as the last one took. CENSUS_COST shows what it took.
+ * waits 19 times as long as the last ones took: the shorter of two, for one
+ * that a hypervisor interrupted says little. CENSUS_COST shows the last one.
  *
  * A CPU that spins with interrupts off keeps the thread that was queued on it:
  * nobody pulls a SCHED_FIFO task from a CPU that answers no IPI. So there are
@@ -39,6 +40,7 @@ MODULE_PARM_DESC(census_ms, "period of the process census (milliseconds, 10 to 1
 static struct task_struct *takers[TAKERS];	/* on even CPUs, on odd CPUs */
 static long taker;	/* whose turn it is */
 static u64 overdue_ns;	/* when it is the other's */
+static u64 last_took;	/* ns */
 static struct bd_sensor *nprocs, *maxrate, *nthreads, *zombies, *runqueue,
 			*loadavg, *cost, *stall;
 
@@ -161,7 +163,8 @@ static u64 take(long me)
 	bd_sensor_file_sample(start);
 	took = ktime_get_ns() - start;
 	bd_set_sensor_value(cost, took / NSEC_PER_USEC);
-	period = max(period - min(took, period), SHARE * took);
+	period = max(period - min(took, period), SHARE * min(took, last_took));
+	last_took = took;
 	WRITE_ONCE(overdue_ns, start + took + period + OVERDUE * period_ns());
 	return period;
 }

@@ -41,16 +41,16 @@ func TestCensusSurvivesACPU(t *testing.T) {
 func (k *loaded) countedBeside(t *testing.T, cpu int) {
 	t.Helper()
 	done := make(chan error, 1) // who triggers may run on that CPU
-	go func() { done <- k.trigger(t, fmt.Sprintf("spin %d 4000", cpu)) }()
+	go func() { done <- k.trigger(t, fmt.Sprintf("spin %d 5000", cpu)) }()
 	hung, ticks, stamp, censuses := fmt.Sprintf("TICKS.%d", cpu), uint64(0), uint64(0), 0
-	k.eventually(t, "ten censuses while "+hung+" stands still", func(v *view) bool {
+	k.eventually(t, "five censuses while "+hung+" stands still", func(v *view) bool {
 		_, users := k.region(t, uapi.KindUIDs)
 		if now := v.named(t, hung).Value; now != ticks { // not yet, or no longer
 			ticks, censuses = now, 0
 		} else if now := binary.LittleEndian.Uint64(users[uapi.UIDsMonoNsOff:]); now != stamp {
 			stamp, censuses = now, censuses+1
 		}
-		return censuses > 10
+		return censuses > 5
 	})
 	if err := <-done; err != nil {
 		t.Fatal(err)

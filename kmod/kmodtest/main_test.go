@@ -61,6 +61,7 @@ func load(t *testing.T, kernel string, params ...string) *loaded {
 		}
 	})
 	k.open(t)
+	k.eventually(t, "the first census", func(v *view) bool { return v.named(t, "NPROCS").Value > 0 }) // what is sampled is 0 before
 	return k
 }
 
