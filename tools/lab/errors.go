@@ -5,9 +5,10 @@ package lab
 import "errors"
 
 var (
-	ErrExists   = errors.New("a VM of this name is up")
-	ErrNoVM     = errors.New("no VM of this name is up")
-	ErrGone     = errors.New("the VM is gone")
-	ErrAborted  = errors.New("qemu found a mistake of its own and gave up")
-	ErrRebooted = errors.New("the guest was rebooted meanwhile")
+	ErrExists    = errors.New("a VM of this name is up")
+	ErrNoVM      = errors.New("no VM of this name is up")
+	ErrGone      = errors.New("the VM is gone")
+	ErrAborted   = errors.New("qemu found a mistake of its own and gave up")
+	ErrLostTimer = errors.New("the guest's timer interrupt was lost while it booted")
+	ErrRebooted  = errors.New("the guest was rebooted meanwhile")
 )

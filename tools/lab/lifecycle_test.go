@@ -300,6 +300,19 @@ func TestResetOfADeadMachine(t *testing.T) {
 	}
 }
 
+func TestHopeless(t *testing.T) {
+	for log, want := range map[string]string{
+		"[    0.5] Run /init as init process":                                                             "",
+		"[   22.8] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:":                                 "",
+		"[   22.9] rcu: rcu_preempt kthread timer wakeup didn't happen for 5252 jiffies! g-1155 f0x0 RCU": ErrLostTimer.Error(),
+		"[    2.3] Kernel panic - not syncing: Fatal exception in interrupt":                              "panicked",
+	} {
+		if err := hopeless([]byte(log)); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", log, err)
+		}
+	}
+}
+
 // TestBootsAgain: a QEMU that gives up while its guest boots is begun again.
 func TestBootsAgain(t *testing.T) {
 	const name = "gives-up"
