@@ -3,7 +3,8 @@
 # Builds kmod/ against the headers of each lab kernel into build/kmod/RELEASE.
 # kbuild writes beside its sources, so each kernel gets a copy of them; only
 # what changed is copied and compiled. Arguments go to make and make any output
-# a failure: C=2 runs sparse.
+# a failure: C=2 runs sparse. The modules get no BTF: nothing reads it, 6.1's
+# headers lack what it is made from, and 6.12's would ask for pahole.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -35,12 +36,12 @@ echo "$kernels" | while IFS='	' read -r series release version headers; do
 	rm -f "$out/.built"
 	touch "$root/build/kmod.begun" # what changes during the build is built again
 	sync "$out"
-	if ! make -s -C "$headers" M="$out" "$@" modules >"$out/.log" 2>&1; then
+	if ! make -s -C "$headers" M="$out" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules >"$out/.log" 2>&1; then
 		cat "$out/.log" >&2
 		echo "kmod: build against $release failed" >&2
 		exit 1
 	fi
-	if grep -v -e 'Skipping BTF generation' "$out/.log" >&2 && [ $# -gt 0 ]; then
+	if grep . "$out/.log" >&2 && [ $# -gt 0 ]; then
 		echo "kmod: a check ($*) against $release is not clean" >&2
 		exit 1
 	fi
