@@ -22,7 +22,7 @@ var layers = []struct {
 	pkgs  []string
 }{
 	{"ground", true, []string{".", "internal/*"}},
-	{"binding", true, []string{"verbs", "verbs/*"}},
+	{"binding", true, []string{"verbs", "verbs/*", "verbs/*/*"}},
 	{"idea", true, []string{"backdoor", "backdoor/uapi", "backdoor/layout"}},
 	{"carriers", false, []string{"backdoor/rdma", "backdoor/inic", "backdoor/bdtest"}},
 	{"cores", false, []string{"sensorbox", "repair/policy", "mtcp", "dsm"}},
