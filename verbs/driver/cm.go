@@ -53,7 +53,7 @@ type Conn interface {
 	Request() ConnParam
 
 	// Connect asks the passive side (REQ, then RTU) and returns its reply.
-	// *RejectError if it said no.
+	// *RejectError if it said no, ErrUnreachable if it said nothing.
 	Connect(ctx context.Context, qp QP, p ConnParam) (ConnParam, error)
 	// Accept replies (REP) and waits until the active side is ready.
 	Accept(ctx context.Context, qp QP, p ConnParam) error
@@ -61,7 +61,8 @@ type Conn interface {
 
 	// Disconnect sends DREQ and waits for the DREP, a bounded time.
 	Disconnect(ctx context.Context) error
-	// Done is closed when either side has disconnected.
+	// Done is closed when either side has disconnected; the QP is in the error
+	// state then, so that what is posted is flushed.
 	Done() <-chan struct{}
 
 	Close() error

@@ -20,10 +20,14 @@ type Provider interface {
 var (
 	// ErrNotSupported: this build or this device does not have it.
 	ErrNotSupported = errors.New("not supported")
+	// ErrInvalid: no device could do that, or not in this state (EINVAL).
+	ErrInvalid = errors.New("invalid argument")
 	// ErrQueueFull: the queue has no room for this work request (ENOMEM).
 	ErrQueueFull = errors.New("work queue is full")
 	// ErrClosed: the device or the connection was closed.
 	ErrClosed = errors.New("closed")
+	// ErrUnreachable: the peer did not answer the connection manager's tries.
+	ErrUnreachable = errors.New("peer does not answer")
 )
 
 // Device is an open RDMA device. Its methods are safe for concurrent use, save
@@ -74,7 +78,10 @@ type Device interface {
 	CreateQP(pd PD, attr *QPInitAttr) (QPInfo, error)
 	ModifyQP(qp QP, attr *QPAttr, mask QPMask) error
 	QueryQP(QP) (QPAttr, error)
+	// DestroyQP drops the completions of qp that were not polled.
 	DestroyQP(QP) error
+	// PostSend takes requests in RTS; in the error state they are flushed, before
+	// RTS it is ErrInvalid. PostRecv takes them from INIT on.
 	PostSend(qp QP, wrs []SendWR) (int, error)
 	PostRecv(qp QP, wrs []RecvWR) (int, error)
 

@@ -25,10 +25,11 @@ const (
 	SendFence     SendFlags = 1 // wait for the READs and atomics before
 	SendSignaled  SendFlags = 2 // report the completion
 	SendSolicited SendFlags = 4 // wake a peer that armed for solicited only
-	SendInline    SendFlags = 8 // copy the payload into the request; LKey is not looked at
+	SendInline    SendFlags = 8 // the payload is SendWR.Inline, copied before the post returns
 )
 
-// SGE is struct ibv_sge: a piece of local memory.
+// SGE is struct ibv_sge: a piece of local memory. Addr counts as the
+// registration does: MRInfo.Addr is its first byte.
 type SGE struct {
 	Addr   uint64
 	Length uint32
@@ -41,6 +42,7 @@ type SendWR struct {
 	Op         Opcode
 	Flags      SendFlags
 	SG         []SGE
+	Inline     []byte // instead of SG, with SendInline
 	RemoteAddr uint64
 	RKey       uint32
 	Imm        uint32 // host order here; InvKey of OpSendWithInv and OpLocalInv
@@ -108,48 +110,4 @@ type WC struct {
 	QPNum     uint32
 	SrcQP     uint32 // UD
 	VendorErr uint32
-}
-
-// WCStatus is enum ibv_wc_status.
-type WCStatus uint8
-
-const (
-	WCSuccess WCStatus = iota
-	WCLocLenErr
-	WCLocQPOpErr
-	WCLocEECOpErr
-	WCLocProtErr
-	WCWRFlushErr
-	WCMWBindErr
-	WCBadRespErr
-	WCLocAccessErr
-	WCRemInvReqErr
-	WCRemAccessErr
-	WCRemOpErr
-	WCRetryExcErr
-	WCRNRRetryExcErr
-	WCLocRDDViolErr
-	WCRemInvRDReqErr
-	WCRemAbortErr
-	WCInvEECNErr
-	WCInvEECStateErr
-	WCFatalErr
-	WCRespTimeoutErr
-	WCGeneralErr
-)
-
-var wcStatusNames = [...]string{
-	"IBV_WC_SUCCESS", "IBV_WC_LOC_LEN_ERR", "IBV_WC_LOC_QP_OP_ERR", "IBV_WC_LOC_EEC_OP_ERR", "IBV_WC_LOC_PROT_ERR",
-	"IBV_WC_WR_FLUSH_ERR", "IBV_WC_MW_BIND_ERR", "IBV_WC_BAD_RESP_ERR", "IBV_WC_LOC_ACCESS_ERR", "IBV_WC_REM_INV_REQ_ERR",
-	"IBV_WC_REM_ACCESS_ERR", "IBV_WC_REM_OP_ERR", "IBV_WC_RETRY_EXC_ERR", "IBV_WC_RNR_RETRY_EXC_ERR", "IBV_WC_LOC_RDD_VIOL_ERR",
-	"IBV_WC_REM_INV_RD_REQ_ERR", "IBV_WC_REM_ABORT_ERR", "IBV_WC_INV_EECN_ERR", "IBV_WC_INV_EEC_STATE_ERR", "IBV_WC_FATAL_ERR",
-	"IBV_WC_RESP_TIMEOUT_ERR", "IBV_WC_GENERAL_ERR",
-}
-
-// String returns libibverbs' name of the status.
-func (s WCStatus) String() string {
-	if int(s) < len(wcStatusNames) {
-		return wcStatusNames[s]
-	}
-	return "IBV_WC_UNKNOWN"
 }
