@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package uapi is the Go mirror of kmod/uapi/backdoor.h: constants, structs,
+// Package uapi is the Go mirror of kmod/uapi (backdoor.h, bd_rdma.h): constants, structs,
 // sizes and offsets of all that a target and its monitors share (§3.3, §3.4.1).
 //
 // Names follow the header: struct bd_lock_req is LockReq, its size LockReqSize,

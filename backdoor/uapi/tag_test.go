@@ -56,3 +56,48 @@ func TestTagBindsEverything(t *testing.T) {
 	add("lock", asLock)
 	add("fence", lock.Tag)
 }
+
+// Hello, denial and grant are bound to the key, the boot and every byte before
+// their tag, and none counts as another.
+func TestConnectingIsAuthenticated(t *testing.T) {
+	key, boot := Key{7}, [16]byte{9}
+	h := Hello{Magic: HelloMagic, Monitor: 3, Counter: 5}
+	h.Sign(key, boot)
+	d := Denial{Magic: DenialMagic, Monitor: 3, BootID: boot, Counter: 5}
+	d.Sign(key)
+	g := Grant{Magic: GrantMagic, Monitor: 3, Counter: 5, Root: Root{BootID: boot}}
+	g.Sign(key)
+	if !h.SignedWith(key) || !d.SignedWith(key) || !g.SignedWith(key) {
+		t.Fatal("its own tag is refused")
+	}
+	if h.SignedWith(Key{8}) || d.SignedWith(Key{8}) || g.SignedWith(Key{8}) {
+		t.Error("another key's tag is taken")
+	}
+	h.Counter, d.Highest, g.Write = 6, 1, 1
+	if h.SignedWith(key) || d.SignedWith(key) || g.SignedWith(key) {
+		t.Error("a changed body is taken")
+	}
+	h.Counter, d.Highest, g.Write = 5, 0, 0
+	h.BootID, d.BootID, g.Root.BootID = [16]byte{}, [16]byte{}, [16]byte{}
+	if h.SignedWith(key) || d.SignedWith(key) || g.SignedWith(key) {
+		t.Error("another boot's tag is taken")
+	}
+}
+
+// Of a proposal the data counts as far as Len says, and so does its slot.
+func TestProposalTag(t *testing.T) {
+	tag := func(p Proposal, i uint32) uint64 { p.Sign(Key{1}, [16]byte{2}, i); return p.Tag }
+	p := Proposal{Monitor: 1, Kind: KindKillReq, Len: 16, Seq: 4}
+	base := tag(p, 0)
+	p.Data[16] = 1
+	if tag(p, 0) != base {
+		t.Error("bytes behind Len count")
+	}
+	if tag(p, 1) == base {
+		t.Error("the slot does not count")
+	}
+	p.Data[15] = 1
+	if tag(p, 0) == base {
+		t.Error("the data does not count")
+	}
+}

@@ -16,13 +16,17 @@ import (
 	"lazystate/tools/lab"
 )
 
-const header = "../../kmod/uapi/backdoor.h"
+var headers = []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}
 
 func parse(t *testing.T) *uapigen.Header {
 	t.Helper()
-	src, err := os.ReadFile(header)
-	if err != nil {
-		t.Fatal(err)
+	var src []byte
+	for _, name := range headers {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src = append(src, text...)
 	}
 	h, err := uapigen.Parse(string(src))
 	if err != nil {
@@ -33,7 +37,7 @@ func parse(t *testing.T) *uapigen.Header {
 
 func TestMirrorIsCurrent(t *testing.T) {
 	h := parse(t)
-	want, err := h.GoSource("uapi", "kmod/uapi/backdoor.h")
+	want, err := h.GoSource("uapi", "kmod/uapi")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +63,7 @@ func TestOffsetsAreTheCompilers(t *testing.T) {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		lab.Skip(t, "no gcc: the committed layout was not checked again")
 	}
-	now, err := uapigen.Compile(h, header)
+	now, err := uapigen.Compile(h, headers[len(headers)-1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +94,10 @@ var layouts = map[string]struct {
 	"knob result": {&KnobResult{}, KnobResultSize}, "knob acks": {&KnobAcks{}, KnobAcksSize}, "panic": {&Panic{}, PanicSize},
 	"ioc version": {&IOCVersion{}, IOCVersionSize}, "ioc sensor": {&IOCSensor{}, IOCSensorSize},
 	"ioc key": {&IOCKey{}, IOCKeySize}, "ioc foreign": {&IOCForeign{}, IOCForeignSize},
+	"hello": {&Hello{}, HelloSize}, "denial": {&Denial{}, DenialSize}, "grant": {&Grant{}, GrantSize},
+	"owner req": {&OwnerReq{}, OwnerReqSize}, "owner reqs": {&OwnerReqs{}, OwnerReqsSize}, "owner ack": {&OwnerAck{}, OwnerAckSize},
+	"proposal": {&Proposal{}, ProposalSize}, "proposal ack": {&ProposalAck{}, ProposalAckSize}, "proposal acks": {&ProposalAcks{}, ProposalAcksSize},
+	"ioc policy": {&IOCPolicy{}, IOCPolicySize}, "ioc agreement": {&IOCAgreement{}, IOCAgreementSize}, "ioc seal": {&IOCSeal{}, IOCSealSize},
 }
 
 // Every byte of a struct has its place: none is lost by Decode and Put, and
@@ -117,6 +125,23 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatalf("%s: decoded from too few bytes", name)
 			}
 		})
+	}
+}
+
+// What travels in the private data of a CM message must fit into it, for
+// RDMA_PS_TCP, whose own header takes 36 of a REQ's 92 bytes.
+func TestPrivateDataFits(t *testing.T) {
+	for name, c := range map[string]struct{ size, room, cm int }{
+		"hello":  {HelloSize, HelloMax, 92 - 36},
+		"denial": {DenialSize, DenialMax, 148},
+		"grant":  {GrantSize, GrantMax, 196},
+	} {
+		if c.size > c.room || c.room != c.cm {
+			t.Errorf("%s: %d bytes, room for %d, the message has %d", name, c.size, c.room, c.cm)
+		}
+	}
+	if ProposalSize != 4096 {
+		t.Errorf("a proposal is no page but %d bytes", ProposalSize)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Code generated from kmod/uapi/backdoor.h by go generate; DO NOT EDIT.
+// Code generated from kmod/uapi by go generate; DO NOT EDIT.
 
 // SPDX-License-Identifier: Apache-2.0
 
@@ -54,6 +54,27 @@ const (
 	IoctlSetKey        = 0x4020bd03
 	IoctlAddForeign    = 0x4040bd04
 	IoctlAdoptSensor   = 0xc038bd05
+	RDMAPort           = 0x1e61
+	HelloMagic         = 0x494c4548
+	DenialMagic        = 0x594e4544
+	GrantMagic         = 0x4e415247
+	HelloMax           = 0x38
+	DenialMax          = 0x94
+	GrantMax           = 0xc4
+	HelloTakeover      = 0x1
+	GrantLock          = 0x1
+	GrantSoftware      = 0x2
+	OwnerMagic         = 0x31524e574f444253
+	OwnerNone          = 0xffffffff
+	Proposals          = 0x4
+	ProposalData       = 0xfd0
+	PolicyLock         = 0x1
+	PolicyFence        = 0x2
+	PolicyOwn          = 0x4
+	PolicyAll          = 0x7
+	IoctlSetPolicy     = 0x4020bd06
+	IoctlSetAgreement  = 0x4018bd07
+	IoctlSeal          = 0x4008bd08
 )
 
 // enum bd_region_kind
@@ -75,6 +96,13 @@ const (
 	KindForeign     = 15
 	KindDevice      = 16
 	KindBoxes       = 17
+	KindOwnerReq    = 18
+	KindOwnerAck    = 19
+	KindProposals   = 20
+	KindProposalAck = 21
+	KindHello       = 22
+	KindDenial      = 23
+	KindGrant       = 24
 )
 
 // RegionKindName names a value of enum bd_region_kind.
@@ -114,6 +142,20 @@ func RegionKindName(v uint32) string {
 		return "device"
 	case KindBoxes:
 		return "boxes"
+	case KindOwnerReq:
+		return "owner req"
+	case KindOwnerAck:
+		return "owner ack"
+	case KindProposals:
+		return "proposals"
+	case KindProposalAck:
+		return "proposal ack"
+	case KindHello:
+		return "hello"
+	case KindDenial:
+		return "denial"
+	case KindGrant:
+		return "grant"
 	}
 	return unknown(v)
 }
@@ -393,6 +435,146 @@ func PanicCauseName(v uint32) string {
 		return "oops"
 	case PanicNMIWatchdog:
 		return "nmi watchdog"
+	}
+	return unknown(v)
+}
+
+// enum bd_denial_reason
+const (
+	DenyMalformed = 1
+	DenyVersion   = 2
+	DenyBootID    = 3
+	DenyNoKey     = 4
+	DenyTag       = 5
+	DenyCounter   = 6
+	DenyFull      = 7
+	DenyJoin      = 8
+	DenyPolicy    = 9
+	DenyClosed    = 10
+)
+
+// DenialReasonName names a value of enum bd_denial_reason.
+func DenialReasonName(v uint32) string {
+	switch v {
+	case DenyMalformed:
+		return "malformed"
+	case DenyVersion:
+		return "version"
+	case DenyBootID:
+		return "bootid"
+	case DenyNoKey:
+		return "nokey"
+	case DenyTag:
+		return "tag"
+	case DenyCounter:
+		return "counter"
+	case DenyFull:
+		return "full"
+	case DenyJoin:
+		return "join"
+	case DenyPolicy:
+		return "policy"
+	case DenyClosed:
+		return "closed"
+	}
+	return unknown(v)
+}
+
+// enum bd_owner_want
+const (
+	OwnerGive = 0
+	OwnerTake = 1
+)
+
+// OwnerWantName names a value of enum bd_owner_want.
+func OwnerWantName(v uint32) string {
+	switch v {
+	case OwnerGive:
+		return "give"
+	case OwnerTake:
+		return "take"
+	}
+	return unknown(v)
+}
+
+// enum bd_owner_refusal
+const (
+	OwnNone       = 0
+	OwnTag        = 1
+	OwnSeq        = 2
+	OwnNoKey      = 3
+	OwnHeld       = 4
+	OwnEpoch      = 5
+	OwnLease      = 6
+	OwnNotAllowed = 7
+)
+
+// OwnerRefusalName names a value of enum bd_owner_refusal.
+func OwnerRefusalName(v uint32) string {
+	switch v {
+	case OwnNone:
+		return "none"
+	case OwnTag:
+		return "tag"
+	case OwnSeq:
+		return "seq"
+	case OwnNoKey:
+		return "nokey"
+	case OwnHeld:
+		return "held"
+	case OwnEpoch:
+		return "epoch"
+	case OwnLease:
+		return "lease"
+	case OwnNotAllowed:
+		return "notallowed"
+	}
+	return unknown(v)
+}
+
+// enum bd_proposal_state
+const (
+	PropNone       = 0
+	PropPending    = 1
+	PropDone       = 2
+	PropExpired    = 3
+	PropDisagreed  = 4
+	PropTag        = 5
+	PropSeq        = 6
+	PropNoKey      = 7
+	PropEpoch      = 8
+	PropRange      = 9
+	PropNotAllowed = 10
+	PropReplaced   = 11
+)
+
+// ProposalStateName names a value of enum bd_proposal_state.
+func ProposalStateName(v uint32) string {
+	switch v {
+	case PropNone:
+		return "none"
+	case PropPending:
+		return "pending"
+	case PropDone:
+		return "done"
+	case PropExpired:
+		return "expired"
+	case PropDisagreed:
+		return "disagreed"
+	case PropTag:
+		return "tag"
+	case PropSeq:
+		return "seq"
+	case PropNoKey:
+		return "nokey"
+	case PropEpoch:
+		return "epoch"
+	case PropRange:
+		return "range"
+	case PropNotAllowed:
+		return "notallowed"
+	case PropReplaced:
+		return "replaced"
 	}
 	return unknown(v)
 }
@@ -2037,6 +2219,764 @@ func (s *IOCForeign) Put(b []byte) {
 // Encode returns the struct's bytes.
 func (s *IOCForeign) Encode() []byte {
 	b := make([]byte, IOCForeignSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_hello.
+const (
+	HelloSize        = 56
+	HelloMagicOff    = 0
+	HelloMajorOff    = 4
+	HelloMinorOff    = 6
+	HelloMonitorOff  = 8
+	HelloFlagsOff    = 12
+	HelloJoinOff     = 16
+	HelloReservedOff = 20
+	HelloBootIDOff   = 24
+	HelloCounterOff  = 40
+	HelloTagOff      = 48
+)
+
+// Hello is struct bd_hello.
+type Hello struct {
+	Magic    uint32
+	Major    uint16
+	Minor    uint16
+	Monitor  uint32
+	Flags    uint32
+	Join     uint32
+	Reserved uint32
+	BootID   [16]uint8
+	Counter  uint64
+	Tag      uint64
+}
+
+// Decode copies the fields out of b, which holds at least HelloSize bytes.
+func (s *Hello) Decode(b []byte) error {
+	if len(b) < HelloSize {
+		return short("bd_hello", len(b), HelloSize)
+	}
+	s.Magic = binary.LittleEndian.Uint32(b[0:])
+	s.Major = binary.LittleEndian.Uint16(b[4:])
+	s.Minor = binary.LittleEndian.Uint16(b[6:])
+	s.Monitor = binary.LittleEndian.Uint32(b[8:])
+	s.Flags = binary.LittleEndian.Uint32(b[12:])
+	s.Join = binary.LittleEndian.Uint32(b[16:])
+	s.Reserved = binary.LittleEndian.Uint32(b[20:])
+	copy(s.BootID[:], b[24:])
+	s.Counter = binary.LittleEndian.Uint64(b[40:])
+	s.Tag = binary.LittleEndian.Uint64(b[48:])
+	return nil
+}
+
+// Put writes the struct into the first HelloSize bytes of b.
+func (s *Hello) Put(b []byte) {
+	_ = b[HelloSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Magic)
+	binary.LittleEndian.PutUint16(b[4:], s.Major)
+	binary.LittleEndian.PutUint16(b[6:], s.Minor)
+	binary.LittleEndian.PutUint32(b[8:], s.Monitor)
+	binary.LittleEndian.PutUint32(b[12:], s.Flags)
+	binary.LittleEndian.PutUint32(b[16:], s.Join)
+	binary.LittleEndian.PutUint32(b[20:], s.Reserved)
+	copy(b[24:24+16], s.BootID[:])
+	binary.LittleEndian.PutUint64(b[40:], s.Counter)
+	binary.LittleEndian.PutUint64(b[48:], s.Tag)
+}
+
+// Encode returns the struct's bytes.
+func (s *Hello) Encode() []byte {
+	b := make([]byte, HelloSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_denial.
+const (
+	DenialSize       = 56
+	DenialMagicOff   = 0
+	DenialMajorOff   = 4
+	DenialMinorOff   = 6
+	DenialReasonOff  = 8
+	DenialMonitorOff = 12
+	DenialBootIDOff  = 16
+	DenialCounterOff = 32
+	DenialHighestOff = 40
+	DenialTagOff     = 48
+)
+
+// Denial is struct bd_denial.
+type Denial struct {
+	Magic   uint32
+	Major   uint16
+	Minor   uint16
+	Reason  uint32
+	Monitor uint32
+	BootID  [16]uint8
+	Counter uint64
+	Highest uint64
+	Tag     uint64
+}
+
+// Decode copies the fields out of b, which holds at least DenialSize bytes.
+func (s *Denial) Decode(b []byte) error {
+	if len(b) < DenialSize {
+		return short("bd_denial", len(b), DenialSize)
+	}
+	s.Magic = binary.LittleEndian.Uint32(b[0:])
+	s.Major = binary.LittleEndian.Uint16(b[4:])
+	s.Minor = binary.LittleEndian.Uint16(b[6:])
+	s.Reason = binary.LittleEndian.Uint32(b[8:])
+	s.Monitor = binary.LittleEndian.Uint32(b[12:])
+	copy(s.BootID[:], b[16:])
+	s.Counter = binary.LittleEndian.Uint64(b[32:])
+	s.Highest = binary.LittleEndian.Uint64(b[40:])
+	s.Tag = binary.LittleEndian.Uint64(b[48:])
+	return nil
+}
+
+// Put writes the struct into the first DenialSize bytes of b.
+func (s *Denial) Put(b []byte) {
+	_ = b[DenialSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Magic)
+	binary.LittleEndian.PutUint16(b[4:], s.Major)
+	binary.LittleEndian.PutUint16(b[6:], s.Minor)
+	binary.LittleEndian.PutUint32(b[8:], s.Reason)
+	binary.LittleEndian.PutUint32(b[12:], s.Monitor)
+	copy(b[16:16+16], s.BootID[:])
+	binary.LittleEndian.PutUint64(b[32:], s.Counter)
+	binary.LittleEndian.PutUint64(b[40:], s.Highest)
+	binary.LittleEndian.PutUint64(b[48:], s.Tag)
+}
+
+// Encode returns the struct's bytes.
+func (s *Denial) Encode() []byte {
+	b := make([]byte, DenialSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_grant.
+const (
+	GrantSize        = 136
+	GrantMagicOff    = 0
+	GrantMajorOff    = 4
+	GrantMinorOff    = 6
+	GrantFlagsOff    = 8
+	GrantMonitorOff  = 12
+	GrantCounterOff  = 16
+	GrantGrantOff    = 24
+	GrantNicCPUOff   = 28
+	GrantReadOff     = 32
+	GrantWriteOff    = 40
+	GrantRootAddrOff = 48
+	GrantRootLenOff  = 56
+	GrantRootKeyOff  = 60
+	GrantRootOff     = 64
+	GrantTagOff      = 128
+)
+
+// Grant is struct bd_grant.
+type Grant struct {
+	Magic    uint32
+	Major    uint16
+	Minor    uint16
+	Flags    uint32
+	Monitor  uint32
+	Counter  uint64
+	Grant    uint32
+	NicCPU   uint32
+	Read     uint64
+	Write    uint64
+	RootAddr uint64
+	RootLen  uint32
+	RootKey  uint32
+	Root     Root
+	Tag      uint64
+}
+
+// Decode copies the fields out of b, which holds at least GrantSize bytes.
+func (s *Grant) Decode(b []byte) error {
+	if len(b) < GrantSize {
+		return short("bd_grant", len(b), GrantSize)
+	}
+	s.Magic = binary.LittleEndian.Uint32(b[0:])
+	s.Major = binary.LittleEndian.Uint16(b[4:])
+	s.Minor = binary.LittleEndian.Uint16(b[6:])
+	s.Flags = binary.LittleEndian.Uint32(b[8:])
+	s.Monitor = binary.LittleEndian.Uint32(b[12:])
+	s.Counter = binary.LittleEndian.Uint64(b[16:])
+	s.Grant = binary.LittleEndian.Uint32(b[24:])
+	s.NicCPU = binary.LittleEndian.Uint32(b[28:])
+	s.Read = binary.LittleEndian.Uint64(b[32:])
+	s.Write = binary.LittleEndian.Uint64(b[40:])
+	s.RootAddr = binary.LittleEndian.Uint64(b[48:])
+	s.RootLen = binary.LittleEndian.Uint32(b[56:])
+	s.RootKey = binary.LittleEndian.Uint32(b[60:])
+	_ = s.Root.Decode(b[64:])
+	s.Tag = binary.LittleEndian.Uint64(b[128:])
+	return nil
+}
+
+// Put writes the struct into the first GrantSize bytes of b.
+func (s *Grant) Put(b []byte) {
+	_ = b[GrantSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Magic)
+	binary.LittleEndian.PutUint16(b[4:], s.Major)
+	binary.LittleEndian.PutUint16(b[6:], s.Minor)
+	binary.LittleEndian.PutUint32(b[8:], s.Flags)
+	binary.LittleEndian.PutUint32(b[12:], s.Monitor)
+	binary.LittleEndian.PutUint64(b[16:], s.Counter)
+	binary.LittleEndian.PutUint32(b[24:], s.Grant)
+	binary.LittleEndian.PutUint32(b[28:], s.NicCPU)
+	binary.LittleEndian.PutUint64(b[32:], s.Read)
+	binary.LittleEndian.PutUint64(b[40:], s.Write)
+	binary.LittleEndian.PutUint64(b[48:], s.RootAddr)
+	binary.LittleEndian.PutUint32(b[56:], s.RootLen)
+	binary.LittleEndian.PutUint32(b[60:], s.RootKey)
+	s.Root.Put(b[64:])
+	binary.LittleEndian.PutUint64(b[128:], s.Tag)
+}
+
+// Encode returns the struct's bytes.
+func (s *Grant) Encode() []byte {
+	b := make([]byte, GrantSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_owner_req.
+const (
+	OwnerReqSize        = 64
+	OwnerReqWantOff     = 0
+	OwnerReqEpochOff    = 4
+	OwnerReqLeaseMsOff  = 8
+	OwnerReqMonitorOff  = 12
+	OwnerReqSeqOff      = 16
+	OwnerReqTagOff      = 24
+	OwnerReqCommitOff   = 32
+	OwnerReqReservedOff = 36
+)
+
+// OwnerReq is struct bd_owner_req.
+type OwnerReq struct {
+	Want     uint32
+	Epoch    uint32
+	LeaseMs  uint32
+	Monitor  uint32
+	Seq      uint64
+	Tag      uint64
+	Commit   uint32
+	Reserved [7]uint32
+}
+
+// Decode copies the fields out of b, which holds at least OwnerReqSize bytes.
+func (s *OwnerReq) Decode(b []byte) error {
+	if len(b) < OwnerReqSize {
+		return short("bd_owner_req", len(b), OwnerReqSize)
+	}
+	s.Want = binary.LittleEndian.Uint32(b[0:])
+	s.Epoch = binary.LittleEndian.Uint32(b[4:])
+	s.LeaseMs = binary.LittleEndian.Uint32(b[8:])
+	s.Monitor = binary.LittleEndian.Uint32(b[12:])
+	s.Seq = binary.LittleEndian.Uint64(b[16:])
+	s.Tag = binary.LittleEndian.Uint64(b[24:])
+	s.Commit = binary.LittleEndian.Uint32(b[32:])
+	for i := range s.Reserved {
+		s.Reserved[i] = binary.LittleEndian.Uint32(b[36+i*4:])
+	}
+	return nil
+}
+
+// Put writes the struct into the first OwnerReqSize bytes of b.
+func (s *OwnerReq) Put(b []byte) {
+	_ = b[OwnerReqSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Want)
+	binary.LittleEndian.PutUint32(b[4:], s.Epoch)
+	binary.LittleEndian.PutUint32(b[8:], s.LeaseMs)
+	binary.LittleEndian.PutUint32(b[12:], s.Monitor)
+	binary.LittleEndian.PutUint64(b[16:], s.Seq)
+	binary.LittleEndian.PutUint64(b[24:], s.Tag)
+	binary.LittleEndian.PutUint32(b[32:], s.Commit)
+	for i := range s.Reserved {
+		binary.LittleEndian.PutUint32(b[36+i*4:], s.Reserved[i])
+	}
+}
+
+// Encode returns the struct's bytes.
+func (s *OwnerReq) Encode() []byte {
+	b := make([]byte, OwnerReqSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_owner_reqs.
+const (
+	OwnerReqsSize    = 512
+	OwnerReqsSlotOff = 0
+)
+
+// OwnerReqs is struct bd_owner_reqs.
+type OwnerReqs struct {
+	Slot [8]OwnerReq
+}
+
+// Decode copies the fields out of b, which holds at least OwnerReqsSize bytes.
+func (s *OwnerReqs) Decode(b []byte) error {
+	if len(b) < OwnerReqsSize {
+		return short("bd_owner_reqs", len(b), OwnerReqsSize)
+	}
+	for i := range s.Slot {
+		_ = s.Slot[i].Decode(b[0+i*64:])
+	}
+	return nil
+}
+
+// Put writes the struct into the first OwnerReqsSize bytes of b.
+func (s *OwnerReqs) Put(b []byte) {
+	_ = b[OwnerReqsSize-1]
+	for i := range s.Slot {
+		s.Slot[i].Put(b[0+i*64:])
+	}
+}
+
+// Encode returns the struct's bytes.
+func (s *OwnerReqs) Encode() []byte {
+	b := make([]byte, OwnerReqsSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_owner_ack.
+const (
+	OwnerAckSize           = 216
+	OwnerAckMagicOff       = 0
+	OwnerAckSeqOff         = 8
+	OwnerAckOwnerOff       = 12
+	OwnerAckEpochOff       = 16
+	OwnerAckReservedOff    = 20
+	OwnerAckLeaseEndNsOff  = 24
+	OwnerAckSinceNsOff     = 32
+	OwnerAckNowNsOff       = 40
+	OwnerAckChangesOff     = 48
+	OwnerAckRefusalOff     = 56
+	OwnerAckRefusedSeqOff  = 88
+	OwnerAckAcceptedSeqOff = 152
+)
+
+// OwnerAck is struct bd_owner_ack.
+type OwnerAck struct {
+	Magic       uint64
+	Seq         uint32
+	Owner       uint32
+	Epoch       uint32
+	Reserved    uint32
+	LeaseEndNs  uint64
+	SinceNs     uint64
+	NowNs       uint64
+	Changes     uint64
+	Refusal     [8]uint32
+	RefusedSeq  [8]uint64
+	AcceptedSeq [8]uint64
+}
+
+// Decode copies the fields out of b, which holds at least OwnerAckSize bytes.
+func (s *OwnerAck) Decode(b []byte) error {
+	if len(b) < OwnerAckSize {
+		return short("bd_owner_ack", len(b), OwnerAckSize)
+	}
+	s.Magic = binary.LittleEndian.Uint64(b[0:])
+	s.Seq = binary.LittleEndian.Uint32(b[8:])
+	s.Owner = binary.LittleEndian.Uint32(b[12:])
+	s.Epoch = binary.LittleEndian.Uint32(b[16:])
+	s.Reserved = binary.LittleEndian.Uint32(b[20:])
+	s.LeaseEndNs = binary.LittleEndian.Uint64(b[24:])
+	s.SinceNs = binary.LittleEndian.Uint64(b[32:])
+	s.NowNs = binary.LittleEndian.Uint64(b[40:])
+	s.Changes = binary.LittleEndian.Uint64(b[48:])
+	for i := range s.Refusal {
+		s.Refusal[i] = binary.LittleEndian.Uint32(b[56+i*4:])
+	}
+	for i := range s.RefusedSeq {
+		s.RefusedSeq[i] = binary.LittleEndian.Uint64(b[88+i*8:])
+	}
+	for i := range s.AcceptedSeq {
+		s.AcceptedSeq[i] = binary.LittleEndian.Uint64(b[152+i*8:])
+	}
+	return nil
+}
+
+// Put writes the struct into the first OwnerAckSize bytes of b.
+func (s *OwnerAck) Put(b []byte) {
+	_ = b[OwnerAckSize-1]
+	binary.LittleEndian.PutUint64(b[0:], s.Magic)
+	binary.LittleEndian.PutUint32(b[8:], s.Seq)
+	binary.LittleEndian.PutUint32(b[12:], s.Owner)
+	binary.LittleEndian.PutUint32(b[16:], s.Epoch)
+	binary.LittleEndian.PutUint32(b[20:], s.Reserved)
+	binary.LittleEndian.PutUint64(b[24:], s.LeaseEndNs)
+	binary.LittleEndian.PutUint64(b[32:], s.SinceNs)
+	binary.LittleEndian.PutUint64(b[40:], s.NowNs)
+	binary.LittleEndian.PutUint64(b[48:], s.Changes)
+	for i := range s.Refusal {
+		binary.LittleEndian.PutUint32(b[56+i*4:], s.Refusal[i])
+	}
+	for i := range s.RefusedSeq {
+		binary.LittleEndian.PutUint64(b[88+i*8:], s.RefusedSeq[i])
+	}
+	for i := range s.AcceptedSeq {
+		binary.LittleEndian.PutUint64(b[152+i*8:], s.AcceptedSeq[i])
+	}
+}
+
+// Encode returns the struct's bytes.
+func (s *OwnerAck) Encode() []byte {
+	b := make([]byte, OwnerAckSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_proposal.
+const (
+	ProposalSize         = 4096
+	ProposalMonitorOff   = 0
+	ProposalKindOff      = 4
+	ProposalIndexOff     = 8
+	ProposalLenOff       = 12
+	ProposalEpochOff     = 16
+	ProposalReservedOff  = 20
+	ProposalSeqOff       = 24
+	ProposalTagOff       = 32
+	ProposalDataOff      = 40
+	ProposalCommitOff    = 4088
+	ProposalReserved2Off = 4092
+)
+
+// Proposal is struct bd_proposal.
+type Proposal struct {
+	Monitor   uint32
+	Kind      uint32
+	Index     uint32
+	Len       uint32
+	Epoch     uint32
+	Reserved  uint32
+	Seq       uint64
+	Tag       uint64
+	Data      [4048]uint8
+	Commit    uint32
+	Reserved2 uint32
+}
+
+// Decode copies the fields out of b, which holds at least ProposalSize bytes.
+func (s *Proposal) Decode(b []byte) error {
+	if len(b) < ProposalSize {
+		return short("bd_proposal", len(b), ProposalSize)
+	}
+	s.Monitor = binary.LittleEndian.Uint32(b[0:])
+	s.Kind = binary.LittleEndian.Uint32(b[4:])
+	s.Index = binary.LittleEndian.Uint32(b[8:])
+	s.Len = binary.LittleEndian.Uint32(b[12:])
+	s.Epoch = binary.LittleEndian.Uint32(b[16:])
+	s.Reserved = binary.LittleEndian.Uint32(b[20:])
+	s.Seq = binary.LittleEndian.Uint64(b[24:])
+	s.Tag = binary.LittleEndian.Uint64(b[32:])
+	copy(s.Data[:], b[40:])
+	s.Commit = binary.LittleEndian.Uint32(b[4088:])
+	s.Reserved2 = binary.LittleEndian.Uint32(b[4092:])
+	return nil
+}
+
+// Put writes the struct into the first ProposalSize bytes of b.
+func (s *Proposal) Put(b []byte) {
+	_ = b[ProposalSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Monitor)
+	binary.LittleEndian.PutUint32(b[4:], s.Kind)
+	binary.LittleEndian.PutUint32(b[8:], s.Index)
+	binary.LittleEndian.PutUint32(b[12:], s.Len)
+	binary.LittleEndian.PutUint32(b[16:], s.Epoch)
+	binary.LittleEndian.PutUint32(b[20:], s.Reserved)
+	binary.LittleEndian.PutUint64(b[24:], s.Seq)
+	binary.LittleEndian.PutUint64(b[32:], s.Tag)
+	copy(b[40:40+4048], s.Data[:])
+	binary.LittleEndian.PutUint32(b[4088:], s.Commit)
+	binary.LittleEndian.PutUint32(b[4092:], s.Reserved2)
+}
+
+// Encode returns the struct's bytes.
+func (s *Proposal) Encode() []byte {
+	b := make([]byte, ProposalSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_proposals.
+const (
+	ProposalsSize    = 131072
+	ProposalsSlotOff = 0
+)
+
+// Size and offsets of struct bd_proposal_ack.
+const (
+	ProposalAckSize         = 296
+	ProposalAckSeqLoOff     = 0
+	ProposalAckStateOff     = 4
+	ProposalAckAgreedOff    = 8
+	ProposalAckNeededOff    = 12
+	ProposalAckDecidedNsOff = 16
+	ProposalAckValueOff     = 24
+	ProposalAckCountOff     = 32
+	ProposalAckReservedOff  = 36
+	ProposalAckResultOff    = 40
+)
+
+// ProposalAck is struct bd_proposal_ack.
+type ProposalAck struct {
+	SeqLo     uint32
+	State     uint32
+	Agreed    uint32
+	Needed    uint32
+	DecidedNs uint64
+	Value     int64
+	Count     uint32
+	Reserved  uint32
+	Result    [256]uint8
+}
+
+// Decode copies the fields out of b, which holds at least ProposalAckSize bytes.
+func (s *ProposalAck) Decode(b []byte) error {
+	if len(b) < ProposalAckSize {
+		return short("bd_proposal_ack", len(b), ProposalAckSize)
+	}
+	s.SeqLo = binary.LittleEndian.Uint32(b[0:])
+	s.State = binary.LittleEndian.Uint32(b[4:])
+	s.Agreed = binary.LittleEndian.Uint32(b[8:])
+	s.Needed = binary.LittleEndian.Uint32(b[12:])
+	s.DecidedNs = binary.LittleEndian.Uint64(b[16:])
+	s.Value = int64(binary.LittleEndian.Uint64(b[24:]))
+	s.Count = binary.LittleEndian.Uint32(b[32:])
+	s.Reserved = binary.LittleEndian.Uint32(b[36:])
+	copy(s.Result[:], b[40:])
+	return nil
+}
+
+// Put writes the struct into the first ProposalAckSize bytes of b.
+func (s *ProposalAck) Put(b []byte) {
+	_ = b[ProposalAckSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.SeqLo)
+	binary.LittleEndian.PutUint32(b[4:], s.State)
+	binary.LittleEndian.PutUint32(b[8:], s.Agreed)
+	binary.LittleEndian.PutUint32(b[12:], s.Needed)
+	binary.LittleEndian.PutUint64(b[16:], s.DecidedNs)
+	binary.LittleEndian.PutUint64(b[24:], uint64(s.Value))
+	binary.LittleEndian.PutUint32(b[32:], s.Count)
+	binary.LittleEndian.PutUint32(b[36:], s.Reserved)
+	copy(b[40:40+256], s.Result[:])
+}
+
+// Encode returns the struct's bytes.
+func (s *ProposalAck) Encode() []byte {
+	b := make([]byte, ProposalAckSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_proposal_acks.
+const (
+	ProposalAcksSize             = 9504
+	ProposalAcksAgreementsOff    = 0
+	ProposalAcksDisagreementsOff = 8
+	ProposalAcksExpiredOff       = 16
+	ProposalAcksNowNsOff         = 24
+	ProposalAcksSlotOff          = 32
+)
+
+// ProposalAcks is struct bd_proposal_acks.
+type ProposalAcks struct {
+	Agreements    uint64
+	Disagreements uint64
+	Expired       uint64
+	NowNs         uint64
+	Slot          [8][4]ProposalAck
+}
+
+// Decode copies the fields out of b, which holds at least ProposalAcksSize bytes.
+func (s *ProposalAcks) Decode(b []byte) error {
+	if len(b) < ProposalAcksSize {
+		return short("bd_proposal_acks", len(b), ProposalAcksSize)
+	}
+	s.Agreements = binary.LittleEndian.Uint64(b[0:])
+	s.Disagreements = binary.LittleEndian.Uint64(b[8:])
+	s.Expired = binary.LittleEndian.Uint64(b[16:])
+	s.NowNs = binary.LittleEndian.Uint64(b[24:])
+	for i := range s.Slot {
+		for j := range s.Slot[i] {
+			_ = s.Slot[i][j].Decode(b[32+i*1184+j*296:])
+		}
+	}
+	return nil
+}
+
+// Put writes the struct into the first ProposalAcksSize bytes of b.
+func (s *ProposalAcks) Put(b []byte) {
+	_ = b[ProposalAcksSize-1]
+	binary.LittleEndian.PutUint64(b[0:], s.Agreements)
+	binary.LittleEndian.PutUint64(b[8:], s.Disagreements)
+	binary.LittleEndian.PutUint64(b[16:], s.Expired)
+	binary.LittleEndian.PutUint64(b[24:], s.NowNs)
+	for i := range s.Slot {
+		for j := range s.Slot[i] {
+			s.Slot[i][j].Put(b[32+i*1184+j*296:])
+		}
+	}
+}
+
+// Encode returns the struct's bytes.
+func (s *ProposalAcks) Encode() []byte {
+	b := make([]byte, ProposalAcksSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_ioc_policy.
+const (
+	IOCPolicySize        = 32
+	IOCPolicyVersionOff  = 0
+	IOCPolicyMonitorOff  = 4
+	IOCPolicyReadOff     = 8
+	IOCPolicyWriteOff    = 16
+	IOCPolicyFlagsOff    = 24
+	IOCPolicyReservedOff = 28
+)
+
+// IOCPolicy is struct bd_ioc_policy.
+type IOCPolicy struct {
+	Version  uint32
+	Monitor  uint32
+	Read     uint64
+	Write    uint64
+	Flags    uint32
+	Reserved uint32
+}
+
+// Decode copies the fields out of b, which holds at least IOCPolicySize bytes.
+func (s *IOCPolicy) Decode(b []byte) error {
+	if len(b) < IOCPolicySize {
+		return short("bd_ioc_policy", len(b), IOCPolicySize)
+	}
+	s.Version = binary.LittleEndian.Uint32(b[0:])
+	s.Monitor = binary.LittleEndian.Uint32(b[4:])
+	s.Read = binary.LittleEndian.Uint64(b[8:])
+	s.Write = binary.LittleEndian.Uint64(b[16:])
+	s.Flags = binary.LittleEndian.Uint32(b[24:])
+	s.Reserved = binary.LittleEndian.Uint32(b[28:])
+	return nil
+}
+
+// Put writes the struct into the first IOCPolicySize bytes of b.
+func (s *IOCPolicy) Put(b []byte) {
+	_ = b[IOCPolicySize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Version)
+	binary.LittleEndian.PutUint32(b[4:], s.Monitor)
+	binary.LittleEndian.PutUint64(b[8:], s.Read)
+	binary.LittleEndian.PutUint64(b[16:], s.Write)
+	binary.LittleEndian.PutUint32(b[24:], s.Flags)
+	binary.LittleEndian.PutUint32(b[28:], s.Reserved)
+}
+
+// Encode returns the struct's bytes.
+func (s *IOCPolicy) Encode() []byte {
+	b := make([]byte, IOCPolicySize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_ioc_agreement.
+const (
+	IOCAgreementSize        = 24
+	IOCAgreementVersionOff  = 0
+	IOCAgreementKindOff     = 4
+	IOCAgreementKOff        = 8
+	IOCAgreementVotersOff   = 12
+	IOCAgreementWindowMsOff = 16
+	IOCAgreementReservedOff = 20
+)
+
+// IOCAgreement is struct bd_ioc_agreement.
+type IOCAgreement struct {
+	Version  uint32
+	Kind     uint32
+	K        uint32
+	Voters   uint32
+	WindowMs uint32
+	Reserved uint32
+}
+
+// Decode copies the fields out of b, which holds at least IOCAgreementSize bytes.
+func (s *IOCAgreement) Decode(b []byte) error {
+	if len(b) < IOCAgreementSize {
+		return short("bd_ioc_agreement", len(b), IOCAgreementSize)
+	}
+	s.Version = binary.LittleEndian.Uint32(b[0:])
+	s.Kind = binary.LittleEndian.Uint32(b[4:])
+	s.K = binary.LittleEndian.Uint32(b[8:])
+	s.Voters = binary.LittleEndian.Uint32(b[12:])
+	s.WindowMs = binary.LittleEndian.Uint32(b[16:])
+	s.Reserved = binary.LittleEndian.Uint32(b[20:])
+	return nil
+}
+
+// Put writes the struct into the first IOCAgreementSize bytes of b.
+func (s *IOCAgreement) Put(b []byte) {
+	_ = b[IOCAgreementSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Version)
+	binary.LittleEndian.PutUint32(b[4:], s.Kind)
+	binary.LittleEndian.PutUint32(b[8:], s.K)
+	binary.LittleEndian.PutUint32(b[12:], s.Voters)
+	binary.LittleEndian.PutUint32(b[16:], s.WindowMs)
+	binary.LittleEndian.PutUint32(b[20:], s.Reserved)
+}
+
+// Encode returns the struct's bytes.
+func (s *IOCAgreement) Encode() []byte {
+	b := make([]byte, IOCAgreementSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_ioc_seal.
+const (
+	IOCSealSize        = 8
+	IOCSealVersionOff  = 0
+	IOCSealReservedOff = 4
+)
+
+// IOCSeal is struct bd_ioc_seal.
+type IOCSeal struct {
+	Version  uint32
+	Reserved uint32
+}
+
+// Decode copies the fields out of b, which holds at least IOCSealSize bytes.
+func (s *IOCSeal) Decode(b []byte) error {
+	if len(b) < IOCSealSize {
+		return short("bd_ioc_seal", len(b), IOCSealSize)
+	}
+	s.Version = binary.LittleEndian.Uint32(b[0:])
+	s.Reserved = binary.LittleEndian.Uint32(b[4:])
+	return nil
+}
+
+// Put writes the struct into the first IOCSealSize bytes of b.
+func (s *IOCSeal) Put(b []byte) {
+	_ = b[IOCSealSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Version)
+	binary.LittleEndian.PutUint32(b[4:], s.Reserved)
+}
+
+// Encode returns the struct's bytes.
+func (s *IOCSeal) Encode() []byte {
+	b := make([]byte, IOCSealSize)
 	s.Put(b)
 	return b
 }

@@ -9,7 +9,7 @@ var words = map[string]string{
 	"id": "ID", "uid": "UID", "uids": "UIDs", "gpa": "GPA", "pid": "PID", "ipi": "IPI", "nmi": "NMI",
 	"cpu": "CPU", "cpus": "CPUs", "ncpus": "NCPUs", "crc32": "CRC32", "mmio": "MMIO", "ioc": "IOC",
 	"irqoff": "IRQOff", "nokey": "NoKey", "notallowed": "NotAllowed", "esrch": "ESRCH", "kthread": "KThread",
-	"poweroff": "PowerOff", "nproc": "NProc", "fifo": "FIFO",
+	"poweroff": "PowerOff", "nproc": "NProc", "fifo": "FIFO", "rdma": "RDMA", "bootid": "BootID",
 }
 
 // goName turns bd_lock_req or BD_KIND_TABLE into LockReq or KindTable.

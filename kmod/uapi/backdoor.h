@@ -39,7 +39,7 @@
 
 /*
  * Root. I-NIC: at offset 0 of the ivshmem BAR (T writes; magic last, with a
- * release). RDMA: the same bytes travel as CM private data of the accept.
+ * release). RDMA: inside struct bd_grant of bd_rdma.h.
  */
 struct bd_root {
 	__u64 magic;
@@ -74,6 +74,13 @@ enum bd_region_kind {
 	BD_KIND_FOREIGN = 15,
 	BD_KIND_DEVICE = 16,	/* MMIO or framebuffer, section 3.3 */
 	BD_KIND_BOXES = 17,	/* continuation boxes (SALVAGE) */
+	BD_KIND_OWNER_REQ = 18,	/* written by M; this and what follows: bd_rdma.h */
+	BD_KIND_OWNER_ACK = 19,
+	BD_KIND_PROPOSALS = 20,	/* written by M */
+	BD_KIND_PROPOSAL_ACK = 21,
+	BD_KIND_HELLO = 22,	/* no regions: kinds in tags */
+	BD_KIND_DENIAL = 23,
+	BD_KIND_GRANT = 24,
 };
 
 #define BD_PERM_READ	1u
@@ -280,9 +287,7 @@ struct bd_lock_req {
 	__u32 reserved[5];
 };
 
-struct bd_lock_reqs {
-	struct bd_lock_req slot[BD_MONITORS];
-};
+struct bd_lock_reqs { struct bd_lock_req slot[BD_MONITORS]; };
 
 enum bd_lock_state {
 	BD_LOCK_FREE = 0,
@@ -348,9 +353,7 @@ struct bd_lock_ack {
  */
 #define BD_FENCE_WANT	0x46454e43u
 
-struct bd_fence {
-	struct bd_lock_req slot[BD_MONITORS];
-};
+struct bd_fence { struct bd_lock_req slot[BD_MONITORS]; };
 
 /* ---- signal hooks --------------------------------------------------------- */
 
@@ -431,9 +434,7 @@ struct bd_knob_slot {
 	__u32 reserved[5];
 };
 
-struct bd_knob_reqs {
-	struct bd_knob_slot slot[BD_MONITORS][BD_KNOB_SLOTS];
-};
+struct bd_knob_reqs { struct bd_knob_slot slot[BD_MONITORS][BD_KNOB_SLOTS]; };
 
 struct bd_knob_result {
 	__u32 seq_lo;
@@ -441,9 +442,7 @@ struct bd_knob_result {
 	__s64 value;		/* value before, or -errno with BD_RES_ERROR */
 };
 
-struct bd_knob_acks {
-	struct bd_knob_result result[BD_MONITORS][BD_KNOB_SLOTS];
-};
+struct bd_knob_acks { struct bd_knob_result result[BD_MONITORS][BD_KNOB_SLOTS]; };
 
 /* ---- panic stamp ------------------------------------------------------------ */
 
