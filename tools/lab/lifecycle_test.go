@@ -102,6 +102,7 @@ func TestKilledOwnerTakesQEMUAlongAndIsSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitGone(t, "QEMU", func() bool { return !running(qemu) })
+	owner.Wait() // QEMU goes with the thread that started it; the locks go with the last one
 	if err := <-waiting; !errors.Is(err, ErrGone) {
 		t.Errorf("what ran in it ends with %v", err)
 	}
