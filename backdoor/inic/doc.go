@@ -14,7 +14,8 @@
 // are clamped to the RAM file, and a page that is not there (SIGBUS) is an error.
 //
 // One writer per target (the holder of flock(LOCK_EX) on the BAR file); all
-// others map the files read-only.
+// others map the files read-only. Own and Disown pass the place on while both
+// sides go on reading; the file <bar>.owner keeps its epochs rising.
 //
 //	m, err := inic.Open(inic.Options{RAMPath: ram, BARPath: bar, PID: qemu, Writable: true})
 //	if errors.Is(err, backdoor.ErrReadOnly) {

@@ -21,8 +21,9 @@ type Options struct {
 	BARPath string // the ivshmem register BAR, share=on
 	Machine Machine
 
-	// Writable asks for the one writer's place; Open fails with ErrReadOnly
-	// while another holds it.
+	// Writable takes the one writer's place without an epoch, as drills and
+	// tools do; Open fails with ErrReadOnly while another holds it. Monitors
+	// that replace one another take it by Own.
 	Writable bool
 
 	// PID is QEMU's process, watched by pidfd; 0: not watched.
@@ -38,17 +39,20 @@ type Options struct {
 	Reset func(context.Context) error
 }
 
-// Memory is a guest's memory. It implements backdoor.Memory and backdoor.Resetter.
+// Memory is a guest's memory. It implements backdoor.Memory, backdoor.Resetter
+// and backdoor.WritersPlace.
 type Memory struct {
-	opts     Options
-	ram, bar *mapping
-	proc     *process
-	regions  atomic.Pointer[[]backdoor.Region]
+	opts    Options
+	proc    *process
+	regions atomic.Pointer[[]backdoor.Region]
 
 	boots boots
 
-	mu     sync.RWMutex // held for writing by Close: no access after the unmap
-	closed bool
+	mu       sync.RWMutex // held for writing where mappings change: no access after the unmap
+	ram, bar *mapping
+	writable bool
+	owner    backdoor.Owner
+	closed   bool
 }
 
 // Open maps the files.
@@ -61,18 +65,13 @@ func Open(o Options) (*Memory, error) {
 }
 
 func (m *Memory) open() (err error) {
-	if m.bar, err = mapFile(m.opts.BARPath, m.opts.Writable); err != nil {
-		return err
-	}
 	if m.opts.Writable {
-		if err := unix.Flock(int(m.bar.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			return fmt.Errorf("lock %s: %w", m.opts.BARPath, backdoor.ErrReadOnly)
-		}
+		m.bar, m.ram, err = m.mapWritable(backdoor.Owner{})
+		m.writable = err == nil
+	} else if m.bar, err = mapFile(m.opts.BARPath, false); err == nil {
+		m.ram, err = mapFile(m.opts.RAMPath, false)
 	}
-	if m.ram, err = mapFile(m.opts.RAMPath, m.opts.Writable); err != nil {
-		return err
-	}
-	if m.opts.PID != 0 {
+	if err == nil && m.opts.PID != 0 {
 		m.proc, err = watchProcess(m.opts.PID)
 	}
 	return err
@@ -85,7 +84,7 @@ func (m *Memory) Close() error {
 	if m.closed {
 		return nil
 	}
-	m.closed = true
+	m.closed, m.writable = true, false
 	var errs []error
 	for _, f := range []*mapping{m.ram, m.bar} {
 		if f != nil {
@@ -100,7 +99,9 @@ func (m *Memory) Close() error {
 
 // Caps implements backdoor.Memory.
 func (m *Memory) Caps() backdoor.Caps {
-	return backdoor.Caps{Carrier: "inic", Atomics: true, Writable: m.opts.Writable, Reset: m.opts.Reset != nil}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return backdoor.Caps{Carrier: "inic", Atomics: true, Writable: m.writable, Reset: m.opts.Reset != nil}
 }
 
 // Bind implements backdoor.Memory.
@@ -136,7 +137,7 @@ func (m *Memory) run(op *backdoor.Op) error {
 	}
 	n := uint64(len(op.Buf))
 	if op.Kind != backdoor.OpRead {
-		if !m.opts.Writable {
+		if !m.writable {
 			return backdoor.ErrReadOnly
 		}
 		if op.Kind != backdoor.OpWrite {

@@ -83,9 +83,6 @@ func (m *Memory) Reset(ctx context.Context) error {
 	if m.opts.Reset == nil {
 		return fmt.Errorf("reset target %s: no way to reset it is configured", m.opts.RAMPath)
 	}
-	if !m.opts.Writable {
-		return fmt.Errorf("reset target %s: %w", m.opts.RAMPath, backdoor.ErrReadOnly)
-	}
 	if err := m.clearRoot(); err != nil {
 		return err
 	}
@@ -95,8 +92,11 @@ func (m *Memory) Reset(ctx context.Context) error {
 func (m *Memory) clearRoot() error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if m.closed {
+	switch {
+	case m.closed:
 		return backdoor.ErrClosed
+	case !m.writable:
+		return fmt.Errorf("reset target %s: %w", m.opts.RAMPath, backdoor.ErrReadOnly)
 	}
 	m.boots.end()
 	return m.bar.store(0, make([]byte, 8))
