@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -33,8 +34,9 @@ type heart struct {
 }
 
 // newHeart makes the sensors and this process hard to stop: its memory is
-// locked, and its threads are real-time, so that the heartbeat tells of a
-// machine that cannot schedule, not of one that is merely busy.
+// locked, and the thread that beats is real-time, so that the heartbeat tells of
+// a machine that cannot schedule, not of one that is merely busy. (That ordinary
+// user space starves, it does not show.)
 func newHeart(d *device) (*heart, error) {
 	h := &heart{}
 	var err error
@@ -53,17 +55,17 @@ func newHeart(d *device) (*heart, error) {
 	return h, nil
 }
 
-// beat runs on one thread until ctx ends.
+// beat runs on one thread until ctx ends. It sleeps in the kernel: the runtime's
+// timers are served by threads of the ordinary class, and a beat that waits for
+// one of those is no real-time beat.
 func (h *heart) beat(ctx context.Context) error {
 	runtime.LockOSThread()
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
 		return fmt.Errorf("real-time class: %w", err)
 	}
-	t := time.NewTicker(beatEvery)
-	defer t.Stop()
 	last, sampled := uint64(0), time.Time{}
-	for {
+	for ctx.Err() == nil {
 		h.beats.Add(1)
 		if h.stall != nil && time.Since(sampled) >= psiEvery {
 			total := readStall()
@@ -72,12 +74,12 @@ func (h *heart) beat(ctx context.Context) error {
 			}
 			last, sampled = total, time.Now()
 		}
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return nil
+		pause := unix.NsecToTimespec(int64(beatEvery))
+		if err := unix.Nanosleep(&pause, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("sleep: %w", err)
 		}
 	}
+	return nil
 }
 
 // readStall returns the microseconds for which all tasks waited for memory.
