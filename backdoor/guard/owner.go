@@ -25,6 +25,7 @@ type owner struct {
 	epoch        uint32
 	since, until time.Duration
 	changes      uint64
+	highest      [uapi.Monitors]uint64 // sequence number that a right tag came with
 	refusal      [uapi.Monitors]uint32
 	refused      [uapi.Monitors]uint64
 	accepted     [uapi.Monitors]uint64
@@ -33,7 +34,7 @@ type owner struct {
 func newOwner(floor uint64) owner {
 	o := owner{slot: uapi.OwnerNone}
 	for i := range o.accepted {
-		o.accepted[i] = floor
+		o.accepted[i], o.highest[i] = floor, floor
 	}
 	return o
 }
@@ -78,37 +79,41 @@ func (g *Guard) claim(now time.Duration, m *monitor, r *Request) Verdict {
 	return Verdict{Act: Keep}
 }
 
-// judge says why a record is refused.
+// judge says why a record is refused. Its sequence number is used up unless the
+// record is nobody's.
 func (o *owner) judge(m *monitor, q *uapi.OwnerReq, tag uint64) uint32 {
 	lease := time.Duration(q.LeaseMs) * time.Millisecond
-	mine := o.held && o.slot == m.slot
 	switch {
 	case q.Tag != tag || q.Monitor != m.slot:
 		return uapi.OwnTag
-	case q.Seq <= o.accepted[m.slot]:
+	case q.Seq <= o.highest[m.slot]:
 		return uapi.OwnSeq
-	case o.held && !mine:
-		return uapi.OwnHeld
-	case q.Want == uapi.OwnerGive && (!mine || q.Epoch == o.epoch):
+	}
+	o.highest[m.slot] = q.Seq
+	switch {
+	case q.Want == uapi.OwnerGive:
 		return uapi.OwnNone
 	case q.Want != uapi.OwnerTake || lease < leastLease || lease > longestLease:
 		return uapi.OwnLease
-	case q.Epoch < o.epoch || q.Epoch == o.epoch && !mine:
+	case o.held && o.slot != m.slot:
+		return uapi.OwnHeld
+	case q.Epoch < o.epoch || q.Epoch == o.epoch && o.slot != m.slot:
 		return uapi.OwnEpoch
 	}
 	return uapi.OwnNone
 }
 
-// take does what an accepted record asks for.
+// take does what an accepted record asks for. The last owner may come back with
+// the epoch it had.
 func (o *owner) take(g *Guard, now time.Duration, slot uint32, q *uapi.OwnerReq) {
-	switch {
-	case q.Want == uapi.OwnerGive && !o.held:
+	if q.Want == uapi.OwnerGive {
+		if o.held && o.slot == slot && o.epoch == q.Epoch {
+			g.event(Event{Time: now, Kind: Given, Monitor: slot, Epoch: o.epoch})
+			o.held = false
+		}
 		return
-	case q.Want == uapi.OwnerGive:
-		g.event(Event{Time: now, Kind: Given, Monitor: slot, Epoch: o.epoch})
-		o.held = false
-		return
-	case !o.held || q.Epoch != o.epoch:
+	}
+	if !o.held || q.Epoch != o.epoch {
 		o.slot, o.held, o.epoch, o.since = slot, true, q.Epoch, now
 		o.changes++
 		g.event(Event{Time: now, Kind: Owned, Monitor: slot, Epoch: o.epoch})

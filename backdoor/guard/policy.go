@@ -138,3 +138,6 @@ func (m *Monitor) mayWrite(kind uint32) string {
 	}
 	return ""
 }
+
+// MayWrite reports whether the policy lets the monitor write regions of a kind.
+func (m *Monitor) MayWrite(kind uint32) bool { return kind < 64 && m.mayWrite(kind) == "" }

@@ -64,6 +64,7 @@ const (
 	HelloTakeover      = 0x1
 	GrantLock          = 0x1
 	GrantSoftware      = 0x2
+	GrantAtomic        = 0x4
 	OwnerMagic         = 0x31524e574f444253
 	OwnerNone          = 0xffffffff
 	Proposals          = 0x4
