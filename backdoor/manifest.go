@@ -111,6 +111,13 @@ func (m *Manifest) Value(name string) (uint64, bool) { v, ok := m.values[name]; 
 // String returns a text, as "kernel_release".
 func (m *Manifest) String(name string) (string, bool) { v, ok := m.strings[name]; return v, ok }
 
+// StampsPanic reports whether a panic will leave a stamp: where a crash kernel
+// is loaded, it runs before the module's notifier unless the target's
+// crash_kexec_post_notifiers is set.
+func (m *Manifest) StampsPanic() bool {
+	return m.values["crash_kernel_loaded"] == 0 || m.values["crash_kexec_post_notifiers"] != 0
+}
+
 // Names returns the names of all strings, values and members, each sorted.
 func (m *Manifest) Names() (strings, values, members []string) {
 	return slices.Sorted(maps.Keys(m.strings)), slices.Sorted(maps.Keys(m.values)), slices.Sorted(maps.Keys(m.members))

@@ -57,7 +57,7 @@ func (t *Target) open(ctx context.Context) error {
 	if err := t.readTable(ctx); err != nil {
 		return err
 	}
-	if err := t.readManifest(ctx); err != nil {
+	if t.manifest, err = t.readManifest(ctx); err != nil {
 		return err
 	}
 	t.space = newAddressSpace(t.regions, t.manifest)
@@ -91,22 +91,42 @@ func (t *Target) readTable(ctx context.Context) error {
 	return nil
 }
 
-func (t *Target) readManifest(ctx context.Context) error {
+func (t *Target) readManifest(ctx context.Context) (*Manifest, error) {
 	r, err := t.Region(uapi.KindManifest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	buf := make([]byte, min(r.Len, uapi.ManifestSize+maxManifest))
 	if err := t.Do(ctx, r.Read(0, buf)); err != nil {
-		return fmt.Errorf("read manifest: %w", err)
+		return nil, fmt.Errorf("read manifest: %w", err)
 	}
-	if t.manifest, err = DecodeManifest(buf); err != nil {
+	m, err := DecodeManifest(buf)
+	if err != nil {
+		return nil, err
+	}
+	if m.BootID != BootID(t.root.BootID) {
+		return nil, corrupt("manifest", "boot id %s, the root says %s", m.BootID, BootID(t.root.BootID))
+	}
+	return m, nil
+}
+
+// ReadManifest reads the manifest anew: what it says of the crash kernel
+// changes while the target lives.
+func (t *Target) ReadManifest(ctx context.Context) (m *Manifest, err error) {
+	err = t.around(ctx, func() error {
+		for range openTries {
+			m, err = t.readManifest(ctx)
+			var torn *CorruptError
+			if !errors.As(err, &torn) {
+				break
+			}
+		}
 		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	if t.manifest.BootID != BootID(t.root.BootID) {
-		return corrupt("manifest", "boot id %s, the root says %s", t.manifest.BootID, BootID(t.root.BootID))
-	}
-	return nil
+	return m, nil
 }
 
 // Check reads the root again: ErrReplaced, ErrWithdrawn or ErrGone if this is
@@ -168,7 +188,7 @@ var ErrNoRegion = errors.New("no such region")
 // Regions returns a copy of the region table.
 func (t *Target) Regions() []Region { return slices.Clone(t.regions) }
 
-// Manifest returns what the target said about itself.
+// Manifest returns what the target said about itself when it was opened.
 func (t *Target) Manifest() *Manifest { return t.manifest }
 
 // BootID names this load of the module.

@@ -78,3 +78,50 @@ func TestOpenFaultAtEveryIndex(t *testing.T) {
 		}
 	}
 }
+
+// What the manifest says of kdump changes while the target lives: a fresh
+// reading has it, also when it changes in the middle of a reading.
+func TestManifestIsReadAnew(t *testing.T) {
+	target := bdtest.New()
+	bt := open(t, target)
+	old := bt.Manifest()
+	if !old.StampsPanic() {
+		t.Error("without a crash kernel it says that a panic leaves no stamp")
+	}
+	again := func(want bool) {
+		t.Helper()
+		m, err := bt.ReadManifest(t.Context())
+		if err != nil || m.StampsPanic() != want {
+			t.Errorf("a panic leaves a stamp: want %v, %v", want, err)
+		}
+	}
+	target.SetCrashKernel(true, false)
+	again(false)
+	region, err := bt.Region(uapi.KindManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	target.Memory().Before(func(_ int, op *backdoor.Op) error {
+		if op.Addr != region.Addr {
+			return nil
+		}
+		if reads++; reads == 1 { // a number is written, its checksum not yet
+			target.Poke(region.Addr+uapi.ManifestCRC32Off, []byte{1, 2, 3, 4})
+		} else {
+			target.SetCrashKernel(true, true)
+		}
+		return nil
+	})
+	again(true)
+	if reads != 2 {
+		t.Errorf("%d readings", reads)
+	}
+	if v, _ := old.Value("crash_kernel_loaded"); v != 0 || bt.Manifest() != old {
+		t.Error("the manifest of Open has changed")
+	}
+	target.Reboot()
+	if m, err := bt.ReadManifest(t.Context()); m != nil || !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("of another boot: %v, %v", m, err)
+	}
+}

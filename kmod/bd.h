@@ -61,6 +61,7 @@ int bd_manifest_init(void);
 void bd_manifest_exit(void);
 int bd_manifest_string(const char *name, const char *text);
 int bd_manifest_value(const char *name, u64 value);
+int bd_manifest_set(const char *name, u64 value);
 int bd_manifest_offset(const char *name, u32 offset, u32 bytes);
 void bd_build_id(char *text);
 int bd_offsets_tasks(void);
@@ -128,9 +129,12 @@ void bd_poll_exit(void);
 void bd_poll_soon(int cpu);
 bool bd_poll_scans(int cpu);
 
-/* bd_panic.c */
+/* bd_panic.c, bd_kdump.c */
 int bd_panic_init(void);
 void bd_panic_exit(void);
+int bd_kdump_init(void);
+void bd_kdump_exit(void);
+void bd_kdump_sample(u64 now_ns);
 
 /* bd_sensor.c, bd_dev.c, bd_foreign.c */
 int bd_sensor_init(void);

@@ -48,6 +48,7 @@ static const struct bd_part {
 	{ "regions", bd_region_init, bd_region_exit },
 	{ "manifest", bd_manifest_init, bd_manifest_exit },
 	{ "panic stamp", bd_panic_init, bd_panic_exit },
+	{ "crash kernel", bd_kdump_init, bd_kdump_exit },
 	{ "freeze", bd_freeze_init, bd_freeze_exit },
 	{ "lock", bd_lock_init, bd_lock_exit },
 	{ "kill hooks", bd_kill_init, bd_kill_exit },

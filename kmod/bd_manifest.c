@@ -64,19 +64,66 @@ int bd_manifest_string(const char *name, const char *text)
 	return e ? 0 : -ENOSPC;
 }
 
+static int add_value(const char *name, u64 value)
+{
+	struct bd_entry_value *e = next_entry(BD_TAG_VALUE, name, sizeof(*e));
+
+	if (!e)
+		return -ENOSPC;
+	e->value = value;
+	entry_done(sizeof(*e));
+	return 0;
+}
+
 /** bd_manifest_value() - add a number */
 int bd_manifest_value(const char *name, u64 value)
 {
-	struct bd_entry_value *e;
+	int err;
 
 	mutex_lock(&manifest_lock);
-	e = next_entry(BD_TAG_VALUE, name, sizeof(*e));
-	if (e) {
-		e->value = value;
-		entry_done(sizeof(*e));
+	err = add_value(name, value);
+	mutex_unlock(&manifest_lock);
+	return err;
+}
+
+static struct bd_entry_value *find_value(const char *name)
+{
+	void *at = manifest + 1, *end = at + manifest->len;
+	struct bd_entry_head *e;
+
+	for (; at < end; at += e->size) {
+		e = at;
+		if (e->tag == BD_TAG_VALUE && !strcmp(e->name, name))
+			return at;
+	}
+	return NULL;
+}
+
+/**
+ * bd_manifest_set() - add a number, or change one that is there
+ * @name: of the entry
+ * @value: its number
+ *
+ * A reader that copies between the number and the checksum finds them at odds,
+ * and reads again.
+ */
+int bd_manifest_set(const char *name, u64 value)
+{
+	struct bd_entry_value *e;
+	int err = 0;
+
+	mutex_lock(&manifest_lock);
+	e = find_value(name);
+	if (!e) {
+		err = add_value(name, value);
+	} else if (e->value != value) {
+		WRITE_ONCE(e->value, value);
+		manifest->generation++;
+		WRITE_ONCE(manifest->crc32,
+			   ~crc32_le(~0, (u8 *)(manifest + 1), manifest->len));
 	}
 	mutex_unlock(&manifest_lock);
-	return e ? 0 : -ENOSPC;
+	return err;
 }
 
 /** bd_manifest_offset() - add the place of a member; bytes 0: offset is a sizeof */

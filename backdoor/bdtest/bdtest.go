@@ -25,6 +25,7 @@ type Target struct {
 	gone       bool
 	hung       bool
 	boots      int
+	crash      struct{ loaded, postNotifiers uint64 }
 
 	procs   map[int]*process
 	initPID *process // the idle task, pid 0
@@ -62,6 +63,7 @@ func (t *Target) start() {
 	t.boot = backdoor.BootID{0xb0, 0x07, byte(t.boots), byte(t.boots >> 8), 1}
 	t.generation = 1
 	t.gone, t.hung = false, false
+	t.crash.loaded, t.crash.postNotifiers = 0, 0
 	t.procs = map[int]*process{}
 	t.nextPID = 1
 	t.area = map[uint32]uint64{}

@@ -136,5 +136,18 @@ func (t *Target) values() map[string]uint64 {
 		"init_pid_ns_phys":  t.idr.ns,
 		"hz":                250,
 		"ncpus":             uint64(t.cfg.cpus),
+
+		"crash_kernel_loaded":        t.crash.loaded,
+		"crash_kexec_post_notifiers": t.crash.postNotifiers,
 	}
+}
+
+// SetCrashKernel changes what the manifest says of kdump, as the module does.
+func (t *Target) SetCrashKernel(loaded, postNotifiers bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	word := map[bool]uint64{true: 1}
+	t.crash.loaded, t.crash.postNotifiers = word[loaded], word[postNotifiers]
+	manifest := t.manifest()
+	copy(t.at(t.area[uapi.KindManifest], len(manifest)), manifest)
 }

@@ -30,7 +30,7 @@ func readers() []*ucli.Command {
 		reader("sensors", "show the Sensor Box", sensorTable, control.FetchSensors),
 		reader("ps", "show the process table, read from the target's memory", processTable, control.Processes),
 		reader("regions", "show the regions that the target offers", regionTable, noContext(control.Regions)),
-		reader("manifest", "show what the target says about itself", manifestTable, noContext(control.Manifest)),
+		reader("manifest", "show what the target says about itself", manifestTable, control.Manifest),
 		{Name: "watch", Usage: "print events as they come", ArgsUsage: "[TARGET]", Flags: []ucli.Flag{jsonFlag()}, Action: watchEvents},
 		{
 			Name: "audit", Usage: "print the last lines of the audit log, as JSON", ArgsUsage: "[TARGET]", Action: auditLog,

@@ -58,13 +58,16 @@ func (w *watch) show(ctx context.Context, what string, send func(any) error) err
 	if t == nil {
 		return fmt.Errorf("target is not watched now: %s", w.mon.Status().Error)
 	}
+	var all any
+	var err error
 	switch what {
 	case "regions":
-		return send(control.Regions(t))
+		all = control.Regions(t)
 	case "manifest":
-		return send(control.Manifest(t))
+		all, err = control.Manifest(ctx, t)
+	default:
+		all, err = control.Processes(ctx, t)
 	}
-	all, err := control.Processes(ctx, t)
 	if err != nil {
 		return err
 	}

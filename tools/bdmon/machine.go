@@ -31,6 +31,7 @@ func (w *watch) opened(t *backdoor.Target) {
 	}
 	ctx, cancel := context.WithCancel(w.healing)
 	w.m = &machine{target: t, stop: cancel}
+	w.healers.Go(func() { w.watchCrashKernel(ctx, t) })
 	if w.resort != nil {
 		w.watchForLoss(ctx, w.m)
 	}

@@ -41,9 +41,12 @@ func Regions(t *backdoor.Target) []Region {
 	return all
 }
 
-// Manifest shows what the target said about itself.
-func Manifest(t *backdoor.Target) []Entry {
-	m := t.Manifest()
+// Manifest shows what the target says about itself.
+func Manifest(ctx context.Context, t *backdoor.Target) ([]Entry, error) {
+	m, err := t.ReadManifest(ctx)
+	if err != nil {
+		return nil, err
+	}
 	texts, values, members := m.Names()
 	var all []Entry
 	for _, name := range texts {
@@ -58,7 +61,7 @@ func Manifest(t *backdoor.Target) []Entry {
 		v, _ := m.Offset(name)
 		all = append(all, Entry{Text(name), "offset", fmt.Sprintf("%d+%d", v.Off, v.Size)})
 	}
-	return all
+	return all, nil
 }
 
 // Sensors shows what a detector makes of a box.
