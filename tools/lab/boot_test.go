@@ -17,8 +17,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // plain are the machines most tests share.
@@ -327,47 +325,5 @@ func TestKASLR(t *testing.T) {
 	}
 	if random == linked || fixed != linked {
 		t.Errorf("_text at %#x with KASLR and %#x without", random, fixed)
-	}
-}
-
-// TestFiveGiB boots memory that spans the PCI hole: q35 maps what is above
-// 2 GiB of the file at 4 GiB of the guest's address space.
-func TestFiveGiB(t *testing.T) {
-	Need(t)
-	var si unix.Sysinfo_t
-	var fs unix.Statfs_t
-	if unix.Sysinfo(&si) != nil || unix.Statfs("/dev/shm", &fs) != nil ||
-		uint64(si.Freeram)*uint64(si.Unit) < 10<<30 || fs.Bavail*uint64(fs.Bsize) < 6<<30 {
-		t.Skip("less than 10 GiB of memory free")
-	}
-	const low = 2 << 30
-	vm := New(t, Config{MemMiB: 5 << 10})
-	f, err := os.Open(vm.RAMPath())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	seen := 0
-	for _, gpa := range []uint64{4 << 30, 4<<30 + 123<<20, 5<<30 + 4096, 7<<30 - 4096} {
-		page := make([]byte, 4096)
-		if err := vm.Stop(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.ReadAt(page, int64(gpa-4<<30+low)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := vm.PMemSave(t.Context(), gpa, 4096)
-		if err != nil || !bytes.Equal(got, page) {
-			t.Errorf("guest-physical %#x is not at file offset %#x: %v", gpa, gpa-4<<30+low, err)
-		}
-		if len(bytes.Trim(page, "\x00")) > 0 {
-			seen++
-		}
-		if err := vm.Cont(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if seen == 0 {
-		t.Error("all pages compared were empty: nothing was shown")
 	}
 }
