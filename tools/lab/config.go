@@ -40,6 +40,8 @@ type Config struct {
 type NIC struct {
 	Bridge string // bridge in the namespace that the TAP joins; default br0, "none" leaves the TAP alone
 	Addr   string // address/bits given to the guest's interface; empty: it only comes up
+	MTU    int    // default 1500; RoCE's 4096 needs 4096+80
+	RXE    bool   // a SoftRoCE device on it: rxe0 on eth0, rxe1 on eth1
 }
 
 // bootBound is the longest any boot is waited for.
@@ -85,6 +87,9 @@ func (c Config) check() error {
 		return fmt.Errorf("boot timeout %v: at most %v", c.BootTimeout, bootBound)
 	}
 	for _, n := range c.NICs {
+		if n.MTU != 0 && (n.MTU < 576 || n.MTU > 9000) {
+			return fmt.Errorf("MTU of %d: 576 to 9000", n.MTU)
+		}
 		if n.Addr != "" {
 			if _, err := netip.ParsePrefix(n.Addr); err != nil {
 				return err

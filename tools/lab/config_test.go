@@ -27,6 +27,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"boot timeout":   {BootTimeout: 2 * bootBound},
 		"ParsePrefix":    {NICs: []NIC{{Addr: "10.0.0.1"}}},
 		"bridge":         {NICs: []NIC{{Bridge: "a-name-too-long-for-one"}}},
+		"MTU":            {NICs: []NIC{{MTU: 100}}},
 		`namespace "../`: {Net: "../x"},
 	} {
 		if err := c.withDefaults("vm").check(); err == nil || !strings.Contains(err.Error(), want) {
@@ -41,12 +42,12 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func TestQEMUArguments(t *testing.T) {
-	c := Config{MemMiB: 300, SwapMiB: 64, NICs: []NIC{{}}, Append: "isolcpus=1"}.withDefaults("vm")
+	c := Config{MemMiB: 300, SwapMiB: 64, NICs: []NIC{{MTU: 4300}}, Append: "isolcpus=1"}.withDefaults("vm")
 	k := &kernel.Kernel{Series: "6.1", Release: "6.1.0-1-amd64", Dir: "/cache"}
 	line := strings.Join(qemuArgs(dirOf("vm"), c, k, tcg), " ")
 	for _, want := range []string{
 		"-kernel /cache/vmlinux", "size=300M,mem-path=/dev/shm/lazystate/vm/ram,share=on", "ivshmem-plain,memdev=bar",
-		"rootfstype=ramfs", "isolcpus=1", "queues=2", "mq=on,vectors=6", "mac=" + mac("vm", 0), "cache=unsafe",
+		"rootfstype=ramfs", "isolcpus=1", "queues=2", "mq=on,vectors=6", "host_mtu=4300", "mac=" + mac("vm", 0), "cache=unsafe",
 	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("no %q in %s", want, line)

@@ -37,7 +37,11 @@ func buildInitrd(ctx context.Context, out, name string, c Config, k *kernel.Kern
 	}
 	setup.Hostname, setup.Swap, setup.Sysctl = name, c.SwapMiB > 0, c.Sysctl
 	for i, n := range c.NICs {
-		setup.Nets = append(setup.Nets, wire.Net{MAC: mac(name, i), Name: fmt.Sprintf("eth%d", i), Addr: n.Addr})
+		net := wire.Net{MAC: mac(name, i), Name: fmt.Sprintf("eth%d", i), Addr: n.Addr}
+		if n.RXE {
+			net.RXE = fmt.Sprintf("rxe%d", i)
+		}
+		setup.Nets = append(setup.Nets, net)
 	}
 	text, err := json.Marshal(setup)
 	if err != nil {
@@ -75,6 +79,9 @@ func addModules(b *image.Builder, c Config, k *kernel.Kernel) (wire.Setup, error
 	if c.SwapMiB > 0 {
 		names = append(names, "virtio_blk")
 	}
+	if c.hasRXE() {
+		names = append(names, rxeModules...)
+	}
 	mods, err := k.ModulePaths(append(names, c.Modules...)...)
 	if err != nil {
 		return wire.Setup{}, err
@@ -94,8 +101,12 @@ func addUserFiles(ctx context.Context, b *image.Builder, c Config) error {
 			return err
 		}
 	}
-	for _, guest := range slices.Sorted(maps.Keys(c.Files)) {
-		host := c.Files[guest]
+	files := maps.Clone(c.Files)
+	if c.hasRXE() {
+		files = withRXE(files)
+	}
+	for _, guest := range slices.Sorted(maps.Keys(files)) {
+		host := files[guest]
 		st, err := os.Stat(host)
 		if err != nil {
 			return err

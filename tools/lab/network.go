@@ -74,7 +74,7 @@ func up(name string) error {
 func makeTaps(vm string, c Config) error {
 	return InNetns(c.Net, func() error {
 		for i, n := range c.NICs {
-			if err := makeTap(tapName(vm, i), c.VCPUs, n.Bridge); err != nil {
+			if err := makeTap(tapName(vm, i), c.VCPUs, n); err != nil {
 				return fmt.Errorf("TAP %d of %s: %w", i, vm, err)
 			}
 		}
@@ -82,7 +82,7 @@ func makeTaps(vm string, c Config) error {
 	})
 }
 
-func makeTap(name string, queues int, bridge string) error {
+func makeTap(name string, queues int, n NIC) error {
 	tap := &netlink.Tuntap{
 		LinkAttrs: netlink.LinkAttrs{Name: name},
 		Mode:      netlink.TUNTAP_MODE_TAP,
@@ -98,8 +98,13 @@ func makeTap(name string, queues int, bridge string) error {
 	for _, f := range tap.Fds {
 		f.Close() // the interface is persistent; QEMU opens its own queues
 	}
-	if bridge != "none" {
-		br, err := makeBridge(bridge)
+	if n.MTU != 0 {
+		if err := netlink.LinkSetMTU(tap, n.MTU); err != nil {
+			return fmt.Errorf("MTU: %w", err)
+		}
+	}
+	if n.Bridge != "none" {
+		br, err := makeBridge(n.Bridge)
 		if err != nil {
 			return err
 		}

@@ -59,17 +59,20 @@ func qemuArgs(d stateDir, c Config, k *kernel.Kernel, accel string) []string {
 			"-device", "virtio-blk-pci,drive=swap")
 	}
 	for i := range c.NICs {
-		args = append(args, nicArgs(d.name(), i, c.VCPUs)...)
+		args = append(args, nicArgs(d.name(), i, c.VCPUs, c.NICs[i].MTU)...)
 	}
 	return args
 }
 
-func nicArgs(vm string, i, queues int) []string {
+func nicArgs(vm string, i, queues, mtu int) []string {
 	netdev := fmt.Sprintf("tap,id=n%d,ifname=%s,script=no,downscript=no", i, tapName(vm, i))
 	device := fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s,romfile=", i, mac(vm, i))
 	if queues > 1 {
 		netdev += fmt.Sprintf(",queues=%d", queues)
 		device += fmt.Sprintf(",mq=on,vectors=%d", 2*queues+2)
+	}
+	if mtu != 0 {
+		device += fmt.Sprintf(",host_mtu=%d", mtu)
 	}
 	return []string{"-netdev", netdev, "-device", device}
 }

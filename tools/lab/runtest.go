@@ -23,16 +23,29 @@ const guestEnv = "LAZYSTATE_GUEST"
 // InGuest reports whether this test runs inside a guest, shipped by RunTest.
 func InGuest() bool { return os.Getenv(guestEnv) != "" }
 
+// TestBuild is how the tests of a package are built for the guest.
+type TestBuild struct {
+	Flags []string // of go test, such as -race
+	Env   []string // such as GOEXPERIMENT=cgocheck2
+}
+
 // RunTest builds a package's tests, ships them with their libraries and
 // testdata into the guest and runs them there as root. Each test of the guest
 // is reported as a subtest of t; the coverage profile goes to build/cover.
 // args are flags of the test binary, such as -test.run=Verbs.
 func RunTest(t *testing.T, vm *VM, pkg string, args ...string) {
 	t.Helper()
+	RunTestAs(t, vm, TestBuild{}, pkg, args...)
+}
+
+// RunTestAs is RunTest with a build of its own.
+func RunTestAs(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) {
+	t.Helper()
 	const dir = "/lab-test"
 	bin := filepath.Join(t.TempDir(), "guest.test")
-	cmd := exec.CommandContext(t.Context(), goCommand(), "test", "-c", "-cover", "-o", bin, pkg)
-	cmd.Dir = sourceRoot()
+	build := append([]string{"test", "-c", "-cover", "-o", bin}, b.Flags...)
+	cmd := exec.CommandContext(t.Context(), goCommand(), append(build, pkg)...)
+	cmd.Dir, cmd.Env = sourceRoot(), append(os.Environ(), b.Env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the tests of %s: %v\n%s", pkg, err, out)
 	}

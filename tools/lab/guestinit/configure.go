@@ -47,6 +47,9 @@ func configure(s wire.Setup, setupErr error) error {
 	errs = append(errs, linkUp("lo"))
 	for _, n := range s.Nets {
 		errs = append(errs, bringUp(n))
+		if n.RXE != "" {
+			errs = append(errs, addRXE(n.RXE, n.Name, n.Addr != ""))
+		}
 	}
 	if s.Swap {
 		errs = append(errs, swapon("/dev/vda"))

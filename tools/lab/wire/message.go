@@ -97,6 +97,7 @@ type Net struct {
 	MAC  string `json:"mac"`
 	Name string `json:"name"` // as the guest names it: eth0, eth1
 	Addr string `json:"addr,omitempty"`
+	RXE  string `json:"rxe,omitempty"` // SoftRoCE device on it, by this name
 }
 
 // PortName is the virtio-serial port's name, in /sys/class/virtio-ports.
