@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package roce
+
+import (
+	"time"
+
+	"lazystate/internal/seqnum"
+	"lazystate/verbs/driver"
+	"lazystate/verbs/roce/wire"
+)
+
+const (
+	// minRTO: hosts stall for tens of milliseconds, and a shorter timer then
+	// repeats what was never lost.
+	minRTO   = int64(60 * time.Millisecond)
+	firstRTO = int64(100 * time.Millisecond)
+	maxRTO   = int64(time.Second)
+)
+
+// retry is the timer of a requester. It waits as long as answers have taken, at
+// least minRTO, twice as long each time; the queue pair's timeout and retry
+// count say when the peer is given up.
+type retry struct {
+	alarm alarm
+	due   int64 // 0: nothing is outstanding
+	since int64 // of the last progress
+	fails int   // expiries since
+
+	srtt, rttvar int64
+	probing      bool
+	probePSN     seqnum.PSN
+	probeAt      int64
+
+	rnr    int  // RNR NAKs since the last progress
+	paused bool // until due, because of one
+}
+
+func (q *queuePair) deadline() int64 { return q.req.retry.due }
+func (q *queuePair) alarmOf() *alarm { return &q.req.retry.alarm }
+
+// limit returns how long a peer may be silent; 0: for ever.
+func (q *queuePair) limit() int64 {
+	t := int64(driver.AckTimeout(q.attr.Timeout))
+	if t == 0 {
+		return 0
+	}
+	return max(t, minRTO) * int64(q.attr.RetryCount+1)
+}
+
+// rto returns the timer's next interval.
+func (q *queuePair) rto() int64 {
+	t := &q.req.retry
+	d := firstRTO
+	if t.srtt > 0 {
+		d = max(minRTO, t.srtt+4*t.rttvar)
+	}
+	most := maxRTO
+	if ack := int64(driver.AckTimeout(q.attr.Timeout)); ack > 0 {
+		most = min(most, max(ack, minRTO))
+	}
+	return min(d<<min(t.fails, 5), most)
+}
+
+// armRetry starts the timer if an answer is owed.
+func (q *queuePair) armRetry(now int64) {
+	r := &q.req
+	if r.retry.due == 0 && r.outstanding() {
+		r.retry.since, r.retry.fails = now, 0
+		r.retry.due = now + q.rto()
+		q.d.set(&r.retry.alarm, q)
+	}
+}
+
+// probe times one packet at a time, never one that was sent twice.
+func (t *retry) probe(d *Device, psn seqnum.PSN) {
+	if !t.probing {
+		t.probing, t.probePSN, t.probeAt = true, psn, d.now()
+	}
+}
+
+// measured is RFC 6298's estimate.
+func (t *retry) measured(rtt int64) {
+	if t.srtt == 0 {
+		t.srtt, t.rttvar = rtt, rtt/2
+		return
+	}
+	diff := t.srtt - rtt
+	if diff < 0 {
+		diff = -diff
+	}
+	t.rttvar += (diff - t.rttvar) / 4
+	t.srtt += (rtt - t.srtt) / 8
+}
+
+func (t *retry) stop() { t.due, t.paused, t.probing = 0, false, false }
+
+// expire is the timer's end: the peer was silent, or is given another try after
+// it was not ready.
+func (q *queuePair) expire(now int64) {
+	t := &q.req.retry
+	switch {
+	case q.gone || q.state != driver.QPRTS && q.state != driver.QPSQD:
+		t.stop()
+		return
+	case t.paused:
+		t.paused, t.due = false, 0
+		q.d.run(q)
+		q.armRetry(now)
+		return
+	}
+	if most := q.limit(); most > 0 && now-t.since >= most {
+		q.d.count.RetryExceeded++
+		t.stop()
+		q.failOldest(driver.WCRetryExcErr)
+		return
+	}
+	q.d.count.Timeouts++
+	t.fails++
+	t.due = now + q.rto()
+	if most := q.limit(); most > 0 {
+		t.due = min(t.due, t.since+most)
+	}
+	q.req.backed = false
+	q.req.window = max(windowMin, q.req.window/2)
+	q.rewind()
+	q.d.run(q)
+}
+
+// notReady waits as long as the peer asks before its receive queue is tried again.
+func (q *queuePair) notReady(p *wire.Packet, now int64) {
+	t := &q.req.retry
+	if !q.acked(p.PSN, now) || t.paused {
+		return
+	}
+	q.d.count.RNRNaksReceived++
+	if q.attr.RNRRetry != 7 && t.rnr >= int(q.attr.RNRRetry) {
+		q.failOldest(driver.WCRNRRetryExcErr)
+		return
+	}
+	t.rnr++
+	q.rewind()
+	q.req.backed = false
+	t.paused, t.since, t.fails = true, now, 0
+	t.due = now + int64(wire.RNRTimer(p.AETH.Syndrome.Value()))
+	q.d.set(&t.alarm, q)
+}
