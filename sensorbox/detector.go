@@ -189,6 +189,15 @@ func (d *Detector) Ack(ev Event) {
 	}
 }
 
+// Retell makes the next Step report whatever stands: there is somebody new who
+// acts on events, and has not been told those that came before.
+func (d *Detector) Retell() {
+	for _, st := range d.states {
+		st.told = false
+	}
+	d.path, d.verdict, d.partial, d.panicked, d.damaged = 0, 0, false, false, false
+}
+
 // Reading is a sensor as the detector sees it, for people.
 type Reading struct {
 	Sensor

@@ -28,7 +28,7 @@ const (
 	Fenced    // stopped for good by a fence
 
 	// Of the path and of what answers there.
-	HandOver    // no answer and this side's probe fails: a monitor with a good link should take over; told, nobody takes over by it yet
+	HandOver    // no answer and this side's probe fails: a monitor with a good link takes over, if there is one (package fleet)
 	Unreachable // no answer, and no way to tell whose fault it is
 	Corrupt     // the box breaks its own layout or contract
 	Gone        // power lost, killed, unplugged

@@ -49,6 +49,9 @@ func (s *scenario) command(d *datadriven.TestData) (string, error) {
 		return s.sample(d)
 	case "ack":
 		return "", s.ack(d.CmdArgs[0].Key)
+	case "retell":
+		s.det.Retell()
+		return "", nil
 	case "lock":
 		return "", s.setLock(d)
 	case "clock": // the box's, which stands still in a freeze

@@ -95,7 +95,10 @@ func (m *Monitor) watch(ctx context.Context, mem *backdoor.Memory) (keep bool, e
 	}
 	probes, stop := context.WithCancel(ctx)
 	defer stop()
-	s.probe = startProber(probes, *mem, m.opts.Probe)
+	probe := startProber(probes, m.opts.prober(*mem), m.opts.Probe)
+	m.mu.Lock()
+	s.probe = probe
+	m.mu.Unlock()
 	o := s.run(ctx)
 	return o != sensorbox.IsGone, s.refusal
 }
@@ -183,6 +186,36 @@ func (m *Monitor) Ack(ev sensorbox.Event) {
 	}
 }
 
+// Retell reports again whatever stands, for who begins to act on it.
+func (m *Monitor) Retell() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session != nil {
+		m.session.det.Retell()
+	}
+}
+
+// Reach is what this side knows of its path to the target.
+type Reach struct {
+	Open   bool          // there is a session
+	Age    time.Duration // of the last answer
+	Period time.Duration
+	Probe  sensorbox.Probe // the last one, whenever it was
+	Why    string          // the probe failed
+}
+
+// Reach costs little: it may be asked many times a second.
+func (m *Monitor) Reach() Reach {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := Reach{Open: m.session != nil, Period: m.status.Plan.Period}
+	if m.session != nil {
+		r.Age = now() - m.status.answered
+		r.Probe, r.Why = m.session.probe.last()
+	}
+	return r
+}
+
 // Target returns the machine being watched, nil if there is none.
 func (m *Monitor) Target() *backdoor.Target {
 	m.mu.Lock()
@@ -203,6 +236,7 @@ func (m *Monitor) Status() Status {
 	}
 	if s := m.session; s != nil {
 		st.Verdict = s.det.Verdict()
+		st.Carrier = s.mem.Caps()
 		st.Readings = s.det.Readings()
 		st.Defects = append(st.Defects, s.view.Defects...)
 	}

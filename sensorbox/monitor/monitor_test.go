@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -284,4 +285,48 @@ func TestSlowPathIsTriedAgain(t *testing.T) {
 	}
 	r.Memory().Latency(0)
 	r.up(t)
+}
+
+// link is a probe of the path that a test turns.
+type link struct{ failed atomic.Bool }
+
+func (l *link) Probe(context.Context) error {
+	if l.failed.Load() {
+		return errors.New("port is down")
+	}
+	return nil
+}
+
+// The path is known by its probe alone, also where reads go on being answered;
+// and what stands is told again to who asks for it.
+func TestReachAndRetell(t *testing.T) {
+	l := &link{}
+	r := start(t, func(_ *rig, o *Options) { o.Link, o.Probe = l, 10*time.Millisecond })
+	r.up(t)
+	reach := func(what string, ok func(Reach) bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !ok(r.m.Reach()); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("never %s: %+v", what, r.m.Reach())
+			}
+		}
+	}
+	reach("good", func(v Reach) bool { return v.Open && v.Probe == sensorbox.ProbeGood && v.Period > 0 })
+	l.failed.Store(true)
+	reach("failed", func(v Reach) bool {
+		return v.Probe == sensorbox.ProbeFailed && v.Why == "port is down" && v.Age < time.Second
+	})
+	l.failed.Store(false)
+	reach("good again", func(v Reach) bool { return v.Probe == sensorbox.ProbeGood })
+	r.SetValue(r.nprocs, 400)
+	for range 2 {
+		r.want(t, sensorbox.Exceeded)
+		r.m.Retell()
+	}
+	r.Memory().Freeze()
+	reach("silent", func(v Reach) bool { return v.Open && v.Age > 200*time.Millisecond })
+	r.Memory().Thaw()
+	r.PowerOff()
+	reach("closed", func(v Reach) bool { return !v.Open })
+	r.m.Retell() // of nothing
 }

@@ -34,6 +34,9 @@ type Options struct {
 
 	Retry time.Duration // between attempts to open a target; 1 s if 0
 	Probe time.Duration // between probes of this side of the path; 200 ms if 0
+
+	// Link is a probe of this side of the path beside the carrier's own; may be nil.
+	Link backdoor.Prober
 }
 
 const (

@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -22,23 +23,48 @@ type prober struct {
 	err   error
 }
 
-// startProber returns nil for a carrier that cannot probe.
-func startProber(ctx context.Context, m backdoor.Memory, every time.Duration) *prober {
-	carrier, ok := m.(backdoor.Prober)
-	if !ok {
+// probeAll are several probes, of which none may fail.
+type probeAll []backdoor.Prober
+
+func (all probeAll) Probe(ctx context.Context) error {
+	var errs []error
+	for _, p := range all {
+		errs = append(errs, p.Probe(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// prober puts the carrier's own probe and that of the options together.
+func (o *Options) prober(m backdoor.Memory) backdoor.Prober {
+	var all probeAll
+	if carrier, ok := m.(backdoor.Prober); ok {
+		all = append(all, carrier)
+	}
+	if o.Link != nil {
+		all = append(all, o.Link)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// startProber returns nil where nothing can be probed.
+func startProber(ctx context.Context, path backdoor.Prober, every time.Duration) *prober {
+	if path == nil {
 		return nil
 	}
 	p := &prober{kick: make(chan struct{}, 1)}
-	go p.loop(ctx, carrier, every)
+	go p.loop(ctx, path, every)
 	return p
 }
 
-func (p *prober) loop(ctx context.Context, carrier backdoor.Prober, every time.Duration) {
+func (p *prober) loop(ctx context.Context, path backdoor.Prober, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		began := now()
-		err := carrier.Probe(ctx)
+		err := path.Probe(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -52,6 +78,22 @@ func (p *prober) loop(ctx context.Context, carrier backdoor.Prober, every time.D
 			return
 		}
 	}
+}
+
+// last returns what the last probe has shown.
+func (p *prober) last() (sensorbox.Probe, string) {
+	if p == nil {
+		return sensorbox.ProbeUnknown, ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.known:
+		return sensorbox.ProbeUnknown, ""
+	case p.err != nil:
+		return sensorbox.ProbeFailed, p.err.Error()
+	}
+	return sensorbox.ProbeGood, ""
 }
 
 // ask returns what a probe begun after the last answer has shown, and asks
