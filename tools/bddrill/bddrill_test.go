@@ -28,7 +28,8 @@ func TestUsage(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	rows := []drillRun{
-		{Drill: "memhog", Kernel: "6.1.0-56-amd64", Repair: true, Expect: "healed", OK: true, Detected: 3 * time.Millisecond, Bound: true, Diagnosed: 2 * time.Second, Killed: 31, Healed: 5469 * time.Millisecond, Bystanders: 5},
+		{Drill: "memhog", Kernel: "6.1.0-56-amd64", Repair: true, Expect: "healed", OK: true, Detected: 3 * time.Millisecond, Bound: true, Diagnosed: 2 * time.Second, Killed: 31, Healed: 5469 * time.Millisecond, Bystanders: 5,
+			Before: 2 * time.Second, After: 2100 * time.Millisecond, RawBefore: 3 * time.Second, RawAfter: 4 * time.Second},
 		{Drill: "memhog", Kernel: "6.1.0-56-amd64", Expect: "lost", OK: true, Lost: "no iteration for 1m0s"},
 		{Drill: "deep", Repair: true, Why: "not healed\nkernel log", Harmed: []string{"7 x"}, Bystanders: 5},
 	}
@@ -38,8 +39,8 @@ func TestTable(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	for i, want := range [][]string{
-		{"detected", "diagnosed", "killed", "healed", "before", "during", "after", "bystanders"},
-		{"memhog", "6.1.0-56 ", "<3ms", "2s", "31", "5.469s", "5 of 5 untouched", "healed"},
+		{"detected", "diagnosed", "killed", "healed", "before", "during", "after", "after/before (raw)", "bystanders"},
+		{"memhog", "6.1.0-56 ", "<3ms", "2s", "31", "5.469s", " 1.05 (1.33) ", "5 of 5 untouched", "healed"},
 		{"no", "LOST: no iteration for 1m0s"},
 		{"4 of 5 untouched", "FAILED: not healed"},
 	} {

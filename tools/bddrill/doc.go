@@ -19,8 +19,8 @@
 //
 // The words are those of docs/operations.md. Healed needs the median iteration
 // of the useful program, over half a minute, to be within 10 % of before
-// (--well, --after); lost means that no iteration ends, or that root cannot
-// fork, for a minute.
+// (--well, --after); lost means that for a minute no iteration ends, or that
+// both a login at the console and a fork by root fail.
 //
 // The trap: the rogue programs are real. Bddrill runs them in machines that it
 // booted itself, and nowhere else.

@@ -118,13 +118,14 @@ func (r *runner) awaitWell(ctx context.Context, m *machine, w *watch, repaired t
 		if err := sleep(ctx, time.Until(start.Add(r.after))); err != nil {
 			return err
 		}
-		after := m.iterations(start, start.Add(r.after))
+		end := start.Add(r.after)
+		after := m.iterations(start, end)
 		now, err := w.eyes.sensors(ctx)
 		if err != nil {
 			return err
 		}
 		above := beyond(w.drill, now, base)
-		out.After, out.HostAfter = after.Median(), m.host.share(start, start.Add(r.after))
+		out.After, out.RawAfter, out.HostAfter = after.Median(), m.useful.Between(start, end).Median(), m.host.share(start, end)
 		if len(above) == 0 && after.AsBefore(m.before, r.well) {
 			out.Healed = start.Sub(w.state().crossed)
 			return nil
@@ -225,7 +226,9 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 	case s.kills > 0:
 		return fmt.Errorf("a negative control: %d decisions to kill, %d processes killed", s.kills, out.Killed)
 	}
-	out.After = m.iterations(time.Now().Add(-min(length, r.after)), time.Now()).Median()
+	now := time.Now()
+	then := now.Add(-min(length, r.after))
+	out.After, out.RawAfter = m.iterations(then, now).Median(), m.useful.Between(then, now).Median()
 	out.OK = true
 	r.out.say("%s: nothing was killed", d.Name)
 	return nil

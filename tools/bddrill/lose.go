@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"lazystate/repair/drill"
@@ -50,12 +51,17 @@ func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, ou
 	if err := r.measure(ctx, d, m, out); err != nil {
 		return false, err
 	}
+	if err := m.login(ctx); err != nil {
+		return false, fmt.Errorf("before anything was released: %w", err)
+	}
 	r.out.say("%s: released without repair: %s", d.Name, describe([]drill.Program{p}))
 	if err := m.releaseAll(ctx, []drill.Program{p}); err != nil {
 		return false, err
 	}
 	released := time.Now()
-	forked := r.tryForks(ctx, m)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	login, fork := again(ctx, m.login), again(ctx, m.fork)
 	for {
 		if err := sleep(ctx, 5*time.Second); err != nil {
 			return false, err
@@ -64,13 +70,14 @@ func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, ou
 		if last, ok := m.useful.Last(); ok && last.At.After(released) {
 			idle = time.Since(last.At)
 		}
-		cannotFork := forked.silence(released)
-		r.out.say("%s: without repair: no iteration for %v, no fork by root for %v", d.Name, idle.Round(time.Second), cannotFork.Round(time.Second))
+		noLogin, noFork := login.silence(released), fork.silence(released)
+		r.out.say("%s: without repair: for %v no iteration, for %v no login at the console, for %v no fork by root",
+			d.Name, idle.Round(time.Second), noLogin.Round(time.Second), noFork.Round(time.Second))
 		switch {
 		case idle >= lostAfter:
 			out.Lost = fmt.Sprintf("no iteration for %v", lostAfter)
-		case cannotFork >= lostAfter:
-			out.Lost = fmt.Sprintf("root cannot fork for %v", lostAfter)
+		case noLogin >= lostAfter && noFork >= lostAfter:
+			out.Lost = fmt.Sprintf("no login at the console and no fork by root for %v", lostAfter)
 		case time.Since(released) > lostAfter+45*time.Second:
 			out.During = m.useful.Between(released, time.Now()).Median()
 			r.out.say("%s: not lost by %s: an iteration takes %v", d.Name, describe([]drill.Program{p}), out.During)
@@ -84,41 +91,48 @@ func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, ou
 	}
 }
 
-// forks is when root last could start a program.
-type forks struct{ ok chan time.Time }
+// attempts is when something that is tried again and again last worked.
+type attempts struct{ last atomic.Int64 }
 
-func (f *forks) silence(since time.Time) time.Duration {
-	last := since
-	select {
-	case t := <-f.ok:
-		last = t
-		f.ok <- t
-	default:
+func (a *attempts) silence(since time.Time) time.Duration {
+	if ns := a.last.Load(); ns != 0 {
+		since = time.Unix(0, ns)
 	}
-	return time.Since(last)
+	return time.Since(since)
 }
 
-// tryForks starts a program as root again and again until ctx ends.
-func (r *runner) tryForks(ctx context.Context, m *machine) *forks {
-	f := &forks{ok: make(chan time.Time, 1)}
-	ctx, cancel := context.WithCancel(ctx)
-	m.alsoStop = cancel
+// again tries until ctx ends, each time for little longer than what counts as
+// lost, with a pause between.
+func again(ctx context.Context, try func(context.Context) error) *attempts {
+	a := &attempts{}
 	go func() {
 		for ctx.Err() == nil {
 			bound, done := context.WithTimeout(ctx, lostAfter+5*time.Second)
-			exit, err := m.vm.Stream(bound, lab.Proc{Argv: []string{"/bin/true"}}, nil, nil, nil)
+			err := try(bound)
 			done()
-			if err == nil && exit == 0 {
-				select {
-				case <-f.ok:
-				default:
-				}
-				f.ok <- time.Now()
+			if err == nil {
+				a.last.Store(time.Now().UnixNano())
 			}
 			if sleep(ctx, 2*time.Second) != nil {
 				return
 			}
 		}
 	}()
-	return f
+	return a
+}
+
+// login is what an operator tries at a sick machine's console.
+func (m *machine) login(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lostAfter+5*time.Second)
+	defer cancel()
+	return m.vm.Login(ctx)
+}
+
+// fork starts a program as root, without the console, and waits for its end.
+func (m *machine) fork(ctx context.Context) error {
+	exit, err := m.vm.Stream(ctx, lab.Proc{Argv: []string{"/bin/true"}}, nil, nil, nil)
+	if err == nil && exit != 0 {
+		err = fmt.Errorf("true: exit %d", exit)
+	}
+	return err
 }

@@ -30,8 +30,6 @@ type machine struct {
 	stop   context.CancelFunc
 	before drill.Iterations // without what the host took
 	host   host
-
-	alsoStop context.CancelFunc
 }
 
 const (
@@ -42,7 +40,7 @@ const (
 func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 	files := map[string]string{guestRogue: r.rogue, armed.Agent: r.agent, guestCanary: r.canary}
 	vm, err := lab.Up(ctx, name, lab.Config{
-		Kernel: r.kernel, Debian: r.debian, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files,
+		Kernel: r.kernel, Debian: r.debian, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files, Login: true,
 	})
 	if err != nil {
 		return nil, err
@@ -88,10 +86,8 @@ func (m *machine) release(ctx context.Context, p drill.Program) (int, error) {
 
 // down ends the machine whatever state it is in.
 func (m *machine) down() error {
-	for _, stop := range []context.CancelFunc{m.stop, m.alsoStop} {
-		if stop != nil {
-			stop()
-		}
+	if m.stop != nil {
+		m.stop()
 	}
 	return m.vm.Down()
 }

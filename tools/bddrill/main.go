@@ -152,8 +152,8 @@ func (r *runner) show(w io.Writer, rows []drillRun, asJSON bool) error {
 	}
 	if !asJSON {
 		fmt.Fprintf(w, "times count from the crossing of L; before and after are medians of the useful program's iterations, without\n"+
-			"what the host made the vCPUs wait for a CPU; during is the longest as it was;\n"+
-			"healed: that of %v is at most %.4g times that of before, the sensors are below L, no culprit is left\n", r.after, r.well)
+			"what the host made the vCPUs wait for a CPU (raw: with it); during is the longest as it was;\n"+
+			"healed: that of some %v within 3 minutes is at most %.4g times that of before, the sensors are below L, no culprit is left\n", r.after, r.well)
 	}
 	if bad := slices.IndexFunc(rows, func(r drillRun) bool { return !r.OK }); bad >= 0 {
 		return fmt.Errorf("%s: %s", rows[bad].Drill, rows[bad].Why)

@@ -90,7 +90,8 @@ func (r *runner) measure(ctx context.Context, d *drill.Drill, m *machine, row *d
 		}
 		m.before = m.iterations(from, time.Now())
 	}
-	row.Before, row.HostBefore = m.before.Median(), m.host.share(from, time.Now())
+	now := time.Now()
+	row.Before, row.RawBefore, row.HostBefore = m.before.Median(), m.useful.Between(from, now).Median(), m.host.share(from, now)
 	r.out.say("%s: an iteration takes %v (median of %d, without the %.0f %% that the host took)", d.Name, row.Before.Round(time.Millisecond), len(m.before), 100*row.HostBefore)
 	return nil
 }

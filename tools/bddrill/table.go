@@ -36,6 +36,8 @@ type drillRun struct {
 	Before     time.Duration `json:"useful_before_ns"`
 	During     time.Duration `json:"useful_during_ns"`
 	After      time.Duration `json:"useful_after_ns"`
+	RawBefore  time.Duration `json:"useful_raw_before_ns"` // as they were, with what the vCPUs waited for the host
+	RawAfter   time.Duration `json:"useful_raw_after_ns"`
 	HostBefore float64       `json:"host_share_before"` // of the vCPUs' time, waited for the host; taken off before and after
 	HostAfter  float64       `json:"host_share_after"`
 	Bystanders int           `json:"bystanders"`
@@ -59,7 +61,7 @@ func printTable(w io.Writer, rows []drillRun, asJSON bool) error {
 		return enc.Encode(rows)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "drill\tkernel\trepair\tdetected\tdiagnosed\tkilled\thealed\tuseful before\tduring\tafter\tbystanders\tresult")
+	fmt.Fprintln(t, "drill\tkernel\trepair\tdetected\tdiagnosed\tkilled\thealed\tuseful before\tduring\tafter\tafter/before (raw)\tbystanders\tresult")
 	for _, r := range rows {
 		fmt.Fprintln(t, strings.Join(r.cells(), "\t"))
 	}
@@ -73,8 +75,16 @@ func (r *drillRun) cells() []string {
 	}
 	return []string{
 		r.Drill, strings.TrimSuffix(r.Kernel, "-amd64"), repaired, at(r.Detected, r.Bound), short(r.Diagnosed), count(r.Killed, r.Repair),
-		short(r.Healed), short(r.Before), short(r.During), short(r.After), by, r.result(),
+		short(r.Healed), short(r.Before), short(r.During), short(r.After), r.ratios(), by, r.result(),
 	}
+}
+
+// ratios is what healed is judged by, and the same with the host's part in it.
+func (r *drillRun) ratios() string {
+	if r.Before <= 0 || r.After <= 0 || r.RawBefore <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f)", float64(r.After)/float64(r.Before), float64(r.RawAfter)/float64(r.RawBefore))
 }
 
 func (r *drillRun) result() string {

@@ -32,6 +32,7 @@ type Config struct {
 	Packages []string          // Debian packages whose files and libraries are put in
 	Modules  []string          // kernel modules inserted at boot, with their dependencies
 	Sysctl   map[string]string
+	Login    bool // the serial console asks for a name and a password (see VM.Login) instead of being a root shell
 
 	BootTimeout time.Duration // default and most: 60 s
 }

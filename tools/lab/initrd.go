@@ -26,7 +26,7 @@ func buildInitrd(ctx context.Context, out, name string, c Config, k *kernel.Kern
 		return err
 	}
 	b.AddFile("/init", initPath, 0o755)
-	b.AddBytes("/etc/passwd", []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"), 0o644)
+	b.AddBytes("/etc/passwd", []byte("root:"+consoleHash+":0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"), 0o644)
 	b.AddBytes("/etc/group", []byte("root:x:0:\nnobody:x:65534:\n"), 0o644)
 	if err := addBusybox(ctx, b); err != nil {
 		return err
@@ -36,6 +36,7 @@ func buildInitrd(ctx context.Context, out, name string, c Config, k *kernel.Kern
 		return err
 	}
 	setup.Hostname, setup.Swap, setup.Sysctl = name, c.SwapMiB > 0, c.Sysctl
+	setup.Login = c.Login
 	for i, n := range c.NICs {
 		net := wire.Net{MAC: mac(name, i), Name: fmt.Sprintf("eth%d", i), Addr: n.Addr}
 		if n.RXE {

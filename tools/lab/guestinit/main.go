@@ -51,7 +51,7 @@ func secondStage() {
 		select {} // the console is all that is left; process 1 must not end
 	}
 	children := newReaper()
-	go children.console("/dev/ttyS0")
+	go children.console("/dev/ttyS0", setup.Login)
 	s := newServer(port, children)
 	s.hello(bootErr)
 	complain("command channel", s.serve())

@@ -129,15 +129,19 @@ func (r *reaper) forget(c *child) {
 	delete(r.live, c.pid)
 }
 
-// console keeps a root shell on the serial line: the console login whose loss
-// the drills measure, and a way in when the command channel fails.
-func (r *reaper) console(path string) {
+// console keeps a root shell on the serial line, a way in when the command
+// channel fails, or a getty: the login whose loss the drills measure.
+func (r *reaper) console(path string, login bool) {
+	argv := []string{"/bin/sh", "-l"}
+	if login {
+		argv = []string{"/bin/getty", "-L", "0", "-", "linux"} // on its standard input, at the speed that it has
+	}
 	for ; ; time.Sleep(time.Second) {
 		tty, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
 		if err != nil {
 			continue
 		}
-		c, err := r.start(wire.Proc{Argv: []string{"/bin/sh", "-l"}}, [3]*os.File{tty, tty, tty}, true)
+		c, err := r.start(wire.Proc{Argv: argv}, [3]*os.File{tty, tty, tty}, true)
 		tty.Close()
 		if err == nil {
 			<-c.done

@@ -90,6 +90,7 @@ type Setup struct {
 	Nets     []Net               `json:"nets,omitempty"`
 	Swap     bool                `json:"swap,omitempty"`
 	Sysctl   map[string]string   `json:"sysctl,omitempty"`
+	Login    bool                `json:"login,omitempty"` // the console asks who is there
 }
 
 // Net is one interface to configure, in PCI order.
