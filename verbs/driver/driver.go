@@ -7,13 +7,16 @@ import (
 	"errors"
 )
 
-// Provider opens devices.
+// Provider opens devices. Each package of one has a type Provider, which
+// verbs.Open knows.
 type Provider interface {
 	// Name is the scheme of its devices' URLs.
 	Name() string
 	// Devices lists what can be opened; ErrNotSupported where this machine
 	// cannot have such devices at all.
 	Devices() ([]string, error)
+	// Open opens a device by its URL without "scheme:" and "//": a name, then
+	// "?key=value&..." if there are options.
 	Open(ctx context.Context, name string) (Device, error)
 }
 

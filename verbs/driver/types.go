@@ -271,3 +271,15 @@ func AckTimeout(code uint8) time.Duration {
 	}
 	return 4096 * time.Nanosecond << (code & 31)
 }
+
+// rnrTimers are the times of a code of an RNR timer, in units of 10 us
+// (InfiniBand specification volume 1, table 45).
+var rnrTimers = [32]uint32{
+	65536, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192,
+	256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152,
+}
+
+// RNRTimer returns the time that a code of an RNR timer stands for.
+func RNRTimer(code uint8) time.Duration {
+	return time.Duration(rnrTimers[code&31]) * 10 * time.Microsecond
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package soft
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/verbs/driver"
+)
+
+// Region is what a key stands for: a registration, or a window on one.
+type Region struct {
+	Key    uint32
+	PD     driver.PD
+	Mem    driver.Memory // of which Bytes are what the region covers
+	Addr   uint64        // remote address of the first byte
+	Access driver.Access
+	QP     uint32 // windows: number of the only queue pair that may use it
+
+	mr      driver.MR
+	windows int // bound to it; under keys.mu
+}
+
+type window struct {
+	pd  driver.PD
+	key uint32
+	on  *Region // nil: not bound
+	of  *Region // the registration
+}
+
+type keys struct {
+	mu  sync.RWMutex
+	m   map[uint32]*Region
+	mrs table[driver.MR, *Region]
+}
+
+func randomUint32() uint32 {
+	var b [4]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint32(b[:])
+}
+
+// fresh returns a key that is not in use; its low byte is 0, for windows.
+func (k *keys) fresh() uint32 {
+	for {
+		if key := randomUint32() &^ 0xff; key != 0 && k.m[key] == nil {
+			return key
+		}
+	}
+}
+
+const remoteChanges = driver.AccessRemoteWrite | driver.AccessRemoteAtomic
+
+// Alloc returns memory behind a memfd.
+func (d *Device) Alloc(bytes int) (driver.Memory, error) {
+	none := driver.Memory{FD: -1}
+	if bytes <= 0 {
+		return none, fmt.Errorf("%d bytes of memory: %w", bytes, driver.ErrInvalid)
+	}
+	page := unix.Getpagesize()
+	size := (bytes + page - 1) / page * page
+	fd, err := unix.MemfdCreate("verbs", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return none, fmt.Errorf("memfd_create: %w", err)
+	}
+	b, err := mapSealed(fd, size)
+	if err != nil {
+		unix.Close(fd)
+		return none, err
+	}
+	return driver.Memory{Bytes: b[:bytes], FD: fd}, nil
+}
+
+// mapSealed maps size bytes of the memfd, which nobody can make smaller then.
+func mapSealed(fd, size int) ([]byte, error) {
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		return nil, fmt.Errorf("size a memfd: %w", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW); err != nil {
+		return nil, fmt.Errorf("seal a memfd: %w", err)
+	}
+	b, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map a memfd: %w", err)
+	}
+	return b, nil
+}
+
+// Free unmaps what Alloc returned.
+func (d *Device) Free(m driver.Memory) error {
+	page := unix.Getpagesize()
+	size := (len(m.Bytes) + page - 1) / page * page
+	err := unix.Munmap(m.Bytes[:size:cap(m.Bytes)])
+	if m.FD >= 0 {
+		unix.Close(m.FD)
+	}
+	return err
+}
+
+// RegMR registers memory.
+func (d *Device) RegMR(h driver.PD, m driver.Memory, iova uint64, a driver.Access) (driver.MRInfo, error) {
+	p, err := d.pds.get(h)
+	if err != nil {
+		return driver.MRInfo{}, err
+	}
+	if a&remoteChanges != 0 && a&driver.AccessLocalWrite == 0 {
+		return driver.MRInfo{}, fmt.Errorf("remote writes or atomics without local writes: %w", driver.ErrInvalid)
+	}
+	n := uint64(len(m.Bytes))
+	if n == 0 || iova+n < iova {
+		return driver.MRInfo{}, fmt.Errorf("%d bytes at %#x: %w", n, iova, driver.ErrInvalid)
+	}
+	if d.attr.MaxMRSize > 0 && n > d.attr.MaxMRSize {
+		return driver.MRInfo{}, fmt.Errorf("%d bytes, at most %d: %w", n, d.attr.MaxMRSize, driver.ErrInvalid)
+	}
+	r := &Region{PD: h, Mem: m, Addr: iova, Access: a}
+	d.keys.add(r)
+	if err := d.carrier.Registered(r); err != nil {
+		return driver.MRInfo{}, errors.Join(err, d.keys.end(r))
+	}
+	p.use(1)
+	return driver.MRInfo{MR: r.mr, LKey: r.Key, RKey: r.Key, Addr: iova, Len: n}, nil
+}
+
+func (k *keys) add(r *Region) {
+	r.mr = k.mrs.add(r)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.m == nil {
+		k.m = map[uint32]*Region{}
+	}
+	r.Key = k.fresh()
+	k.m[r.Key] = r
+}
+
+func (k *keys) end(r *Region) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r.windows > 0 {
+		return fmt.Errorf("%d windows are bound to it: %w", r.windows, driver.ErrInvalid)
+	}
+	delete(k.m, r.Key)
+	k.mrs.remove(r.mr)
+	return nil
+}
+
+// DeregMR ends a registration. It waits for operations that are being executed.
+func (d *Device) DeregMR(h driver.MR) error {
+	r, err := d.keys.mrs.get(h)
+	if err != nil {
+		return err
+	}
+	if err := d.keys.end(r); err != nil {
+		return err
+	}
+	d.carrier.Ended(r)
+	if p, err := d.pds.get(r.PD); err == nil {
+		p.use(-1)
+	}
+	return nil
+}
+
+// Local calls f with the bytes that a local key names, one slice for each
+// entry of sg; false, and no call, if one of them is not allowed. write says
+// that f changes them.
+func (d *Device) Local(pd driver.PD, sg []driver.SGE, write bool, f func([][]byte)) bool {
+	d.keys.mu.RLock()
+	defer d.keys.mu.RUnlock()
+	var few [4][]byte
+	parts := few[:0]
+	for _, s := range sg {
+		if s.Length == 0 {
+			continue
+		}
+		r := d.keys.m[s.LKey]
+		if r == nil || r.PD != pd || r.QP != 0 || write && r.Access&driver.AccessLocalWrite == 0 {
+			return false
+		}
+		b, ok := r.slice(s.Addr, uint64(s.Length))
+		if !ok {
+			return false
+		}
+		parts = append(parts, b)
+	}
+	f(parts)
+	return true
+}
+
+// Remote calls f with n bytes that a peer of qp named by key; false, and no
+// call, if it may not do that with them.
+func (d *Device) Remote(qp *QP, key uint32, addr, n uint64, need driver.Access, f func([]byte)) bool {
+	d.keys.mu.RLock()
+	defer d.keys.mu.RUnlock()
+	r := d.keys.m[key]
+	if r == nil || r.PD != qp.PD || r.Access&need != need || qp.Attr.Access&need != need {
+		return false
+	}
+	if r.QP != 0 && r.QP != qp.Num {
+		return false
+	}
+	b, ok := r.slice(addr, n)
+	if ok {
+		f(b)
+	}
+	return ok
+}
+
+// slice returns n bytes at addr, checked against overflow and range.
+func (r *Region) slice(addr, n uint64) ([]byte, bool) {
+	off := addr - r.Addr
+	if addr < r.Addr || off > uint64(len(r.Mem.Bytes)) || n > uint64(len(r.Mem.Bytes))-off {
+		return nil, false
+	}
+	return r.Mem.Bytes[off : off+n], true
+}
+
+// AllocMW makes a window that is bound to nothing.
+func (d *Device) AllocMW(h driver.PD) (driver.MW, uint32, error) {
+	p, err := d.pds.get(h)
+	if err != nil {
+		return 0, 0, err
+	}
+	d.keys.mu.Lock()
+	defer d.keys.mu.Unlock()
+	w := &window{pd: h, key: d.keys.fresh()}
+	p.use(1)
+	return d.mws.add(w), w.key, nil
+}
+
+// DeallocMW ends a window, bound or not.
+func (d *Device) DeallocMW(h driver.MW) error {
+	w, err := d.mws.get(h)
+	if err != nil {
+		return err
+	}
+	d.keys.mu.Lock()
+	d.unbind(w)
+	d.keys.mu.Unlock()
+	d.mws.remove(h)
+	if p, err := d.pds.get(w.pd); err == nil {
+		p.use(-1)
+	}
+	return nil
+}
+
+func (d *Device) unbind(w *window) {
+	if w.on != nil {
+		delete(d.keys.m, w.on.Key)
+		w.of.windows--
+		w.on, w.of = nil, nil
+	}
+}
+
+// bind executes OpBindMW.
+func (d *Device) bind(qp *QP, b *driver.MWBind) bool {
+	if b == nil {
+		return false
+	}
+	w, err := d.mws.get(b.MW)
+	if err != nil || w.pd != qp.PD || b.RKey&^0xff != w.key&^0xff {
+		return false
+	}
+	mr, err := d.keys.mrs.get(b.MR)
+	if err != nil || mr.PD != qp.PD || mr.Access&driver.AccessMWBind == 0 {
+		return false
+	}
+	mem, ok := mr.slice(b.Addr, b.Length)
+	if !ok || b.Access&remoteChanges != 0 && mr.Access&driver.AccessLocalWrite == 0 {
+		return false
+	}
+	d.keys.mu.Lock()
+	defer d.keys.mu.Unlock()
+	if other := d.keys.m[b.RKey]; other != nil || w.on != nil {
+		return false // type 2 windows are invalidated before they are bound again
+	}
+	w.on, w.of = &Region{Key: b.RKey, PD: qp.PD, Mem: driver.Memory{Bytes: mem, FD: -1}, Addr: b.Addr, Access: b.Access, QP: qp.Num}, mr
+	w.of.windows++
+	d.keys.m[b.RKey] = w.on
+	return true
+}
+
+// Invalidate ends the window that key is bound to, for a peer of qp or for its
+// owner; false if there is none that qp may use.
+func (d *Device) Invalidate(qp *QP, key uint32) bool {
+	d.keys.mu.Lock()
+	defer d.keys.mu.Unlock()
+	for _, w := range d.mws.all() {
+		if w.on != nil && w.on.Key == key && w.on.QP == qp.Num {
+			d.unbind(w)
+			return true
+		}
+	}
+	return false
+}

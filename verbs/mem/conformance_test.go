@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mem_test
+
+import (
+	"testing"
+
+	"lazystate/verbs/driver"
+	"lazystate/verbs/mem"
+	"lazystate/verbs/verbstest"
+)
+
+func TestMain(m *testing.M) { verbstest.Main(m) }
+
+func pair(f mem.Faults) verbstest.Pair {
+	return verbstest.Pair{
+		Open: func(*testing.T) (driver.Device, driver.Device) {
+			n := mem.NewNetwork(f)
+			return n.Device(), n.Device()
+		},
+		Vanish: func(t *testing.T, b driver.Device) {
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+		},
+		Lossy: f.Loss > 0,
+	}
+}
+
+func TestConformance(t *testing.T) { verbstest.Run(t, pair(mem.Faults{})) }

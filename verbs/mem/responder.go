@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mem
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+	"unsafe"
+
+	"lazystate/verbs/driver"
+	"lazystate/verbs/internal/soft"
+)
+
+// receive takes a message from the network.
+func (d *Device) receive(m *message) {
+	qp := d.ByNum(m.qp)
+	if qp == nil {
+		return
+	}
+	qp.Lock()
+	defer qp.Unlock()
+	if qp.X == nil || m.from != qp.Attr.AV.DGID || m.src != qp.Attr.DestQPN {
+		return
+	}
+	e := engineOf(qp)
+	switch {
+	case m.kind != request && qp.State == driver.QPRTS:
+		e.answered(m)
+	case m.kind == request && (qp.State == driver.QPRTS || qp.State == driver.QPRTR):
+		e.requested(m)
+	}
+}
+
+func (e *engine) requested(m *message) {
+	switch n := after(m.psn, e.expected); {
+	case n < 0:
+		e.again(m)
+	case n > 0:
+		if !e.nakked {
+			e.nakked = true
+			e.send(&message{kind: nakSeq, psn: e.expected})
+		}
+	default:
+		e.nakked = false
+		e.execute(m)
+	}
+}
+
+// again answers a request that was executed before: reads read again, atomics
+// tell what they found then.
+func (e *engine) again(m *message) {
+	switch m.op {
+	case driver.OpRDMARead:
+		e.read(m)
+	case driver.OpAtomicCmpAndSwp, driver.OpAtomicFetchAndAdd:
+		for _, r := range e.replay {
+			if r.psn == m.psn {
+				e.respond(m, word(r.old))
+			}
+		}
+	default:
+		e.send(&message{kind: ack, psn: (e.expected - 1) & psnMask})
+	}
+}
+
+func (e *engine) execute(m *message) {
+	done := false
+	switch m.op {
+	case driver.OpSend, driver.OpSendWithImm, driver.OpSendWithInv:
+		done = e.receiveSend(m)
+	case driver.OpRDMAWrite, driver.OpRDMAWriteWithImm:
+		done = e.write(m)
+	case driver.OpRDMARead:
+		done = e.read(m)
+	default:
+		done = e.atomic(m)
+	}
+	if !done {
+		return
+	}
+	e.expected = (e.expected + 1) & psnMask
+	if !rdAtomic(m.op) {
+		e.send(&message{kind: ack, psn: m.psn})
+	}
+}
+
+func (e *engine) respond(m *message, data []byte) {
+	e.send(&message{kind: response, psn: m.psn, data: data})
+}
+
+// refuse ends the connection: the peer is told status, what is posted flushed.
+func (e *engine) refuse(m *message, status driver.WCStatus) bool {
+	e.send(&message{kind: nakError, psn: m.psn, status: status})
+	if status == driver.WCRemAccessErr {
+		e.dev.Raise(driver.AsyncEvent{Type: driver.EventQPAccessErr, QP: e.qp.Handle})
+	}
+	e.qp.Fail()
+	return false
+}
+
+// need takes a receive for m; none makes the peer wait.
+func (e *engine) need(m *message) (soft.Recv, bool) {
+	r, ok := e.qp.TakeRecv()
+	if !ok {
+		e.nakked = true // what comes behind m is out of order, and the peer knows
+		e.send(&message{kind: nakRNR, psn: m.psn, timer: e.qp.Attr.MinRNRTimer})
+	}
+	return r, ok
+}
+
+func (e *engine) receiveSend(m *message) bool {
+	r, ok := e.need(m)
+	if !ok {
+		return false
+	}
+	wc := driver.WC{ID: r.ID, Op: driver.WCRecv, ByteLen: uint32(len(m.data)), Imm: m.imm}
+	switch m.op {
+	case driver.OpSendWithImm:
+		wc.Flags = driver.WCWithImm
+	case driver.OpSendWithInv:
+		wc.Flags = driver.WCWithInv
+	}
+	answer := driver.WCSuccess
+	switch {
+	case uint64(len(m.data)) > r.Len():
+		wc.Status, answer = driver.WCLocLenErr, driver.WCRemInvReqErr
+	case !e.qp.Dev.Local(e.qp.PD, r.SG, true, func(parts [][]byte) { spread(parts, m.data) }):
+		wc.Status, answer = driver.WCLocProtErr, driver.WCRemOpErr
+	case m.op == driver.OpSendWithInv && !e.qp.Dev.Invalidate(e.qp, m.imm):
+		wc.Status, answer = driver.WCMWBindErr, driver.WCRemOpErr
+	}
+	e.qp.EndRecv(wc, m.solicited)
+	if answer != driver.WCSuccess {
+		return e.refuse(m, answer)
+	}
+	return true
+}
+
+func (e *engine) write(m *message) bool {
+	var r soft.Recv
+	if m.op == driver.OpRDMAWriteWithImm {
+		var ok bool
+		if r, ok = e.need(m); !ok {
+			return false
+		}
+	}
+	ok := e.remote(m, uint64(len(m.data)), driver.AccessRemoteWrite, func(b []byte) { spread([][]byte{b}, m.data) })
+	if !ok {
+		return e.refuse(m, driver.WCRemAccessErr)
+	}
+	if m.op == driver.OpRDMAWriteWithImm {
+		wc := driver.WC{ID: r.ID, Op: driver.WCRecvRDMAWithImm, ByteLen: uint32(len(m.data)), Flags: driver.WCWithImm, Imm: m.imm}
+		e.qp.EndRecv(wc, m.solicited)
+	}
+	return true
+}
+
+func (e *engine) read(m *message) bool {
+	var data []byte
+	if !e.remote(m, m.length, driver.AccessRemoteRead, func(b []byte) {
+		data = make([]byte, len(b))
+		spread([][]byte{data}, b)
+	}) {
+		return e.refuse(m, driver.WCRemAccessErr)
+	}
+	e.respond(m, data)
+	return true
+}
+
+// remote is Device.Remote; of no bytes the key is not looked at (C9-88).
+func (e *engine) remote(m *message, n uint64, need driver.Access, f func([]byte)) bool {
+	if n == 0 {
+		return true
+	}
+	return e.qp.Dev.Remote(e.qp, m.rkey, m.addr, n, need, f)
+}
+
+func (e *engine) atomic(m *message) bool {
+	if m.addr%8 != 0 {
+		return e.refuse(m, driver.WCRemInvReqErr)
+	}
+	var old uint64
+	ok := e.qp.Dev.Remote(e.qp, m.rkey, m.addr, 8, driver.AccessRemoteAtomic, func(b []byte) {
+		p := (*uint64)(unsafe.Pointer(unsafe.SliceData(b)))
+		old = apply(m, p)
+	})
+	if !ok {
+		return e.refuse(m, driver.WCRemAccessErr)
+	}
+	if len(e.replay) == maxRdAtomic {
+		e.replay = e.replay[1:] // the peer has no more on their way
+	}
+	e.replay = append(e.replay, replay{m.psn, old})
+	e.respond(m, word(old))
+	return true
+}
+
+func apply(m *message, p *uint64) (old uint64) {
+	if m.op == driver.OpAtomicFetchAndAdd {
+		return atomic.AddUint64(p, m.compare) - m.compare
+	}
+	for {
+		if old = atomic.LoadUint64(p); old != m.compare {
+			return old
+		}
+		if atomic.CompareAndSwapUint64(p, m.compare, m.swap) {
+			return m.compare
+		}
+	}
+}
+
+func word(v uint64) []byte { return binary.NativeEndian.AppendUint64(nil, v) }

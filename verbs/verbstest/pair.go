@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verbstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"lazystate/verbs"
+	"lazystate/verbs/driver"
+)
+
+// Pair is two devices that can talk to each other.
+type Pair struct {
+	// Open opens both ends. They may be one device opened twice, or the same
+	// value twice. The suite closes them.
+	Open func(t *testing.T) (a, b driver.Device)
+
+	// Lossy: the network between them loses messages.
+	Lossy bool
+	// MaxSize is the largest message that is tried: 0 is 8 MiB, or what the
+	// ports allow if that is less.
+	MaxSize int
+	// Vanish takes b off the network so that a is told nothing (its process
+	// dies, its link is cut). b is not used any more, but for Close. nil: there
+	// is no way.
+	Vanish func(t *testing.T, b driver.Device)
+	// Instead maps statuses that a's or b's device reports to those that the
+	// specification wants there: rxe says LOC_QP_OP_ERR of a local key that is wrong.
+	Instead map[verbs.WCStatus]verbs.WCStatus
+	// Listen is the address of b that a can dial; the zero value is what b's
+	// chosen GID says. Its port 0 is a free one.
+	Listen netip.AddrPort
+}
+
+// Run runs the suite over p.
+func Run(t *testing.T, p Pair) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *bench)
+	}{
+		{"Attr", testAttr},
+		{"Sizes", testSizes},
+		{"Inline", testInline},
+		{"Pieces", testPieces},
+		{"Addresses", testAddresses},
+		{"Refusals", testRefusals},
+		{"Posts", testPosts},
+		{"RNR", testRNR},
+		{"PSNWrap", testPSNWrap},
+		{"NobodyThere", testNobodyThere},
+		{"PeerVanishes", testPeerVanishes},
+		{"Flush", testFlush},
+		{"InFlight", testInFlight},
+		{"ManyQPs", testManyQPs},
+		{"Atomics", testAtomics},
+		{"Fence", testFence},
+		{"Close", testClose},
+		{"Channel", testChannel},
+		{"SRQ", testSRQ},
+		{"Windows", testWindows},
+		{"Handler", testHandler},
+		{"CM", testCM},
+		{"UD", testUD},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, p)
+			c.run(t, b)
+		})
+	}
+}
+
+// Main runs the tests of a package and fails if an object of package verbs is
+// left open: put it into TestMain.
+func Main(m *testing.M) {
+	verbs.TraceLeaks()
+	code := m.Run()
+	for _, l := range verbs.Leaks() {
+		fmt.Fprintln(os.Stderr, "LEAK:", l)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// patience bounds what would hang otherwise; it decides nothing else.
+const patience = 2 * time.Minute
+
+var errPatience = errors.New("nothing has happened for 2 minutes")
+
+// bench is an open pair.
+type bench struct {
+	Pair
+	a, b *verbs.Device
+	ctx  context.Context // ends when nothing has happened for long
+	dog  *time.Timer
+}
+
+// alive says that something has happened.
+func (b *bench) alive() { b.dog.Reset(patience) }
+
+func newBench(t *testing.T, p Pair) *bench {
+	t.Helper()
+	da, db := p.Open(t)
+	b := &bench{Pair: p, a: verbs.New(da)}
+	if b.b = b.a; db != da {
+		b.b = verbs.New(db)
+	}
+	t.Cleanup(func() {
+		closeAll(t, b.a, b.b)
+	})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b.ctx, b.dog = ctx, time.AfterFunc(patience, func() { cancel(errPatience) })
+	t.Cleanup(func() { b.dog.Stop(); cancel(nil) })
+	return b
+}
+
+type closer interface{ Close() error }
+
+func closeAll(t *testing.T, cs ...closer) {
+	t.Helper()
+	for _, c := range cs {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+}
+
+// need skips what a device does not have.
+func (b *bench) need(t *testing.T, c verbs.Caps, what string) {
+	t.Helper()
+	for _, d := range []*verbs.Device{b.a, b.b} {
+		if !d.Has(c) {
+			t.Skipf("%v has no %s", d, what)
+		}
+	}
+}
+
+func (b *bench) maxSize(t *testing.T) int {
+	t.Helper()
+	size := 8 << 20
+	if b.MaxSize > 0 {
+		size = b.MaxSize
+	}
+	for _, d := range []*verbs.Device{b.a, b.b} {
+		if m := int(d.Attr().MaxMsgSize); m > 0 {
+			size = min(size, m)
+		}
+	}
+	return size
+}
