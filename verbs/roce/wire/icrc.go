@@ -88,19 +88,10 @@ func (f *Flow) sum(pkt []byte, id, flags uint16) uint32 {
 }
 
 // Seal writes the ICRC into the last four bytes of pkt. id is the IPv4 ID that
-// the packet will have: 0 from an unconnected socket with IP_PMTUDISC_DO.
+// the packet will have: 0 from an unconnected socket with IP_PMTUDISC_DO, i for
+// segment i of a train sent with UDP_SEGMENT.
 func (f *Flow) Seal(pkt []byte, id uint16) {
 	binary.LittleEndian.PutUint32(pkt[len(pkt)-ICRCLen:], f.sum(pkt, id, flagDF))
-}
-
-// SealTrain seals the packets of one UDP_SEGMENT send: each segment bytes long,
-// the last perhaps shorter. The kernel gives segment i the ID i.
-func (f *Flow) SealTrain(train []byte, segment int) {
-	for id := uint16(0); len(train) > 0; id++ {
-		n := min(segment, len(train))
-		f.Seal(train[:n], id)
-		train = train[n:]
-	}
 }
 
 // Check reports whether the ICRC of a packet is right whose IPv4 header is

@@ -144,18 +144,3 @@ func TestStrengthWithoutTheID(t *testing.T) {
 		t.Errorf("%d of 2^20 random packets pass", passed)
 	}
 }
-
-// A train of UDP_SEGMENT: the kernel gives segment i the ID i.
-func TestSealTrain(t *testing.T) {
-	f := mustFlow(t, "10.0.0.1:1", "10.0.0.2:4791")
-	const segment = 1024 + 16 + ICRCLen
-	train := make([]byte, 5*segment+48)
-	f.SealTrain(train, segment)
-	for id := uint16(0); len(train) > 0; id++ {
-		n := min(segment, len(train))
-		if !f.Check(train[:n], id, 0x4000) {
-			t.Errorf("segment %d is not sealed with its number", id)
-		}
-		train = train[n:]
-	}
-}

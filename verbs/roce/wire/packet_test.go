@@ -207,18 +207,20 @@ func TestSyndromes(t *testing.T) {
 }
 
 func TestTimerCodes(t *testing.T) {
-	for code := range uint8(32) {
-		if got := RNRCode(RNRTimer(code)); got != code {
-			t.Errorf("RNR timer %d (%v) has code %d", code, RNRTimer(code), got)
-		}
-		if got := TimeoutCode(Timeout(code)); got != code {
-			t.Errorf("timeout %d (%v) has code %d", code, Timeout(code), got)
+	for code := uint8(2); code < 32; code++ {
+		if RNRTimer(code) <= RNRTimer(code-1) {
+			t.Errorf("RNR timer %d is not longer than the one before", code)
 		}
 	}
-	if RNRCode(0) != 1 || RNRCode(time.Hour) != 0 || RNRCode(10001) != 2 {
-		t.Error("RNRCode does not round up")
+	// Table 45's corners, and bits beyond the code's five.
+	for code, want := range map[uint8]time.Duration{0: 655360, 1: 10, 14: 1280, 31: 491520, 32 + 14: 1280} {
+		if got := RNRTimer(code); got != want*time.Microsecond {
+			t.Errorf("RNR timer %d is %v", code, got)
+		}
 	}
-	if Timeout(14) != 67108864 || TimeoutCode(time.Second) != 18 || TimeoutCode(1<<62) != 31 {
-		t.Error("4.096 us x 2^code is wrong")
+	for code, want := range map[uint8]time.Duration{0: 4096, 14: 67108864, 31: 4096 << 31, 32 + 14: 67108864} {
+		if got := Timeout(code); got != want {
+			t.Errorf("timeout %d is %v", code, got)
+		}
 	}
 }

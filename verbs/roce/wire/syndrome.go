@@ -64,27 +64,6 @@ func RNRTimer(code uint8) time.Duration {
 	return time.Duration(rnrTimers[code&0x1f]) * time.Microsecond
 }
 
-// RNRCode returns the code of the shortest time that is not below d; the
-// longest there is (655.36 ms, code 0) if d is longer.
-func RNRCode(d time.Duration) uint8 {
-	for code := uint8(1); code < 32; code++ {
-		if RNRTimer(code) >= d {
-			return code
-		}
-	}
-	return 0
-}
-
 // Timeout returns the time of a five-bit exponent as the specification uses
 // it for acknowledgements and the connection manager: 4.096 us x 2^code.
 func Timeout(code uint8) time.Duration { return 4096 << (code & 0x1f) }
-
-// TimeoutCode returns the smallest exponent whose Timeout is not below d, at
-// most 31.
-func TimeoutCode(d time.Duration) uint8 {
-	code := uint8(0)
-	for code < 31 && Timeout(code) < d {
-		code++
-	}
-	return code
-}
