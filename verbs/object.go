@@ -56,10 +56,10 @@ func (o *object) attach(kind string, parents ...*object) error {
 
 // made ends what attach began: id is the object's number, err why there is none.
 func (o *object) made(id uint32, err error) error {
+	o.tree.Lock()
+	defer o.tree.Unlock()
 	if err != nil {
-		o.tree.Lock()
 		o.detach()
-		o.tree.Unlock()
 		return fmt.Errorf("make %s of %v: %w", o.kind, o.parents[0], err)
 	}
 	o.id = id

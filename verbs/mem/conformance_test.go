@@ -28,3 +28,9 @@ func pair(f mem.Faults) verbstest.Pair {
 }
 
 func TestConformance(t *testing.T) { verbstest.Run(t, pair(mem.Faults{})) }
+
+func TestConformanceOverABadNetwork(t *testing.T) {
+	p := pair(mem.Faults{Seed: 7, Loss: 0.02, Dup: 0.03, Reorder: 0.1})
+	p.MaxSize = 256 << 10 // a message is one packet here: larger ones show nothing new
+	verbstest.Run(t, p)
+}
