@@ -5,6 +5,7 @@ package backdoor
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // OpKind is what one remote operation does.
@@ -69,6 +70,11 @@ type Caps struct {
 	Writable bool   // this side may write
 	Reset    bool   // implements Resetter
 	MaxBatch int    // most operations in one batch; 0: no limit
+
+	// Of a carrier with ordered queues: how long one lost packet stalls a queue,
+	// and over how many queues samples are spread (DECISION 25).
+	Stall  time.Duration
+	Queues int
 }
 
 // Resetter is a carrier that can reset the machine when no CPU takes interrupts.
@@ -88,7 +94,10 @@ var (
 	ErrGone      = errors.New("target is gone")                                // power lost, killed, unplugged
 	ErrReplaced  = errors.New("target was rebooted or replaced")               // another boot id
 	ErrWithdrawn = errors.New("target withdrew its regions (module unloaded)") // generation 0 or changed
-	ErrReadOnly  = errors.New("this side holds the target read-only (another monitor is the writer)")
+	// ErrUnanswered: nothing came back. It says nothing of the target where
+	// Caps.NeedsCPU is false, and the operation may have been carried out.
+	ErrUnanswered = errors.New("no answer over this carrier")
+	ErrReadOnly   = errors.New("this side holds the target read-only (another monitor is the writer)")
 )
 
 // NewBatch returns a batch ready to be posted.
@@ -100,6 +109,10 @@ func NewBatch(ops ...Op) *Batch { return &Batch{Ops: ops, done: make(chan struct
 func NewRepeatBatch(ops ...Op) *Batch {
 	return &Batch{Ops: ops, done: make(chan struct{}, 1), repeat: true}
 }
+
+// Repeats reports whether the batch was made by NewRepeatBatch: a sample, which
+// waits for nothing else that was posted.
+func (b *Batch) Repeats() bool { return b.repeat }
 
 // Complete ends the batch. Carriers call it once for each Post, after every
 // Op.Err is set.

@@ -5,6 +5,7 @@ package bdtest
 import (
 	"encoding/binary"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 )
 
@@ -40,10 +41,22 @@ func (t *Target) Withdraw() {
 	binary.LittleEndian.PutUint64(t.cfg.bar[uapi.RootGenerationOff:], 0)
 }
 
+// Offer adds n bytes to the region table, as a driver with device memory does.
+func (t *Target) Offer(name string, perm backdoor.Perm, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.addRegion(uapi.KindDevice, name, perm, t.alloc(uint64(n)), uint64(n))
+	t.republish()
+}
+
 // Republish is a change of the region table: the generation rises.
 func (t *Target) Republish() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.republish()
+}
+
+func (t *Target) republish() {
 	t.generation++
 	for i := range t.regions {
 		t.regions[i].Generation = t.generation
