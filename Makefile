@@ -3,10 +3,10 @@
 # Every recipe runs with the Go that bootstrap.sh found or fetched.
 setup    := eval "$$(tools/bootstrap.sh env)"
 commands := build/bin
-gotest   := -p 2 -timeout 20m -count=1
+gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod sparse checkpatch test check drill lab generate bench soak install clean
+.PHONY: help build kmod sparse checkpatch static test check drill lab generate bench soak install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,9 +37,11 @@ test: kmod ## everything, on real kernels in virtual machines; needs root
 	@[ "$$(id -u)" = 0 ] || { echo "make test boots virtual machines and needs root; make check does not" >&2; exit 1; }
 	@$(setup) && LAZYSTATE_LAB=required tools/test.sh $(gotest)
 
-check: ## format, vet, staticcheck and the tests that need no root
+static: ## format, vet, staticcheck
 	@$(setup) && bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')) && [ -z "$$bad" ] || { echo "not gofmt'ed: $$bad" >&2; exit 1; }
 	@$(setup) && go vet ./... && go tool staticcheck ./...
+
+check: static ## format, vet, staticcheck and the tests that need no root
 	@$(setup) && LAZYSTATE_LAB=off tools/test.sh -count=1
 
 drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes

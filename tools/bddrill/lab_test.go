@@ -116,10 +116,18 @@ func TestSoakInShort(t *testing.T) {
 	}
 }
 
-// TestHang breaks four machines: each is seen and named, none is called healed.
+// TestHang breaks four machines of each kernel: each is seen and named, none is
+// called healed.
 func TestHang(t *testing.T) {
 	lab.Need(t)
-	out, code := built(t).run(t, "hang")
+	d := built(t)
+	for _, kernel := range []string{"6.1", "6.12"} {
+		t.Run(kernel, func(t *testing.T) { d.hangs(t, kernel) })
+	}
+}
+
+func (d *bddrill) hangs(t *testing.T, kernel string) {
+	out, code := d.run(t, "--kernel", kernel, "hang")
 	if code != 3 {
 		t.Errorf("exit %d, want 3: cannot be repaired in place", code)
 	}

@@ -9,7 +9,10 @@
 // The traps: a RAM file outlives its QEMU and still looks like a running
 // machine, so it is made anew for each boot and liveness is a lock that the
 // kernel drops with its holder; and a VM belongs to the process that booted
-// it, which must not end a thread QEMU was started from.
+// it, which must not end a thread QEMU was started from. Under emulation on a
+// busy host a boot in a hundred fails without fault of the kernel that boots:
+// QEMU aborts, or a lost timer interrupt leaves the guest's clock standing. Up
+// begins such a boot again, twice at most, and says so.
 //
 //	func TestTarget(t *testing.T) {
 //		lab.Need(t)

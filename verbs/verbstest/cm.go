@@ -54,7 +54,7 @@ type answered struct {
 // dial connects new ends over l; answer is called with the request and y.
 func (b *bench) dial(t *testing.T, l *verbs.Listener, param *verbs.ConnParam,
 	answer func(*verbs.Request, *end) (*verbs.QP, error),
-) (x, y *end, reply verbs.ConnParam, err error, got answered) {
+) (x, y *end, reply verbs.ConnParam, got answered, err error) {
 	t.Helper()
 	c := config{}
 	c.defaults()
@@ -74,7 +74,7 @@ func (b *bench) dial(t *testing.T, l *verbs.Listener, param *verbs.ConnParam,
 	x.qp, reply, err = route.Connect(b.ctx, x.prepared, param)
 	got = <-accepted
 	y.qp = got.qp
-	return x, y, reply, err, got
+	return x, y, reply, got, err
 }
 
 func (b *bench) accept(p *verbs.ConnParam) func(*verbs.Request, *end) (*verbs.QP, error) {
@@ -84,7 +84,7 @@ func (b *bench) accept(p *verbs.ConnParam) func(*verbs.Request, *end) (*verbs.QP
 // connected dials and fails the test if that fails.
 func (b *bench) connected(t *testing.T, l *verbs.Listener) (x, y *end) {
 	t.Helper()
-	x, y, _, err, got := b.dial(t, l, nil, b.accept(nil))
+	x, y, _, got, err := b.dial(t, l, nil, b.accept(nil))
 	if err != nil || got.err != nil {
 		t.Fatalf("dial: %v; accept: %v", err, got.err)
 	}
@@ -108,7 +108,7 @@ func testPrivate(t *testing.T, b *bench) {
 		ask.Private, say.Private = make([]byte, n.out), make([]byte, n.back)
 		fill(ask.Private, 1)
 		fill(say.Private, 2)
-		_, _, reply, err, got := b.dial(t, l, &ask, b.accept(&say))
+		_, _, reply, got, err := b.dial(t, l, &ask, b.accept(&say))
 		if err != nil || got.err != nil {
 			t.Fatalf("%+v bytes: dial: %v; accept: %v", n, err, got.err)
 		}
@@ -139,7 +139,7 @@ func padded(got, want []byte) bool {
 func testReject(t *testing.T, b *bench) {
 	why := make([]byte, driver.MaxRejectPrivate)
 	fill(why, 9)
-	x, _, _, err, got := b.dial(t, b.listen(t), nil, func(r *verbs.Request, _ *end) (*verbs.QP, error) { return nil, r.Reject(why) })
+	x, _, _, got, err := b.dial(t, b.listen(t), nil, func(r *verbs.Request, _ *end) (*verbs.QP, error) { return nil, r.Reject(why) })
 	var re *verbs.RejectError
 	if got.err != nil || !errors.As(err, &re) || re.Reason != driver.RejectConsumer || !padded(re.Private, why) {
 		t.Errorf("reject: %v; dial: %v (%+v)", got.err, err, re)
