@@ -19,7 +19,7 @@ type LockOptions struct {
 
 	Lease time.Duration // the target thaws by itself when it ends; 1 ms to 60 s, 3 s if 0
 	Drain time.Duration // how long the target waits for CPUs inside the kernel
-	Flags uint32        // uapi.LockNMI, LockSpare, LockDrain
+	Flags uint32        // uapi.LockNMI, LockSpare (set where the carrier needs a CPU), LockDrain
 
 	// Timeout bounds the wait for the target's answer; Drain + 5 s if 0.
 	Timeout time.Duration
@@ -78,6 +78,9 @@ func (o *LockOptions) check() error {
 func (t *Target) Lock(ctx context.Context, o LockOptions) (*Held, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if t.mem.Caps().NeedsCPU { // who is to be asked to thaw must be able to hear it
+		o.Flags |= uapi.LockSpare
 	}
 	var h *Held
 	err := t.around(ctx, func() error {

@@ -318,3 +318,40 @@ func TestLockWaitsForTornAck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// needy is a carrier that a CPU of the target answers for.
+type needy struct{ *bdtest.Memory }
+
+func (n needy) Caps() backdoor.Caps {
+	c := n.Memory.Caps()
+	c.NeedsCPU = true
+	return c
+}
+
+// Where the carrier needs a CPU, that one is spared: else nobody hears the release.
+func TestLockSparesTheCarriersCPU(t *testing.T) {
+	for name, wrap := range map[string]func(*bdtest.Memory) backdoor.Memory{
+		"needs none": func(m *bdtest.Memory) backdoor.Memory { return m },
+		"needs one":  func(m *bdtest.Memory) backdoor.Memory { return needy{m} },
+	} {
+		target := lockable()
+		bt, err := backdoor.Open(t.Context(), wrap(target.Memory()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, err := bt.Lock(t.Context(), backdoor.LockOptions{Slot: 3, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var q uapi.LockReq
+		if err := q.Decode(target.Peek(target.Area(uapi.KindLockReq)+3*uapi.LockReqSize, uapi.LockReqSize)); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := q.Flags&uapi.LockSpare != 0, name == "needs one"; got != want {
+			t.Errorf("%s: spare is %v", name, got)
+		}
+		if err := held.Unlock(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -56,10 +56,7 @@ const (
 func Open(ctx context.Context, o Options) (*Memory, error) {
 	o, err := o.withDefaults()
 	if err != nil {
-		if o.Device != nil {
-			err = errors.Join(err, o.Device.Close())
-		}
-		return nil, fmt.Errorf("open target %s: %w", o.Remote, err)
+		return nil, errors.Join(fmt.Errorf("open target %s: %w", o.Remote, err), o.release())
 	}
 	m := &Memory{o: o, kick: make(chan struct{}, 1), kept: make(chan struct{})}
 	m.owner.writable = o.Writable
@@ -170,7 +167,7 @@ func (m *Memory) close() error {
 	if m.pd != nil {
 		errs.add(m.pd.Close())
 	}
-	errs.add(m.o.Device.Close())
+	errs.add(m.o.release())
 	return errs.join()
 }
 

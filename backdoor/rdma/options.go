@@ -15,7 +15,8 @@ import (
 
 // Options says which target, and as whom.
 type Options struct {
-	Device  *verbs.Device // closed by Memory.Close, also when Open fails
+	Device  *verbs.Device
+	Release func() error // gives the device back at the end, also when Open fails; nil: Device.Close
 	Remote  netip.AddrPort
 	Local   netip.Addr // zero: as the route says
 	Monitor uint32     // slot
@@ -69,6 +70,16 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("a target has 8 monitor slots")
 	}
 	return o, nil
+}
+
+func (o *Options) release() error {
+	switch {
+	case o.Release != nil:
+		return o.Release()
+	case o.Device != nil:
+		return o.Device.Close()
+	}
+	return nil
 }
 
 func (o *Options) stall() time.Duration { return driver.AckTimeout(o.AckTimeout) }

@@ -29,8 +29,8 @@ type Options struct {
 	Period   time.Duration    // 0: the longest that the sampling plan allows
 	PM       float64          // PM(T), 1e-6 if 0
 	Loss     float64          // p_ml of the path
-	Stall    time.Duration    // ack timeout of the carrier's ordered queues
-	Queues   int              // that the carrier spreads reads over
+	Stall    time.Duration    // ack timeout of the carrier's ordered queues; 0: as it says
+	Queues   int              // that the carrier spreads reads over; 0: as it says
 
 	Retry time.Duration // between attempts to open a target; 1 s if 0
 	Probe time.Duration // between probes of this side of the path; 200 ms if 0
@@ -57,6 +57,17 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// over fills in what a carrier says of its queues.
+func (o Options) over(c backdoor.Caps) Options {
+	if o.Stall == 0 {
+		o.Stall = c.Stall
+	}
+	if o.Queues == 0 {
+		o.Queues = c.Queues
 	}
 	return o
 }

@@ -3,12 +3,14 @@
 package monitor
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
 	"lazystate/internal/sampling"
@@ -104,5 +106,30 @@ func TestUsersDeadlineBlindsNobody(t *testing.T) {
 		case <-time.After(5 * time.Second):
 			t.Fatal("the machine's own failure is not declared")
 		}
+	}
+}
+
+// queued is a carrier with ordered queues, as RDMA is.
+type queued struct {
+	*bdtest.Memory
+	queues int
+}
+
+func (q queued) Caps() backdoor.Caps {
+	c := q.Memory.Caps()
+	c.Stall, c.Queues = 400*time.Millisecond, q.queues
+	return c
+}
+
+// DECISION 25: a deadline that one lost packet would break is refused on a single
+// queue, and kept where each sample has its own.
+func TestCarriersQueuesCount(t *testing.T) {
+	for queues, refused := range map[int]bool{1: true, 4: false} {
+		r := start(t, func(r *rig, o *Options) {
+			o.Open = func(context.Context) (backdoor.Memory, error) { return queued{r.Memory(), queues}, nil }
+		})
+		r.until(t, func(st Status) bool {
+			return refused && strings.Contains(st.Error, "stalls the only queue") || !refused && st.Up && st.Samples > 2
+		})
 	}
 }

@@ -38,7 +38,7 @@ type session struct {
 }
 
 const (
-	poolSize   = 4 // samples that may be under way, all but one given up
+	poolSize   = 4 // samples that may be under way, all but one given up; more where each has a queue
 	checkEvery = time.Second
 	warmUp     = 8 // fetches that measure the path
 	patience   = 2 * time.Second
@@ -52,7 +52,7 @@ func newSession(ctx context.Context, m *Monitor, mem backdoor.Memory) (*session,
 	}
 	s := &session{m: m, mem: mem, target: t, timer: time.NewTimer(time.Hour), events: make([]sensorbox.Event, 0, 64)}
 	s.timer.Stop()
-	for range poolSize {
+	for range max(poolSize, mem.Caps().Queues+1) {
 		b, err := newBuffers(t)
 		if err != nil {
 			return nil, err
@@ -91,7 +91,7 @@ func (s *session) plan(ctx context.Context) (plan sampling.Plan, fetch time.Dura
 // planFor plans for the view. What a user asks for must not end the watch over
 // the machine: a plan that is refused for a user sensor's sake goes without it.
 func (s *session) planFor(fetch time.Duration) (sampling.Plan, error) {
-	o := s.m.opts
+	o := s.m.opts.over(s.mem.Caps())
 	o.Detector.Kept = 0
 	plan, refused := o.plan(&s.view, fetch, fetch)
 	for err := refused; err != nil; plan, err = o.plan(&s.view, fetch, fetch) {

@@ -3,50 +3,13 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
-
-func TestParseKeys(t *testing.T) {
-	const good = "000102030405060708090a0b0c0d0e0f"
-	keys, err := parseKeys("k", []byte("# monitors\n0 "+good+"\n\n 7  "+good+"  # the spare\n"))
-	if err != nil || len(keys) != 2 || keys[1].slot != 7 || keys[0].key[15] != 15 {
-		t.Fatalf("%v, %v", keys, err)
-	}
-	for _, bad := range []string{"8 " + good, "x " + good, "0", "0 " + good[2:], "0 " + good + " x", "-1 " + good, "0 zz" + good[2:]} {
-		_, err := parseKeys("k", []byte("# one\n"+bad))
-		if err == nil || !strings.Contains(err.Error(), "k:2:") {
-			t.Errorf("%q: %v", bad, err)
-		}
-		if err != nil && strings.Contains(err.Error(), good[2:]) {
-			t.Errorf("%q: the error tells the key: %v", bad, err)
-		}
-	}
-}
-
-func TestKeysOthersCanRead(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(path, nil, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readKeys(path); err == nil || !strings.Contains(err.Error(), "0600") {
-		t.Errorf("mode 0640: %v", err)
-	}
-	// A FIFO would be waited for, for ever.
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readKeys(fifo); err == nil || !strings.Contains(err.Error(), "must be a file") {
-		t.Errorf("a FIFO: %v", err)
-	}
-}
 
 func TestLookUp(t *testing.T) {
 	text := "ffffffff81000000 T _text\nffffffff82a1a040 R __per_cpu_offset\n0000000000034d40 A process_counts\n" +

@@ -71,7 +71,7 @@ func newWatch(d *daemonState, cfg config.Target, key uapi.Key, dryRun bool) *wat
 
 // open asks for the writer's place if there is a key, and makes do with reading.
 func (w *watch) open(ctx context.Context) (backdoor.Memory, error) {
-	o := target.Options{Writable: w.cfg.KeyFile != ""}
+	o := target.Options{Writable: w.cfg.KeyFile != "", Slot: w.cfg.Slot, Key: w.key, Takeover: true, Log: w.log}
 	if len(w.cfg.FenceCommand) > 0 {
 		o.Reset = w.fence
 	}

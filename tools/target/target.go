@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strconv"
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/inic"
+	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
 )
 
@@ -19,19 +21,16 @@ import (
 type Options struct {
 	Writable bool // ask for the one writer's place (DECISION 21)
 
+	// Who asks, over a carrier that asks who: rdma. The URL may say otherwise.
+	Slot     uint32
+	Key      uapi.Key
+	Takeover bool         // in place of another process of that monitor
+	Log      *slog.Logger // of connections; nil: none
+
 	// Reset resets the machine where no CPU takes interrupts; nil: as the
 	// carrier can (lab: by QMP), if it can.
 	Reset func(context.Context) error
 }
-
-// ErrNotSupported is what every *NotSupportedError is.
-var ErrNotSupported = errors.New("not supported")
-
-// NotSupportedError is a carrier that this build does not have.
-type NotSupportedError struct{ Scheme, Why string }
-
-func (e *NotSupportedError) Error() string { return e.Scheme + ": " + e.Why }
-func (e *NotSupportedError) Unwrap() error { return ErrNotSupported }
 
 // Open opens the target behind a URL.
 func Open(ctx context.Context, rawURL string, o Options) (backdoor.Memory, error) {
@@ -41,6 +40,13 @@ func Open(ctx context.Context, rawURL string, o Options) (backdoor.Memory, error
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if spec.RDMA != nil {
+		m, err := spec.RDMA.open(ctx, o)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", rawURL, err)
+		}
+		return m, nil
 	}
 	options, err := spec.inic()
 	if err != nil {
@@ -59,12 +65,13 @@ func Open(ctx context.Context, rawURL string, o Options) (backdoor.Memory, error
 
 // Spec is a parsed URL.
 type Spec struct {
-	Scheme  string // "inic", "lab"
+	Scheme  string // "inic", "lab", "rdma"
 	RAM     string
 	BAR     string
 	PID     int
 	Machine inic.Machine
 	Name    string // of a lab machine
+	RDMA    *RDMA  // of an rdma URL
 }
 
 // Parse checks a URL without touching what it names.
@@ -82,7 +89,7 @@ func Parse(rawURL string) (Spec, error) {
 		}
 		return Spec{Scheme: "lab", Name: u.Opaque}, nil
 	case "rdma":
-		return Spec{}, &NotSupportedError{"rdma", "the RDMA carrier is not built yet"}
+		return parseRDMA(u)
 	}
 	return Spec{}, fmt.Errorf("target URL %q: want inic:///path, lab:name or rdma://host", rawURL)
 }

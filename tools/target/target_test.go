@@ -20,7 +20,12 @@ func TestParse(t *testing.T) {
 	for raw, want := range map[string]Spec{
 		"inic:///dev/shm/t1/ram":                     {Scheme: "inic", RAM: "/dev/shm/t1/ram", BAR: "/dev/shm/t1/bar"},
 		"inic:///t/ram?bar=/other&pid=42&machine=pc": {Scheme: "inic", RAM: "/t/ram", BAR: "/other", PID: 42, Machine: inic.PC},
-		"lab:t1": {Scheme: "lab", Name: "t1"},
+		"lab:t1":         {Scheme: "lab", Name: "t1"},
+		"rdma://t1":      {Scheme: "rdma", RDMA: &RDMA{Host: "t1", Port: 7777, Monitor: -1}},
+		"rdma://[::1]:9": {Scheme: "rdma", RDMA: &RDMA{Host: "::1", Port: 9, Monitor: -1}},
+		"rdma://10.0.0.7/?provider=roce&device=10.0.0.2&monitor=3&key=/k&pool=8&timeout=14": {Scheme: "rdma", RDMA: &RDMA{
+			Host: "10.0.0.7", Port: 7777, Provider: "roce", Device: "10.0.0.2", Monitor: 3, KeyFile: "/k", Pool: 8, Timeout: 14}},
+		"rdma://t1?provider=ibv&device=rxe0": {Scheme: "rdma", RDMA: &RDMA{Host: "t1", Port: 7777, Provider: "ibv", Device: "rxe0", Monitor: -1}},
 	} {
 		got, err := Parse(raw)
 		if err != nil {
@@ -31,18 +36,12 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, raw := range []string{"", "t1", "lab:", "lab://t1", "inic://host/ram", "inic:ram", "inic:///r?pid=0", "inic:///r?pid=x",
-		"inic:///r?machine=sun", "inic:///r?typo=1", "http://t1", ":", "\x7f"} {
+		"inic:///r?machine=sun", "inic:///r?typo=1", "http://t1", ":", "\x7f",
+		"rdma:", "rdma://", "rdma:///t1", "rdma://t1/x", "rdma://t1:0", "rdma://t1:70000", "rdma://u@t1", "rdma://t1?typo=1", "rdma://t1?provider=tcp",
+		"rdma://t1?device=rxe0", "rdma://t1?provider=roce&device=rxe0", "rdma://t1?monitor=8", "rdma://t1?monitor=x", "rdma://t1?pool=0", "rdma://t1?timeout=32"} {
 		if s, err := Parse(raw); err == nil {
 			t.Errorf("%q accepted as %+v", raw, s)
 		}
-	}
-}
-
-func TestRDMAIsNotThereYet(t *testing.T) {
-	_, err := Open(context.Background(), "rdma://t1:7777", Options{})
-	var e *NotSupportedError
-	if !errors.As(err, &e) || e.Scheme != "rdma" || !errors.Is(err, ErrNotSupported) {
-		t.Errorf("got %v", err)
 	}
 }
 

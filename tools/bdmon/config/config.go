@@ -150,10 +150,15 @@ func (t *Target) check() error {
 	if strings.ContainsFunc(t.Name, func(r rune) bool { return !unicode.IsGraphic(r) }) {
 		return at(".name", fmt.Errorf("%q: want printable characters", t.Name))
 	}
-	if _, err := target.Parse(t.URL); err != nil {
+	spec, err := target.Parse(t.URL)
+	if err != nil {
 		return at(".url", err)
 	}
-	switch {
+	switch r := spec.RDMA; {
+	case r != nil && r.Monitor >= 0 && uint32(r.Monitor) != t.Slot:
+		return at(".url", fmt.Errorf("monitor=%d, but slot is %d", r.Monitor, t.Slot))
+	case r != nil && r.KeyFile == "" && t.KeyFile == "":
+		return at(".url", errors.New("an rdma target needs a key_file, for reading too"))
 	case t.Slot >= uapi.Monitors:
 		return at(".slot", fmt.Errorf("slot %d: a target has %d", t.Slot, uapi.Monitors))
 	case t.Period < 0 || t.Period > 0 && t.Period < Duration(time.Millisecond):
