@@ -70,12 +70,15 @@ func (g *Guard) propose(now time.Duration, m *monitor, r *Request, a Agreement) 
 	return Verdict{Act: Keep, Why: "agreed", Apply: apply}
 }
 
-// join lets a latecomer into an agreement that stands, once.
+// join lets a latecomer into an agreement that stands, and who asks again: its
+// first record may have been carried out when it had given it up. A lock is used up
+// by each member once, for it may have been given back since.
 func (g *Guard) join(now time.Duration, m *monitor, rec *record) bool {
 	g.agreed = slices.DeleteFunc(g.agreed, func(a agreement) bool { return now > a.until })
 	for i := range g.agreed {
 		a := &g.agreed[i]
-		if a.place == rec.place && a.members>>m.slot&1 == 0 && bytes.Equal(a.content, rec.content) {
+		once := a.members>>m.slot&1 == 1 && rec.place.kind == uapi.KindLockReq
+		if a.place == rec.place && !once && bytes.Equal(a.content, rec.content) {
 			a.members |= 1 << m.slot
 			g.event(Event{Time: now, Kind: Joined, Monitor: m.slot, Monitors: a.members, Region: rec.place.kind, Op: Write})
 			return true

@@ -28,7 +28,10 @@ type window struct {
 	index int
 }
 
-var _ driver.Handler = (*window)(nil)
+var (
+	_ driver.Handler  = (*window)(nil)
+	_ driver.ReadGate = (*window)(nil)
+)
 
 // entry finds the region behind the key; a key of an earlier state has none.
 func (w *window) entry(addr, n uint64, need backdoor.Perm) (*table, *entry, error) {
@@ -46,21 +49,31 @@ func (w *window) entry(addr, n uint64, need backdoor.Perm) (*table, *entry, erro
 	return t, e, nil
 }
 
-// RemoteRead implements driver.Handler.
+// AdmitRead implements driver.ReadGate: the guard sees a READ as its monitor asked
+// for it. One that waits for other monitors has no answer yet.
+func (w *window) AdmitRead(_ driver.QP, addr, n uint64) error {
+	_, e, err := w.entry(addr, n, backdoor.PermRead)
+	if err != nil {
+		return w.g.refuse(err)
+	}
+	v := w.g.s.judge(&guard.Request{Monitor: w.g.slot, Op: guard.Read, Kind: e.Kind, Addr: addr, Off: addr - e.Addr, Len: n})
+	switch v.Act {
+	case guard.Pass:
+		w.g.read(n)
+		return nil
+	case guard.Withhold:
+		w.g.s.stats.withheld.Add(1)
+		return driver.ErrNoAnswer
+	}
+	return w.g.refuse(refused("%s", v.Why))
+}
+
+// RemoteRead implements driver.Handler. What it brings was admitted before.
 func (w *window) RemoteRead(_ driver.QP, addr uint64, dst []byte) error {
 	_, e, err := w.entry(addr, uint64(len(dst)), backdoor.PermRead)
 	if err != nil {
 		return w.g.refuse(err)
 	}
-	v := w.g.s.judge(&guard.Request{Monitor: w.g.slot, Op: guard.Read, Kind: e.Kind, Addr: addr, Off: addr - e.Addr, Len: uint64(len(dst))})
-	switch {
-	case v.Act == guard.Withhold:
-		w.g.s.stats.withheld.Add(1)
-		return w.g.refuse(refused("%s", v.Why))
-	case v.Act != guard.Pass:
-		return w.g.refuse(refused("%s", v.Why))
-	}
-	w.g.read(len(dst))
 	if e.own != 0 {
 		return w.g.s.readOwner(addr-e.Addr, dst)
 	}
@@ -157,7 +170,7 @@ func (f *fixed) RemoteRead(_ driver.QP, off uint64, dst []byte) error {
 	if off > uint64(len(b)) || uint64(len(dst)) > uint64(len(b))-off {
 		return f.g.refuse(refused("out of range"))
 	}
-	f.g.read(len(dst))
+	f.g.read(uint64(len(dst)))
 	copy(dst, b[off:])
 	return nil
 }

@@ -231,10 +231,10 @@ func (g *grant) String() string { return fmt.Sprintf("grant %d of monitor %d", g
 
 func (g *grant) idle(now time.Duration) time.Duration { return now - time.Duration(g.last.Load()) }
 
-func (g *grant) read(n int) {
+func (g *grant) read(n uint64) {
 	g.last.Store(int64(g.s.now()))
 	g.s.stats.reads.Add(1)
-	g.s.stats.bytes.Add(uint64(n))
+	g.s.stats.bytes.Add(n)
 }
 
 func (g *grant) wrote(n int) {

@@ -29,6 +29,8 @@ var (
 	ErrQueueFull = errors.New("work queue is full")
 	// ErrClosed: the device or the connection was closed.
 	ErrClosed = errors.New("closed")
+	// ErrNoAnswer of a ReadGate: the peer is to hear nothing, for now.
+	ErrNoAnswer = errors.New("no answer is given")
 	// ErrUnreachable: the peer did not answer the connection manager's tries.
 	ErrUnreachable = errors.New("peer does not answer")
 )
@@ -118,7 +120,15 @@ type Handler interface {
 	RemoteFetchAdd(qp QP, off uint64, add uint64) (old uint64, err error)
 }
 
-// HandlerDevice is a device with CapHandler.
+// ReadGate is a Handler that is asked about each READ as a whole when its request
+// arrives; RemoteRead then brings the bytes, in pieces, and again where an answer
+// was lost. ErrNoAnswer: the request is taken for lost, so that the peer asks again
+// after its ack timeout, until its retries are used up.
+type ReadGate interface {
+	AdmitRead(qp QP, off, n uint64) error
+}
+
+// HandlerDevice is a device with CapHandler. It asks a ReadGate.
 type HandlerDevice interface {
 	RegHandler(pd PD, h Handler, iova, length uint64, a Access) (MRInfo, error)
 }

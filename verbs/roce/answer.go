@@ -3,6 +3,7 @@
 package roce
 
 import (
+	"errors"
 	"slices"
 
 	"lazystate/internal/mapfault"
@@ -61,7 +62,10 @@ func (q *queuePair) readArrives(p *wire.Packet) (packets int, v verdict) {
 		return 0, accepted
 	}
 	j, v := q.newRead(p)
-	if v.nak != 0 {
+	if v.nak == 0 {
+		v = q.admit(&j)
+	}
+	if v.nak != 0 || v.lost {
 		return 0, v
 	}
 	q.resp.msn++
@@ -82,6 +86,24 @@ func (q *queuePair) newRead(p *wire.Packet) (job, verdict) {
 		}
 	}
 	return j, accepted
+}
+
+// admit asks a handler that wants to be asked about a READ as a whole.
+func (q *queuePair) admit(j *job) verdict {
+	if j.from == nil {
+		return accepted
+	}
+	gate, ok := j.from.handler.(driver.ReadGate)
+	if !ok {
+		return accepted
+	}
+	switch err := gate.AdmitRead(driver.QP(q.num), j.from.base+j.addr-j.from.addr, uint64(j.left)); {
+	case errors.Is(err, driver.ErrNoAnswer):
+		return verdict{lost: true}
+	case err != nil:
+		return noAccess
+	}
+	return accepted
 }
 
 // queueJob puts an answer among those owed, in the order of their PSNs. It takes

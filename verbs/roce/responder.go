@@ -104,6 +104,7 @@ type verdict struct {
 	nak   wire.Syndrome    // 0: it was executed
 	event driver.EventType // raised here, with nak other than RNR
 	local driver.WCStatus  // of the receive that was being filled
+	lost  bool             // as though it had not come; what comes behind it is not asked for
 }
 
 var (
@@ -131,8 +132,12 @@ func (q *queuePair) execute(p *wire.Packet) {
 	default:
 		v = q.atomicArrives(p)
 	}
-	if v.nak != 0 {
+	switch {
+	case v.nak != 0:
 		q.fail(v)
+		return
+	case v.lost:
+		r.asked = true
 		return
 	}
 	r.epsn = r.epsn.Add(packets)

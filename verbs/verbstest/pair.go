@@ -65,6 +65,7 @@ func Run(t *testing.T, p Pair) {
 		{"SRQ", testSRQ},
 		{"Windows", testWindows},
 		{"Handler", testHandler},
+		{"Gate", testGate},
 		{"CM", testCM},
 		{"UD", testUD},
 	} {

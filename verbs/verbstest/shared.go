@@ -201,6 +201,74 @@ func (v *vault) RemoteFetchAdd(qp driver.QP, off uint64, add uint64) (uint64, er
 	return old, nil
 }
 
+// gate is a vault that is asked about reads as a whole.
+type gate struct {
+	vault
+	answers []error // one for each time that it is asked
+	asked   [][2]uint64
+}
+
+func (g *gate) AdmitRead(_ driver.QP, off, n uint64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked = append(g.asked, [2]uint64{off, n})
+	if len(g.asked) > len(g.answers) {
+		return nil
+	}
+	return g.answers[len(g.asked)-1]
+}
+
+// testGate: a read that is withheld is asked for again, and what was posted behind
+// it waits; one that is refused ends the connection.
+func testGate(t *testing.T, b *bench) {
+	if !b.b.Has(verbs.CapHandler) {
+		t.Skipf("%v has no handlers", b.b)
+	}
+	o := verbs.DefaultConnectOptions()
+	o.AckTimeout = 12 // 17 ms
+	none := driver.ErrNoAnswer
+	for name, c := range map[string]struct {
+		answers []error
+		want    verbs.WCStatus
+	}{
+		"admitted": {nil, verbs.WCSuccess},
+		"withheld": {[]error{none, none}, verbs.WCSuccess},
+		"never":    {[]error{none, none, none, none, none, none, none, none, none, none}, verbs.WCRetryExcErr},
+		"refused":  {[]error{errVault}, verbs.WCRemAccessErr},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, y := b.ends(t, config{connect: o})
+			g := &gate{vault: vault{qps: map[driver.QP]bool{}}, answers: c.answers}
+			mr := must(y.pd.RegHandler(g, 0, 4096, verbs.AccessAll))(t)
+			t.Cleanup(func() { closeAll(t, mr) })
+			read, write := x.request(verbs.OpRDMARead, 0, 2000, y, 0), x.request(verbs.OpRDMAWrite, 2000, 8, y, 0)
+			read.RemoteAddr, read.RKey = 2048, mr.RKey()
+			x.send(read)
+			x.send(write)
+			if wc := x.wait(1)[0]; wc.Status != c.want {
+				t.Fatal(wc.Status)
+			}
+			want := verbs.WCSuccess
+			if c.want != want {
+				want = verbs.WCWRFlushErr
+			}
+			if wc := x.wait(1)[0]; wc.Status != want {
+				t.Errorf("the write behind it: %v", wc.Status)
+			}
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			for _, asked := range g.asked {
+				if asked != [2]uint64{2048, 2000} {
+					t.Errorf("asked about %d+%d", asked[0], asked[1])
+				}
+			}
+			if c.want == verbs.WCSuccess && len(g.asked) != len(c.answers)+1 {
+				t.Errorf("asked %d times", len(g.asked))
+			}
+		})
+	}
+}
+
 // testHandler: operations on a registration that a handler answers.
 func testHandler(t *testing.T, b *bench) {
 	if !b.b.Has(verbs.CapHandler) {
