@@ -72,7 +72,7 @@ install: binaries ## commands, units, man pages, configuration and the module's 
 	@install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/bdmon.yaml
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml
 	@for d in docs/*.md; do install -D -m 644 $$d $(DESTDIR)$(prefix)/share/doc/lazystate/$${d##*/}; done
-	@cd kmod && for f in dkms.conf *.[ch] uapi/*.h; do install -D -m 644 $$f $(source)/$$f; done
+	@cd kmod && for f in dkms.conf *.[ch] uapi/*.h rdma/*; do install -D -m 644 $$f $(source)/$$f; done
 	@grep -v 'example/ inject/' kmod/Kbuild >$(source)/Kbuild
 
 clean: ## remove build/, which holds the kernels' cache too

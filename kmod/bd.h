@@ -2,8 +2,8 @@
 /*
  * bd.h - what the parts of backdoor.ko share with one another.
  *
- * Order of birth (bd_main.c): regions, manifest, panic stamp, lock, hooks,
- * sensors, device, poller, back end. Death is the exact reverse, and the back
+ * Order of birth (bd_main.c): keys, policy, regions, manifest, panic stamp,
+ * lock, hooks, sensors, device, poller, back end. Death is the exact reverse, and the back
  * end withdraws the root first so that no monitor reads what is being freed.
  */
 #ifndef BD_H
@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #include <linux/cpumask.h>
 #include <linux/time64.h>
-#include "uapi/backdoor.h"
+#include "uapi/bd_rdma.h"
 
 #define bd_pr(fmt)	"backdoor: " fmt
 
@@ -34,6 +34,9 @@ int bd_region_add(const char *name, u32 kind, u32 perm, void *va, size_t len,
 int bd_region_add_phys(const char *name, u32 kind, u32 perm, u64 addr,
 		       u64 phys, u64 len, u32 flags, struct bd_region **out);
 void bd_region_del(struct bd_region *region);
+void *bd_area_new(const char *name, u32 kind, u32 perm, size_t len,
+		  struct bd_region **out);
+void bd_area_free(void *va, size_t len, struct bd_region *region);
 struct bd_table *bd_region_table(void);
 void bd_region_root(struct bd_root *root);
 
@@ -46,6 +49,7 @@ struct bd_backend {
 	int (*start)(void);
 	void (*publish)(void);		/* the table changed */
 	void (*withdraw)(void);		/* nothing may be read from now on */
+	void (*monitor)(u32 monitor);	/* its key or policy changed; may be NULL */
 	void (*stop)(void);
 	struct list_head list;
 };
@@ -53,6 +57,7 @@ struct bd_backend {
 int bd_backend_register(struct bd_backend *backend);
 void bd_backend_unregister(struct bd_backend *backend);
 void bd_backend_publish(void);
+void bd_backend_monitor(u32 monitor);
 
 extern struct bd_backend bd_inic_backend;
 
@@ -68,19 +73,58 @@ int bd_offsets_tasks(void);
 int bd_offsets_net(void);
 
 /* bd_auth.c */
-enum bd_area { BD_AREA_LOCK, BD_AREA_FENCE, BD_AREA_KILL, BD_AREA_KNOB, BD_AREAS };
+enum bd_area {
+	BD_AREA_LOCK, BD_AREA_FENCE, BD_AREA_KILL, BD_AREA_KNOB, BD_AREA_OWNER,
+	BD_AREA_PROPOSAL, BD_AREA_HELLO, BD_AREAS
+};
 
+int bd_auth_init(void);
+void bd_auth_exit(void);
+const void *bd_key_page(void);
 int bd_key_set(u32 monitor, const u8 key[16], bool revoke);
 bool bd_key_present(u32 monitor);
 bool bd_tag_ok(u32 monitor, u32 kind, u32 index, const void *body, size_t len,
 	       u64 tag);
+bool bd_proposal_tag_ok(u32 monitor, u32 index, const struct bd_proposal *p);
+u64 bd_tag_make(u32 monitor, u32 kind, u32 index, const void *body, size_t len);
+u64 bd_seq_highest(enum bd_area area, u32 monitor);
 bool bd_seq_ok(enum bd_area area, u32 monitor, u64 seq);
 void bd_seq_take(enum bd_area area, u32 monitor, u64 seq);
+
+/* bd_policy.c */
+struct bd_agreement {
+	u32 kind;
+	u32 k;		/* below 2: none */
+	u32 voters;
+	u32 window_ms;
+};
+
+int bd_policy_init(void);
+void bd_policy_exit(void);
+bool bd_policy_sealed(void);
+bool bd_may_read(u32 monitor, u32 kind);
+bool bd_may_write(u32 monitor, u32 kind);
+bool bd_may_act(u32 monitor, u32 kind);
+const struct bd_agreement *bd_agreement(u32 kind);
+long bd_policy_ioctl(unsigned int cmd, void __user *arg);
+
+/* bd_owner.c */
+int bd_owner_init(void);
+void bd_owner_exit(void);
+void bd_owner_scan(void);
+u32 bd_owner_epoch(void);
+bool bd_owner_other(u32 monitor);
+
+/* bd_propose.c */
+int bd_propose_init(void);
+void bd_propose_exit(void);
+void bd_propose_scan(int cpu);
 
 /* bd_lock.c: requests; bd_freeze.c: CPUs */
 int bd_lock_init(void);
 void bd_lock_exit(void);
 void bd_lock_scan(int cpu);
+bool bd_lock_agreed(int cpu, const struct bd_proposal *p, u32 m, u32 *result);
 struct bd_lock_ack *bd_lock_ack(void);
 void bd_lock_granted(void);
 bool bd_lock_expired(u32 round);
@@ -118,9 +162,11 @@ void bd_freeze_fence(void);
 int bd_kill_init(void);
 void bd_kill_exit(void);
 void bd_kill_scan(void);
+u32 bd_kill_agreed(const u8 *data, u32 len, u32 m, u8 *results);
 int bd_knob_init(void);
 void bd_knob_exit(void);
 void bd_knob_scan(void);
+bool bd_knob_agreed(const struct bd_proposal *p, u32 m, u32 *result);
 int bd_knob_apply(const struct bd_knob_slot *slot, s64 *before);
 
 /* bd_poll.c: one hard timer per CPU drives everything above */

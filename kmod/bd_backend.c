@@ -56,3 +56,18 @@ void bd_backend_publish(void)
 		b->publish();
 	mutex_unlock(&backends_lock);
 }
+
+/**
+ * bd_backend_monitor() - tell every carrier that a monitor's rights changed
+ * @monitor: slot
+ */
+void bd_backend_monitor(u32 monitor)
+{
+	struct bd_backend *b;
+
+	mutex_lock(&backends_lock);
+	list_for_each_entry(b, &backends, list)
+		if (b->monitor)
+			b->monitor(monitor);
+	mutex_unlock(&backends_lock);
+}

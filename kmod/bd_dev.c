@@ -141,6 +141,10 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioc_key(p);
 	case BD_IOC_ADD_FOREIGN:
 		return ioc_foreign(p);
+	case BD_IOC_SET_POLICY:
+	case BD_IOC_SET_AGREEMENT:
+	case BD_IOC_SEAL:
+		return bd_policy_ioctl(cmd, p);
 	}
 	return -ENOTTY;
 }

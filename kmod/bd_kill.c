@@ -51,6 +51,11 @@ static u32 deliver(const struct bd_kill_slot *s)
 	return result;
 }
 
+static bool signal_ok(u32 signal)
+{
+	return signal && signal <= SIGRTMAX;
+}
+
 static u32 judge(const struct bd_kill_slot *s, u32 m, u32 i, u32 batch)
 {
 	if (!bd_key_present(m))
@@ -60,9 +65,9 @@ static u32 judge(const struct bd_kill_slot *s, u32 m, u32 i, u32 batch)
 		return BD_RES_TAG;
 	if ((u32)s->seq != batch || !bd_seq_ok(BD_AREA_KILL, m, s->seq))
 		return BD_RES_SEQ;
-	if (!s->signal || s->signal > SIGRTMAX)
-		return BD_RES_RANGE;
-	return BD_RES_NONE;
+	if (!bd_may_act(m, BD_KIND_KILL_REQ))
+		return BD_RES_NOTALLOWED;
+	return signal_ok(s->signal) ? BD_RES_NONE : BD_RES_RANGE;
 }
 
 static void answer(u32 m, u32 i, u32 seq, u32 result)
@@ -84,7 +89,7 @@ static void run(u32 m, u64 post)
 		/* who cannot sign one record is not asked for 1023 more */
 		u32 result = unsigned_by ? unsigned_by : judge(&s, m, i, batch);
 
-		if (result == BD_RES_TAG || result == BD_RES_NOKEY)
+		if (result == BD_RES_TAG || result == BD_RES_NOKEY || result == BD_RES_NOTALLOWED)
 			unsigned_by = result;
 		if (!result) {
 			highest = max(highest, s.seq);
@@ -136,33 +141,44 @@ void bd_kill_scan(void)
 	}
 }
 
+/**
+ * bd_kill_agreed() - send what several monitors have agreed on
+ * @data: records of struct bd_kill_slot, each cut before its seq
+ * @len: bytes of @data
+ * @m: monitor that is named for it
+ * @results: an enum bd_result for each
+ */
+u32 bd_kill_agreed(const u8 *data, u32 len, u32 m, u8 *results)
+{
+	u32 i, n = len / offsetof(struct bd_kill_slot, seq);
+
+	for (i = 0; i < n; i++) {
+		struct bd_kill_slot s = {};
+
+		memcpy(&s, data + i * offsetof(struct bd_kill_slot, seq),
+		       offsetof(struct bd_kill_slot, seq));
+		results[i] = signal_ok(s.signal) ? deliver(&s) : BD_RES_RANGE;
+		trace_bd_hook(BD_KIND_PROPOSALS, m, s.signal, s.pid, results[i]);
+	}
+	return n;
+}
+
 int bd_kill_init(void)
 {
-	int err = -ENOMEM;
-
 	if (!bd_allow_repair)
 		return 0;
-	reqs = bd_pages_alloc(sizeof(*reqs));
-	acks = bd_pages_alloc(sizeof(*acks));
-	if (!reqs || !acks)
-		goto err;
-	err = bd_region_add("kill", BD_KIND_KILL_REQ,
-			    BD_PERM_READ | BD_PERM_WRITE, reqs, sizeof(*reqs),
-			    &reqs_region);
-	if (!err)
-		err = bd_region_add("kill.ack", BD_KIND_KILL_ACK, BD_PERM_READ,
-				    acks, sizeof(*acks), &acks_region);
-	if (!err)
+	reqs = bd_area_new("kill", BD_KIND_KILL_REQ, BD_PERM_READ | BD_PERM_WRITE,
+			   sizeof(*reqs), &reqs_region);
+	acks = bd_area_new("kill.ack", BD_KIND_KILL_ACK, BD_PERM_READ,
+			   sizeof(*acks), &acks_region);
+	if (reqs && acks)
 		return 0;
-err:
 	bd_kill_exit();
-	return err;
+	return -ENOMEM;
 }
 
 void bd_kill_exit(void)
 {
-	bd_region_del(reqs_region);
-	bd_region_del(acks_region);
-	bd_pages_free(reqs, sizeof(*reqs));
-	bd_pages_free(acks, sizeof(*acks));
+	bd_area_free(reqs, sizeof(*reqs), reqs_region);
+	bd_area_free(acks, sizeof(*acks), acks_region);
 }

@@ -53,6 +53,12 @@ static void answer(u32 m, u32 i, const struct bd_knob_slot *s, u32 result, s64 v
 	trace_bd_hook(BD_KIND_KNOB_REQ, m, s->knob, s->arg, result);
 }
 
+static bool in_bounds(const struct bd_knob_slot *s)
+{
+	return s->knob && s->knob < ARRAY_SIZE(bounds) &&
+	       s->value >= bounds[s->knob].min && s->value <= bounds[s->knob].max;
+}
+
 static u32 judge(const struct bd_knob_slot *s, u32 m, u32 i)
 {
 	if (!bd_key_present(m))
@@ -63,10 +69,9 @@ static u32 judge(const struct bd_knob_slot *s, u32 m, u32 i)
 	if (s->commit != (u32)s->seq || !bd_seq_ok(BD_AREA_KNOB, m, s->seq))
 		return BD_RES_SEQ;
 	bd_seq_take(BD_AREA_KNOB, m, s->seq);
-	if (!s->knob || s->knob >= ARRAY_SIZE(bounds) ||
-	    s->value < bounds[s->knob].min || s->value > bounds[s->knob].max)
-		return BD_RES_RANGE;
-	return BD_RES_NONE;
+	if (!bd_may_act(m, BD_KIND_KNOB_REQ))
+		return BD_RES_NOTALLOWED;
+	return in_bounds(s) ? BD_RES_NONE : BD_RES_RANGE;
 }
 
 /* Knobs that act at once, in interrupt context; an orderly reboot is soft. */
@@ -87,6 +92,19 @@ static void act(const struct bd_knob_slot *s, u32 m, u32 i)
 	emergency_restart();
 }
 
+static u32 begin(const struct bd_knob_slot *s, u32 m, u32 i)
+{
+	if (is_hard(s)) {
+		act(s, m, i);
+		return BD_RES_ERROR;	/* who comes back has no crash kernel */
+	}
+	queue[m][i] = *s;
+	answer(m, i, s, BD_RES_QUEUED, 0);
+	smp_store_release(&full[m][i], 1);	/* after the record */
+	wake_up_process(worker);
+	return BD_RES_QUEUED;
+}
+
 static void scan_slot(u32 m, u32 i)
 {
 	struct bd_knob_slot s;
@@ -105,14 +123,29 @@ static void scan_slot(u32 m, u32 i)
 		answer(m, i, &s, result, 0);
 		return;
 	}
-	if (is_hard(&s)) {
-		act(&s, m, i);
-		return;
-	}
-	queue[m][i] = s;
-	answer(m, i, &s, BD_RES_QUEUED, 0);
-	smp_store_release(&full[m][i], 1);	/* after the record */
-	wake_up_process(worker);
+	begin(&s, m, i);
+}
+
+/**
+ * bd_knob_agreed() - turn a knob that several monitors have agreed on
+ * @p: its data is a struct bd_knob_slot, cut before its seq
+ * @m: monitor in whose results the outcome is told, under @p's seq
+ * @result: BD_RES_QUEUED, BD_RES_DONE or why not
+ *
+ * Returns false if it must wait.
+ */
+bool bd_knob_agreed(const struct bd_proposal *p, u32 m, u32 *result)
+{
+	struct bd_knob_slot s = { .seq = p->seq };
+
+	memcpy(&s, p->data, offsetof(struct bd_knob_slot, seq));
+	*result = BD_RES_RANGE;
+	if (!in_bounds(&s))
+		return true;
+	if (READ_ONCE(full[m][p->index]) || (!is_hard(&s) && bd_nmi_held()))
+		return false;
+	*result = begin(&s, m, p->index);
+	return true;
 }
 
 /** bd_knob_scan() - look for posted knobs */
@@ -191,30 +224,20 @@ int bd_knob_init(void)
 	err = worker_start();
 	if (err)
 		return err;
-	err = -ENOMEM;
-	reqs = bd_pages_alloc(sizeof(*reqs));
-	acks = bd_pages_alloc(sizeof(*acks));
-	if (!reqs || !acks)
-		goto err;
-	err = bd_region_add("knob", BD_KIND_KNOB_REQ,
-			    BD_PERM_READ | BD_PERM_WRITE, reqs, sizeof(*reqs),
-			    &reqs_region);
-	if (!err)
-		err = bd_region_add("knob.ack", BD_KIND_KNOB_ACK, BD_PERM_READ,
-				    acks, sizeof(*acks), &acks_region);
-	if (!err)
+	reqs = bd_area_new("knob", BD_KIND_KNOB_REQ, BD_PERM_READ | BD_PERM_WRITE,
+			   sizeof(*reqs), &reqs_region);
+	acks = bd_area_new("knob.ack", BD_KIND_KNOB_ACK, BD_PERM_READ,
+			   sizeof(*acks), &acks_region);
+	if (reqs && acks)
 		return 0;
-err:
 	bd_knob_exit();
-	return err;
+	return -ENOMEM;
 }
 
 void bd_knob_exit(void)
 {
 	if (worker)
 		kthread_stop(worker);
-	bd_region_del(reqs_region);
-	bd_region_del(acks_region);
-	bd_pages_free(reqs, sizeof(*reqs));
-	bd_pages_free(acks, sizeof(*acks));
+	bd_area_free(reqs, sizeof(*reqs), reqs_region);
+	bd_area_free(acks, sizeof(*acks), acks_region);
 }

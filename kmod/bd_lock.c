@@ -241,6 +241,12 @@ static bool leave_to_others(int cpu, const struct bd_lock_req *r)
 	return now - since < OTHERS_NS;
 }
 
+/* Who may not begin may still let go. */
+static bool may(const struct bd_lock_req *r, u32 m)
+{
+	return r->want == BD_WANT_FREE || bd_may_act(m, BD_KIND_LOCK_REQ);
+}
+
 static void scan_lock(int cpu, u32 m)
 {
 	struct bd_lock_req r;
@@ -257,7 +263,7 @@ static void scan_lock(int cpu, u32 m)
 	seen[m] = commit;
 	why = check(&r, m, BD_KIND_LOCK_REQ, BD_AREA_LOCK);
 	if (!why)
-		why = obey(cpu, &r, m);
+		why = may(&r, m) ? obey(cpu, &r, m) : BD_REFUSE_NOTALLOWED;
 	if (why)
 		refuse(m, r.seq, why);
 	raw_spin_unlock(&state_lock);
@@ -292,6 +298,8 @@ static void scan_fence(int cpu, u32 m)
 		return;
 	seen_fence[m] = commit;
 	why = check(&r, m, BD_KIND_FENCE, BD_AREA_FENCE);
+	if (!why && !bd_may_act(m, BD_KIND_FENCE))
+		why = BD_REFUSE_NOTALLOWED;
 	if (!why && r.want != BD_FENCE_WANT)
 		why = BD_REFUSE_LEASE;
 	if (why)
@@ -299,6 +307,37 @@ static void scan_fence(int cpu, u32 m)
 	else
 		close_fence(cpu, &r, m);
 	raw_spin_unlock(&state_lock);
+}
+
+/**
+ * bd_lock_agreed() - a lock or fence that several monitors have agreed on
+ * @cpu: this one
+ * @p: its data is a struct bd_lock_req, cut before its monitor
+ * @m: monitor in whose name it is held
+ * @result: enum bd_lock_refusal
+ *
+ * Returns false if it must wait.
+ */
+bool bd_lock_agreed(int cpu, const struct bd_proposal *p, u32 m, u32 *result)
+{
+	struct bd_lock_req r = { .monitor = m, .seq = p->seq };
+
+	memcpy(&r, p->data, offsetof(struct bd_lock_req, monitor));
+	if (p->kind == BD_KIND_FENCE && (!bd_allow_fence || r.want != BD_FENCE_WANT)) {
+		*result = BD_REFUSE_NOTALLOWED;
+		return true;
+	}
+	if (p->kind == BD_KIND_LOCK_REQ && leave_to_others(cpu, &r))
+		return false;
+	if (!raw_spin_trylock(&state_lock))
+		return false;
+	*result = BD_REFUSE_NONE;
+	if (p->kind == BD_KIND_FENCE)
+		close_fence(cpu, &r, m);
+	else
+		*result = obey(cpu, &r, m);
+	raw_spin_unlock(&state_lock);
+	return true;
 }
 
 /**
@@ -317,55 +356,29 @@ void bd_lock_scan(int cpu)
 	}
 }
 
-static int requests_init(void)
-{
-	int err;
-
-	if (bd_allow_repair) {
-		reqs = bd_pages_alloc(sizeof(*reqs));
-		if (!reqs)
-			return -ENOMEM;
-		err = bd_region_add("lock", BD_KIND_LOCK_REQ,
-				    BD_PERM_READ | BD_PERM_WRITE, reqs,
-				    sizeof(*reqs), &reqs_region);
-		if (err)
-			return err;
-	}
-	if (bd_allow_fence) {
-		fence = bd_pages_alloc(sizeof(*fence));
-		if (!fence)
-			return -ENOMEM;
-		return bd_region_add("fence", BD_KIND_FENCE,
-				     BD_PERM_READ | BD_PERM_WRITE, fence,
-				     sizeof(*fence), &fence_region);
-	}
-	return 0;
-}
-
 int bd_lock_init(void)
 {
-	int err;
-
-	ack = bd_pages_alloc(sizeof(*ack));
+	ack = bd_area_new("lock.ack", BD_KIND_LOCK_ACK, BD_PERM_READ,
+			  sizeof(*ack), &ack_region);
 	if (!ack)
 		return -ENOMEM;
 	ack->magic = BD_LOCK_MAGIC;
 	ack->ncpus = num_online_cpus();
-	err = bd_region_add("lock.ack", BD_KIND_LOCK_ACK, BD_PERM_READ, ack,
-			    sizeof(*ack), &ack_region);
-	if (!err)
-		err = requests_init();
-	if (err)
-		bd_lock_exit();
-	return err;
+	if (bd_allow_repair)
+		reqs = bd_area_new("lock", BD_KIND_LOCK_REQ, BD_PERM_READ | BD_PERM_WRITE,
+				   sizeof(*reqs), &reqs_region);
+	if (bd_allow_fence)
+		fence = bd_area_new("fence", BD_KIND_FENCE, BD_PERM_READ | BD_PERM_WRITE,
+				    sizeof(*fence), &fence_region);
+	if ((!bd_allow_repair || reqs) && (!bd_allow_fence || fence))
+		return 0;
+	bd_lock_exit();
+	return -ENOMEM;
 }
 
 void bd_lock_exit(void)
 {
-	bd_region_del(reqs_region);
-	bd_region_del(fence_region);
-	bd_region_del(ack_region);
-	bd_pages_free(reqs, sizeof(*reqs));
-	bd_pages_free(fence, sizeof(*fence));
-	bd_pages_free(ack, sizeof(*ack));
+	bd_area_free(reqs, sizeof(*reqs), reqs_region);
+	bd_area_free(fence, sizeof(*fence), fence_region);
+	bd_area_free(ack, sizeof(*ack), ack_region);
 }

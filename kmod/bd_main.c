@@ -14,6 +14,7 @@
 #endif
 
 u8 bd_boot_id[16];
+EXPORT_SYMBOL_GPL(bd_boot_id);
 u64 bd_generation;
 
 bool bd_allow_repair;
@@ -29,6 +30,7 @@ module_param_named(export_memory, bd_export_memory, bool, 0444);
 MODULE_PARM_DESC(export_memory, "export the direct map read-only (bool, default 1)");
 
 uint bd_nic_cpu;
+EXPORT_SYMBOL_GPL(bd_nic_cpu);
 module_param_named(nic_cpu, bd_nic_cpu, uint, 0444);
 MODULE_PARM_DESC(nic_cpu, "CPU that polls each millisecond, the others each 10 ms (CPU number, default 0)");
 
@@ -45,6 +47,8 @@ static const struct bd_part {
 	int (*init)(void);
 	void (*exit)(void);
 } parts[] = {
+	{ "keys", bd_auth_init, bd_auth_exit },
+	{ "policy", bd_policy_init, bd_policy_exit },
 	{ "regions", bd_region_init, bd_region_exit },
 	{ "manifest", bd_manifest_init, bd_manifest_exit },
 	{ "panic stamp", bd_panic_init, bd_panic_exit },
@@ -53,6 +57,8 @@ static const struct bd_part {
 	{ "lock", bd_lock_init, bd_lock_exit },
 	{ "kill hooks", bd_kill_init, bd_kill_exit },
 	{ "knob hooks", bd_knob_init, bd_knob_exit },
+	{ "ownership", bd_owner_init, bd_owner_exit },
+	{ "proposals", bd_propose_init, bd_propose_exit },
 	{ "sensors", bd_sensor_init, bd_sensor_exit },
 	{ "foreign words", bd_foreign_init, bd_foreign_exit },
 	{ "device", bd_dev_init, bd_dev_exit },

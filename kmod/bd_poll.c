@@ -35,9 +35,11 @@ static void scan(int cpu)
 
 	if (!atomic_try_cmpxchg_acquire(&scanner, &nobody, cpu))
 		return;
+	bd_owner_scan();
 	bd_lock_scan(cpu);
 	bd_kill_scan();
 	bd_knob_scan();
+	bd_propose_scan(cpu);
 	atomic_set_release(&scanner, -1);
 }
 

@@ -7,6 +7,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -18,6 +19,8 @@ static struct bd_table *table;
 static struct bd_region *table_region;
 static DEFINE_MUTEX(table_lock);
 
+static_assert(sizeof(struct bd_table) <= PAGE_SIZE);
+
 /**
  * bd_pages_alloc() - zeroed, physically contiguous pages
  * @len: bytes, rounded up to a power of two pages
@@ -26,6 +29,7 @@ void *bd_pages_alloc(size_t len)
 {
 	return (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, get_order(len));
 }
+EXPORT_SYMBOL_GPL(bd_pages_alloc);
 
 /**
  * bd_pages_free() - frees what bd_pages_alloc() gave
@@ -37,6 +41,7 @@ void bd_pages_free(void *va, size_t len)
 	if (va)
 		free_pages((unsigned long)va, get_order(len));
 }
+EXPORT_SYMBOL_GPL(bd_pages_free);
 
 static struct bd_region *free_entry(void)
 {
@@ -133,11 +138,45 @@ void bd_region_del(struct bd_region *region)
 	mutex_unlock(&table_lock);
 }
 
+/**
+ * bd_area_new() - zeroed pages that are exported as a region of their own
+ * @name: at most BD_REGION_NAME - 1 bytes
+ * @kind: enum bd_region_kind
+ * @perm: BD_PERM_*
+ * @len: bytes
+ * @out: the region, for bd_area_free()
+ */
+void *bd_area_new(const char *name, u32 kind, u32 perm, size_t len,
+		  struct bd_region **out)
+{
+	void *va = bd_pages_alloc(len);
+
+	if (va && bd_region_add(name, kind, perm, va, len, out)) {
+		bd_pages_free(va, len);
+		va = NULL;
+	}
+	return va;
+}
+
+/**
+ * bd_area_free() - withdraw and free what bd_area_new() gave
+ * @va: the pages, or NULL
+ * @len: the same length
+ * @region: their region
+ */
+void bd_area_free(void *va, size_t len, struct bd_region *region)
+{
+	if (va)
+		bd_region_del(region);
+	bd_pages_free(va, len);
+}
+
 /** bd_region_table() - the table, for the back ends */
 struct bd_table *bd_region_table(void)
 {
 	return table;
 }
+EXPORT_SYMBOL_GPL(bd_region_table);
 
 /**
  * bd_region_root() - fill a root record, magic and generation included
@@ -157,6 +196,7 @@ void bd_region_root(struct bd_root *root)
 	root->table_len = sizeof(*table);
 	root->table_key = table_region->key;
 }
+EXPORT_SYMBOL_GPL(bd_region_root);
 
 int bd_region_init(void)
 {

@@ -72,6 +72,53 @@ TRACE_EVENT(bd_hook,
 		  __entry->monitor, __entry->what, __entry->pid, __entry->result)
 );
 
+TRACE_EVENT(bd_owner,
+	TP_PROTO(u32 monitor, u32 epoch),
+	TP_ARGS(monitor, epoch),
+	TP_STRUCT__entry(
+		__field(u32, monitor)
+		__field(u32, epoch)
+	),
+	TP_fast_assign(
+		__entry->monitor = monitor;
+		__entry->epoch = epoch;
+	),
+	TP_printk("monitor=%d epoch=%u", (int)__entry->monitor, __entry->epoch)
+);
+
+TRACE_EVENT(bd_proposal,
+	TP_PROTO(u32 kind, u32 index, u32 monitor, u32 state, u32 agreed),
+	TP_ARGS(kind, index, monitor, state, agreed),
+	TP_STRUCT__entry(
+		__field(u32, kind)
+		__field(u32, index)
+		__field(u32, monitor)
+		__field(u32, state)
+		__field(u32, agreed)
+	),
+	TP_fast_assign(
+		__entry->kind = kind;
+		__entry->index = index;
+		__entry->monitor = monitor;
+		__entry->state = state;
+		__entry->agreed = agreed;
+	),
+	TP_printk("kind=%u index=%u monitor=%u state=%s agreed=%x",
+		  __entry->kind, __entry->index, __entry->monitor,
+		  __print_symbolic(__entry->state, { BD_PROP_PENDING, "pending" },
+				   { BD_PROP_DONE, "done" },
+				   { BD_PROP_EXPIRED, "expired" },
+				   { BD_PROP_DISAGREED, "disagreed" },
+				   { BD_PROP_TAG, "tag" },
+				   { BD_PROP_SEQ, "seq" },
+				   { BD_PROP_NOKEY, "no key" },
+				   { BD_PROP_EPOCH, "epoch" },
+				   { BD_PROP_RANGE, "range" },
+				   { BD_PROP_NOTALLOWED, "not allowed" },
+				   { BD_PROP_REPLACED, "replaced" }),
+		  __entry->agreed)
+);
+
 #endif
 
 #undef TRACE_INCLUDE_PATH

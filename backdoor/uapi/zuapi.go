@@ -19,7 +19,7 @@ const (
 	PanicMagic         = 0x3143494e41504442
 	Monitors           = 0x8
 	MaxCPUs            = 0x100
-	MaxRegions         = 0x20
+	MaxRegions         = 0x2a
 	RegionName         = 0x18
 	KillSlots          = 0x400
 	KnobSlots          = 0x8
@@ -720,7 +720,7 @@ func (s *Region) Encode() []byte {
 
 // Size and offsets of struct bd_table.
 const (
-	TableSize          = 2864
+	TableSize          = 3744
 	TableMagicOff      = 0
 	TableCountOff      = 8
 	TableEntrySizeOff  = 12
@@ -738,7 +738,7 @@ type Table struct {
 	Generation uint64
 	BootID     [16]uint8
 	Reserved   uint64
-	Regions    [32]Region
+	Regions    [42]Region
 }
 
 // Decode copies the fields out of b, which holds at least TableSize bytes.

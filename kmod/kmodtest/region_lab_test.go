@@ -29,9 +29,9 @@ func TestWritableRegions(t *testing.T) {
 			want   []string
 		}{
 			{"none", nil, nil},
-			{"repair", []string{"allow_repair=1"}, []string{"kill", "knob", "lock"}},
+			{"repair", []string{"allow_repair=1"}, []string{"kill", "knob", "lock", "owner", "proposal"}},
 			{"fence", []string{"allow_fence=1"}, []string{"fence"}},
-			{"both", []string{"allow_repair=1", "allow_fence=1"}, []string{"fence", "kill", "knob", "lock"}},
+			{"both", []string{"allow_repair=1", "allow_fence=1"}, []string{"fence", "kill", "knob", "lock", "owner", "proposal"}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				k := load(t, kernel, c.params...)

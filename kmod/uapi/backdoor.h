@@ -29,7 +29,7 @@
 
 #define BD_MONITORS		8	/* monitor slots, DECISION 16 */
 #define BD_MAX_CPUS		256
-#define BD_MAX_REGIONS		32
+#define BD_MAX_REGIONS		42	/* the table fits a page */
 #define BD_REGION_NAME		24
 #define BD_KILL_SLOTS		1024	/* per monitor slot */
 #define BD_KNOB_SLOTS		8	/* per monitor slot */

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/* rdma_listen.c - the connection manager's events */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/moduleparam.h>
+#include <linux/string.h>
+#include <net/net_namespace.h>
+#include "bdr.h"
+
+static ushort port = BD_RDMA_PORT;
+module_param(port, ushort, 0444);
+MODULE_PARM_DESC(port, "where monitors connect (port in the RDMA CM's TCP space, default 7777)");
+
+static struct rdma_cm_id *listeners[2];	/* IPv4, IPv6 */
+
+/* Others of the same monitor end before its new one begins. */
+static void take_over(u32 monitor)
+{
+	struct bdr_grant *g;
+
+	list_for_each_entry(g, &bdr_grants, list)
+		if (g->monitor == monitor)
+			bdr_grant_revoke(g, "its monitor has come again");
+}
+
+/* The grant whose keys the new connection uses; or why there is none. */
+static struct bdr_grant *grant_for(struct rdma_cm_id *id, const struct bd_hello *h, u32 *why)
+{
+	struct bdr_device *dev = bdr_device_find(id->device);
+	struct bdr_grant *g;
+
+	*why = BD_DENY_CLOSED;
+	if (!dev || !bdr_snapshot->root.generation)
+		return NULL;
+	if (h->flags & BD_HELLO_TAKEOVER)
+		take_over(h->monitor);
+	if (h->join) {
+		g = bdr_grant_find(h->join, h->monitor, dev);
+		*why = g ? BD_DENY_FULL : BD_DENY_JOIN;
+		return g && g->qps < bdr_qps_max ? g : NULL;
+	}
+	*why = BD_DENY_FULL;
+	if (bdr_grant_count() >= bdr_grants_max)
+		return NULL;
+	g = bdr_grant_new(dev, id, h->monitor);
+	if (!IS_ERR(g))
+		return g;
+	pr_warn_ratelimited("no grant for monitor %u: error %ld\n", h->monitor, PTR_ERR(g));
+	*why = BD_DENY_CLOSED;
+	return NULL;
+}
+
+/* Returns a reason to deny, or 0. */
+static u32 let_in(struct rdma_cm_id *id, const struct bd_hello *h,
+		  const struct rdma_conn_param *peer)
+{
+	struct bdr_grant *g;
+	struct bd_grant msg;
+	u32 why;
+	int err;
+
+	g = grant_for(id, h, &why);
+	if (!g)
+		return why;
+	bdr_hello_grant(&msg, h, g);
+	err = bdr_conn_accept(id, g, peer, &msg);
+	if (err) {
+		pr_warn_ratelimited("accept of monitor %u: error %d\n", h->monitor, err);
+		if (list_empty(&g->conns))
+			bdr_grant_free(g);
+		return BD_DENY_CLOSED;
+	}
+	pr_info("monitor %u at %pISpc: grant %u on %s\n", h->monitor,
+		&id->route.addr.dst_addr, g->number, dev_name(&id->device->dev));
+	return 0;
+}
+
+/* Non-zero destroys the id. */
+static int request(struct rdma_cm_id *id, const struct rdma_conn_param *peer)
+{
+	struct bd_hello h = {};
+	u32 why;
+
+	id->context = NULL;	/* no connection yet */
+	memcpy(&h, peer->private_data, min_t(size_t, peer->private_data_len, sizeof(h)));
+	mutex_lock(&bdr_lock);
+	why = bdr_hello_check(&h, peer->private_data_len);
+	if (!why)
+		why = let_in(id, &h, peer);
+	mutex_unlock(&bdr_lock);
+	if (!why)
+		return 0;
+	bdr_hello_deny(id, &h, why);
+	return -ECONNREFUSED;
+}
+
+static int event(struct rdma_cm_id *id, struct rdma_cm_event *ev)
+{
+	struct bdr_conn *conn = id->context;
+
+	if (ev->event == RDMA_CM_EVENT_CONNECT_REQUEST)
+		return request(id, &ev->param.conn);
+	if (conn && ev->event != RDMA_CM_EVENT_ESTABLISHED)
+		bdr_conn_close(conn);
+	return 0;
+}
+
+static struct rdma_cm_id *listen(struct sockaddr *addr)
+{
+	struct rdma_cm_id *id = rdma_create_id(&init_net, event, NULL, RDMA_PS_TCP, IB_QPT_RC);
+	int err;
+
+	if (IS_ERR(id))
+		return id;
+	err = rdma_set_afonly(id, 1);
+	err = err ?: rdma_bind_addr(id, addr);
+	err = err ?: rdma_listen(id, 16);
+	if (!err)
+		return id;
+	rdma_destroy_id(id);
+	return ERR_PTR(err);
+}
+
+int bdr_listen_init(void)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+	listeners[0] = listen((struct sockaddr *)&v4);
+	if (IS_ERR(listeners[0])) {
+		pr_err("listen on port %u: error %ld\n", port, PTR_ERR(listeners[0]));
+		return PTR_ERR(listeners[0]);
+	}
+	listeners[1] = listen((struct sockaddr *)&v6);
+	if (IS_ERR(listeners[1])) {
+		pr_info("no IPv6: error %ld\n", PTR_ERR(listeners[1]));
+		listeners[1] = NULL;
+	}
+	return 0;
+}
+
+void bdr_listen_exit(void)
+{
+	if (listeners[1])
+		rdma_destroy_id(listeners[1]);
+	rdma_destroy_id(listeners[0]);
+}
