@@ -132,7 +132,7 @@ func (q *queuePair) again(p *wire.Packet) {
 	switch {
 	case props&(wire.PropSend|wire.PropWrite) != 0:
 		if p.AckReq {
-			q.owe(p.PSN)
+			q.oweAgain(p.PSN)
 		}
 	case props&wire.PropRead != 0:
 		j, v := q.newRead(p)
@@ -144,6 +144,16 @@ func (q *queuePair) again(p *wire.Packet) {
 			q.queueJob(job{psn: p.PSN, atomic: true, old: old})
 		}
 	}
+}
+
+// oweAgain acknowledges a repeated SEND or WRITE, and all that came after it, but
+// for READs and atomics: their answers may be what was lost.
+func (q *queuePair) oweAgain(psn seqnum.PSN) {
+	r := &q.resp
+	if !r.anyRead || r.lastRead.Less(psn) {
+		psn = r.epsn.Add(-1)
+	}
+	q.owe(psn)
 }
 
 // respond sends up to budget packets of what is owed: the answers in order, then

@@ -14,6 +14,7 @@ type Counters struct {
 
 	Retransmits        uint64 // packets sent again
 	Timeouts           uint64 // of requesters
+	Probes             uint64 // oldest packets sent again before that
 	RetryExceeded      uint64
 	SequenceNaks       uint64 // received
 	ImpliedNaks        uint64 // an acknowledgement came, the answer before it had not
@@ -64,7 +65,7 @@ func (c *Counters) Map() map[string]uint64 {
 		"duplicate_request": c.DuplicateRequests, "out_of_seq_request": c.OutOfSequence,
 		"rcvd_rnr_err": c.RNRNaksReceived, "send_rnr_err": c.RNRNaksSent, "rcvd_seq_err": c.SequenceNaks,
 		"completer_retry_err": c.Timeouts, "retry_exceeded_err": c.RetryExceeded, "ack_deferred": c.DuplicateResponses,
-		"implied_nak_seq_err": c.ImpliedNaks, "retransmitted_pkts": c.Retransmits,
+		"implied_nak_seq_err": c.ImpliedNaks, "retransmitted_pkts": c.Retransmits, "probes": c.Probes,
 		"malformed_pkts": malformed, "icrc_encapsulated_err": c.ICRCErrors, "no_qp_pkts": c.NoQP,
 		"bad_source_pkts": c.BadSource, "bad_pkey_pkts": c.BadPKey, "bad_qkey_pkts": c.BadQKey, "ud_dropped_pkts": c.UDDropped,
 		"send_err": c.SendDrops + c.Port.SendErrors, "memory_faults": c.MemoryFaults, "cq_overruns": c.CQOverruns,

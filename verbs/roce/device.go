@@ -134,7 +134,7 @@ func newDevice(c Config, port netio.Port) (*Device, error) {
 	}
 	caps := port.Caps()
 	d.exact = caps.Exact
-	d.readLimit = max(readChunk, caps.RecvBuffer/2) // a packet in a socket takes up to twice its length
+	d.readLimit = max(chunkBytes, caps.RecvBuffer/2) // a packet in a socket takes up to twice its length
 	d.mtu = c.MTU
 	if d.mtu == 0 {
 		d.mtu = mtuOf(port.Local().Addr())

@@ -35,7 +35,7 @@ func (q *queuePair) sendPackets(w *sendWQE, budget int) int {
 		if psn.Diff(r.una) >= r.window {
 			break
 		}
-		if w.status = q.sendPacket(w, psn); w.status != driver.WCSuccess {
+		if w.status = q.sendPacket(w, psn, false); w.status != driver.WCSuccess {
 			w.state = sendDone
 			break
 		}
@@ -46,14 +46,16 @@ func (q *queuePair) sendPackets(w *sendWQE, budget int) int {
 	return n
 }
 
-// sendPacket sends packet r.pkt of w.
-func (q *queuePair) sendPacket(w *sendWQE, psn seqnum.PSN) driver.WCStatus {
+// sendPacket sends packet r.pkt of w; ack is whether it asks for an acknowledgement
+// wherever it stands.
+func (q *queuePair) sendPacket(w *sendWQE, psn seqnum.PSN, ack bool) driver.WCStatus {
 	i := q.req.pkt
 	first, last := i == 0, i == w.packets-1
 	off := i * q.mtu
 	n := min(q.mtu, w.length-off)
 	p := q.header(sendOpcode(w.op, first, last), psn)
-	p.AckReq = last || i%ackEvery == ackEvery-1 || psn.Diff(q.req.una) == q.req.window-1
+	ahead := psn.Diff(q.req.una)
+	p.AckReq = ack || last || i%ackEvery == ackEvery-1 || ahead == q.req.window-1 || ahead == q.req.window/2
 	p.Solicited = last && w.flags&driver.SendSolicited != 0
 	p.Imm, p.InvRKey = w.imm, w.imm
 	p.RETH = wire.RETH{VA: w.remote, RKey: w.rkey, Len: uint32(w.length)}
@@ -103,18 +105,17 @@ func sendOpcode(op driver.Opcode, first, last bool) wire.Opcode {
 	return write[i]
 }
 
-// askRead asks for one chunk of a READ. Chunks keep short what a lost answer
-// makes the peer send again.
+// askRead asks for one chunk of a READ, or for what is missing of it.
 func (q *queuePair) askRead(w *sendWQE) int {
 	r := &q.req
-	per := readChunk / q.mtu
+	per := q.chunk()
 	end := min(w.packets, (r.pkt/per+1)*per)
 	off := r.pkt * q.mtu
 	n := min(w.length, end*q.mtu) - off
-	if !q.mayAsk(w, n) {
+	psn := w.first.Add(r.pkt)
+	if r.reads > 0 && w.first.Add(end).Diff(r.una) > r.readWindow || !q.mayAsk(w, n) {
 		return 0
 	}
-	psn := w.first.Add(r.pkt)
 	p := q.header(wire.OpReadRequest, psn)
 	p.RETH = wire.RETH{VA: w.remote + uint64(off), RKey: w.rkey, Len: uint32(n)}
 	p.AckReq = true
@@ -169,6 +170,30 @@ func (q *queuePair) askAtomic(w *sendWQE) int {
 	r.pkt = 1
 	r.sent(w.end())
 	return 1
+}
+
+// probeOldest sends the oldest packet again and leaves everything else as it is.
+func (q *queuePair) probeOldest() {
+	r := &q.req
+	w := q.oldest()
+	if w == nil || !r.una.Less(r.nxt) {
+		return
+	}
+	cur, pkt, reads, bytes := r.cur, r.pkt, r.reads, r.readBytes
+	r.cur, r.pkt = r.head, r.una.Diff(w.first)
+	r.retry.probing = false
+	switch {
+	case w.op == driver.OpRDMARead:
+		r.reads = 0
+		q.askRead(w)
+	case w.atomic():
+		r.reads = 0
+		q.askAtomic(w)
+	default:
+		q.sendPacket(w, r.una, true)
+	}
+	q.d.readBytes -= r.readBytes - bytes
+	r.cur, r.pkt, r.reads, r.readBytes = cur, pkt, reads, bytes
 }
 
 // count tells a retransmission from a first sending.

@@ -8,11 +8,18 @@ import (
 )
 
 const (
-	windowStart = 32 // packets in flight
-	windowMin   = 4
+	windowStart = 64 // packets in flight
+	windowMin   = 16
 	windowMax   = 128
 	ackEvery    = 16 // packets of a long message between requests for an acknowledgement
-	readChunk   = 64 << 10
+
+	// READs are asked for in chunks: what a lost packet makes the peer send again
+	// is one at most.
+	chunkBytes   = 64 << 10
+	chunkPackets = 64
+
+	readWindowStart = 256 // packets of answers under way
+	readWindowMax   = 1024
 )
 
 // requester is the sending half of a reliable connection: go-back-N over the
@@ -27,16 +34,19 @@ type requester struct {
 	una seqnum.PSN // first that is not acknowledged
 	nxt seqnum.PSN // behind the last that was sent
 
-	reads     int  // READs and atomics asked and not answered
-	readBytes int  // that their answers will have
-	backed    bool // went back for the gap there is; once is enough
-	window    int
+	reads      int // READs and atomics asked and not answered
+	readBytes  int // that their answers will have
+	window     int
+	readWindow int
+
+	backed   bool // went back for the gap there is: once is enough, for a while
+	backedAt int64
 
 	retry retry
 }
 
 func (r *requester) init(n int) {
-	*r = requester{ring: make([]sendWQE, n), window: windowStart}
+	*r = requester{ring: make([]sendWQE, n), window: windowStart, readWindow: readWindowStart}
 }
 
 func (r *requester) start(psn seqnum.PSN) { r.psn, r.una, r.nxt = psn, psn, psn }
@@ -45,6 +55,9 @@ func (r *requester) at(i uint64) *sendWQE { return &r.ring[i%uint64(len(r.ring))
 
 // outstanding reports whether the peer owes an answer.
 func (r *requester) outstanding() bool { return r.una != r.nxt }
+
+// chunk returns the packets of a READ that are asked for at once.
+func (q *queuePair) chunk() int { return min(chunkPackets, chunkBytes/q.mtu) }
 
 // pump sends up to budget packets; it reports whether more could be sent at once.
 func (q *queuePair) pump(now int64, budget int) bool {

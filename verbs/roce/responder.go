@@ -41,8 +41,11 @@ type responder struct {
 	ackPSN    seqnum.PSN
 	nak       wire.Syndrome // to be sent with nakPSN behind the jobs; 0: none
 	nakPSN    seqnum.PSN
-	asked     bool // asked for epsn: the packets behind it need no further NAK
-	listed    bool // in Device.toAnswer
+	asked     bool  // asked for epsn: the packets behind it need no further NAK for a while
+	askedAt   int64 // 0: an RNR NAK asked, the peer comes by itself
+	anyRead   bool
+	lastRead  seqnum.PSN // of the newest READ or atomic
+	listed    bool       // in Device.toAnswer
 	solicited bool
 
 	ended   bool // by an error, with NAK lastNak at lastPSN, which may get lost
@@ -69,8 +72,8 @@ func (q *queuePair) request(p *wire.Packet, now int64) {
 	switch {
 	case ahead > 0 && !r.ended:
 		q.d.count.OutOfSequence++
-		if !r.asked {
-			r.asked = true
+		if !r.asked || r.askedAt != 0 && now-r.askedAt > minProbe {
+			r.asked, r.askedAt = true, now
 			q.refuse(wire.NakPSNSequence)
 		}
 	case ahead < 0:
@@ -140,6 +143,9 @@ func (q *queuePair) execute(p *wire.Packet) {
 		r.asked = true
 		return
 	}
+	if props&(wire.PropSend|wire.PropWrite) == 0 {
+		r.anyRead, r.lastRead = true, r.epsn
+	}
 	r.epsn = r.epsn.Add(packets)
 	r.asked = false
 	if p.AckReq && props&(wire.PropSend|wire.PropWrite) != 0 {
@@ -161,7 +167,7 @@ func (q *queuePair) fail(v verdict) {
 	r := &q.resp
 	if v.nak.IsRNR() {
 		q.d.count.RNRNaksSent++
-		r.asked = true
+		r.asked, r.askedAt = true, 0
 		q.refuse(v.nak)
 		return
 	}
@@ -250,6 +256,9 @@ func (q *queuePair) writeArrives(p *wire.Packet, props wire.Props) verdict {
 		return invalid
 	case last && props&wire.PropImm != 0:
 		if r.haveWR = q.nextRecv(&r.wr); !r.haveWR {
+			if props&wire.PropFirst != 0 {
+				r.msg = msgNone // all of it will come again
+			}
 			return verdict{nak: wire.RNRNak(q.attr.MinRNRTimer)}
 		}
 	}

@@ -76,7 +76,7 @@ func (q *queuePair) readAnswer(p *wire.Packet, now int64) {
 	n := min(len(p.Payload), r.readBytes)
 	r.readBytes -= n
 	q.d.readsEnded(n)
-	if per := readChunk / q.mtu; (i+1)%per == 0 || i+1 == w.packets {
+	if (i+1)%q.chunk() == 0 || i+1 == w.packets {
 		r.reads = max(0, r.reads-1)
 	}
 	r.una = p.PSN.Add(1)
@@ -136,16 +136,27 @@ func (q *queuePair) nak(p *wire.Packet, now int64) {
 }
 
 // goBack sends again from the oldest packet on: once for each gap, since all that
-// is under way will be out of order too.
+// is under way will be out of order too; and once more if the gap is still there
+// when that must have arrived.
 func (q *queuePair) goBack(now int64) {
 	r := &q.req
-	if r.backed || q.state != driver.QPRTS {
+	if q.state != driver.QPRTS || r.backed && now-r.backedAt < r.retry.patience() {
 		return
 	}
-	r.backed = true
-	r.window = max(windowMin, r.window/2)
+	r.backed, r.backedAt = true, now
+	q.shrink()
 	q.rewind()
 	q.d.run(q)
+}
+
+// shrink halves the window whose packet was lost.
+func (q *queuePair) shrink() {
+	r := &q.req
+	if w := q.oldest(); w != nil && w.op == driver.OpRDMARead {
+		r.readWindow = max(q.chunk(), r.readWindow/2)
+	} else {
+		r.window = max(windowMin, r.window/2)
+	}
 }
 
 // rewind makes una the next packet to send.
@@ -168,14 +179,15 @@ func (q *queuePair) progress(now int64) {
 	t := &r.retry
 	r.backed = false
 	r.window = min(windowMax, r.window+1)
+	r.readWindow = min(readWindowMax, r.readWindow+1)
 	q.catchUp()
 	if t.probing && t.probePSN.Less(r.una) {
 		t.probing = false
 		t.measured(now - t.probeAt)
 	}
-	t.fails, t.rnr, t.since, t.paused, t.due = 0, 0, now, false, 0
+	t.fails, t.probes, t.rnr, t.since, t.paused, t.due = 0, 0, 0, now, false, 0
 	if r.outstanding() {
-		t.due = now + q.rto()
+		t.due = now + q.interval()
 		q.d.set(&t.alarm, q)
 	}
 }

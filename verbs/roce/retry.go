@@ -16,16 +16,23 @@ const (
 	minRTO   = int64(60 * time.Millisecond)
 	firstRTO = int64(100 * time.Millisecond)
 	maxRTO   = int64(time.Second)
+
+	// Before that the oldest packet alone is sent again: when the last of a
+	// message or its acknowledgement was lost, that brings an answer, and it costs
+	// little if the host only stalled.
+	minProbe   = int64(8 * time.Millisecond)
+	probesMost = 2
 )
 
 // retry is the timer of a requester. It waits as long as answers have taken, at
 // least minRTO, twice as long each time; the queue pair's timeout and retry
 // count say when the peer is given up.
 type retry struct {
-	alarm alarm
-	due   int64 // 0: nothing is outstanding
-	since int64 // of the last progress
-	fails int   // expiries since
+	alarm  alarm
+	due    int64 // 0: nothing is outstanding
+	since  int64 // of the last progress
+	fails  int   // expiries since
+	probes int   // oldest packets sent again since
 
 	srtt, rttvar int64
 	probing      bool
@@ -62,12 +69,25 @@ func (q *queuePair) rto() int64 {
 	return min(d<<min(t.fails, 5), most)
 }
 
+// patience returns how long an answer may take before something was most likely lost.
+func (t *retry) patience() int64 { return max(minProbe, 4*t.srtt) }
+
+// interval returns how long the timer runs next: to a probe, if it comes before
+// the retransmission.
+func (q *queuePair) interval() int64 {
+	t := &q.req.retry
+	if d := t.patience() << t.probes; t.fails == 0 && t.probes < probesMost && d < q.rto() {
+		return d
+	}
+	return q.rto()
+}
+
 // armRetry starts the timer if an answer is owed.
 func (q *queuePair) armRetry(now int64) {
 	r := &q.req
 	if r.retry.due == 0 && r.outstanding() {
-		r.retry.since, r.retry.fails = now, 0
-		r.retry.due = now + q.rto()
+		r.retry.since, r.retry.fails, r.retry.probes = now, 0, 0
+		r.retry.due = now + q.interval()
 		q.d.set(&r.retry.alarm, q)
 	}
 }
@@ -115,16 +135,22 @@ func (q *queuePair) expire(now int64) {
 		q.failOldest(driver.WCRetryExcErr)
 		return
 	}
-	q.d.count.Timeouts++
-	t.fails++
-	t.due = now + q.rto()
+	if t.fails == 0 && t.probes < probesMost && now-t.since < q.rto() {
+		t.probes++
+		q.d.count.Probes++
+		q.probeOldest()
+	} else {
+		t.fails++
+		q.d.count.Timeouts++
+		q.req.backed = false
+		q.shrink()
+		q.rewind()
+		q.d.run(q)
+	}
+	t.due = now + q.interval()
 	if most := q.limit(); most > 0 {
 		t.due = min(t.due, t.since+most)
 	}
-	q.req.backed = false
-	q.req.window = max(windowMin, q.req.window/2)
-	q.rewind()
-	q.d.run(q)
 }
 
 // notReady waits as long as the peer asks before its receive queue is tried again.
@@ -141,7 +167,7 @@ func (q *queuePair) notReady(p *wire.Packet, now int64) {
 	t.rnr++
 	q.rewind()
 	q.req.backed = false
-	t.paused, t.since, t.fails = true, now, 0
+	t.paused, t.since, t.fails, t.probes = true, now, 0, 0
 	t.due = now + int64(wire.RNRTimer(p.AETH.Syndrome.Value()))
 	q.d.set(&t.alarm, q)
 }

@@ -23,7 +23,7 @@ func sizes(mtu int) []int {
 	for _, k := range []int{1, 2, 16, 17, 64} {
 		list = append(list, k*mtu-1, k*mtu, k*mtu+1)
 	}
-	return append(list, readChunk-1, readChunk+1, 300_001)
+	return append(list, chunkBytes-1, chunkBytes+1, 300_001)
 }
 
 func everySize(t *testing.T, a, b *side, mtu int) {
