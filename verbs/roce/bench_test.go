@@ -22,15 +22,17 @@ import (
 // The benchmarks' peer is another process: this test binary with peerEnv set.
 const peerEnv = "LAZYSTATE_ROCE_PEER"
 
-func TestMain(m *testing.M) {
-	if kind := os.Getenv(peerEnv); kind != "" {
-		if err := bePeer(kind); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+// BePeer is the other process, if this is it.
+func BePeer() {
+	kind := os.Getenv(peerEnv)
+	if kind == "" {
+		return
 	}
-	os.Exit(m.Run())
+	if err := bePeer(kind); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // bePeer serves until its standard input ends.

@@ -33,7 +33,11 @@ const (
 // Config says what device to open.
 type Config struct {
 	Local netip.Addr // one address of this machine; default 127.0.0.1
-	Port  uint16     // UDP port of both ends; default 4791, RoCEv2's own
+	Port  uint16     // UDP port; default 4791, RoCEv2's own
+
+	// PeerPort is where packets go; default Port. Another one is for two devices
+	// with one address.
+	PeerPort uint16
 
 	MTU  driver.MTU    // default: what the interface of Local carries
 	Spin time.Duration // how long WaitCQ looks again and again before it sleeps. With fewer free CPUs than spinning threads it makes everything slower
@@ -106,6 +110,9 @@ func Open(c Config) (*Device, error) {
 	if c.Port == 0 {
 		c.Port = wire.Port
 	}
+	if c.PeerPort == 0 {
+		c.PeerPort = c.Port
+	}
 	port := c.IO
 	if port == nil {
 		var err error
@@ -123,7 +130,7 @@ func Open(c Config) (*Device, error) {
 
 func newDevice(c Config, port netio.Port) (*Device, error) {
 	d := &Device{
-		name: port.Local().Addr().String(), cfg: c, opened: time.Now(), port: port, peerPort: c.Port,
+		name: port.Local().Addr().String(), cfg: c, opened: time.Now(), port: port, peerPort: c.PeerPort,
 		guid:    uint64(random32())<<32 | uint64(random32()),
 		pds:     map[driver.PD]struct{}{},
 		keys:    map[uint32]*region{},

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package roce_test
+
+import (
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+
+	"lazystate/verbs/driver"
+	"lazystate/verbs/roce"
+	"lazystate/verbs/roce/netio"
+	"lazystate/verbs/verbstest"
+)
+
+func TestMain(m *testing.M) {
+	roce.BePeer()
+	verbstest.Main(m)
+}
+
+// mortal is a port that can be taken off its network.
+type mortal struct {
+	netio.Port
+	dead atomic.Bool
+}
+
+func (m *mortal) Send(ds []netio.Datagram) (int, error) {
+	if m.dead.Load() {
+		return len(ds), nil
+	}
+	return m.Port.Send(ds)
+}
+
+func (m *mortal) Recv(ds []netio.Datagram) (int, error) {
+	n, err := m.Port.Recv(ds)
+	if m.dead.Load() {
+		n = 0
+	}
+	return n, err
+}
+
+// network makes the ports of a pair's two devices.
+type network func(t *testing.T) (a, b netio.Port)
+
+// devices makes what the suite needs of a network.
+func devices(c roce.Config, n network) verbstest.Pair {
+	ports := map[driver.Device]*mortal{}
+	return verbstest.Pair{
+		Open: func(t *testing.T) (a, b driver.Device) {
+			t.Helper()
+			pa, pb := n(t)
+			var ds [2]*roce.Device
+			for i, p := range []netio.Port{pa, pb} {
+				c := c
+				m := &mortal{Port: p}
+				c.IO, c.PeerPort = m, []netio.Port{pb, pa}[i].Local().Port()
+				d, err := roce.Open(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ds[i], ports[d] = d, m
+			}
+			return ds[0], ds[1]
+		},
+		Vanish: func(_ *testing.T, d driver.Device) { ports[d].dead.Store(true) },
+	}
+}
+
+// udp listens at two addresses.
+func udp(a, b string) network {
+	return func(t *testing.T) (netio.Port, netio.Port) {
+		t.Helper()
+		var ports [2]netio.Port
+		for i, addr := range []string{a, b} {
+			p, err := netio.ListenUDP(netip.MustParseAddrPort(addr), netio.UDPOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ports[i] = p
+		}
+		return ports[0], ports[1]
+	}
+}
+
+// inMemory is a network in memory with faults at both ends.
+func inMemory(f netio.Faults) network {
+	return func(t *testing.T) (netio.Port, netio.Port) {
+		t.Helper()
+		hub := &netio.Hub{}
+		var ports [2]netio.Port
+		for i := range ports {
+			p, err := hub.Port(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 9, byte(i + 1)}), 4791), true)
+			if err == nil {
+				f.Seed++
+				p, err = netio.Bad(p, f)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			ports[i] = p
+		}
+		return ports[0], ports[1]
+	}
+}
+
+func TestConformance(t *testing.T) {
+	v4, v6 := udp("127.0.0.31:34791", "127.0.0.32:34791"), udp("[::1]:34793", "[::1]:34794")
+	for _, mtu := range []driver.MTU{driver.MTU256, driver.MTU1024, driver.MTU4096} {
+		t.Run(fmt.Sprintf("udp4-%v", mtu), func(t *testing.T) { verbstest.Run(t, devices(roce.Config{MTU: mtu}, v4)) })
+	}
+	t.Run("udp6", func(t *testing.T) { verbstest.Run(t, devices(roce.Config{}, v6)) })
+}
+
+// The suite over a network that loses one packet in fifty each way, and hands
+// some over twice or late.
+func TestConformanceWithLoss(t *testing.T) {
+	f := netio.Faults{Seed: 1, Loss: 0.02, Duplicate: 0.005, Reorder: 0.005}
+	for _, mtu := range []driver.MTU{driver.MTU256, driver.MTU1024, driver.MTU4096} {
+		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
+			p := devices(roce.Config{MTU: mtu}, inMemory(f))
+			p.Lossy, p.MaxSize = true, 512*mtu.Bytes()
+			verbstest.Run(t, p)
+		})
+	}
+}
