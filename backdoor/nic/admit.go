@@ -17,9 +17,9 @@ const handshake = 10 * time.Second
 
 // answer admits one connection request or says why not, and keeps its queue pair
 // until either side ends it.
-func (s *Server) answer(ctx context.Context, req *verbs.Request) {
+func (s *Server) answer(ctx context.Context, f *front, req *verbs.Request) {
 	remote := req.Remote()
-	g, private, denial := s.admit(ctx, req.Param().Private)
+	g, private, denial := s.admit(ctx, f, req.Param().Private)
 	if denial != nil {
 		s.stats.denied.Add(1)
 		s.log.Info("connection denied", "from", remote.String(), "monitor", denial.Monitor, "reason", uapi.DenialReasonName(denial.Reason))
@@ -50,7 +50,7 @@ func (s *Server) answer(ctx context.Context, req *verbs.Request) {
 
 func (s *Server) accept(ctx context.Context, req *verbs.Request, g *grant, private []byte) (*verbs.QP, error) {
 	p, err := g.pd.PrepareQP(&verbs.QPInitAttr{
-		SendCQ: s.cq, Cap: verbs.QPCap{MaxSendWR: 1, MaxRecvWR: 1, MaxSendSGE: 1, MaxRecvSGE: 1}, Access: remoteAll,
+		SendCQ: g.front.cq, Cap: verbs.QPCap{MaxSendWR: 1, MaxRecvWR: 1, MaxSendSGE: 1, MaxRecvSGE: 1}, Access: remoteAll,
 		GID: driver.GIDOf(req.Local().Addr()),
 	})
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Server) accept(ctx context.Context, req *verbs.Request, g *grant, priva
 const maxReads = 64
 
 // admit finds or makes the grant that a hello asks for, with a place in it.
-func (s *Server) admit(ctx context.Context, b []byte) (*grant, []byte, *uapi.Denial) {
+func (s *Server) admit(ctx context.Context, f *front, b []byte) (*grant, []byte, *uapi.Denial) {
 	v, err := s.target.look(ctx)
 	s.mu.Lock()
 	h, denial := s.guard.Admit(s.now(), b)
@@ -85,7 +85,7 @@ func (s *Server) admit(ctx context.Context, b []byte) (*grant, []byte, *uapi.Den
 	case h.Flags&uapi.HelloTakeover != 0:
 		s.takeOver(&h)
 	}
-	g, reason := s.place(&h, v)
+	g, reason := s.place(f, &h, v)
 	if g == nil {
 		return nil, nil, s.deny(&h, reason)
 	}
@@ -113,17 +113,17 @@ func (s *Server) takeOver(h *uapi.Hello) {
 	}
 }
 
-func (s *Server) place(h *uapi.Hello, v *view) (*grant, uint32) {
+func (s *Server) place(f *front, h *uapi.Hello, v *view) (*grant, uint32) {
 	s.admission.Lock()
 	defer s.admission.Unlock()
 	if h.Join != 0 {
-		return s.join(h)
+		return s.join(f, h)
 	}
 	id, ok := s.room()
 	if !ok {
 		return nil, uapi.DenyFull
 	}
-	g, err := s.newGrant(id, h.Monitor)
+	g, err := s.newGrant(f, id, h.Monitor)
 	if err != nil {
 		s.log.Error("new grant", "monitor", h.Monitor, "err", err)
 		return nil, uapi.DenyClosed
@@ -136,12 +136,12 @@ func (s *Server) place(h *uapi.Hello, v *view) (*grant, uint32) {
 	return g, 0
 }
 
-func (s *Server) join(h *uapi.Hello) (*grant, uint32) {
+func (s *Server) join(f *front, h *uapi.Hello) (*grant, uint32) {
 	s.grantsMu.Lock()
 	defer s.grantsMu.Unlock()
 	g := s.grants[h.Join]
 	switch {
-	case g == nil || g.slot != h.Monitor || g.revoked():
+	case g == nil || g.front != f || g.slot != h.Monitor || g.revoked():
 		return nil, uapi.DenyJoin
 	case !g.enter():
 		return nil, uapi.DenyFull

@@ -14,7 +14,7 @@
 // The trap: the server is the only user of the Memory that it is given, for it
 // binds it to the target's regions and follows the target through reboots.
 //
-//	s, err := nic.New(nic.Options{Memory: mapped, Policy: policy, Device: dev, Listen: addr})
+//	s, err := nic.New(nic.Options{Memory: mapped, Policy: policy, Fronts: []nic.Front{{dev, addr}}})
 //	if err != nil {
 //		return err
 //	}

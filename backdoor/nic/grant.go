@@ -20,6 +20,7 @@ import (
 // keys, and the queue pairs that share them.
 type grant struct {
 	s       *Server
+	front   *front
 	id      uint32
 	slot    uint32
 	monitor guard.Monitor
@@ -49,10 +50,10 @@ type bank struct {
 
 const remoteAll = verbs.AccessRemoteRead | verbs.AccessRemoteWrite | verbs.AccessRemoteAtomic
 
-func (s *Server) newGrant(id, slot uint32) (*grant, error) {
-	g := &grant{s: s, id: id, slot: slot, monitor: *s.guard.Monitor(slot), gone: make(chan struct{})}
+func (s *Server) newGrant(f *front, id, slot uint32) (*grant, error) {
+	g := &grant{s: s, front: f, id: id, slot: slot, monitor: *s.guard.Monitor(slot), gone: make(chan struct{})}
 	var err error
-	if g.pd, err = s.opts.Device.AllocPD(); err != nil {
+	if g.pd, err = f.dev.AllocPD(); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {

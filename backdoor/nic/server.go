@@ -20,8 +20,7 @@ import (
 type Options struct {
 	Memory backdoor.Memory // the target's, for this server alone; it stays the caller's to close
 	Policy guard.Policy
-	Device *verbs.Device
-	Listen netip.AddrPort
+	Fronts []Front // where monitors come from; the devices stay the caller's to close
 
 	Grants int           // at once; 8 if 0 (DECISION 16)
 	QPs    int           // of one grant; 32 if 0
@@ -48,18 +47,30 @@ func (o Options) withDefaults() Options {
 // tick is how often the guard's log is written and its windows are closed.
 const tick = 100 * time.Millisecond
 
-// Server answers for one target.
-type Server struct {
-	opts     Options
-	log      *slog.Logger
-	began    time.Time
-	target   target
-	ops      ops
-	stats    counters
+// Front is a device and the address that monitors connect to.
+type Front struct {
+	Device *verbs.Device
+	Listen netip.AddrPort
+}
+
+// front is one that is listened at.
+type front struct {
+	dev      *verbs.Device
 	cq       *verbs.CQ
 	listener *verbs.Listener
-	stale    chan stale // banks whose keys are to be renewed
-	wg       sync.WaitGroup
+}
+
+// Server answers for one target.
+type Server struct {
+	opts   Options
+	log    *slog.Logger
+	began  time.Time
+	target target
+	ops    ops
+	stats  counters
+	fronts []*front
+	stale  chan stale // banks whose keys are to be renewed
+	wg     sync.WaitGroup
 
 	mu    sync.Mutex
 	guard *guard.Guard
@@ -90,17 +101,30 @@ func New(o Options) (*Server, error) {
 	if s.guard, err = guard.New(o.Policy); err != nil {
 		return nil, fmt.Errorf("guard policy: %w", err)
 	}
-	if s.cq, err = o.Device.CreateCQ(16, nil); err != nil {
-		return nil, err
-	}
-	if s.listener, err = o.Device.Listen(o.Listen); err != nil {
-		return nil, errors.Join(err, s.cq.Close())
+	for _, f := range o.Fronts {
+		f, err := listen(f)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.fronts = append(s.fronts, f)
 	}
 	return s, nil
 }
 
-// Addr returns the address listened at.
-func (s *Server) Addr() netip.AddrPort { return s.listener.Addr() }
+func listen(f Front) (*front, error) {
+	cq, err := f.Device.CreateCQ(16, nil)
+	if err != nil {
+		return nil, err
+	}
+	l, err := f.Device.Listen(f.Listen)
+	if err != nil {
+		return nil, errors.Join(err, cq.Close())
+	}
+	return &front{f.Device, cq, l}, nil
+}
+
+// Addr returns the address that a front listens at.
+func (s *Server) Addr(front int) netip.AddrPort { return s.fronts[front].listener.Addr() }
 
 func (s *Server) now() time.Duration { return time.Since(s.began) }
 
@@ -118,23 +142,11 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Warn("target has no regions yet", "err", err)
 	}
 	s.wg.Go(func() { s.keep(ctx) })
-	for {
-		req, err := s.listener.Accept(ctx)
-		if ctx.Err() != nil {
-			if err == nil {
-				err = req.Close()
-			}
-			break
-		}
-		if err != nil {
-			s.log.Warn("accept", "err", err)
-			if errors.Is(err, verbs.ErrClosed) {
-				return err
-			}
-			continue
-		}
-		s.wg.Go(func() { s.answer(ctx, req) })
+	var fronts sync.WaitGroup
+	for _, f := range s.fronts {
+		fronts.Go(func() { s.listen(ctx, f) })
 	}
+	fronts.Wait()
 	for _, g := range s.all() {
 		g.revoke()
 	}
@@ -142,9 +154,34 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
+// listen answers requests at one front until ctx ends or its device is gone.
+func (s *Server) listen(ctx context.Context, f *front) {
+	for {
+		req, err := f.listener.Accept(ctx)
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				_ = req.Close()
+			}
+			return
+		case errors.Is(err, verbs.ErrClosed):
+			s.log.Error("a front is gone", "addr", f.listener.Addr().String(), "err", err)
+			return
+		case err != nil:
+			s.log.Warn("accept", "err", err)
+		default:
+			s.wg.Go(func() { s.answer(ctx, f, req) })
+		}
+	}
+}
+
 // Close stops listening; Run has returned.
 func (s *Server) Close() error {
-	return errors.Join(s.listener.Close(), s.cq.Close())
+	var errs []error
+	for _, f := range s.fronts {
+		errs = append(errs, f.listener.Close(), f.cq.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // keep does what no monitor waits for: keys, the log, the target's state.

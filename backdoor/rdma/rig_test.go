@@ -111,7 +111,7 @@ func (r *rig) run(t testing.TB) {
 func (r *rig) serve(t testing.TB, p guard.Policy) {
 	t.Helper()
 	dev := r.device(t, 1)
-	s, err := nic.New(nic.Options{Memory: &cpus{r.Memory(), r.Target}, Policy: p, Device: dev, Listen: address(1, 7777), Log: logger(t)})
+	s, err := nic.New(nic.Options{Memory: &cpus{r.Memory(), r.Target}, Policy: p, Fronts: []nic.Front{{Device: dev, Listen: address(1, 7777)}}, Log: logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

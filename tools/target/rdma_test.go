@@ -37,7 +37,7 @@ func served(t *testing.T, key uapi.Key) netip.AddrPort {
 	}
 	dev := verbs.New(drv)
 	policy := guard.Policy{Monitors: map[uint32]guard.Monitor{3: {Key: key, Read: ^uint64(0), Write: ^uint64(0)}}}
-	s, err := nic.New(nic.Options{Memory: bdtest.New().Memory(), Policy: policy, Device: dev, Listen: netip.AddrPortFrom(local, 7777)})
+	s, err := nic.New(nic.Options{Memory: bdtest.New().Memory(), Policy: policy, Fronts: []nic.Front{{Device: dev, Listen: netip.AddrPortFrom(local, 7777)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func served(t *testing.T, key uapi.Key) netip.AddrPort {
 			t.Error(err)
 		}
 	})
-	return s.Addr()
+	return s.Addr(0)
 }
 
 // Two targets by one address of ours: the device is shared, and closed with the
