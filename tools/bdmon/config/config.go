@@ -3,20 +3,17 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
-	"github.com/goccy/go-yaml"
-
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/confile"
 	"lazystate/sensorbox"
 	"lazystate/tools/target"
 )
@@ -76,7 +73,7 @@ const (
 
 // Load reads and checks a file.
 func Load(path string) (*Config, error) {
-	b, err := read(path)
+	b, err := confile.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -87,37 +84,16 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// longest is more than any configuration needs, and costs no memory to speak of.
-const longest = 1 << 20
-
-// read takes regular files only: a FIFO is waited for, a device read, without end.
-func read(path string) ([]byte, error) {
-	switch st, err := os.Stat(path); {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	case st.Size() > longest:
-		return nil, fmt.Errorf("%s: %d bytes, at most %d", path, st.Size(), longest)
-	}
-	return os.ReadFile(path)
-}
-
 // Parse reads and checks a configuration. Errors begin with line and column.
 func Parse(b []byte) (*Config, error) {
 	c := &Config{Socket: DefaultSocket, Audit: defaultAudit, Metrics: defaultMetrics}
-	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	err := dec.Decode(c)
-	if errors.Is(err, io.EOF) {
+	switch err := confile.Decode(b, c); {
+	case errors.Is(err, io.EOF):
 		return nil, errors.New("no targets")
+	case err != nil:
+		return nil, err
 	}
-	if err != nil {
-		return nil, errors.New(yaml.FormatError(err, false, true))
-	}
-	if err := dec.Decode(&Config{}); !errors.Is(err, io.EOF) {
-		return nil, errors.New("a second YAML document: want one")
-	}
-	return c, located(b, c.check())
+	return c, confile.Locate(b, c.check())
 }
 
 func (c *Config) check() error {

@@ -137,7 +137,7 @@ func TestMistakes(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	dir := t.TempDir()
 	fifo, big := filepath.Join(dir, "fifo"), filepath.Join(dir, "big")
-	err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(big, nil, 0o600), os.Truncate(big, longest+1))
+	err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(big, nil, 0o600), os.Truncate(big, 1<<20+1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"lazystate/internal/confile"
 )
 
 // Limit is a number in the sensor's unit, or a duration.
@@ -22,29 +23,14 @@ func (l *Limit) UnmarshalYAML(n ast.Node) error {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return mistake(n, "limit "+strconv.Quote(text)+": want a number or a duration such as 250ms")
+		return confile.Mistake(n, "limit "+strconv.Quote(text)+": want a number or a duration such as 250ms")
 	}
 	*l = Limit(d.Microseconds())
 	return nil
 }
 
 // Duration is a time.Duration whose mistakes have a line and a column.
-type Duration time.Duration
-
-func (d *Duration) UnmarshalYAML(n ast.Node) error {
-	text := n.GetToken().Value
-	v, err := time.ParseDuration(text)
-	if err != nil || v < 0 {
-		return mistake(n, strconv.Quote(text)+": want a duration such as 250ms")
-	}
-	*d = Duration(v)
-	return nil
-}
-
-// mistake is an error that yaml.FormatError shows with line, column and excerpt.
-func mistake(n ast.Node, text string) error {
-	return &yaml.SyntaxError{Message: text, Token: n.GetToken()}
-}
+type Duration = confile.Duration
 
 // Reset opts in to the reset of a machine that cannot be repaired in place.
 type Reset bool
@@ -57,7 +43,7 @@ func (r *Reset) UnmarshalYAML(n ast.Node) error {
 	case "unrepairable":
 		*r = true
 	default:
-		return mistake(n, "reset "+strconv.Quote(text)+": want never or unrepairable")
+		return confile.Mistake(n, "reset "+strconv.Quote(text)+": want never or unrepairable")
 	}
 	return nil
 }
