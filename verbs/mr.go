@@ -122,8 +122,9 @@ func (pd *PD) RegHandler(h driver.Handler, iova, length uint64, a Access) (*MR, 
 	return mr, nil
 }
 
-// Bytes is the memory.
-func (mr *MR) Bytes() []byte { return mr.mem.Bytes }
+// Bytes is the memory; Memory is it with the file behind it.
+func (mr *MR) Bytes() []byte  { return mr.mem.Bytes }
+func (mr *MR) Memory() Memory { return mr.mem }
 
 // Len returns the registration's length in bytes.
 func (mr *MR) Len() uint64 { return mr.info.Len }

@@ -11,10 +11,11 @@ import (
 	"lazystate/verbs/ibv"
 	"lazystate/verbs/mem"
 	"lazystate/verbs/roce"
+	"lazystate/verbs/shm"
 )
 
 // Schemes are those of the URLs that Open takes.
-var Schemes = []string{"ibv", "roce", "mem"}
+var Schemes = []string{"ibv", "roce", "shm", "mem"}
 
 func provider(scheme string) (driver.Provider, error) {
 	switch scheme {
@@ -22,6 +23,8 @@ func provider(scheme string) (driver.Provider, error) {
 		return ibv.Provider{}, nil
 	case "roce":
 		return roce.Provider{}, nil
+	case "shm":
+		return shm.Provider{}, nil
 	case "mem":
 		return mem.Provider{}, nil
 	}

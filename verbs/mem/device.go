@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"lazystate/internal/seqnum"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/internal/soft"
 )
@@ -110,16 +111,17 @@ func (c carrier) Modified(qp *soft.QP, from driver.QPState) error {
 	case qp.State == driver.QPReset || qp.State == driver.QPError:
 		engineOf(qp).halt()
 	}
+	if qp.State == from {
+		return nil
+	}
 	e := engineOf(qp)
 	switch qp.State {
 	case driver.QPReset:
 		qp.X = nil
 	case driver.QPRTR:
-		e.expected = qp.Attr.RQPSN
+		e.expected = seqnum.NewPSN(qp.Attr.RQPSN)
 	case driver.QPRTS:
-		if from != driver.QPRTS {
-			e.next, e.tries, e.rnrTries = qp.Attr.SQPSN, 0, 0
-		}
+		e.next, e.tries, e.rnrTries = seqnum.NewPSN(qp.Attr.SQPSN), 0, 0
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lazystate/internal/seqnum"
 	"lazystate/verbs/driver"
 )
 
@@ -22,7 +23,7 @@ func arrivals(t *testing.T, f Faults, n int) []uint32 {
 	d.inbox.wake = make(chan struct{}, 1)
 	net.devices[gid] = d
 	for i := range n {
-		net.send(&message{to: gid, psn: uint32(i)})
+		net.send(&message{to: gid, psn: seqnum.PSN(i)})
 	}
 	for late := true; late; {
 		time.Sleep(time.Millisecond)
@@ -32,7 +33,7 @@ func arrivals(t *testing.T, f Faults, n int) []uint32 {
 	}
 	var psns []uint32
 	for _, m := range d.inbox.take() {
-		psns = append(psns, m.psn)
+		psns = append(psns, uint32(m.psn))
 	}
 	return psns
 }

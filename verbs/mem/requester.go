@@ -3,9 +3,9 @@
 package mem
 
 import (
-	"encoding/binary"
 	"time"
 
+	"lazystate/internal/seqnum"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/internal/soft"
 )
@@ -26,7 +26,7 @@ type message struct {
 	to, from driver.GID
 	qp, src  uint32 // queue pair numbers
 	kind     kind
-	psn      uint32
+	psn      seqnum.PSN
 
 	op            driver.Opcode
 	solicited     bool
@@ -39,13 +39,7 @@ type message struct {
 	timer         uint8 // code of an RNR timer
 }
 
-const (
-	psnMask = 1<<24 - 1
-	window  = 128 // messages on their way, per queue pair
-)
-
-// after returns how far a is after b; negative: before it.
-func after(a, b uint32) int32 { return int32((a-b)<<8) >> 8 }
+const window = 128 // messages on their way, per queue pair
 
 // engine is the reliable connection of one queue pair; under its lock.
 type engine struct {
@@ -53,7 +47,7 @@ type engine struct {
 	dev *Device
 
 	// Requester.
-	next            uint32 // psn of the next new request
+	next            seqnum.PSN // of the next new request
 	tries, rnrTries int
 	resting         bool // after an RNR NAK
 	wentBack        bool // since the last progress
@@ -61,14 +55,14 @@ type engine struct {
 	timerID         uint64
 
 	// Responder.
-	expected uint32
+	expected seqnum.PSN
 	nakked   bool // said once that expected is missing
 	replay   []replay
 }
 
 // replay is what an atomic found, for its duplicates.
 type replay struct {
-	psn uint32
+	psn seqnum.PSN
 	old uint64
 }
 
@@ -142,8 +136,8 @@ func (e *engine) start(s *soft.Send) bool {
 		s.Done, s.Status = true, status
 		return false
 	}
-	s.Sent, s.PSN = true, e.next
-	e.next = (e.next + 1) & psnMask
+	s.Sent, s.Seq = true, uint32(e.next)
+	e.next = e.next.Add(1)
 	e.put(s)
 	if e.timer == nil {
 		e.watch()
@@ -167,7 +161,7 @@ func (e *engine) check(s *soft.Send) driver.WCStatus {
 // put sends s, again or for the first time.
 func (e *engine) put(s *soft.Send) {
 	m := &message{
-		kind: request, psn: s.PSN, op: s.Op, solicited: s.Flags&driver.SendSolicited != 0, addr: s.RemoteAddr, rkey: s.RKey,
+		kind: request, psn: seqnum.PSN(s.Seq), op: s.Op, solicited: s.Flags&driver.SendSolicited != 0, addr: s.RemoteAddr, rkey: s.RKey,
 		length: s.Length, imm: s.Imm, compare: s.CompareAdd, swap: s.Swap,
 	}
 	if !rdAtomic(s.Op) {
@@ -243,7 +237,7 @@ func (e *engine) complete() {
 
 // answered takes a message that answers requests.
 func (e *engine) answered(m *message) {
-	if after(m.psn, e.next) >= 0 {
+	if !m.psn.Less(e.next) {
 		return // of nothing that was sent
 	}
 	missing := e.acknowledge(m)
@@ -273,7 +267,7 @@ func (e *engine) acknowledge(m *message) (missing bool) {
 		if !s.Sent {
 			break
 		}
-		n := after(s.PSN, m.psn)
+		n := seqnum.PSN(s.Seq).Diff(m.psn)
 		if n > 0 || n == 0 && m.kind != ack {
 			break
 		}
@@ -297,7 +291,7 @@ func (e *engine) progress() {
 // end ends the one request that m is about.
 func (e *engine) end(m *message) {
 	for _, s := range e.qp.Sends {
-		if !s.Sent || s.PSN != m.psn || s.Done {
+		if !s.Sent || seqnum.PSN(s.Seq) != m.psn || s.Done {
 			continue
 		}
 		s.Done, s.Status = true, m.status
@@ -313,26 +307,13 @@ func (e *engine) scatter(s *soft.Send, data []byte) bool {
 	if uint64(len(data)) != s.Length {
 		return false
 	}
-	return e.qp.Dev.Local(e.qp.PD, s.SG, true, func(parts [][]byte) { spread(parts, data) })
-}
-
-// spread copies data over parts. A word is copied as one: what an atomic
-// returns is read by its owner without a lock.
-func spread(parts [][]byte, data []byte) {
-	for _, p := range parts {
-		if len(p) == 8 && len(data) >= 8 {
-			binary.NativeEndian.PutUint64(p, binary.NativeEndian.Uint64(data))
-			data = data[8:]
-			continue
-		}
-		data = data[copy(p, data):]
-	}
+	return e.qp.Dev.Local(e.qp.PD, s.SG, true, func(parts [][]byte) { soft.Scatter(parts, 0, data) })
 }
 
 // rest waits before the request that found no receive is sent again.
 func (e *engine) rest(m *message) {
 	s := e.oldest()
-	if s == nil || s.PSN != m.psn || e.resting {
+	if s == nil || seqnum.PSN(s.Seq) != m.psn || e.resting {
 		return
 	}
 	e.rnrTries++

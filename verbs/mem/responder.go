@@ -3,8 +3,7 @@
 package mem
 
 import (
-	"encoding/binary"
-	"sync/atomic"
+	"bytes"
 	"unsafe"
 
 	"lazystate/verbs/driver"
@@ -32,7 +31,7 @@ func (d *Device) receive(m *message) {
 }
 
 func (e *engine) requested(m *message) {
-	switch n := after(m.psn, e.expected); {
+	switch n := m.psn.Diff(e.expected); {
 	case n < 0:
 		e.again(m)
 	case n > 0:
@@ -55,11 +54,11 @@ func (e *engine) again(m *message) {
 	case driver.OpAtomicCmpAndSwp, driver.OpAtomicFetchAndAdd:
 		for _, r := range e.replay {
 			if r.psn == m.psn {
-				e.respond(m, word(r.old))
+				e.respond(m, soft.Word(r.old))
 			}
 		}
 	default:
-		e.send(&message{kind: ack, psn: (e.expected - 1) & psnMask})
+		e.send(&message{kind: ack, psn: e.expected.Add(-1)})
 	}
 }
 
@@ -78,7 +77,7 @@ func (e *engine) execute(m *message) {
 	if !done {
 		return
 	}
-	e.expected = (e.expected + 1) & psnMask
+	e.expected = e.expected.Add(1)
 	if !rdAtomic(m.op) {
 		e.send(&message{kind: ack, psn: m.psn})
 	}
@@ -124,7 +123,7 @@ func (e *engine) receiveSend(m *message) bool {
 	switch {
 	case uint64(len(m.data)) > r.Len():
 		wc.Status, answer = driver.WCLocLenErr, driver.WCRemInvReqErr
-	case !e.qp.Dev.Local(e.qp.PD, r.SG, true, func(parts [][]byte) { spread(parts, m.data) }):
+	case !e.qp.Dev.Local(e.qp.PD, r.SG, true, func(parts [][]byte) { soft.Scatter(parts, 0, m.data) }):
 		wc.Status, answer = driver.WCLocProtErr, driver.WCRemOpErr
 	case m.op == driver.OpSendWithInv && !e.qp.Dev.Invalidate(e.qp, m.imm):
 		wc.Status, answer = driver.WCMWBindErr, driver.WCRemOpErr
@@ -144,9 +143,9 @@ func (e *engine) write(m *message) bool {
 			return false
 		}
 	}
-	ok := e.remote(m, uint64(len(m.data)), driver.AccessRemoteWrite, func(b []byte) { spread([][]byte{b}, m.data) })
-	if !ok {
-		return e.refuse(m, driver.WCRemAccessErr)
+	status := e.remote(m, uint64(len(m.data)), driver.AccessRemoteWrite, func(b []byte) { copy(b, m.data) })
+	if status != driver.WCSuccess {
+		return e.refuse(m, status)
 	}
 	if m.op == driver.OpRDMAWriteWithImm {
 		wc := driver.WC{ID: r.ID, Op: driver.WCRecvRDMAWithImm, ByteLen: uint32(len(m.data)), Flags: driver.WCWithImm, Imm: m.imm}
@@ -157,22 +156,24 @@ func (e *engine) write(m *message) bool {
 
 func (e *engine) read(m *message) bool {
 	var data []byte
-	if !e.remote(m, m.length, driver.AccessRemoteRead, func(b []byte) {
-		data = make([]byte, len(b))
-		spread([][]byte{data}, b)
-	}) {
-		return e.refuse(m, driver.WCRemAccessErr)
+	status := e.remote(m, m.length, driver.AccessRemoteRead, func(b []byte) { data = bytes.Clone(b) })
+	if status != driver.WCSuccess {
+		return e.refuse(m, status)
 	}
 	e.respond(m, data)
 	return true
 }
 
-// remote is Device.Remote; of no bytes the key is not looked at (C9-88).
-func (e *engine) remote(m *message, n uint64, need driver.Access, f func([]byte)) bool {
-	if n == 0 {
-		return true
+// remote calls f with what the peer may reach. Of no bytes the key is not
+// looked at (C9-88); what the queue pair does not do at all is no valid request.
+func (e *engine) remote(m *message, n uint64, need driver.Access, f func([]byte)) driver.WCStatus {
+	switch {
+	case e.qp.Attr.Access&need == 0:
+		return driver.WCRemInvReqErr
+	case n != 0 && !e.qp.Dev.Remote(e.qp, m.rkey, m.addr, n, need, f):
+		return driver.WCRemAccessErr
 	}
-	return e.qp.Dev.Remote(e.qp, m.rkey, m.addr, n, need, f)
+	return driver.WCSuccess
 }
 
 func (e *engine) atomic(m *message) bool {
@@ -180,33 +181,16 @@ func (e *engine) atomic(m *message) bool {
 		return e.refuse(m, driver.WCRemInvReqErr)
 	}
 	var old uint64
-	ok := e.qp.Dev.Remote(e.qp, m.rkey, m.addr, 8, driver.AccessRemoteAtomic, func(b []byte) {
-		p := (*uint64)(unsafe.Pointer(unsafe.SliceData(b)))
-		old = apply(m, p)
+	status := e.remote(m, 8, driver.AccessRemoteAtomic, func(b []byte) {
+		old = soft.Atomic(m.op, (*uint64)(unsafe.Pointer(unsafe.SliceData(b))), m.compare, m.swap)
 	})
-	if !ok {
-		return e.refuse(m, driver.WCRemAccessErr)
+	if status != driver.WCSuccess {
+		return e.refuse(m, status)
 	}
 	if len(e.replay) == maxRdAtomic {
 		e.replay = e.replay[1:] // the peer has no more on their way
 	}
 	e.replay = append(e.replay, replay{m.psn, old})
-	e.respond(m, word(old))
+	e.respond(m, soft.Word(old))
 	return true
 }
-
-func apply(m *message, p *uint64) (old uint64) {
-	if m.op == driver.OpAtomicFetchAndAdd {
-		return atomic.AddUint64(p, m.compare) - m.compare
-	}
-	for {
-		if old = atomic.LoadUint64(p); old != m.compare {
-			return old
-		}
-		if atomic.CompareAndSwapUint64(p, m.compare, m.swap) {
-			return m.compare
-		}
-	}
-}
-
-func word(v uint64) []byte { return binary.NativeEndian.AppendUint64(nil, v) }

@@ -12,7 +12,6 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"lazystate/verbs"
-	"lazystate/verbs/driver"
 )
 
 //go:embed testdata
@@ -177,7 +176,7 @@ func (c *refusal) key(t *testing.T, how string, k uint32, e *end) uint32 {
 		return mr.RKey()
 	case "pd": // of another protection domain
 		pd := must(e.dev.AllocPD())(t)
-		mr, err := pd.RegMemory(driver.Memory{Bytes: e.mr.Bytes(), FD: -1}, e.mr.Addr(), verbs.AccessAll)
+		mr, err := pd.RegMemory(e.mr.Memory(), e.mr.Addr(), verbs.AccessAll)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -121,7 +121,7 @@ var needed = map[driver.QPState]driver.QPMask{
 func (qp *QP) Modify(a *driver.QPAttr, mask driver.QPMask) error {
 	if mask&driver.QPMaskState == 0 {
 		qp.merge(a, mask)
-		return nil
+		return qp.Dev.carrier.Modified(qp, qp.State)
 	}
 	from, to := qp.State, a.State
 	if !follows(from, to) {

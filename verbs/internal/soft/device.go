@@ -12,7 +12,8 @@ import (
 
 // Carrier is the provider's half of a device.
 type Carrier interface {
-	// Modified is called with qp locked, after it took attr and its new state.
+	// Modified is called with qp locked, after it took attributes and perhaps a
+	// new state; then it was in from before.
 	Modified(qp *QP, from driver.QPState) error
 	// Posted is called with qp locked, when wqes were added to qp.Sends.
 	Posted(qp *QP)

@@ -63,40 +63,16 @@ func (d *Device) Alloc(bytes int) (driver.Memory, error) {
 	if bytes <= 0 {
 		return none, fmt.Errorf("%d bytes of memory: %w", bytes, driver.ErrInvalid)
 	}
-	page := unix.Getpagesize()
-	size := (bytes + page - 1) / page * page
-	fd, err := unix.MemfdCreate("verbs", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	fd, b, err := Shared(bytes)
 	if err != nil {
-		return none, fmt.Errorf("memfd_create: %w", err)
-	}
-	b, err := mapSealed(fd, size)
-	if err != nil {
-		unix.Close(fd)
 		return none, err
 	}
 	return driver.Memory{Bytes: b[:bytes], FD: fd}, nil
 }
 
-// mapSealed maps size bytes of the memfd, which nobody can make smaller then.
-func mapSealed(fd, size int) ([]byte, error) {
-	if err := unix.Ftruncate(fd, int64(size)); err != nil {
-		return nil, fmt.Errorf("size a memfd: %w", err)
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW); err != nil {
-		return nil, fmt.Errorf("seal a memfd: %w", err)
-	}
-	b, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("map a memfd: %w", err)
-	}
-	return b, nil
-}
-
 // Free unmaps what Alloc returned.
 func (d *Device) Free(m driver.Memory) error {
-	page := unix.Getpagesize()
-	size := (len(m.Bytes) + page - 1) / page * page
-	err := unix.Munmap(m.Bytes[:size:cap(m.Bytes)])
+	err := unix.Munmap(m.Bytes[:pages(len(m.Bytes)):cap(m.Bytes)])
 	if m.FD >= 0 {
 		unix.Close(m.FD)
 	}
@@ -198,7 +174,7 @@ func (d *Device) Remote(qp *QP, key uint32, addr, n uint64, need driver.Access, 
 	d.keys.mu.RLock()
 	defer d.keys.mu.RUnlock()
 	r := d.keys.m[key]
-	if r == nil || r.PD != qp.PD || r.Access&need != need || qp.Attr.Access&need != need {
+	if r == nil || r.PD != qp.PD || r.Access&need != need {
 		return false
 	}
 	if r.QP != 0 && r.QP != qp.Num {

@@ -16,7 +16,7 @@ type Send struct {
 	Length   uint64
 	Signaled bool
 
-	PSN    uint32 // the carrier's
+	Seq    uint32 // the carrier's number of it
 	Sent   bool   // the carrier's: it was executed or is on its way
 	Done   bool   // ended, and waits for those before it
 	Status driver.WCStatus
@@ -121,6 +121,14 @@ func (d *Device) ByNum(num uint32) *QP {
 	d.nums.Lock()
 	defer d.nums.Unlock()
 	return d.nums.used[num]
+}
+
+// CQs returns the completion queues, each once.
+func (qp *QP) CQs() []driver.CQ {
+	if qp.sendCQ == qp.recvCQ {
+		return []driver.CQ{qp.sendCQ.handle}
+	}
+	return []driver.CQ{qp.sendCQ.handle, qp.recvCQ.handle}
 }
 
 // ByHandle returns the queue pair of that handle.
