@@ -66,10 +66,10 @@ soak: build ## all drills and negative controls, for hours; SEED=N orders and si
 prefix  ?= /usr
 source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
 install: binaries ## commands, units, man pages, configuration and the module's sources, under DESTDIR
-	@for c in bdmon bdctl bdagent bdlab bddrill; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
+	@for c in bdmon bdctl bdagent bdnic bdlab bddrill; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
 	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
-	@install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/bdmon.yaml
+	@for y in bdmon bdnic; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml
 	@for d in docs/*.md; do install -D -m 644 $$d $(DESTDIR)$(prefix)/share/doc/lazystate/$${d##*/}; done
 	@cd kmod && for f in dkms.conf *.[ch] uapi/*.h rdma/*; do install -D -m 644 $$f $(source)/$$f; done

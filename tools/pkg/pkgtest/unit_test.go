@@ -85,6 +85,7 @@ func (u unit) argv(program ...string) []string {
 func TestUnitFiles(t *testing.T) {
 	for name, wants := range map[string]map[string]string{
 		"bdmon":   {"WatchdogSec": "30s", "CapabilityBoundingSet": "CAP_DAC_OVERRIDE CAP_CHOWN", "RestrictRealtime": "yes"},
+		"bdnic@":  {"WatchdogSec": "30s", "CapabilityBoundingSet": "CAP_DAC_OVERRIDE CAP_NET_RAW", "RestrictRealtime": "yes"},
 		"bdagent": {"PrivateNetwork": "yes", "CapabilityBoundingSet": "CAP_SYS_ADMIN CAP_SYSLOG", "RestrictRealtime": ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,8 +110,12 @@ func verify(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	program, template := strings.CutSuffix(name, "@")
+	if template {
+		name += "vm1"
+	}
 	path := filepath.Join(t.TempDir(), name+".service")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "/usr/bin/"+name, "/bin/true")), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "/usr/bin/"+program, "/bin/true")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(analyze, "verify", "--man=no", path).CombinedOutput()
