@@ -19,10 +19,17 @@ const (
 	armedAny
 )
 
+// entry is a completion, and the send queue in which it keeps a place until it is
+// polled: a caller that posts no more than it polls never overruns the queue.
+type entry struct {
+	wc   driver.WC
+	sent *requester
+}
+
 // completionQueue is a ring of completions.
 type completionQueue struct {
 	handle driver.CQ
-	ring   []driver.WC
+	ring   []entry
 	head   int
 	n      int
 	ch     *channel
@@ -120,7 +127,7 @@ func (d *Device) CreateCQ(depth int, h driver.Channel) (driver.CQ, error) {
 	case h != 0 && ch == nil:
 		return 0, fmt.Errorf("create CQ: no channel %d: %w", h, driver.ErrInvalid)
 	}
-	cq := &completionQueue{handle: driver.CQ(d.handle()), ring: make([]driver.WC, depth), ch: ch}
+	cq := &completionQueue{handle: driver.CQ(d.handle()), ring: make([]entry, depth), ch: ch}
 	d.cqs[cq.handle] = cq
 	if ch != nil {
 		ch.users++
@@ -166,14 +173,18 @@ func (d *Device) ArmCQ(h driver.CQ, solicitedOnly bool) error {
 	return nil
 }
 
-// push adds a completion; solicited is whether a peer asked for an event.
-func (d *Device) push(cq *completionQueue, wc driver.WC, solicited bool) {
+// push adds a completion, of a request of sent if that is not nil; solicited is
+// whether a peer asked for an event.
+func (d *Device) push(cq *completionQueue, wc driver.WC, sent *requester, solicited bool) {
 	if cq.n == len(cq.ring) {
 		d.count.CQOverruns++
 		d.raise(driver.AsyncEvent{Type: driver.EventCQErr, CQ: cq.handle})
 		return
 	}
-	cq.ring[(cq.head+cq.n)%len(cq.ring)] = wc
+	if sent != nil {
+		sent.unpolled++
+	}
+	cq.ring[(cq.head+cq.n)%len(cq.ring)] = entry{wc, sent}
 	cq.n++
 	if cq.armed == armedAny || cq.armed == armedSolicited && (solicited || wc.Status != driver.WCSuccess) {
 		cq.armed = armedNone
@@ -190,7 +201,9 @@ func (d *Device) push(cq *completionQueue, wc driver.WC, solicited bool) {
 func (cq *completionQueue) take(wc []driver.WC) int {
 	n := min(len(wc), cq.n)
 	for i := range n {
-		wc[i] = cq.ring[cq.head]
+		e := &cq.ring[cq.head]
+		wc[i] = e.wc
+		e.polled()
 		if cq.head++; cq.head == len(cq.ring) {
 			cq.head = 0
 		}
@@ -203,11 +216,20 @@ func (cq *completionQueue) take(wc []driver.WC) int {
 func (cq *completionQueue) drop(qpn uint32) {
 	kept := 0
 	for i := range cq.n {
-		wc := cq.ring[(cq.head+i)%len(cq.ring)]
-		if wc.QPNum != qpn {
-			cq.ring[(cq.head+kept)%len(cq.ring)] = wc
-			kept++
+		e := cq.ring[(cq.head+i)%len(cq.ring)]
+		if e.wc.QPNum == qpn {
+			e.polled()
+			continue
 		}
+		cq.ring[(cq.head+kept)%len(cq.ring)] = e
+		kept++
 	}
 	cq.n = kept
+}
+
+func (e *entry) polled() {
+	if e.sent != nil {
+		e.sent.unpolled--
+		e.sent = nil
+	}
 }

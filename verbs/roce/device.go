@@ -80,6 +80,7 @@ type Device struct {
 	tx          txQueue
 	busy        bool // packets came in batches lately
 	timers      timers
+	lastExpire  int64
 	toAnswer    []*queuePair
 	runnable    []*queuePair
 	idle        []*queuePair // storage for runnable

@@ -45,7 +45,10 @@ func (d *Device) turn() bool {
 		d.input(&d.rx[i], now)
 	}
 	d.answer()
-	d.expire(now)
+	if n < len(d.rx) || now-d.lastExpire > int64(standbyMax) {
+		d.expire(now) // what has come was looked at before anybody is given up
+		d.lastExpire = now
+	}
 	more := d.sendTurns(now)
 	d.tx.flush()
 	d.busy = n > 1

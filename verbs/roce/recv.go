@@ -184,5 +184,5 @@ func (q *queuePair) recvDone(w *recvWQE, wc driver.WC) {
 	if wc.Op == 0 {
 		wc.Op = driver.WCRecv
 	}
-	q.d.push(q.recvCQ, wc, q.resp.solicited)
+	q.d.push(q.recvCQ, wc, nil, q.resp.solicited)
 }

@@ -29,6 +29,7 @@ type requester struct {
 	// head..tail are posted and not completed; cur is being sent, its packet pkt next.
 	head, cur, tail uint64
 	pkt             int
+	unpolled        int // completions that keep their places
 
 	psn seqnum.PSN // of the next request that starts
 	una seqnum.PSN // first that is not acknowledged
@@ -189,7 +190,7 @@ var sendOpcodes = [...]driver.WCOpcode{
 }
 
 func (q *queuePair) sendDone(w *sendWQE, status driver.WCStatus) {
-	q.d.push(q.sendCQ, driver.WC{ID: w.id, Status: status, Op: sendOpcodes[w.op], ByteLen: uint32(w.length), QPNum: q.num}, false)
+	q.d.push(q.sendCQ, driver.WC{ID: w.id, Status: status, Op: sendOpcodes[w.op], ByteLen: uint32(w.length), QPNum: q.num}, &q.req, false)
 }
 
 // failOldest ends the connection because of the oldest request.

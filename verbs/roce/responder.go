@@ -140,7 +140,7 @@ func (q *queuePair) execute(p *wire.Packet) {
 		q.fail(v)
 		return
 	case v.lost:
-		r.asked = true
+		r.asked, r.askedAt = true, 0
 		return
 	}
 	if props&(wire.PropSend|wire.PropWrite) == 0 {

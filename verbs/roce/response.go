@@ -187,7 +187,7 @@ func (q *queuePair) progress(now int64) {
 	}
 	t.fails, t.probes, t.rnr, t.since, t.paused, t.due = 0, 0, 0, now, false, 0
 	if r.outstanding() {
-		t.due = now + q.interval()
+		t.due = now + q.interval(now)
 		q.d.set(&t.alarm, q)
 	}
 }

@@ -20,13 +20,14 @@ const (
 	// Before that the oldest packet alone is sent again: when the last of a
 	// message or its acknowledgement was lost, that brings an answer, and it costs
 	// little if the host only stalled.
-	minProbe   = int64(8 * time.Millisecond)
-	probesMost = 2
+	minProbe = int64(8 * time.Millisecond)
 )
 
-// retry is the timer of a requester. It waits as long as answers have taken, at
-// least minRTO, twice as long each time; the queue pair's timeout and retry
-// count say when the peer is given up.
+// retry is the timer of a requester. Twice it sends the oldest packet again, soon;
+// then it goes back, after as long as answers have taken, at least minRTO, and
+// twice as long each time. The queue pair's retry count bounds how often, and with
+// the timeout says when the peer is given up: not before all of the tries are
+// made, so a host that was stalled itself does not give up.
 type retry struct {
 	alarm  alarm
 	due    int64 // 0: nothing is outstanding
@@ -72,12 +73,22 @@ func (q *queuePair) rto() int64 {
 // patience returns how long an answer may take before something was most likely lost.
 func (t *retry) patience() int64 { return max(minProbe, 4*t.srtt) }
 
-// interval returns how long the timer runs next: to a probe, if it comes before
-// the retransmission.
-func (q *queuePair) interval() int64 {
+// probesNext reports whether the next try is a probe: two of four tries or more,
+// if they come before the first retransmission.
+func (q *queuePair) probesNext() bool {
 	t := &q.req.retry
-	if d := t.patience() << t.probes; t.fails == 0 && t.probes < probesMost && d < q.rto() {
-		return d
+	return t.fails == 0 && t.probes < min(2, int(q.attr.RetryCount)/2) && t.patience()<<t.probes < q.rto()
+}
+
+// interval returns how long the timer runs next: to the next try, or when all are
+// made, to the end.
+func (q *queuePair) interval(now int64) int64 {
+	t := &q.req.retry
+	switch {
+	case q.limit() > 0 && t.fails+t.probes >= int(q.attr.RetryCount):
+		return max(q.rto(), t.since+q.limit()-now)
+	case q.probesNext():
+		return t.patience() << t.probes
 	}
 	return q.rto()
 }
@@ -87,7 +98,7 @@ func (q *queuePair) armRetry(now int64) {
 	r := &q.req
 	if r.retry.due == 0 && r.outstanding() {
 		r.retry.since, r.retry.fails, r.retry.probes = now, 0, 0
-		r.retry.due = now + q.interval()
+		r.retry.due = now + q.interval(now)
 		q.d.set(&r.retry.alarm, q)
 	}
 }
@@ -129,17 +140,17 @@ func (q *queuePair) expire(now int64) {
 		q.armRetry(now)
 		return
 	}
-	if most := q.limit(); most > 0 && now-t.since >= most {
+	switch {
+	case q.limit() > 0 && t.fails+t.probes >= int(q.attr.RetryCount):
 		q.d.count.RetryExceeded++
 		t.stop()
 		q.failOldest(driver.WCRetryExcErr)
 		return
-	}
-	if t.fails == 0 && t.probes < probesMost && now-t.since < q.rto() {
+	case q.probesNext():
 		t.probes++
 		q.d.count.Probes++
 		q.probeOldest()
-	} else {
+	default:
 		t.fails++
 		q.d.count.Timeouts++
 		q.req.backed = false
@@ -147,10 +158,7 @@ func (q *queuePair) expire(now int64) {
 		q.rewind()
 		q.d.run(q)
 	}
-	t.due = now + q.interval()
-	if most := q.limit(); most > 0 {
-		t.due = min(t.due, t.since+most)
-	}
+	t.due = now + q.interval(now)
 }
 
 // notReady waits as long as the peer asks before its receive queue is tried again.

@@ -99,7 +99,7 @@ func (q *queuePair) posted() {
 // post checks a request and puts it into the ring.
 func (q *queuePair) post(wr *driver.SendWR) error {
 	r := &q.req
-	if r.tail-r.head == uint64(len(r.ring)) {
+	if int(r.tail-r.head)+r.unpolled >= len(r.ring) {
 		return driver.ErrQueueFull
 	}
 	if err := q.checkSend(wr); err != nil {
