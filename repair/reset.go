@@ -21,6 +21,10 @@ type ResetOptions struct {
 	CoolDown time.Duration // between two resets; 10 min if 0
 	Bound    time.Duration // most time of the reset itself; 1 min if 0
 
+	// Since is when this boot of the machine was first seen: nobody has reset
+	// it after that. Zero: now.
+	Since time.Time
+
 	// Enter, if set, keeps others from writing this monitor's slots meanwhile.
 	Enter func() (leave func(), err error)
 }
@@ -39,13 +43,16 @@ type LastResort struct {
 	serial int
 }
 
-// NewLastResort returns one that waits a cool-down first: it does not know
-// what a monitor before it did.
+// NewLastResort returns one that waits a cool-down since the machine was first
+// seen: it does not know what a monitor before it did.
 func NewLastResort(o ResetOptions) *LastResort {
 	o.Confirm = cmp.Or(o.Confirm, 10*time.Second)
 	o.CoolDown = cmp.Or(o.CoolDown, 10*time.Minute)
 	o.Bound = cmp.Or(o.Bound, time.Minute)
-	return &LastResort{opt: o, next: time.Now().Add(o.CoolDown)}
+	if o.Since.IsZero() {
+		o.Since = time.Now()
+	}
+	return &LastResort{opt: o, next: o.Since.Add(o.CoolDown)}
 }
 
 // EndsMachine reports whether an event asks for a LastResort.

@@ -23,7 +23,6 @@ type kernel struct {
 	knobSeen  [uapi.Monitors][uapi.KnobSlots]uint32
 	knobSeq   [uapi.Monitors]uint64
 	knobs     map[uint32]int64
-	owner     owner
 }
 
 func newKernel(cpus int) kernel {
@@ -58,9 +57,6 @@ func (t *Target) Step() {
 	for m := range uint32(uapi.Monitors) {
 		t.scanLock(m)
 		t.scanFence(m)
-		if t.cfg.owners {
-			t.scanOwner(m)
-		}
 	}
 	t.expire()
 	for m := range uint32(uapi.Monitors) {
@@ -71,9 +67,6 @@ func (t *Target) Step() {
 		t.deliver()
 	}
 	t.writeLockAck()
-	if t.cfg.owners {
-		t.writeOwnerAck()
-	}
 }
 
 // writeLockAck publishes the acknowledgement; its count stays even between steps.

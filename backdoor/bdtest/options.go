@@ -17,7 +17,6 @@ type config struct {
 	keys      map[uint32]uapi.Key
 	noRepair  bool
 	fence     bool
-	owners    bool
 	noMemory  bool
 	began     time.Time // its monotonic clock was 0
 	reactions bool
@@ -52,9 +51,6 @@ func WithoutRepair() Option { return func(c *config) { c.noRepair = true } }
 
 // WithFence adds the fence region (allow_fence=1).
 func WithFence() Option { return func(c *config) { c.fence = true } }
-
-// WithOwners adds the owner words of bd_rdma.h.
-func WithOwners() Option { return func(c *config) { c.owners = true } }
 
 // WithoutMemory leaves out the whole-memory region, as lockdown does.
 func WithoutMemory() Option { return func(c *config) { c.noMemory = true } }

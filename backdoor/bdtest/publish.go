@@ -35,10 +35,6 @@ func (t *Target) publish() {
 	if t.cfg.fence {
 		t.addArea(uapi.KindFence, "fence", write, uapi.FenceSize)
 	}
-	if t.cfg.owners {
-		t.addArea(uapi.KindOwnerReq, "owner-req", write, uapi.OwnerReqsSize)
-		t.addArea(uapi.KindOwnerAck, "owner-ack", read, uapi.OwnerAckSize)
-	}
 	manifest := t.manifest()
 	t.addArea(uapi.KindManifest, "manifest", read, uint64(len(manifest)))
 	copy(t.at(t.area[uapi.KindManifest], len(manifest)), manifest)
@@ -71,9 +67,6 @@ func (t *Target) initAreas() {
 	t.put64(t.area[uapi.KindUserSensors], uapi.UsersMagic)
 	t.put64(t.area[uapi.KindPanic], uapi.PanicMagic)
 	t.writeLockAck()
-	if t.cfg.owners {
-		t.writeOwnerAck()
-	}
 }
 
 func (t *Target) writeTable() {

@@ -24,8 +24,8 @@ type Slot struct {
 // longest is more than any key file needs.
 const longest = 1 << 16
 
-// read refuses what others may read, and what may be without end.
-func read(path string) ([]byte, error) {
+// Read refuses what others may read, and what may be without end.
+func Read(path string) ([]byte, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
@@ -47,7 +47,7 @@ func read(path string) ([]byte, error) {
 
 // One reads a file that holds one key.
 func One(path string) (key [Size]byte, err error) {
-	b, err := read(path)
+	b, err := Read(path)
 	if err != nil {
 		return key, err
 	}
@@ -67,7 +67,7 @@ func decode(text string) (key [Size]byte, err error) {
 
 // Slots reads a file of lines "slot key"; slots count from 0 to below most.
 func Slots(path string, most uint32) ([]Slot, error) {
-	b, err := read(path)
+	b, err := Read(path)
 	if err != nil {
 		return nil, err
 	}

@@ -150,9 +150,9 @@ func (m *Member) Step(now time.Duration, in Input) []Action {
 			m.refused(now, h, in)
 		}
 	case Released:
-		if h := m.find(in.Target); h != nil && h.phase == Yielding {
+		if h := m.find(in.Target); h != nil && h.phase == Yielding && in.Epoch == h.epoch {
 			m.enter(now, h, Idle, h.why)
-			h.epoch, h.until, h.vacant = 0, 0, now
+			h.epoch, h.until, h.vacant, h.busy = 0, 0, now, false
 		}
 	case Leave:
 		m.leaving = true
@@ -229,6 +229,7 @@ func (h *holding) over(now time.Duration) bool { return h.until != 0 && now >= h
 
 func (m *Member) yield(now time.Duration, h *holding, heir, why string) {
 	m.out = append(m.out, Yield{h.Name, h.epoch, heir, why})
+	h.retry = now + m.cfg.Beat() // whatever ended it may end the next one too
 	m.enter(now, h, Yielding, why)
 }
 
@@ -255,7 +256,6 @@ func (m *Member) keep(now time.Duration, h *holding) {
 		return
 	case h.over(now):
 		m.yield(now, h, "", "its lease was not renewed in time")
-		h.retry = now + m.cfg.Beat()
 		return
 	}
 	if p := m.usurper(now, h); p != nil {

@@ -55,7 +55,10 @@ type Refused struct {
 }
 
 // Released answers Yield: nothing of this side's is written any more.
-type Released struct{ Target string }
+type Released struct {
+	Target string
+	Epoch  uint64 // of the Yield
+}
 
 // Leave is the wish to end: everything is given up.
 type Leave struct{}

@@ -380,11 +380,11 @@ func (n *node) release(y Yield) {
 			if p.by == n && p.epoch == y.Epoch && (p.leased || n.up && n.life == life) {
 				p.held = false
 			}
-			n.tell(life, func() { n.step(Released{y.Target}) })
+			n.tell(life, func() { n.step(Released{y.Target, y.Epoch}) })
 		})
 		return
 	}
-	n.later(2*n.cfg.Beat(), func() { n.step(Released{y.Target}) })
+	n.later(2*n.cfg.Beat(), func() { n.step(Released{y.Target, y.Epoch}) })
 }
 
 // newWorld has fixed delays and true clocks; who wants chance sets rng.

@@ -24,6 +24,7 @@ import (
 // answers is a bdmon that knows a few sentences.
 type answers struct {
 	targets []control.Target
+	owners  []control.Ownership
 	asked   chan control.Request
 }
 
@@ -32,6 +33,8 @@ func (a *answers) handle(_ context.Context, _ control.Peer, r control.Request, s
 	switch r.Cmd {
 	case "targets":
 		return send(a.targets)
+	case "owners":
+		return send(a.owners)
 	case "sensors":
 		return send([]control.Sensor{
 			{Name: "tick0", Class: "progress", Flags: []string{"clock"}, Value: 7, Limit: 50_000, Contract: 50_000, Watched: true, Firing: true, StallUs: 60_000},
@@ -80,10 +83,18 @@ func bdctl(args ...string) (code int, stdout, stderr string) {
 func TestCommands(t *testing.T) {
 	a, sock := start(t)
 	a.targets = []control.Target{{Name: "t1", Up: true, Verdict: "ok", Carrier: "inic", PeriodUs: 10_000}}
+	left := 3.14
+	a.owners = []control.Ownership{{
+		Target: "t1", Owner: "m1", Epoch: 7, Phase: "owning", Path: "good", Seconds: 62, LeaseLeft: &left,
+		Monitors: []control.Candidate{{Monitor: "m1", Alive: true, Path: "good"}, {Monitor: "m\x1b", Why: "silent"}}, Conflicts: []string{"m2 uses slot 0 too"},
+	}}
 	for line, want := range map[string]struct {
 		code     int
 		out, err string
 	}{
+		"owners":                            {0, `t1      m1     7      owning  good  1m2s  3.1s   m1:good,m\x1b:down  m2 uses slot 0 too` + "\n", ""},
+		"owners --json":                     {0, `[{"target":"t1","owner":"m1","epoch":7,"phase":"owning"`, ""},
+		"owners t1":                         {2, "", "unexpected argument"},
 		"targets":                           {0, "t1    yes  ok       inic     10ms", ""},
 		"targets --json":                    {0, `[{"name":"t1","url":"","up":true,"verdict":"ok"`, ""},
 		"sensors t1":                        {0, "tick0   progress  clock  7      50ms   50ms          -     stalled 60ms", ""},
@@ -102,7 +113,7 @@ func TestCommands(t *testing.T) {
 		"sensors t1 --json":                 {2, "", "put flags first"},
 		"nonsense":                          {2, "", "unknown command"},
 		"sensors --url inic:///nowhere/ram": {1, "", "bdctl: sensors: open target"},
-		"sensors --url rdma://t1":           {1, "", "the RDMA carrier is not built yet"},
+		"sensors --url rdma://t1":           {1, "", "a key is needed to connect"},
 	} {
 		code, out, errs := bdctl(append([]string{"--socket", sock}, strings.Fields(line)...)...)
 		if code != want.code || !strings.Contains(out, want.out) || !strings.Contains(errs, want.err) || want.err == "" && errs != "" {
@@ -137,6 +148,15 @@ func TestVerdictIsTheExitCode(t *testing.T) {
 		if code, out, _ := bdctl("--socket", sock, "targets"); code != 3 || !strings.Contains(out, "t1") {
 			t.Errorf("%+v: exit %d, %q", c, code, out)
 		}
+	}
+}
+
+// So is a target that nobody owns.
+func TestNoOwnerIsTheExitCode(t *testing.T) {
+	a, sock := start(t)
+	a.owners = []control.Ownership{{Target: "t1", Phase: "idle", Why: "held by b"}}
+	if code, out, _ := bdctl("--socket", sock, "owners"); code != 3 || !strings.Contains(out, "held by b") {
+		t.Errorf("exit %d, %q", code, out)
 	}
 }
 

@@ -12,6 +12,7 @@
 // prints them escaped, in tables and in JSON.
 //
 //	bdctl targets
+//	bdctl owners
 //	bdctl ps --url inic:///dev/shm/vm1/ram
 //	bdctl lock --for 5s t1 && bdctl ps t1 && bdctl unlock t1
 //	bdctl kill t1 4711

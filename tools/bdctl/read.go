@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	ucli "github.com/urfave/cli/v2"
@@ -27,6 +28,7 @@ func jsonFlag() ucli.Flag {
 func readers() []*ucli.Command {
 	return []*ucli.Command{
 		{Name: "targets", Usage: "list bdmon's targets; exit 3 if one is down or its verdict is not ok", Flags: []ucli.Flag{jsonFlag()}, Action: targets},
+		{Name: "owners", Usage: "list which monitor may write to each target; exit 3 if one has no owner", Flags: []ucli.Flag{jsonFlag()}, Action: owners},
 		reader("sensors", "show the Sensor Box", sensorTable, control.FetchSensors),
 		reader("ps", "show the process table, read from the target's memory", processTable, control.Processes),
 		reader("regions", "show the regions that the target offers", regionTable, noContext(control.Regions)),
@@ -135,6 +137,25 @@ func targets(c *ucli.Context) error {
 		if !r.Up || r.Verdict != "ok" {
 			return cli.ErrFalse
 		}
+	}
+	return nil
+}
+
+func owners(c *ucli.Context) error {
+	if c.Args().Present() {
+		return cli.Usagef("owners: unexpected argument %q", c.Args().First())
+	}
+	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+	defer cancel()
+	var rows []control.Ownership
+	if err := ask(ctx, c, control.Request{Cmd: "owners"}, &rows); err != nil {
+		return failed(c, "owners", err)
+	}
+	if err := ownerTable.print(c, rows); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(rows, func(r control.Ownership) bool { return r.Owner == "" }) {
+		return cli.ErrFalse
 	}
 	return nil
 }

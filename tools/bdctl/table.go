@@ -46,6 +46,27 @@ var targetTable = table[control.Target]{"NAME UP VERDICT CARRIER PERIOD R FETCH 
 	return []any{t.Name, yes(t.Up), t.Verdict, t.Carrier, us(t.PeriodUs), t.R, us(t.FetchUs), t.Samples, t.Lost, t.Late, yes(t.Locked), control.Text(t.Error)}
 }}
 
+var ownerTable = table[control.Ownership]{"TARGET OWNER EPOCH HERE PATH FOR LEASE MONITORS WHY", func(o control.Ownership) []any {
+	var monitors []string
+	for _, m := range o.Monitors {
+		state := m.Path
+		if !m.Alive {
+			state = "down"
+		}
+		monitors = append(monitors, control.Text(m.Monitor)+":"+state)
+	}
+	lease := "-"
+	if o.LeaseLeft != nil {
+		lease = seconds(*o.LeaseLeft)
+	}
+	why := strings.Join(append(o.Conflicts, o.Why), "; ")
+	return []any{o.Target, dash(control.Text(o.Owner)), o.Epoch, o.Phase, o.Path, seconds(o.Seconds), lease, dash(strings.Join(monitors, ",")), control.Text(strings.TrimSuffix(why, "; "))}
+}}
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
+}
+
 var sensorTable = table[control.Sensor]{"NAME CLASS FLAGS VALUE LIMIT TARGET-LIMIT UNIT STATE", func(s control.Sensor) []any {
 	return []any{s.Name, s.Class, dash(strings.Join(s.Flags, ",")), s.Value, limit(s, s.Limit), limit(s, s.Contract), dash(s.Unit), state(s)}
 }}

@@ -59,7 +59,7 @@ func TestWatchesAndAnswers(t *testing.T) {
 	r.AddProcess(bdtest.Proc{UID: 1000, Comm: "sleeper"})
 	r.configure(t, "")
 	c := r.start(t)
-	if got := r.up(t, c); got.Carrier != "inic" || !got.Writable || got.PeriodUs != 20_000 || got.Verdict != "ok" {
+	if got := r.owned(t, c); got.Carrier != "inic" || !got.Writable || got.PeriodUs != 20_000 || got.Verdict != "ok" {
 		t.Errorf("target %+v", got)
 	}
 	var sensors []control.Sensor
@@ -149,7 +149,7 @@ func TestHeals(t *testing.T) {
         confirm: 200ms
 `)
 	c := r.start(t)
-	r.up(t, c)
+	r.owned(t, c)
 	r.SetValue(r.nprocs, 400)
 	r.eventually(t, "the bomb is gone", func() bool {
 		left := 0
@@ -171,8 +171,8 @@ func TestHeals(t *testing.T) {
 		}
 		return len(story) > 0 && story[len(story)-1].Step == "end"
 	})
-	if story[0].Step != "event" {
-		t.Errorf("the audit log begins with %+v", story[0])
+	if story[0].Step != "own" || story[1].Step != "event" {
+		t.Errorf("the audit log begins with %+v", story[:2])
 	}
 }
 
@@ -199,7 +199,7 @@ func TestLockUnlockAndSIGTERM(t *testing.T) {
 	r := newRig(t)
 	r.configure(t, "")
 	c := r.start(t)
-	r.up(t, c)
+	r.owned(t, c)
 	var lock control.Lock
 	if err := c.Call(control.Request{Cmd: "lock", Target: "t1", LeaseMs: 30_000}, &lock); err != nil || len(lock.CPUs) != 2 {
 		t.Fatalf("lock %+v, %v", lock, err)
@@ -246,10 +246,10 @@ func TestLockUnlockAndSIGTERM(t *testing.T) {
 	for _, m := range regexp.MustCompile(`"step":"([a-z ]+)"`).FindAllSubmatch(log, -1) {
 		steps = append(steps, string(m[1]))
 	}
-	if got := strings.Join(steps, " "); got != strings.TrimSpace(strings.Repeat("lock locked unlock ", 3)) {
+	if got := strings.Join(steps, " "); got != "own "+strings.Repeat("lock locked unlock ", 3)+"yield released" {
 		t.Errorf("audit log: %s\n%s", got, log)
 	}
-	for _, why := range []string{"by uid ", "its time is over", "bdmon stops watching"} {
+	for _, why := range []string{"by uid ", "its time is over", "this monitor ends"} {
 		if !strings.Contains(string(log), `"why":"`+why) {
 			t.Errorf("no %q in %s", why, log)
 		}
@@ -262,7 +262,7 @@ func TestKillByHand(t *testing.T) {
 	other := r.AddProcess(bdtest.Proc{UID: 1000, Comm: "other"})
 	r.configure(t, "")
 	c := r.start(t)
-	r.up(t, c)
+	r.owned(t, c)
 	var done control.Done
 	if err := c.Call(control.Request{Cmd: "kill", Target: "t1", PID: uint32(victim.PID)}, &done); err != nil || done.Result != "done" {
 		t.Fatalf("kill: %+v, %v", done, err)

@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"lazystate/repair"
+	"lazystate/sensorbox/fleet"
 	"lazystate/tools/bdmon/config"
 	"lazystate/tools/control"
 )
@@ -33,6 +35,7 @@ type daemonState struct {
 	log     *slog.Logger
 	metrics *metrics
 	hub     hub
+	loop    *loop
 
 	told fixed // what a reload named last, which it cannot change
 
@@ -42,12 +45,16 @@ type daemonState struct {
 }
 
 // fixed are the settings that stay until a restart.
-type fixed struct{ socket, group, metrics, audit string }
+type fixed struct{ socket, group, metrics, audit, fleet string }
 
-func fixedOf(c *config.Config) fixed { return fixed{c.Socket, c.Group, c.Metrics, c.Audit} }
+func fixedOf(c *config.Config) fixed {
+	f, _ := json.Marshal(c.Fleet) // plain data: it cannot fail
+	return fixed{c.Socket, c.Group, c.Metrics, c.Audit, string(f)}
+}
 
 func newDaemon(cfg *config.Config, audit *repair.Audit, log *slog.Logger) *daemonState {
 	d := &daemonState{cfg: cfg, audit: audit, log: log, told: fixedOf(cfg), watches: map[string]*watch{}}
+	d.loop = newLoop(d, cfg)
 	d.metrics = newMetrics(d)
 	return d
 }
@@ -71,21 +78,33 @@ func (d *daemonState) run(ctx context.Context) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	d.tasks.Go(func() { control.Serve(serving, ctl, allow, d.handle) })
-	if err := d.apply(d.cfg); err != nil {
+	meeting, part := context.WithCancel(context.Background()) // ends after the last word
+	defer part()
+	d.tasks.Go(func() { d.loop.run(meeting) })
+	err = d.loop.meet(meeting, d.cfg.Fleet)
+	if err == nil {
+		err = d.apply(d.cfg)
+	}
+	if err != nil {
 		stop()
+		part()
 		d.tasks.Wait()
 		return err
 	}
 	d.notify(daemon.SdNotifyReady)
-	d.loop(ctx, hup)
+	d.await(ctx, hup)
 	d.notify(daemon.SdNotifyStopping)
+	if err := d.loop.leave(); err != nil {
+		d.log.Warn("leave the fleet", "err", err)
+	}
 	d.stopAll()
 	stop()
+	part()
 	d.tasks.Wait()
 	return nil
 }
 
-func (d *daemonState) loop(ctx context.Context, hup <-chan os.Signal) {
+func (d *daemonState) await(ctx context.Context, hup <-chan os.Signal) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		d.log.Warn("systemd watchdog", "err", err)
@@ -106,12 +125,13 @@ func (d *daemonState) loop(ctx context.Context, hup <-chan os.Signal) {
 	}
 }
 
-// breathes takes every lock of the sampling loops: a deadlock there stops the
-// watchdog's pings.
+// breathes takes every lock of the sampling loops, and a turn of the fleet's:
+// a deadlock there stops the watchdog's pings, and with bdmon its places end.
 func (d *daemonState) breathes() bool {
 	for _, w := range d.sorted() {
 		w.mon.Status()
 	}
+	d.loop.do(func() {})
 	return true
 }
 
@@ -144,7 +164,7 @@ func (d *daemonState) reconfigure() {
 func (d *daemonState) apply(cfg *config.Config) error {
 	if now := fixedOf(cfg); now != d.told {
 		if d.told = now; now != fixedOf(d.cfg) {
-			d.log.Warn("socket, group, metrics and audit change at a restart only")
+			d.log.Warn("socket, group, metrics, audit and fleet change at a restart only")
 		}
 	}
 	var fresh []*watch
@@ -161,6 +181,8 @@ func (d *daemonState) apply(cfg *config.Config) error {
 		}
 		fresh = append(fresh, newWatch(d, t, key, cfg.DryRun))
 	}
+	own := cfg.Member(ownName()).Targets
+	d.loop.targets(slices.DeleteFunc(slices.Clone(own), func(t fleet.Target) bool { return !keep[t.Name] }))
 	for _, w := range d.sorted() {
 		if !keep[w.cfg.Name] {
 			d.remove(w)
@@ -172,6 +194,7 @@ func (d *daemonState) apply(cfg *config.Config) error {
 		d.mu.Unlock()
 		w.start()
 	}
+	d.loop.targets(own)
 	return nil
 }
 

@@ -23,6 +23,8 @@ func (d *daemonState) handle(ctx context.Context, who control.Peer, r control.Re
 			all = append(all, w.describe())
 		}
 		return send(all)
+	case "owners":
+		return send(d.loop.owners())
 	case "watch":
 		return d.stream(ctx, r.Target, send)
 	case "audit":
@@ -78,7 +80,7 @@ func (w *watch) describe() control.Target {
 	st := w.mon.Status()
 	t := control.Target{
 		Name: w.cfg.Name, URL: w.cfg.URL, Up: st.Up, Verdict: "ok", Error: st.Error, Carrier: st.Carrier.Carrier,
-		Writable: st.Carrier.Writable, PeriodUs: st.Plan.Period.Microseconds(), R: st.Plan.R, FetchUs: st.Fetch.Microseconds(),
+		Writable: w.owns(), PeriodUs: st.Plan.Period.Microseconds(), R: st.Plan.R, FetchUs: st.Fetch.Microseconds(),
 		Samples: st.Samples, Lost: st.Lost, Late: st.Late, WorstLate: st.WorstLate.Microseconds(), AgeSeconds: st.LastAnswer.Seconds(),
 		Locked: w.locked(), Events: w.events.Load(), Dropped: w.dropped.Load(),
 	}

@@ -53,6 +53,9 @@ func (w *watch) lockByHand(ctx context.Context, who control.Peer, r control.Requ
 	if w.locked() {
 		return control.Lock{}, fmt.Errorf("held already: %w", control.ErrFalse)
 	}
+	if !w.owns() {
+		return control.Lock{}, errNotOwner
+	}
 	if err := w.decide(t, who, "lock", map[string]any{"for": lease.String()}); err != nil {
 		return control.Lock{}, err
 	}
@@ -118,8 +121,8 @@ func (w *watch) writable() (*backdoor.Target, error) {
 		return nil, errors.New("bdmon runs with --dry-run: nothing is done")
 	case w.cfg.KeyFile == "":
 		return nil, errors.New("no key_file is configured for this target")
-	case !t.Memory().Caps().Writable:
-		return nil, backdoor.ErrReadOnly
+	case !w.owns():
+		return nil, errNotOwner
 	}
 	return t, nil
 }

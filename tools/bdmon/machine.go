@@ -5,18 +5,29 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"lazystate/backdoor"
 	"lazystate/repair"
 	"lazystate/sensorbox"
+	"lazystate/sensorbox/fleet"
 )
 
-// machine is one boot of a target, and who heals it.
+// machine is one boot of a target.
 type machine struct {
-	target     *backdoor.Target
-	dispatcher *repair.Dispatcher   // nil: nobody
-	lost       chan sensorbox.Event // what calls for the last resort; nil: it is never called
-	stop       context.CancelFunc
+	target *backdoor.Target
+	since  time.Time
+	ctx    context.Context // ends with the boot
+	stop   context.CancelFunc
+	care   *care // nil: nobody heals it
+}
+
+// care is what an owner does for a machine.
+type care struct {
+	dispatcher *repair.Dispatcher // nil: no healer is configured
+	resort     *repair.LastResort // nil: it is never reset
+	lost       chan sensorbox.Event
 }
 
 // opened is called by the monitor for each machine that it begins to watch.
@@ -30,16 +41,25 @@ func (w *watch) opened(t *backdoor.Target) {
 		return
 	}
 	ctx, cancel := context.WithCancel(w.healing)
-	w.m = &machine{target: t, stop: cancel}
+	w.m = &machine{target: t, since: time.Now(), ctx: ctx, stop: cancel}
 	w.healers.Go(func() { w.watchCrashKernel(ctx, t) })
-	if w.resort != nil {
-		w.watchForLoss(ctx, w.m)
+	w.d.loop.post(w.d.loop.look) // its path is known: it may be claimed now
+	if w.dryRun {
+		w.takeCare(ctx, &w.healers, w.newResort(w.m.since))
+	} else if w.term != nil {
+		w.serveMachine()
+	}
+}
+
+// takeCare begins to heal the present machine, until ctx ends. w.mu is held.
+func (w *watch) takeCare(ctx context.Context, tasks *sync.WaitGroup, resort *repair.LastResort) {
+	t := w.m.target
+	c := &care{resort: resort, lost: make(chan sensorbox.Event, 1)}
+	w.m.care = c
+	if resort != nil {
+		tasks.Go(func() { w.watchForLoss(ctx, t, c) })
 	}
 	if len(w.cfg.Healers) == 0 {
-		return
-	}
-	if !t.Memory().Caps().Writable && !w.dryRun {
-		w.log.Warn("no healing: this side may only read the target")
 		return
 	}
 	d, err := w.newDispatcher(t)
@@ -47,8 +67,8 @@ func (w *watch) opened(t *backdoor.Target) {
 		w.log.Error("no healing", "err", err)
 		return
 	}
-	w.m.dispatcher = d
-	w.healers.Go(func() {
+	c.dispatcher = d
+	tasks.Go(func() {
 		if err := d.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			w.log.Warn("healing has ended", "err", err)
 		}
@@ -81,6 +101,7 @@ func (w *watch) newDispatcher(t *backdoor.Target) (*repair.Dispatcher, error) {
 
 // report is the end of an incident: its events are handled, and counted anew.
 func (w *watch) report(r repair.Report) {
+	w.d.loop.tell(fleet.Busy{Target: w.cfg.Name, Busy: false})
 	policy := ""
 	if r.Plan != nil {
 		policy = r.Plan.Policy
@@ -108,6 +129,12 @@ type exclusive struct {
 
 var errHeldByHand = errors.New("the repair lock is held by hand (bdctl unlock releases it)")
 
+// Plan begins what is not to be handed over for convenience.
+func (e *exclusive) Plan(ctx context.Context, in *repair.Incident) (*repair.Plan, error) {
+	e.w.d.loop.tell(fleet.Busy{Target: e.w.cfg.Name, Busy: true})
+	return e.Healer.Plan(ctx, in)
+}
+
 func (e *exclusive) Apply(ctx context.Context, in *repair.Incident, p *repair.Plan) (*repair.Outcome, error) {
 	leave, err := e.w.enter()
 	if err != nil {
@@ -117,8 +144,13 @@ func (e *exclusive) Apply(ctx context.Context, in *repair.Incident, p *repair.Pl
 	return e.Healer.Apply(ctx, in, p)
 }
 
+// enter keeps this monitor's slots for its caller, who owns the target.
 func (w *watch) enter() (leave func(), err error) {
 	w.acting.Lock()
+	if !w.owns() {
+		w.acting.Unlock()
+		return nil, errNotOwner
+	}
 	if w.locked() {
 		w.acting.Unlock()
 		return nil, errHeldByHand

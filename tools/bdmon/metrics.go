@@ -22,6 +22,7 @@ type metrics struct {
 	events   *prometheus.CounterVec
 	repairs  *prometheus.CounterVec
 	frozen   *prometheus.HistogramVec
+	owned    *prometheus.CounterVec
 }
 
 func newMetrics(d *daemonState) *metrics {
@@ -41,8 +42,11 @@ func newMetrics(d *daemonState) *metrics {
 			Name: "backdoor_oslock_held_seconds", Help: "Time a target was frozen by a repair.",
 			Buckets: prometheus.ExponentialBuckets(1e-3, 2, 14),
 		}, []string{"target"}),
+		owned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "backdoor_owner_changes_total", Help: "Targets that this monitor began (own) or ceased (yield) to own.",
+		}, []string{"target", "change"}),
 	}
-	m.registry.MustRegister(m.fetch, m.events, m.repairs, m.frozen, &boxes{d})
+	m.registry.MustRegister(m.fetch, m.events, m.repairs, m.frozen, m.owned, &boxes{d}, &places{d})
 	return m
 }
 

@@ -10,36 +10,38 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/backdoor"
 	"lazystate/repair"
 	"lazystate/sensorbox"
 )
 
-// newResort is what resets the target's machines, where the configuration
-// says so; it outlives them, and so does its cool-down.
-func (w *watch) newResort() *repair.LastResort {
+// newResort is what resets the target's machines, where the configuration says
+// so. It lives as long as this monitor owns the target, and so does its
+// cool-down, over all boots.
+func (w *watch) newResort(since time.Time) *repair.LastResort {
+	if !w.cfg.Reset {
+		return nil
+	}
 	r := w.cfg.Repair.Reset
 	return repair.NewLastResort(repair.ResetOptions{
-		Confirm: dur(r.Confirm), CoolDown: dur(r.CoolDown), Bound: dur(r.Bound), Enter: w.enter,
+		Confirm: dur(r.Confirm), CoolDown: dur(r.CoolDown), Bound: dur(r.Bound), Enter: w.enter, Since: since,
 	})
 }
 
-// watchForLoss starts the goroutine of one boot that waits for its end.
-func (w *watch) watchForLoss(ctx context.Context, m *machine) {
-	m.lost = make(chan sensorbox.Event, 1)
-	w.healers.Go(func() {
-		for {
-			select {
-			case ev := <-m.lost:
-				w.considerReset(ctx, m, ev)
-			case <-ctx.Done():
-				return
-			}
+// watchForLoss waits for the end of one boot.
+func (w *watch) watchForLoss(ctx context.Context, t *backdoor.Target, c *care) {
+	for {
+		select {
+		case ev := <-c.lost:
+			w.considerReset(ctx, t, c.resort, ev)
+		case <-ctx.Done():
+			return
 		}
-	})
+	}
 }
 
-func (w *watch) considerReset(ctx context.Context, m *machine, ev sensorbox.Event) {
-	reset, err := w.resort.Consider(ctx, w.patient(m.target), ev)
+func (w *watch) considerReset(ctx context.Context, t *backdoor.Target, resort *repair.LastResort, ev sensorbox.Event) {
+	reset, err := resort.Consider(ctx, w.patient(t), ev)
 	result := "nothing-to-do"
 	switch {
 	case reset:
@@ -54,12 +56,12 @@ func (w *watch) considerReset(ctx context.Context, m *machine, ev sensorbox.Even
 }
 
 // tellResort never waits: one event is as good as many.
-func (m *machine) tellResort(ev sensorbox.Event) {
-	if m.lost == nil || !repair.EndsMachine(ev) {
+func (c *care) tellResort(ev sensorbox.Event) {
+	if c.resort == nil || !repair.EndsMachine(ev) {
 		return
 	}
 	select {
-	case m.lost <- ev:
+	case c.lost <- ev:
 	default:
 	}
 }

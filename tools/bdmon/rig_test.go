@@ -68,13 +68,13 @@ func mapped(t *testing.T, path string, size int) []byte {
 	return b
 }
 
-var key = uapi.Key{1, 2, 3}
+var key, crewKey = uapi.Key{1, 2, 3}, uapi.Key(bytes.Repeat([]byte{1}, 16))
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{dir: t.TempDir(), stderr: &syncBuffer{}, code: make(chan int, 1)}
 	ram, bar := mapped(t, r.path("ram"), 16<<20), mapped(t, r.path("bar"), 4096)
-	r.Target = bdtest.New(bdtest.WithBacking(ram, bar), bdtest.WithKey(0, key))
+	r.Target = bdtest.New(bdtest.WithBacking(ram, bar), bdtest.WithKey(0, key), bdtest.WithKey(1, crewKey), bdtest.WithKey(2, crewKey), bdtest.WithKey(3, crewKey))
 	r.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Limit: 400_000, Name: "tick0"})
 	r.nprocs = r.SetSensor(bdtest.Sensor{Class: uapi.Level, Limit: 300, Value: 10, Name: "NPROCS"})
 	r.write(t, "key", hex.EncodeToString(key[:]))
@@ -174,4 +174,12 @@ func (r *rig) up(t *testing.T, c *control.Client) control.Target {
 		return len(all) > 0 && all[0].Up && all[0].Samples > 2
 	})
 	return all[0]
+}
+
+// owned waits until bdmon may write to the target.
+func (r *rig) owned(t *testing.T, c *control.Client) control.Target {
+	t.Helper()
+	got := r.up(t, c)
+	r.eventually(t, "bdmon owns the target", func() bool { got = r.up(t, c); return got.Writable })
+	return got
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
-	"lazystate/repair"
 	"lazystate/sensorbox"
 	"lazystate/sensorbox/monitor"
 	"lazystate/tools/bdmon/config"
@@ -29,7 +27,6 @@ type watch struct {
 	key    uapi.Key
 	log    *slog.Logger
 	mon    *monitor.Monitor
-	resort *repair.LastResort // nil: never reset
 
 	queue   chan found
 	events  atomic.Uint64
@@ -45,6 +42,11 @@ type watch struct {
 	m      *machine
 	held   *hold
 	ending sync.Mutex // one end of a hold at a time
+
+	term    *term  // nil: this monitor does not own the target
+	claimed *term  // that will be, when the fleet says so
+	cutAt   uint64 // epoch up to which terms are ended
+	duties  *duties
 }
 
 // found is an event and the machine it was seen on.
@@ -54,34 +56,25 @@ type found struct {
 }
 
 func newWatch(d *daemonState, cfg config.Target, key uapi.Key, dryRun bool) *watch {
-	w := &watch{d: d, cfg: cfg, dryRun: dryRun, key: key, log: d.log.With("target", cfg.Name), queue: make(chan found, 1024)}
+	w := &watch{d: d, cfg: cfg, dryRun: dryRun, key: key, log: d.log.With("target", cfg.Name), queue: make(chan found, 1024), duties: newDuties()}
 	w.mon = monitor.New(monitor.Options{
 		Open: w.open, Opened: w.opened, Sink: w.sink, Log: w.log,
 		Fetched:  d.metrics.fetched(cfg.Name),
 		Detector: sensorbox.Config{Rules: cfg.Rules(), Expect: cfg.Expected()},
-		Period:   time.Duration(cfg.Period), PM: cfg.Accuracy, Loss: cfg.Loss,
+		Period:   time.Duration(cfg.Period), PM: cfg.Accuracy, Loss: cfg.Loss, Link: link(cfg.Probe),
 	})
-	if cfg.Reset {
-		w.resort = w.newResort()
-	}
 	w.sampling, w.stopSampling = context.WithCancel(context.Background())
 	w.healing, w.stopHealing = context.WithCancel(context.Background())
 	return w
 }
 
-// open asks for the writer's place if there is a key, and makes do with reading.
+// open opens the target to be read: the writer's place is taken by its owner, later.
 func (w *watch) open(ctx context.Context) (backdoor.Memory, error) {
-	o := target.Options{Writable: w.cfg.KeyFile != "", Slot: w.cfg.Slot, Key: w.key, Takeover: true, Log: w.log}
+	o := target.Options{Slot: w.cfg.Slot, Key: w.key, Takeover: true, Log: w.log}
 	if len(w.cfg.FenceCommand) > 0 {
 		o.Reset = w.fence
 	}
-	m, err := target.Open(ctx, w.cfg.URL, o)
-	if errors.Is(err, backdoor.ErrReadOnly) {
-		w.log.Warn("another monitor is the writer; watching only", "err", err)
-		o.Writable = false
-		m, err = target.Open(ctx, w.cfg.URL, o)
-	}
-	return m, err
+	return target.Open(ctx, w.cfg.URL, o)
 }
 
 func (w *watch) start() {
@@ -91,6 +84,7 @@ func (w *watch) start() {
 		}
 	})
 	w.healers.Go(w.consume)
+	w.healers.Go(func() { w.duties.run(w.healing) })
 }
 
 // stop ends healing first: a repair under way releases its lock while there
@@ -98,7 +92,7 @@ func (w *watch) start() {
 func (w *watch) stop() {
 	w.stopHealing()
 	w.healers.Wait()
-	w.release("bdmon stops watching")
+	w.endTerm("bdmon stops watching", "")
 	w.stopSampling()
 	w.sampler.Wait()
 }
@@ -135,14 +129,19 @@ func (w *watch) take(f found) {
 	}
 	w.log.Log(context.Background(), level, "event", "event", f.ev.Kind.String(), "sensor", f.ev.Sensor, "what", f.ev.String())
 	w.d.hub.publish(control.NewEvent(w.cfg.Name, f.ev))
+	w.d.loop.verdict(w.cfg.Name, f.ev)
 	w.mu.Lock()
 	m := w.m
+	var care *care
+	if m != nil {
+		care = m.care
+	}
 	w.mu.Unlock()
-	if m == nil || m.target != f.target {
+	if care == nil || m.target != f.target {
 		return
 	}
-	if m.dispatcher != nil {
-		m.dispatcher.Dispatch(f.ev)
+	if care.dispatcher != nil {
+		care.dispatcher.Dispatch(f.ev)
 	}
-	m.tellResort(f.ev)
+	care.tellResort(f.ev)
 }

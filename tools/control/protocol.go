@@ -10,7 +10,7 @@ import (
 
 // Request is one line to bdmon.
 type Request struct {
-	Cmd    string `json:"cmd"` // targets sensors watch ps regions manifest lock unlock kill hook audit
+	Cmd    string `json:"cmd"` // targets owners sensors watch ps regions manifest lock unlock kill hook audit
 	Target string `json:"target,omitempty"`
 
 	LeaseMs int64 `json:"lease_ms,omitempty"` // lock
@@ -55,6 +55,28 @@ type Target struct {
 	Locked     bool    `json:"locked"` // by bdctl through this bdmon
 	Events     uint64  `json:"events"`
 	Dropped    uint64  `json:"events_dropped"`
+}
+
+// Ownership is a line of `bdctl owners`: which monitor may write to a target.
+type Ownership struct {
+	Target    string      `json:"target"`
+	Owner     string      `json:"owner"` // "": nobody, as far as it is known here
+	Epoch     uint64      `json:"epoch"`
+	Phase     string      `json:"phase"`                        // of the monitor that answers: idle, claiming, owning, yielding
+	Path      string      `json:"path"`                         // from there: good, silent, failed, unknown
+	Seconds   float64     `json:"phase_seconds"`                // since the phase began
+	LeaseLeft *float64    `json:"lease_left_seconds,omitempty"` // of an owner whose place or fleet has leases
+	Why       string      `json:"why,omitempty"`                // the phase began, or the last claim was refused
+	Monitors  []Candidate `json:"monitors"`                     // the most wanted owner first
+	Conflicts []string    `json:"conflicts,omitempty"`
+}
+
+// Candidate is a monitor that may own a target.
+type Candidate struct {
+	Monitor string `json:"monitor"`
+	Alive   bool   `json:"alive"`
+	Path    string `json:"path"`
+	Why     string `json:"why,omitempty"` // it is not alive
 }
 
 // Sensor is a line of `bdctl sensors`.

@@ -25,6 +25,7 @@ type Config struct {
 	Metrics string   `yaml:"metrics"` // address of the Prometheus endpoint; "-": none
 	Audit   string   `yaml:"audit"`
 	DryRun  bool     `yaml:"dry_run"`
+	Fleet   *Fleet   `yaml:"fleet"`
 	Targets []Target `yaml:"targets"`
 }
 
@@ -34,6 +35,8 @@ type Target struct {
 	URL          string            `yaml:"url"`
 	Slot         uint32            `yaml:"slot"`     // this monitor's slot
 	KeyFile      string            `yaml:"key_file"` // 32 hex digits; "": read only
+	Order        []string          `yaml:"order"`    // of monitors, the most wanted owner first; nil: the fleet's
+	Probe        *Probe            `yaml:"probe"`    // of this side of the path
 	Period       Duration          `yaml:"period"`   // 0: from the sampling plan
 	Accuracy     float64           `yaml:"accuracy"` // PM(T), §3.4.2
 	Loss         float64           `yaml:"loss"`     // p_ml
@@ -93,6 +96,9 @@ func Parse(b []byte) (*Config, error) {
 	case err != nil:
 		return nil, err
 	}
+	if c.Fleet != nil {
+		c.Fleet.defaults()
+	}
 	return c, confile.Locate(b, c.check())
 }
 
@@ -112,8 +118,17 @@ func (c *Config) check() error {
 			return at(where+".name", fmt.Errorf("%q is used twice", t.Name))
 		}
 		seen[t.Name] = true
-		if err := t.check(); err != nil {
+		err := t.check()
+		if err == nil {
+			err = t.checkOrder(c.Fleet)
+		}
+		if err != nil {
 			return at(where, err)
+		}
+	}
+	if c.Fleet != nil {
+		if err := c.Fleet.check(c.Targets); err != nil {
+			return at(".fleet", err)
 		}
 	}
 	return nil
@@ -150,6 +165,11 @@ func (t *Target) check() error {
 	}
 	if err := t.checkReset(); err != nil {
 		return err
+	}
+	if t.Probe != nil {
+		if err := t.Probe.check(); err != nil {
+			return at(".probe", err)
+		}
 	}
 	for i := range t.Healers {
 		if err := t.Healers[i].check(); err != nil {

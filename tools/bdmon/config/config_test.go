@@ -246,6 +246,7 @@ func TestExampleIsValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !full.DryRun || full.Group == "" || full.Socket != c.Socket || full.Metrics != c.Metrics || full.Audit != c.Audit ||
+		full.Fleet == nil || len(full.Fleet.Monitors) != 2 || full.Targets[0].Probe == nil || full.Fleet.Lease != defaultLease ||
 		!bool(full.Targets[0].Reset) || len(full.Targets[0].FenceCommand) == 0 || len(full.Targets[0].Sensors) != 2 {
 		t.Errorf("with the comments as keys: %+v", full)
 	}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peer
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"lazystate/internal/keyfile"
+)
+
+// PublicKey is who a monitor is to the others.
+type PublicKey [ed25519.PublicKeySize]byte
+
+func (k PublicKey) String() string { return base64.StdEncoding.EncodeToString(k[:]) }
+
+// ParseKey reads what String writes.
+func ParseKey(text string) (k PublicKey, err error) {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(b) != len(k) {
+		return k, fmt.Errorf("public key %q: want 44 letters, as bdmon --new-identity prints them", text)
+	}
+	return PublicKey(b), nil
+}
+
+// Identity is a monitor's private key, and the certificate that carries the
+// public one. Nobody signs certificates here and none expires: a peer is known
+// by its key, so that no clock and no authority is needed in an emergency.
+type Identity struct {
+	Public PublicKey
+	cert   tls.Certificate
+}
+
+// NewIdentity makes a key: the file's content, and what the others are told.
+func NewIdentity() ([]byte, PublicKey, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, PublicKey{}, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, PublicKey{}, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), PublicKey(public), nil
+}
+
+// LoadIdentity reads a key that only its owner may read.
+func LoadIdentity(path string) (*Identity, error) {
+	b, err := keyfile.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	id, err := parseIdentity(b)
+	if err != nil {
+		return nil, fmt.Errorf("identity %s: %w", path, err)
+	}
+	return id, nil
+}
+
+func parseIdentity(b []byte) (*Identity, error) {
+	block, _ := pem.Decode(b)
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return nil, errors.New("want a PEM block PRIVATE KEY")
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	private, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("a key of kind %T: want Ed25519", parsed)
+	}
+	public, _ := private.Public().(ed25519.PublicKey)
+	der, err := selfSigned(public, private)
+	if err != nil {
+		return nil, err
+	}
+	return &Identity{PublicKey(public), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}}, nil
+}
+
+func selfSigned(public ed25519.PublicKey, private ed25519.PrivateKey) ([]byte, error) {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lazystate monitor"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // "no expiry", RFC 5280 4.1.2.5
+	}
+	return x509.CreateCertificate(rand.Reader, template, template, public, private)
+}
+
+// protocol is what both ends must mean.
+const protocol = "lazystate-fleet/1"
+
+// config is TLS between keys that are known beforehand: whose key it is, is
+// told to took. Chains and names of certificates mean nothing here.
+func (id *Identity) config(took func(PublicKey) error) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{id.cert}, NextProtos: []string{protocol},
+		ClientAuth: tls.RequireAnyClientCert, InsecureSkipVerify: true, SessionTicketsDisabled: true,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if s.NegotiatedProtocol != protocol {
+				return fmt.Errorf("protocol %q, want %q", s.NegotiatedProtocol, protocol)
+			}
+			if len(s.PeerCertificates) != 1 {
+				return fmt.Errorf("%d certificates, want 1", len(s.PeerCertificates))
+			}
+			public, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
+			if !ok {
+				return errors.New("certificate without an Ed25519 key")
+			}
+			return took(PublicKey(public))
+		},
+	}
+}
