@@ -167,6 +167,16 @@ func (c cm) Resolve(_ context.Context, local netip.Addr, remote netip.AddrPort) 
 	return n, nil
 }
 
+// Offered returns nil if a process of this host listens at remote that is ours
+// or root's: who may take another way asks before it prepares a connection.
+func Offered(ctx context.Context, remote netip.AddrPort) error {
+	s, err := dialListener(ctx, remote)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
 // dialListener finds who listens at an address, or at all of this host.
 func dialListener(ctx context.Context, remote netip.AddrPort) (socket, error) {
 	any := netip.IPv4Unspecified()
