@@ -155,12 +155,15 @@ func (c *conn) attr(state uint32) (a C.struct_ibv_qp_attr, mask driver.QPMask, e
 	return a, driver.QPMask(m), err
 }
 
-// toInit moves the queue pair to INIT; what a peer may do is the registrations'
-// business, so the queue pair forbids nothing.
+// toInit moves the queue pair to INIT. What a peer may do stays as it was set in
+// INIT; to one that is still in RESET all that its registrations allow.
 func (c *conn) toInit(q *qp) error {
 	a, mask, err := c.attr(C.IBV_QPS_INIT)
 	if err != nil {
 		return err
+	}
+	if q.state.Load() == C.IBV_QPS_INIT {
+		return q.modify(&a, mask&^driver.QPMaskAccess)
 	}
 	a.qp_access_flags = C.IBV_ACCESS_LOCAL_WRITE | C.IBV_ACCESS_REMOTE_WRITE | C.IBV_ACCESS_REMOTE_READ | C.IBV_ACCESS_REMOTE_ATOMIC
 	return q.modify(&a, mask|driver.QPMaskAccess)
