@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -41,7 +42,30 @@ func RunTest(t *testing.T, vm *VM, pkg string, args ...string) {
 // RunTestAs is RunTest with a build of its own.
 func RunTestAs(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) {
 	t.Helper()
-	const dir = "/lab-test"
+	p := PutTest(t, vm, b, pkg, append([]string{"-test.v", "-test.coverprofile=" + testDir + "/cover.out"}, args...)...)
+	var out bytes.Buffer
+	var w io.Writer = &out
+	if testing.Verbose() {
+		w = io.MultiWriter(&out, os.Stderr) // as it comes: a test that hangs is seen to
+	}
+	exit, err := vm.Stream(t.Context(), p, nil, w, w)
+	if err != nil {
+		t.Fatalf("run the tests of %s: %v\n%s", pkg, err, out.String())
+	}
+	reportGuest(t, pkg, exit, out.String())
+	if err := keepCoverage(t, vm, testDir, pkg); err != nil {
+		t.Errorf("coverage of %s: %v", pkg, err)
+	}
+}
+
+// testDir is where tests lie and run in a guest.
+const testDir = "/lab-test"
+
+// PutTest builds a package's tests, puts them with their libraries and testdata
+// into the guest and returns how to run them there, for a test that talks to
+// the process.
+func PutTest(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) Proc {
+	t.Helper()
 	bin := filepath.Join(t.TempDir(), "guest.test")
 	build := append([]string{"test", "-c", "-cover", "-o", bin}, b.Flags...)
 	cmd := exec.CommandContext(t.Context(), goCommand(), append(build, pkg)...)
@@ -49,21 +73,12 @@ func RunTestAs(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the tests of %s: %v\n%s", pkg, err, out)
 	}
-	if err := shipTest(t, vm, bin, dir, pkg); err != nil {
+	if err := shipTest(t, vm, bin, testDir, pkg); err != nil {
 		t.Fatalf("ship the tests of %s: %v", pkg, err)
 	}
-	p := Proc{
-		Argv: append([]string{dir + "/guest.test", "-test.v", "-test.coverprofile=" + dir + "/cover.out"}, args...),
-		Dir:  dir, Env: []string{guestEnv + "=1", labEnv + "=" + os.Getenv(labEnv)},
-	}
-	var out bytes.Buffer
-	exit, err := vm.Stream(t.Context(), p, nil, &out, &out)
-	if err != nil {
-		t.Fatalf("run the tests of %s: %v\n%s", pkg, err, out.String())
-	}
-	reportGuest(t, pkg, exit, out.String())
-	if err := keepCoverage(t, vm, dir, pkg); err != nil {
-		t.Errorf("coverage of %s: %v", pkg, err)
+	return Proc{
+		Argv: append([]string{testDir + "/guest.test"}, args...),
+		Dir:  testDir, Env: []string{guestEnv + "=1", labEnv + "=" + os.Getenv(labEnv)},
 	}
 }
 

@@ -26,15 +26,15 @@ import (
 type cq struct {
 	c     *C.struct_ibv_cq
 	depth int
-	rxe   C.int // 1: of a SoftRoCE device
+	rxe   bool // of a SoftRoCE device
 
 	mu   sync.Mutex
 	kept []driver.WC
-	ud   map[uint32]bool // numbers of its queue pairs of that type
+	qps  map[uint32]*qp // that complete here, by number
 }
 
-// rxeVendor is the vendor number of SoftRoCE: RXE_VENDOR_ID of the kernel.
-const rxeVendor = 0xffffff
+// rxe reports whether the device is SoftRoCE: RXE_VENDOR_ID of the kernel.
+func (d *Device) rxe() bool { return d.attr.VendorID == 0xffffff }
 
 // CreateChannel makes a completion channel. Its descriptor stays C's: poll a
 // duplicate if the poller closes what it polls.
@@ -119,11 +119,7 @@ func (d *Device) CreateCQ(depth int, ch driver.Channel) (driver.CQ, error) {
 		d.cqs.drop(h)
 		return 0, fail(fn, err)
 	}
-	q := &cq{c: c, depth: int(c.cqe)}
-	if d.attr.VendorID == rxeVendor {
-		q.rxe = 1
-	}
-	d.cqs.set(h, q)
+	d.cqs.set(h, &cq{c: c, depth: int(c.cqe), rxe: d.rxe(), qps: map[uint32]*qp{}})
 	return driver.CQ(h), nil
 }
 
@@ -166,29 +162,34 @@ func (d *Device) PollCQ(h driver.CQ, wc []driver.WC) (int, error) {
 }
 
 func (q *cq) poll(wc []driver.WC) (int, error) {
-	n := C.lz_poll_cq(q.c, (*C.struct_lz_wc)(unsafe.Pointer(&wc[0])), C.int(len(wc)), q.rxe)
+	var rxe C.int
+	if q.rxe {
+		rxe = 1
+	}
+	n := C.lz_poll_cq(q.c, (*C.struct_lz_wc)(unsafe.Pointer(&wc[0])), C.int(len(wc)), rxe)
 	if n < 0 {
 		return 0, &Error{"ibv_poll_cq", syscall.EIO}
 	}
-	for i := range wc[:n] { // SoftRoCE says of everything that it has an address before it
-		if w := &wc[i]; w.Flags&driver.WCGRH != 0 && !q.ud[w.QPNum] {
-			w.Flags &^= driver.WCGRH
+	for i := range wc[:n] {
+		w := &wc[i]
+		if w.Status == driver.WCSuccess && w.Flags&driver.WCGRH == 0 {
+			continue
+		}
+		switch qp := q.qps[w.QPNum]; {
+		case w.Flags&driver.WCGRH != 0 && (qp == nil || qp.typ != driver.UD):
+			w.Flags &^= driver.WCGRH // SoftRoCE says that all messages have an address before them
+		case w.Status != driver.WCSuccess && qp != nil:
+			qp.completedBadly()
 		}
 	}
 	return int(n), nil
 }
 
-// joined notes a queue pair that receives here.
-func (q *cq) joined(qpn uint32, typ driver.QPType) {
-	if typ != driver.UD {
-		return
-	}
+// joined notes a queue pair that completes here.
+func (q *cq) joined(qp *qp) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.ud == nil {
-		q.ud = map[uint32]bool{}
-	}
-	q.ud[qpn] = true
+	q.qps[qp.num] = qp
 }
 
 // forget drops the completions of a queue pair that is no more. SoftRoCE leaves
@@ -216,7 +217,7 @@ func (q *cq) forget(qpn uint32) {
 		}
 	}
 	q.kept = keep
-	delete(q.ud, qpn)
+	delete(q.qps, qpn)
 }
 
 // ArmCQ asks for one event at the next completion.

@@ -121,6 +121,9 @@ func (d *Device) PostRecv(h driver.QP, wrs []driver.RecvWR) (int, error) {
 	a.fill(wrs)
 	var done C.int
 	ret := C.lz_post_recv(q.c, a.flat.p, C.int(len(wrs)), (*C.struct_ibv_sge)(unsafe.Pointer(a.sge.p)), a.wr.p, &done)
+	if q.state.Load() == uint32(driver.QPError) {
+		q.flush()
+	}
 	return int(done), check(fn, int(ret), nil)
 }
 

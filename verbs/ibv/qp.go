@@ -22,13 +22,15 @@ import (
 type qp struct {
 	c    *C.struct_ibv_qp
 	num  uint32
+	typ  driver.QPType
+	rxe  bool
 	srq  bool
 	send *cq
 	recv *cq
 
 	mu    sync.Mutex
 	gone  bool
-	state atomic.Uint32 // driver.QPState as last set, read by posts
+	state atomic.Uint32 // driver.QPState as last known, read by posts
 
 	sends sendArena
 	recvs recvArena
@@ -45,7 +47,7 @@ func (d *Device) CreateQP(pd driver.PD, attr *driver.QPInitAttr) (driver.QPInfo,
 	if err != nil {
 		return driver.QPInfo{}, err
 	}
-	q := &qp{srq: attr.SRQ != 0}
+	q := &qp{typ: attr.Type, rxe: d.rxe(), srq: attr.SRQ != 0}
 	if q.send, err = d.cqs.get(fn, uint32(attr.SendCQ)); err != nil {
 		return driver.QPInfo{}, err
 	}
@@ -71,12 +73,21 @@ func (d *Device) CreateQP(pd driver.PD, attr *driver.QPInitAttr) (driver.QPInfo,
 		return driver.QPInfo{}, fail(fn, err)
 	}
 	q.num = uint32(q.c.qp_num)
-	q.recv.joined(q.num, attr.Type)
+	q.send.joined(q)
+	q.recv.joined(q)
 	d.qps.set(h, q)
-	return driver.QPInfo{QP: driver.QP(h), Num: q.num, Cap: driver.QPCap{
-		MaxSendWR: int(a.cap.max_send_wr), MaxRecvWR: int(a.cap.max_recv_wr),
-		MaxSendSGE: int(a.cap.max_send_sge), MaxRecvSGE: int(a.cap.max_recv_sge), MaxInline: int(a.cap.max_inline_data),
-	}}, nil
+	info := driver.QPInfo{QP: driver.QP(h), Num: q.num, Cap: capOf(&a.cap)}
+	if _, init, err := q.query(); err == nil { // SoftRoCE rounds the queues up and tells only here
+		info.Cap = capOf(&init.cap)
+	}
+	return info, nil
+}
+
+func capOf(c *C.struct_ibv_qp_cap) driver.QPCap {
+	return driver.QPCap{
+		MaxSendWR: int(c.max_send_wr), MaxRecvWR: int(c.max_recv_wr),
+		MaxSendSGE: int(c.max_send_sge), MaxRecvSGE: int(c.max_recv_sge), MaxInline: int(c.max_inline_data),
+	}
 }
 
 func initAttr(attr *driver.QPInitAttr) C.struct_ibv_qp_init_attr {
@@ -177,19 +188,22 @@ func (d *Device) QueryQP(h driver.QP) (driver.QPAttr, error) {
 	if err != nil {
 		return driver.QPAttr{}, err
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.gone {
-		return driver.QPAttr{}, invalid("ibv_query_qp")
-	}
-	const all = 1<<21 - 1 // up to IBV_QP_DEST_QPN
-	var a C.struct_ibv_qp_attr
-	var init C.struct_ibv_qp_init_attr
-	ret, err := C.ibv_query_qp(q.c, &a, all, &init)
-	if err := check("ibv_query_qp", int(ret), err); err != nil {
+	a, _, err := q.query()
+	if err != nil {
 		return driver.QPAttr{}, err
 	}
 	return fromC(&a), nil
+}
+
+func (q *qp) query() (a C.struct_ibv_qp_attr, init C.struct_ibv_qp_init_attr, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.gone {
+		return a, init, invalid("ibv_query_qp")
+	}
+	const all = 1<<21 - 1 // up to IBV_QP_DEST_QPN
+	ret, err := C.ibv_query_qp(q.c, &a, all, &init)
+	return a, init, check("ibv_query_qp", int(ret), err)
 }
 
 func toC(attr *driver.QPAttr) C.struct_ibv_qp_attr {
@@ -211,6 +225,22 @@ func fromC(a *C.struct_ibv_qp_attr) driver.QPAttr {
 		MaxRdAtomic: uint8(a.max_rd_atomic), MaxDestRdAtomic: uint8(a.max_dest_rd_atomic),
 		MinRNRTimer: uint8(a.min_rnr_timer), Timeout: uint8(a.timeout),
 		RetryCount: uint8(a.retry_cnt), RNRRetry: uint8(a.rnr_retry), AV: ahFromC(&a.ah_attr),
+	}
+}
+
+// completedBadly is told of a completion with an error: the queue pair has gone
+// to the error state by itself. What was posted to SoftRoCE since then lies in
+// its receive queue, at which it does not look any more.
+func (q *qp) completedBadly() {
+	if q.typ == driver.RC && q.state.Swap(uint32(driver.QPError)) != uint32(driver.QPError) {
+		q.flush()
+	}
+}
+
+// flush makes SoftRoCE flush receives posted in the error state.
+func (q *qp) flush() {
+	if q.rxe && !q.srq {
+		q.fail()
 	}
 }
 

@@ -30,9 +30,11 @@ type Pair struct {
 	// dies, its link is cut). b is not used any more, but for Close. nil: there
 	// is no way.
 	Vanish func(t *testing.T, b driver.Device)
-	// Instead maps statuses that a's or b's device reports to those that the
-	// specification wants there: rxe says LOC_QP_OP_ERR of a local key that is wrong.
-	Instead map[verbs.WCStatus]verbs.WCStatus
+	// Otherwise maps cases of testdata/refusals to what this pair may leave behind
+	// instead: RXEAsks, RXEAnswers.
+	Otherwise map[string][]string
+	// WideWindows: b looks at a window's key and not at its bounds, as rxe does.
+	WideWindows bool
 	// Listen is the address of b that a can dial; the zero value is what b's
 	// chosen GID says. Its port 0 is a free one.
 	Listen netip.AddrPort

@@ -5,6 +5,7 @@ package verbstest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,7 +27,9 @@ func testUD(t *testing.T, b *bench) {
 		return u
 	}
 	ux, uy := init(x), init(y)
-	ah := must(x.pd.CreateAH(&verbs.AHAttr{DGID: y.prepared.Endpoint().GID, Port: 1, HopLimit: 64}))(t)
+	gids := must(must(b.a.Port(1))(t).GIDs())(t)
+	from := slices.IndexFunc(gids, func(g verbs.GIDEntry) bool { return g.GID == x.prepared.Endpoint().GID })
+	ah := must(x.pd.CreateAH(&verbs.AHAttr{DGID: y.prepared.Endpoint().GID, SGIDIndex: gids[from].Index, Port: 1, HopLimit: 64}))(t)
 	t.Cleanup(func() { closeAll(t, ah) })
 	for i, n := range []int{0, 1, 100, min(1000, b.mtu(t).Bytes())} {
 		must(uy.PostRecv(verbs.RecvWR{ID: uint64(i), SG: []verbs.SGE{y.mr.SGE(0, grh+1000)}}))(t)
