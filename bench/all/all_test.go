@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -22,13 +23,13 @@ func TestEveryBenchIsRun(t *testing.T) {
 	}
 	support := []string{"all", "apps", "guest", "plot", "result", "results", "trial", "useful"}
 	for _, d := range dirs {
-		if d.IsDir() && !slices.Contains(support, d.Name()) && !slices.Contains(benches, d.Name()) {
+		if d.IsDir() && !slices.Contains(support, d.Name()) && !slices.ContainsFunc(benches, func(b bench) bool { return b.folder() == d.Name() }) {
 			t.Errorf("bench/%s is not in the list", d.Name())
 		}
 	}
 	for _, b := range benches {
-		if _, err := os.Stat("../" + b); err != nil {
-			t.Errorf("bench %s: %v", b, err)
+		if _, err := os.Stat("../" + b.folder()); err != nil {
+			t.Errorf("bench %s: %v", b.name, err)
 		}
 	}
 }
@@ -75,12 +76,49 @@ func TestWhatIsThereIsKept(t *testing.T) {
 	} {
 		save(c.command, c.source)
 		c.s.out = root
-		if got := c.s.have(t.Context(), "fetch"); got != c.want || got && len(c.s.figures) != 1 {
+		if got := c.s.have(t.Context(), bench{name: "fetch"}); got != c.want || got && len(c.s.figures) != 1 {
 			t.Errorf("%s, %s, %+v: kept %v", c.command, c.source, c.s, got)
 		}
 	}
-	if (&suite{out: root}).have(t.Context(), "fig37") {
+	if (&suite{out: root}).have(t.Context(), bench{name: "fig37"}) {
 		t.Error("a figure that is not there is kept")
+	}
+}
+
+// Every bench says how long it takes; one that was measured before takes as long
+// as then.
+func TestThePlan(t *testing.T) {
+	t.Chdir("../..")
+	var log, out bytes.Buffer
+	dir := t.TempDir()
+	code := run(t.Context(), []string{"--plan", "--out", dir}, nil, &out, &log)
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if code != 0 || len(lines) != len(benches)+1 {
+		t.Fatalf("exit %d:\n%s", code, &log)
+	}
+	sum := time.Duration(0)
+	for i, b := range append(slices.Clone(benches), bench{name: "all"}) {
+		f := strings.Fields(lines[i])
+		took, err := time.ParseDuration(f[1])
+		if f[0] != b.name || err != nil || took < 10*time.Second {
+			t.Errorf("%q: %v", lines[i], err)
+		}
+		if b.name == "all" && took != sum {
+			t.Errorf("%v together, the plan says %v", sum, took)
+		}
+		sum += took
+	}
+	fig := &result.Figure{
+		Name: "fetch", Title: "T", X: "x", Y: "y", Runs: 1, Date: time.Now(), Took: 77 * time.Second, Source: "of another tree", Load: "0 0 0",
+		Command: "go run ./bench/fetch", Machine: result.Machine{Kernel: "6.1", CPU: "C"},
+	}
+	fig.Add("ours", 1, []float64{1})
+	if err := fig.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	if code := run(t.Context(), []string{"--plan", "--only", "fetch", "--out", dir}, nil, &out, &log); code != 0 || !strings.Contains(log.String(), "1m17s") {
+		t.Errorf("exit %d:\n%s", code, &log)
 	}
 }
 

@@ -10,6 +10,10 @@
 // What an earlier call measured with the code of this tree, committed and
 // unchanged, is kept: a suite that was cut off goes on where it was.
 //
+// Before it begins it says what is missing and how long that takes: as long as
+// last time, or what each bench estimates for an idle machine.
+//
+//	go run ./bench/all --plan               # what would be measured, and how long
 //	go run ./bench/all                      # everything that is missing
 //	go run ./bench/all --force              # everything
 //	go run ./bench/all --only fetch,table33 --quick

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -15,9 +16,32 @@ import (
 	"time"
 )
 
+// bench is one figure: the program that makes it, and with what arguments.
+type bench struct {
+	name    string   // of the figure
+	program string   // a folder of bench/; empty: as the figure
+	args    []string // as they stand in the figure's command
+}
+
+func (b bench) folder() string { return cmp.Or(b.program, b.name) }
+
+// command is the one that a figure made by this bench names.
+func (b bench) command(quick bool) string {
+	return strings.Join(append([]string{"go run ./bench/" + b.folder()}, b.arguments(quick)...), " ")
+}
+
+func (b bench) arguments(quick bool) []string {
+	args := slices.Clone(b.args)
+	if quick {
+		args = append(args, "--runs=1")
+	}
+	return args
+}
+
 // benches in the order of their cost: what fails early fails cheaply.
-var benches = []string{
-	"fetch", "monitorcpu", "targetcost", "lockgrant", "fig37", "fig38", "table33", "fig313", "fig314", "peers",
+var benches = []bench{
+	{name: "fetch"}, {name: "lockgrant"}, {name: "monitorcpu"}, {name: "targetcost"}, {name: "fig37"}, {name: "fig38"}, {name: "table33"},
+	{name: "fig313"}, {name: "fig314"}, {name: "peers"},
 }
 
 func main() {
@@ -29,14 +53,15 @@ func main() {
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("all", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	only := fs.String("only", "", "names of benches, separated by commas (default: "+strings.Join(benches, ",")+")")
+	only := fs.String("only", "", "names of benches, separated by commas (default: "+strings.Join(names(benches), ",")+")")
 	out := fs.String("out", "bench/results", "folder of the CSV and SVG files")
 	force := fs.Bool("force", false, "measure again what the code of this tree has measured already")
 	quick := fs.Bool("quick", false, "one run of each point: does everything work?")
+	plan := fs.Bool("plan", false, "only say what is missing and how long it takes on an idle machine")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
-	names, err := choose(*only)
+	chosen, err := choose(*only)
 	if err == nil && fs.NArg() > 0 {
 		err = fmt.Errorf("no arguments are wanted: %v", fs.Args())
 	}
@@ -46,16 +71,24 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	s := suite{out: *out, quick: *quick, force: *force, stdout: stdout, stderr: stderr}
 	defer s.clean()
-	if err := s.build(ctx, names); err != nil {
+	if err := s.build(ctx, chosen); err != nil {
 		fmt.Fprintf(stderr, "all: %v\n", err)
 		return 1
 	}
+	missing, err := s.plan(ctx, chosen)
+	if err != nil {
+		fmt.Fprintf(stderr, "all: %v\n", err)
+		return 1
+	}
+	if *plan {
+		return 0
+	}
 	failed := 0
-	for _, name := range names {
+	for _, b := range missing {
 		if ctx.Err() != nil {
 			break
 		}
-		if !s.have(ctx, name) && !s.measure(ctx, name) {
+		if !s.measure(ctx, b) {
 			failed++
 		}
 	}
@@ -70,17 +103,27 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	return 0
 }
 
-func choose(only string) ([]string, error) {
+func names(of []bench) []string {
+	var all []string
+	for _, b := range of {
+		all = append(all, b.name)
+	}
+	return all
+}
+
+func choose(only string) ([]bench, error) {
 	if only == "" {
 		return benches, nil
 	}
-	names := strings.Split(only, ",")
-	for _, n := range names {
-		if !slices.Contains(benches, n) {
+	var chosen []bench
+	for _, n := range strings.Split(only, ",") {
+		i := slices.Index(names(benches), n)
+		if i < 0 {
 			return nil, fmt.Errorf("no bench %q", n)
 		}
+		chosen = append(chosen, benches[i])
 	}
-	return names, nil
+	return chosen, nil
 }
 
 // row is one line of the table at the end.

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -28,7 +30,7 @@ type suite struct {
 	rows    []row
 }
 
-func (s *suite) build(ctx context.Context, names []string) (err error) {
+func (s *suite) build(ctx context.Context, chosen []bench) (err error) {
 	if s.bin, err = os.MkdirTemp("", "lazystate-bench-"); err != nil {
 		return err
 	}
@@ -39,8 +41,8 @@ func (s *suite) build(ctx context.Context, names []string) (err error) {
 		return err
 	}
 	args := []string{"build", "-o", s.bin + "/"}
-	for _, n := range names {
-		args = append(args, "./bench/"+n)
+	for _, b := range chosen {
+		args = append(args, "./bench/"+b.folder())
 	}
 	if err := s.command(ctx, s.stderr, "go", args...); err != nil {
 		return fmt.Errorf("build: %w", err)
@@ -68,39 +70,76 @@ func (s *suite) csv(name string) string { return filepath.Join(s.out, name+".csv
 
 // have reports whether the figure lies there already, made by the code of this
 // tree and by the command that would make it now.
-func (s *suite) have(ctx context.Context, name string) bool {
+func (s *suite) have(ctx context.Context, b bench) bool {
 	if s.force {
 		return false
 	}
-	f, err := os.Open(s.csv(name))
-	if err != nil {
+	fig := s.last(b)
+	if fig == nil || !result.SameSource(ctx, fig.Source) {
 		return false
 	}
-	defer f.Close()
-	fig, err := result.Read(f)
-	command := "go run ./bench/" + name
-	if s.quick {
-		command += " --runs=1"
-	}
-	if err != nil || fig.Command != command || !result.SameSource(ctx, fig.Source) {
-		return false
-	}
-	s.rows = append(s.rows, row{name: name, kept: true})
-	s.figures = append(s.figures, s.csv(name))
+	s.rows = append(s.rows, row{name: b.name, kept: true})
+	s.figures = append(s.figures, s.csv(b.name))
 	return true
 }
 
-func (s *suite) measure(ctx context.Context, name string) bool {
-	fmt.Fprintf(s.stderr, "== %s\n", name)
-	args := []string{"--out", s.out, "--source", s.source}
-	if s.quick {
-		args = append(args, "--runs", "1")
+// last is the figure that lies there, if the command was the same.
+func (s *suite) last(b bench) *result.Figure {
+	f, err := os.Open(s.csv(b.name))
+	if err != nil {
+		return nil
 	}
+	defer f.Close()
+	fig, err := result.Read(f)
+	if err != nil || fig.Command != b.command(s.quick) {
+		return nil
+	}
+	return fig
+}
+
+// plan says what is missing and how long it takes, and returns it.
+func (s *suite) plan(ctx context.Context, chosen []bench) (missing []bench, err error) {
+	w := tabwriter.NewWriter(s.stderr, 0, 8, 2, ' ', 0)
+	defer w.Flush()
+	total := time.Duration(0)
+	for _, b := range chosen {
+		if s.have(ctx, b) {
+			fmt.Fprintf(w, "%s\t-\tmeasured before from this code\n", b.name)
+			continue
+		}
+		took, why, err := s.expected(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(w, "%s\t%v\t%s\n", b.name, took, why)
+		total += took
+		missing = append(missing, b)
+	}
+	fmt.Fprintf(w, "all\t%v\t%d of %d to measure\n", total, len(missing), len(chosen))
+	return missing, nil
+}
+
+// expected is how long a bench took last time, or what it says itself.
+func (s *suite) expected(ctx context.Context, b bench) (took time.Duration, why string, err error) {
+	if fig := s.last(b); fig != nil && fig.Took > 0 {
+		return fig.Took, "as last time", nil
+	}
+	var out bytes.Buffer
+	if err := s.command(ctx, &out, filepath.Join(s.bin, b.folder()), append(b.arguments(s.quick), "--expect")...); err != nil {
+		return 0, "", fmt.Errorf("ask %s how long it takes: %w", b.name, err)
+	}
+	took, err = time.ParseDuration(strings.TrimSpace(out.String()))
+	return took, "estimated for an idle machine", err
+}
+
+func (s *suite) measure(ctx context.Context, b bench) bool {
+	fmt.Fprintf(s.stderr, "== %s\n", b.name)
+	args := append(b.arguments(s.quick), "--out", s.out, "--source", s.source)
 	start := time.Now()
-	err := s.command(ctx, s.stderr, filepath.Join(s.bin, name), args...)
-	s.rows = append(s.rows, row{name: name, took: time.Since(start), err: err})
+	err := s.command(ctx, s.stderr, filepath.Join(s.bin, b.folder()), args...)
+	s.rows = append(s.rows, row{name: b.name, took: time.Since(start), err: err})
 	if err == nil {
-		s.figures = append(s.figures, s.csv(name))
+		s.figures = append(s.figures, s.csv(b.name))
 	}
 	return err == nil
 }

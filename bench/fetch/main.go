@@ -22,6 +22,7 @@ func main() {
 	p := trial.Program{
 		Name: "fetch", About: "remote reads and the fetch of a Sensor Box (section 3.9.3)", Runs: 11, Timeout: 2 * time.Minute,
 		Flags:   func(fs *flag.FlagSet) { fs.BoolVar(&files, "files", false, "a synthetic target in files, no VM") },
+		Takes:   func(*trial.Options) time.Duration { return trial.Boot + 5*time.Second },
 		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, files) },
 	}
 	p.Exit()

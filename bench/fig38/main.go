@@ -17,6 +17,9 @@ import (
 func main() {
 	p := trial.Program{
 		Name: "fig38", About: "the interrupt counter under 0, 1, 8 and 64 streams (Figure 3.8)", Runs: 3, Timeout: 8 * time.Minute, Window: 10 * time.Second,
+		Takes: func(o *trial.Options) time.Duration {
+			return trial.Boot + time.Duration(len(loads)*o.Runs)*(o.Window+2*settling)
+		},
 		Measure: measure,
 	}
 	p.Exit()

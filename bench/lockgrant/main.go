@@ -19,6 +19,10 @@ import (
 func main() {
 	p := trial.Program{
 		Name: "lockgrant", About: "grant and release of the remote OS lock, idle and under bombs (section 3.9.1)", Runs: 30, Timeout: 5 * time.Minute,
+		Takes: func(o *trial.Options) time.Duration {
+			const growing = 15 * time.Second // 400 processes under emulation
+			return trial.Boot + time.Duration(len(loads)-1)*growing + time.Duration(len(loads)*o.Runs)*150*time.Millisecond
+		},
 		Measure: measure,
 	}
 	p.Exit()

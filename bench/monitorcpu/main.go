@@ -21,6 +21,16 @@ func main() {
 	}
 	p := trial.Program{
 		Name: "monitorcpu", About: "CPU use of a monitor with 100 sensors (section 3.9.3)", Runs: 3, Timeout: 4 * time.Minute, Window: 5 * time.Second,
+		Takes: func(o *trial.Options) time.Duration {
+			lines := 0
+			for _, c := range conditions {
+				lines++
+				if c.floor != nil {
+					lines++
+				}
+			}
+			return time.Duration(lines*o.Runs) * o.Window
+		},
 		Measure: measure,
 	}
 	p.Exit()

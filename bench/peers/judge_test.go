@@ -55,3 +55,12 @@ func TestHealedMeansWellUntilTheEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestOthersAreCountedOverAllRuns(t *testing.T) {
+	if got := others(nil); got != "0" {
+		t.Errorf("nobody: %q", got)
+	}
+	if got := others([]string{"sh(uid 0)", "useful(uid 1001)", "sh(uid 0)"}); got != "2 sh(uid 0), 1 useful(uid 1001)" {
+		t.Errorf("%q", got)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"lazystate/bench/guest"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/bench/useful"
 	"lazystate/repair/drill"
 )
 
@@ -23,6 +24,10 @@ func main() {
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&b.only, "only", "", "peers, separated by commas (default: all)")
 			fs.StringVar(&b.names, "drills", "forkbomb-cpu,memhog", "drills, separated by commas: "+strings.Join(drills, ", "))
+		},
+		Takes: func(o *trial.Options) time.Duration {
+			machines := time.Duration(len(peers) * (1 + strings.Count(b.names, ",")) * o.Runs)
+			return machines * (trial.Boot + useful.Calibrated + o.Window + 5*time.Second)
 		},
 		Measure: b.measure,
 	}
@@ -53,9 +58,10 @@ func (b *bench) measure(ctx context.Context, o *trial.Options) (*result.Figure, 
 	}
 	fig := &result.Figure{
 		Title: "Who heals: time from the release until the useful program runs as before", X: "drill", Y: "s",
-		XNames: b.drills, Columns: []string{"healed", "rogues left", "kills of OOM killer or earlyoom", "others killed", "useful program at the end, x of alone"},
+		XNames: b.drills, Columns: []string{"healed", "rogues left", "kills of OOM killer or earlyoom", "others killed in all runs", "useful program at the end, x of alone"},
 	}
-	fig.Notef("a bar as high as the window (%v) is not healed within it; each run is a machine of its own, of the same window; details are of the last run", o.Window)
+	fig.Notef("a bar as high as the window (%v) is not healed within it; each run is a machine of its own, of the same window; details are of the last run, but others killed", o.Window)
+	fig.Notef("others killed: processes of other users than the rogue that were there before the release and are gone at the end of the window, by whatever killed them; 0: none")
 	fig.Notef("systemd-oomd not measured: it needs systemd as process 1, which tells it the cgroups to watch")
 	for _, p := range peers {
 		if b.only != "" && !strings.Contains(","+b.only+",", ","+p.key+",") {
@@ -84,6 +90,7 @@ func choose(names string) ([]string, error) {
 func (b *bench) runs(ctx context.Context, o *trial.Options, fig *result.Figure, p peer, i int, d *drill.Drill, files map[string]string) error {
 	var took []float64
 	var last outcome
+	var harmed []string // in any run
 	healed := 0
 	for range o.Runs {
 		out, machine, err := b.once(ctx, o, p, d, files)
@@ -98,8 +105,22 @@ func (b *bench) runs(ctx context.Context, o *trial.Options, fig *result.Figure, 
 			seconds = out.after.Seconds()
 		}
 		took, last = append(took, seconds), out
+		harmed = append(harmed, out.harmed...)
 	}
 	fig.Add(p.name, float64(i+1), took, fmt.Sprintf("%d of %d", healed, o.Runs), fmt.Sprint(last.left), fmt.Sprint(last.kills),
-		strings.Join(last.harmed, " "), last.pace())
+		others(harmed), last.pace())
 	return nil
+}
+
+// others tells who was killed, over all runs: how many, and each name with how often.
+func others(harmed []string) string {
+	var all []string
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(harmed))) {
+		n := len(slices.DeleteFunc(slices.Clone(harmed), func(h string) bool { return h != name }))
+		all = append(all, fmt.Sprintf("%d %s", n, name))
+	}
+	if len(all) == 0 {
+		return "0"
+	}
+	return strings.Join(all, ", ")
 }

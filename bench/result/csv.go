@@ -51,7 +51,7 @@ func (f *Figure) header() [][2]string {
 	if len(f.XNames) > 0 {
 		h = append(h, [2]string{"xnames", strings.Join(f.XNames, "|")})
 	}
-	h = append(h, [2]string{"date", f.Date.UTC().Format(dateFormat)}, [2]string{"runs", strconv.Itoa(f.Runs)},
+	h = append(h, [2]string{"date", f.Date.UTC().Format(dateFormat)}, [2]string{"took", f.Took.Round(time.Second).String()}, [2]string{"runs", strconv.Itoa(f.Runs)},
 		[2]string{"seed", strconv.FormatUint(f.Seed, 10)}, [2]string{"commit", f.Source}, [2]string{"command", f.Command},
 		[2]string{"host load", f.Load})
 	h = append(h, f.Machine.header()...)
@@ -108,6 +108,8 @@ func (f *Figure) set(key, value string) (err error) {
 		f.XNames = strings.Split(value, "|")
 	case "date":
 		f.Date, err = time.Parse(dateFormat, value)
+	case "took":
+		f.Took, err = time.ParseDuration(value)
 	case "runs":
 		f.Runs, err = strconv.Atoi(value)
 	case "seed":

@@ -22,11 +22,12 @@ type Figure struct {
 	Runs       int
 	Seed       uint64 // of what is drawn by lot: the order of conditions
 	Date       time.Time
-	Source     string   // what was measured: see Source
-	Command    string   // that made the figure
-	Load       string   // load averages of the host before and after
-	Notes      []string // one line each
-	Columns    []string // names of Point.More
+	Took       time.Duration // the whole bench; 0: not told
+	Source     string        // what was measured: see Source
+	Command    string        // that made the figure
+	Load       string        // load averages of the host before and after
+	Notes      []string      // one line each
+	Columns    []string      // names of Point.More
 	Points     []Point
 }
 

@@ -22,6 +22,14 @@ func main() {
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&bomb, "bomb", "bomb-sleep", "program of the drills: bomb-sleep, bomb-cpu or bomb-io")
 		},
+		Takes: func(o *trial.Options) time.Duration {
+			sum := 0
+			for _, p := range paper {
+				sum += p.processes
+			}
+			const each = 10 * time.Millisecond // to be forked and to be gone, under emulation
+			return trial.Boot + time.Duration(o.Runs*sum)*each
+		},
 		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, bomb) },
 	}
 	p.Exit()

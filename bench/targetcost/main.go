@@ -25,6 +25,9 @@ import (
 func main() {
 	p := trial.Program{
 		Name: "targetcost", About: "what the sensors cost a CPU-bound program in the target (section 3.9.3)", Runs: 8, Timeout: 8 * time.Minute, Window: 4 * time.Second,
+		Takes: func(o *trial.Options) time.Duration {
+			return trial.Boot + time.Duration(o.Runs)*conditions*(o.Window+2*time.Second)
+		},
 		Measure: measure,
 	}
 	p.Exit()

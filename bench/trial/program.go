@@ -26,10 +26,15 @@ type Options struct {
 	Seed    uint64        // of the order of conditions
 	Log     io.Writer
 	start   time.Time
+	expect  bool // say how long it takes, and end
 	source  string
 	command string
 	load    string // before the first measurement
 }
+
+// Boot is about what one machine costs a bench on an idle host: image, boot
+// under emulation, module, keys, and its end.
+const Boot = 10 * time.Second
 
 // Logf says on stderr what the bench does, with the time since its start.
 func (o *Options) Logf(format string, args ...any) {
@@ -39,11 +44,12 @@ func (o *Options) Logf(format string, args ...any) {
 // Program is one bench: one table or figure.
 type Program struct {
 	Name    string
-	About   string                 // one line for --help
-	Runs    int                    // default of --runs
-	Timeout time.Duration          // default bound of the whole bench
-	Window  time.Duration          // default of --window; 0: it has none
-	Flags   func(fs *flag.FlagSet) // further flags; may be nil
+	About   string                         // one line for --help
+	Runs    int                            // default of --runs
+	Timeout time.Duration                  // default bound of the whole bench
+	Window  time.Duration                  // default of --window; 0: it has none
+	Flags   func(fs *flag.FlagSet)         // further flags; may be nil
+	Takes   func(o *Options) time.Duration // estimate for an idle machine of two cores, by the bench's own constants
 	Measure func(ctx context.Context, o *Options) (*result.Figure, error)
 }
 
@@ -61,6 +67,10 @@ func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	o, err := p.parse(args, stderr)
 	if err != nil {
 		return 2
+	}
+	if o.expect {
+		fmt.Fprintln(stdout, p.Takes(o).Round(time.Second))
+		return 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
@@ -86,6 +96,7 @@ func (p *Program) save(fig *result.Figure, o *Options) error {
 	if fig.Name == "" {
 		fig.Name = p.Name
 	}
+	fig.Took = time.Since(o.start)
 	fig.Runs, fig.Seed, fig.Date, fig.Source, fig.Command = o.Runs, o.Seed, o.start, o.source, o.command
 	fig.Load = o.load + " before, " + result.Load() + " after"
 	return fig.Save(o.Out)
@@ -107,6 +118,7 @@ func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
 	fs.StringVar(&o.Out, "out", "bench/results", "folder of the CSV file")
 	fs.StringVar(&o.Kernel, "kernel", "6.1", "series of the target's kernel")
 	fs.Uint64Var(&o.Seed, "seed", 1, "seed of the order in which conditions are measured")
+	fs.BoolVar(&o.expect, "expect", false, "only say how long it takes on an idle machine")
 	fs.StringVar(&o.source, "source", "", "commit this program was built from (default: that of the tree now)")
 	if p.Flags != nil {
 		p.Flags(fs)

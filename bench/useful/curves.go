@@ -46,8 +46,19 @@ func (c Config) Program() *trial.Program {
 	return &trial.Program{
 		Name: c.Name, About: c.About, Runs: 3, Timeout: 15 * time.Minute, Window: c.Window,
 		Flags:   func(fs *flag.FlagSet) { fs.Var(&c.Sizes, "sizes", "numbers of processes, separated by commas") },
+		Takes:   func(o *trial.Options) time.Duration { return c.takes(o) },
 		Measure: c.measure,
 	}
+}
+
+// Calibrated is about how long Start takes.
+const Calibrated = 3*time.Second + alone
+
+// takes: each point is a window and what it takes to be well again.
+func (c *Config) takes(o *trial.Options) time.Duration {
+	const recovery = 10 * time.Second
+	points := time.Duration(2 * len(c.Sizes) * o.Runs)
+	return time.Duration(len(c.Curves)) * (trial.Boot + Calibrated + points*(o.Window+recovery))
 }
 
 // measure measures each curve without and with repair, on a machine of its own.
