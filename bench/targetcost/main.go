@@ -3,16 +3,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"lazystate/backdoor/uapi"
@@ -135,7 +132,7 @@ func work(ctx context.Context, g *guest.Guest, condition int, slice time.Duratio
 		stop := fetching(ctx, g)
 		defer func() { err = errors.Join(err, stop()) }()
 	}
-	before, err := cpuTime(g.VM.Info().QEMUPID)
+	before, err := g.CPUTime()
 	if err != nil {
 		return d, err
 	}
@@ -149,7 +146,7 @@ func work(ctx context.Context, g *guest.Guest, condition int, slice time.Duratio
 	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Iterations <= 0 {
 		return d, fmt.Errorf("busy said %q: %w", out, err)
 	}
-	after, err := cpuTime(g.VM.Info().QEMUPID)
+	after, err := g.CPUTime()
 	if err != nil {
 		return d, err
 	}
@@ -169,29 +166,6 @@ func census(ctx context.Context, g *guest.Guest) (us float64, err error) {
 	v, err := gauge.Read(ctx)
 	return float64(v), err
 }
-
-// cpuTime is what a process has used on the host: utime and stime of proc(5),
-// in ticks of USER_HZ.
-func cpuTime(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The command's name may hold blanks; the fields count from behind it.
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(f) < 13 {
-		return 0, fmt.Errorf("process %d: %d fields in stat", pid, len(f))
-	}
-	utime, err := strconv.ParseInt(f[11], 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	stime, err := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(utime+stime) * (time.Second / userHZ), err
-}
-
-// userHZ is the same on every Linux that Go runs on.
-const userHZ = 100
 
 // fetching reads the whole box every 10 ms until stop is called.
 func fetching(ctx context.Context, g *guest.Guest) (stop func() error) {
