@@ -13,5 +13,10 @@
 // the spread of the rounds is no difference: the ratio is a bound. What the
 // census takes is told by the target's own clock beside it.
 //
+// With --icount the emulator counts instructions instead, and the figure is
+// another: what pieces of work and the census cost, to a hundredth of a percent,
+// on a host however busy. It says nothing of caches.
+//
 //	go run ./bench/targetcost --runs 8
+//	go run ./bench/targetcost --icount --runs 2
 package main

@@ -28,7 +28,7 @@ func TestBuild(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "not in a guest") {
 		t.Fatalf("a bomb on this machine: %v, %s", err, out)
 	}
-	for name, want := range map[string]int{"burst 3 10": 0, "build 2 3": 0, "nonsense 1": 2} {
+	for name, want := range map[string]int{"burst 3 10": 0, "build 2 3": 0, "timed-fork 2": 0, "timed-exec 2": 0, "timed-pipe 2": 0, "nonsense 1": 2} {
 		cmd := exec.Command(path, append([]string{"--anywhere"}, strings.Fields(name)...)...)
 		_ = cmd.Run()
 		if code := cmd.ProcessState.ExitCode(); code != want {

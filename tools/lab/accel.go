@@ -16,6 +16,7 @@ import (
 
 const (
 	tcg        = "tcg,thread=multi"
+	tcgCounted = "tcg,thread=single" // the only one that can count instructions
 	kvm        = "kvm"
 	probeBound = 10 * time.Second
 )

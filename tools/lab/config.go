@@ -22,8 +22,9 @@ type Config struct {
 	Debian  bool   // Debian's default command line instead of the lab's fast one
 	MemMiB  int
 	VCPUs   int
-	SwapMiB int // swap on a virtio disk, enabled at boot
-	BARMiB  int // the register BAR of the intelligent NIC, a power of two; default 4
+	ICount  bool // QEMU counts instructions: one is a nanosecond of the guest's time, whatever the host does; TCG, one vCPU
+	SwapMiB int  // swap on a virtio disk, enabled at boot
+	BARMiB  int  // the register BAR of the intelligent NIC, a power of two; default 4
 
 	Net  string // name of the network namespace, shared by VMs that name the same; default: the VM's own
 	NICs []NIC
@@ -80,6 +81,8 @@ func (c Config) check() error {
 		return fmt.Errorf("%d MiB of memory: a guest needs 128", c.MemMiB)
 	case c.VCPUs < 1 || c.VCPUs > 32:
 		return fmt.Errorf("%d vCPUs: 1 to 32", c.VCPUs)
+	case c.ICount && c.VCPUs != 1:
+		return fmt.Errorf("instructions are counted of 1 vCPU, not of %d", c.VCPUs)
 	case c.SwapMiB < 0 || c.SwapMiB > 64<<10:
 		return fmt.Errorf("%d MiB of swap: 0 to 65536", c.SwapMiB)
 	case c.BARMiB < 1 || c.BARMiB&(c.BARMiB-1) != 0:

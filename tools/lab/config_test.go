@@ -26,6 +26,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"power of two":   {BARMiB: 3},
 		"boot timeout":   {BootTimeout: 2 * bootBound},
 		"ParsePrefix":    {NICs: []NIC{{Addr: "10.0.0.1"}}},
+		"of 1 vCPU":      {ICount: true},
 		"bridge":         {NICs: []NIC{{Bridge: "a-name-too-long-for-one"}}},
 		"MTU":            {NICs: []NIC{{MTU: 100}}},
 		`namespace "../`: {Net: "../x"},
@@ -53,6 +54,14 @@ func TestQEMUArguments(t *testing.T) {
 			t.Errorf("no %q in %s", want, line)
 		}
 	}
+	if strings.Contains(line, "icount") {
+		t.Errorf("instructions are counted unasked: %s", line)
+	}
+	c.ICount, c.VCPUs = true, 1
+	if line = strings.Join(qemuArgs(dirOf("vm"), c, k, tcgCounted), " "); !strings.Contains(line, "-icount shift=0") || !strings.Contains(line, "tsc_early_khz=1000000 ") {
+		t.Errorf("instructions are not counted: %s", line)
+	}
+	c.ICount, c.VCPUs = false, 2
 	c.KASLR, c.Debian = true, true
 	line = strings.Join(qemuArgs(dirOf("vm"), c, k, tcg), " ")
 	if !strings.Contains(line, "vmlinuz-6.1.0-1-amd64") || strings.Contains(line, "mitigations") {

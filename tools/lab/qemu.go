@@ -24,7 +24,11 @@ const qemuCommand = "qemu-system-x86_64"
 // The frequency of the counter is told, because a guest of a busy host can
 // get it wrong by a factor: see internal/tsc.
 func cmdline(c Config) string {
-	fast := fmt.Sprintf("quiet panic=0 mitigations=off tsc=reliable tsc_early_khz=%d no_timer_check", tsc.KHz())
+	khz := tsc.KHz()
+	if c.ICount {
+		khz = 1e6 // the counter is the guest's own time then
+	}
+	fast := fmt.Sprintf("quiet panic=0 mitigations=off tsc=reliable tsc_early_khz=%d no_timer_check", khz)
 	if c.Debian {
 		fast = "ro quiet"
 	}
@@ -53,6 +57,9 @@ func qemuArgs(d stateDir, c Config, k *kernel.Kernel, accel string) []string {
 		"-serial", "chardev:serial",
 		"-chardev", "socket,id=lab,path=" + d.file("guest.sock") + ",server=on,wait=off",
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=lab,name=" + wire.PortName,
+	}
+	if c.ICount {
+		args = append(args, "-icount", "shift=0")
 	}
 	if c.SwapMiB > 0 {
 		args = append(args, "-drive", "file="+d.file("swap")+",if=none,id=swap,format=raw,cache=unsafe",

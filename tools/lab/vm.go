@@ -85,6 +85,9 @@ func (vm *VM) boot(ctx context.Context) error {
 	if vm.record.Accel, err = Accel(ctx); err != nil {
 		return err
 	}
+	if c.ICount {
+		vm.record.Accel = tcgCounted
+	}
 	vm.record.Release, vm.record.Version = k.Release, k.Version
 	if err := vm.prepare(ctx, k); err != nil {
 		return err

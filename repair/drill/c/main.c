@@ -16,6 +16,8 @@ static const struct {
 	{ "hog-pool", hog_pool }, { "hog-one", hog_one },
 	{ "useful", useful }, { "burst", burst }, { "build", build },
 	{ "resident", resident },
+	{ "timed-loop", timed_loop }, { "timed-fork", timed_fork },
+	{ "timed-exec", timed_exec }, { "timed-pipe", timed_pipe },
 };
 
 int main(int argc, char **argv)

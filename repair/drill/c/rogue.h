@@ -21,6 +21,12 @@ int burst(long n, long live_ms);	/* n processes that end by themselves */
 int build(long width, long jobs);	/* like a parallel build */
 int resident(long mib, long unused);	/* holds memory and sleeps */
 
+/* timed.c: n of one kind of work; prints ns */
+int timed_loop(long loops, long unused);
+int timed_fork(long n, long unused);	/* fork, exit, wait */
+int timed_exec(long n, long unused);	/* vfork, exec, wait */
+int timed_pipe(long n, long unused);	/* round trips between two processes */
+
 /* work.c */
 void spin(long loops);
 void copy_zero(void);
