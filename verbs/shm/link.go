@@ -180,7 +180,7 @@ func (l *link) region(m *message, fd int) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.Slot >= slots || m.Addr+m.Len < m.Addr {
+	if m.Slot >= slots || m.Addr+m.Len-1 < m.Addr {
 		b.unmap()
 		return fmt.Errorf("a registration at slot %d: %w", m.Slot, errFiles)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"lazystate/verbs"
 	"lazystate/verbs/driver"
+	"lazystate/verbs/verbstest/proxy"
 )
 
 // Pair is two devices that can talk to each other.
@@ -79,8 +80,9 @@ func Run(t *testing.T, p Pair) {
 }
 
 // Main runs the tests of a package and fails if an object of package verbs is
-// left open: put it into TestMain.
+// left open: put it into TestMain. It also is the other process of package proxy.
 func Main(m *testing.M) {
+	proxy.ServeIfAsked()
 	verbs.TraceLeaks()
 	code := m.Run()
 	for _, l := range verbs.Leaks() {

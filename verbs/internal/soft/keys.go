@@ -89,7 +89,7 @@ func (d *Device) RegMR(h driver.PD, m driver.Memory, iova uint64, a driver.Acces
 		return driver.MRInfo{}, fmt.Errorf("remote writes or atomics without local writes: %w", driver.ErrInvalid)
 	}
 	n := uint64(len(m.Bytes))
-	if n == 0 || iova+n < iova {
+	if n == 0 || iova+n-1 < iova {
 		return driver.MRInfo{}, fmt.Errorf("%d bytes at %#x: %w", n, iova, driver.ErrInvalid)
 	}
 	if d.attr.MaxMRSize > 0 && n > d.attr.MaxMRSize {

@@ -113,6 +113,11 @@ func (c *client) do(ctx context.Context, method string, args []any, results ...a
 		c.mu.Unlock()
 		return fmt.Errorf("%s: the device's process has ended: %w", method, driver.ErrClosed)
 	}
+	for i, a := range args {
+		if v := reflect.ValueOf(a); v.Kind() == reflect.Pointer {
+			args[i] = v.Elem().Interface()
+		}
+	}
 	c.last++
 	id, ch := c.last, make(chan *reply, 1)
 	c.calls[id] = ch

@@ -96,7 +96,13 @@ func (s *server) execute(ctx context.Context, r *request) {
 			in = append(in, reflect.ValueOf(ctx))
 			continue
 		}
-		in = append(in, reflect.ValueOf(args[0]))
+		v := reflect.ValueOf(args[0])
+		if t := method.Type().In(i); t.Kind() == reflect.Pointer {
+			p := reflect.New(t.Elem())
+			p.Elem().Set(v)
+			v = p
+		}
+		in = append(in, v)
 		args = args[1:]
 	}
 	s.answer(r, method.Call(in))

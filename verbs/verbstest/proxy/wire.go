@@ -103,5 +103,8 @@ func register(t reflect.Type) {
 	if t.Kind() == reflect.Interface || t.Kind() == reflect.Chan {
 		return // contexts, errors: not sent; devices: not called from afar
 	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem() // travels as the value
+	}
 	gob.Register(reflect.Zero(t).Interface())
 }
