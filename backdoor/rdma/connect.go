@@ -11,6 +11,7 @@ import (
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/verbs"
+	"lazystate/verbs/driver"
 )
 
 // helloTries bounds how often a denial that says what to ask with is followed.
@@ -44,7 +45,7 @@ func (m *Memory) dial(ctx context.Context, join *session) (*verbs.QP, *uapi.Gran
 			return m.granted(qp, reply, &h)
 		}
 		var rejected *verbs.RejectError
-		if !errors.As(err, &rejected) || len(rejected.Private) == 0 {
+		if !errors.As(err, &rejected) || rejected.Reason != driver.RejectConsumer {
 			return nil, nil, err
 		}
 		if denied, err = m.denial(rejected.Private, &h); denied == nil {
