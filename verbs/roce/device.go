@@ -45,6 +45,8 @@ type Config struct {
 	UDP netio.UDPOptions
 	// IO is used instead of a UDP socket, and closed with the device.
 	IO netio.Port
+
+	Faults netio.Faults // of the network, to try how a program bears them
 }
 
 // Device is an RDMA device.
@@ -120,6 +122,13 @@ func Open(c Config) (*Device, error) {
 		if port, err = netio.ListenUDP(netip.AddrPortFrom(c.Local, c.Port), c.UDP); err != nil {
 			return nil, fmt.Errorf("open roce device: %w", err)
 		}
+	}
+	if c.Faults != (netio.Faults{}) {
+		bad, err := netio.Bad(port, c.Faults)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open roce device: %w", err), port.Close())
+		}
+		port = bad
 	}
 	d, err := newDevice(c, port)
 	if err != nil {

@@ -4,15 +4,21 @@ package roce
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"lazystate/verbs/driver"
 )
 
-// Provider opens devices by address: "10.77.0.1", "[fd00::1]:4791".
-type Provider struct{ Config Config } // Local and Port are taken from the name
+// Provider opens devices by address: "10.77.0.1", "[fd00::1]:4791",
+// "10.77.0.1?mtu=1024&spin=20us". See parse.
+type Provider struct{}
 
 func (Provider) Name() string { return "roce" }
 
@@ -32,16 +38,85 @@ func (Provider) Devices() ([]string, error) {
 }
 
 // Open opens the device with an address; "" is 127.0.0.1.
-func (p Provider) Open(_ context.Context, name string) (driver.Device, error) {
-	c := p.Config
-	if name != "" {
-		if ap, err := netip.ParseAddrPort(name); err == nil {
-			c.Local, c.Port = ap.Addr(), ap.Port()
-		} else if c.Local, err = netip.ParseAddr(name); err != nil {
-			return nil, fmt.Errorf("open roce device %q: want an address, or address:port: %w", name, driver.ErrInvalid)
-		}
+func (Provider) Open(_ context.Context, name string) (driver.Device, error) {
+	c, err := parse(name)
+	if err != nil {
+		return nil, fmt.Errorf("open roce device %q: %w: %w", name, err, driver.ErrInvalid)
 	}
 	return Open(c)
+}
+
+// parse reads "address?key=value&...". The keys: mtu (256 to 4096); spin (a
+// time); port and peerport (UDP); gso=off and gro=off; and to try how a program
+// bears it, loss (a share of the packets) with seed.
+func parse(name string) (Config, error) {
+	var c Config
+	addr, query, _ := strings.Cut(name, "?")
+	if addr != "" {
+		ap, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			a, err := netip.ParseAddr(addr)
+			if err != nil {
+				return c, err
+			}
+			ap = netip.AddrPortFrom(a, 0)
+		}
+		c.Local, c.Port = ap.Addr(), ap.Port()
+	}
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return c, err
+	}
+	for key, values := range q {
+		if err := c.set(key, values[len(values)-1]); err != nil {
+			return c, fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	return c, nil
+}
+
+func (c *Config) set(key, value string) (err error) {
+	switch key {
+	case "mtu":
+		for m := driver.MTU256; m <= driver.MTU4096; m++ {
+			if value == m.String() {
+				c.MTU = m
+				return nil
+			}
+		}
+		return fmt.Errorf("%q: there are 256, 512, 1024, 2048, 4096", value)
+	case "spin":
+		c.Spin, err = time.ParseDuration(value)
+	case "port":
+		c.Port, err = parsePort(value)
+	case "peerport":
+		c.PeerPort, err = parsePort(value)
+	case "gso":
+		c.UDP.NoGSO, err = parseOff(value)
+	case "gro":
+		c.UDP.NoGRO, err = parseOff(value)
+	case "loss":
+		if c.Faults.Loss, err = strconv.ParseFloat(value, 64); err == nil && !(c.Faults.Loss >= 0 && c.Faults.Loss <= 1) {
+			err = fmt.Errorf("%v is not from 0 to 1", value)
+		}
+	case "seed":
+		c.Faults.Seed, err = strconv.ParseUint(value, 10, 64)
+	default:
+		err = errors.New("unknown; there are mtu, spin, port, peerport, gso, gro, loss, seed")
+	}
+	return err
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err
+}
+
+func parseOff(s string) (bool, error) {
+	if s != "on" && s != "off" {
+		return false, fmt.Errorf("%q is neither on nor off", s)
+	}
+	return s == "off", nil
 }
 
 // ifaceOf returns the interface that has an address; nil if none has.
