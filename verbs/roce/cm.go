@@ -249,12 +249,23 @@ func (m *manager) add(c *conn) {
 	m.conns[c.id] = c
 }
 
-// close refuses and ends everything, once, without waiting for answers.
+// close refuses and ends everything.
 func (m *manager) close() {
 	for _, l := range m.listeners {
 		l.shut()
 	}
 	for _, c := range m.conns {
-		c.abandon(m.d.now())
+		c.refuse(driver.RejectConsumer, nil, m.d.now())
+		c.disconnect(m.d.now())
 	}
+}
+
+// disconnecting reports whether a DREP is waited for.
+func (m *manager) disconnecting() bool {
+	for _, c := range m.conns {
+		if c.state == connDREQSent {
+			return true
+		}
+	}
+	return false
 }

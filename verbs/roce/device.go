@@ -220,6 +220,11 @@ func (d *Device) Close() error {
 	}
 	d.cm.close()
 	d.tx.flush()
+	d.linger()
+	if d.closed {
+		d.mu.Unlock()
+		return driver.ErrClosed
+	}
 	d.closed = true
 	for _, w := range d.waiting {
 		setEvent(w.fd)
@@ -228,6 +233,20 @@ func (d *Device) Close() error {
 	d.mu.Unlock()
 	<-d.threadDone
 	return d.release()
+}
+
+// lingering is how long Close waits for the peers' DREPs: one that hears no DREQ
+// keeps its end of the connection.
+const lingering = 600 * time.Millisecond
+
+// linger waits for them; d.mu is free meanwhile.
+func (d *Device) linger() {
+	for end := d.now() + int64(lingering); d.cm.disconnecting() && d.now() < end; {
+		d.handBack()
+		d.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		d.mu.Lock()
+	}
 }
 
 // release gives back what the kernel gave.

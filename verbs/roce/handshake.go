@@ -310,13 +310,6 @@ func (c *conn) disconnect(now int64) {
 	}
 }
 
-// abandon tells the peer once that the device goes.
-func (c *conn) abandon(now int64) {
-	c.refuse(driver.RejectConsumer, nil, now)
-	c.disconnect(now)
-	c.forget()
-}
-
 // onDREQ takes the peer's end of a connection. One that is not known has ended
 // before, and its DREP was lost.
 func (m *manager) onDREQ(h *wire.MADHeader, msg *wire.DREQ, from netip.Addr, now int64) {

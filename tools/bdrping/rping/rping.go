@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"lazystate/verbs"
 )
@@ -160,16 +161,42 @@ func (e *end) joined(qp *verbs.QP, err error) error {
 	return err
 }
 
-// errGone: the peer disconnected.
-var errGone = errors.New("peer disconnected")
+// errGone: the peer disconnected, or does not answer any more.
+var errGone = errors.New("peer is gone")
 
+// idle is how long an end hears nothing before it asks whether the peer is still
+// there, by a WRITE of no bytes: a program that ends sends its DREQ once, and it
+// may be lost.
+const idle = 2 * time.Second
+
+const askID = 1 // of that WRITE
+
+// next waits for a completion.
 func (e *end) next() (verbs.WCOpcode, error) {
-	var wc [1]verbs.WC
-	if _, err := e.cq.Wait(e.ctx, wc[:]); err != nil {
-		return 0, err
+	for asked := false; ; {
+		ctx, cancel := context.WithTimeout(e.ctx, idle)
+		var wc [1]verbs.WC
+		_, err := e.cq.Wait(ctx, wc[:])
+		cancel()
+		switch {
+		case e.ctx.Err() != nil:
+			return 0, context.Cause(e.ctx)
+		case errors.Is(err, context.DeadlineExceeded) && asked:
+			continue
+		case errors.Is(err, context.DeadlineExceeded):
+			asked = true
+			if _, err := e.qp.PostSend(verbs.SendWR{ID: askID, Op: verbs.OpRDMAWrite, Flags: verbs.SendSignaled}); err != nil {
+				return 0, err
+			}
+			continue
+		case err != nil:
+			return 0, err
+		case wc[0].ID == askID && wc[0].Status == verbs.WCSuccess:
+			asked = false
+			continue
+		case wc[0].ID == askID || wc[0].Status == verbs.WCWRFlushErr:
+			return 0, errGone
+		}
+		return wc[0].Op, wc[0].Err()
 	}
-	if wc[0].Status == verbs.WCWRFlushErr {
-		return 0, errGone
-	}
-	return wc[0].Op, wc[0].Err()
 }
