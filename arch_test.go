@@ -30,7 +30,7 @@ var layers = []struct {
 	{"services", false, []string{"sensorbox/monitor", "repair", "mtcp/migrate", "mtcp/salvage", "dsm/pager", "dsm/transport", "dsm/store"}},
 	{"lab", true, []string{"tools/lab", "tools/lab/*"}},
 	{"glue", false, []string{"tools/target", "tools/control", "tools/heal"}},
-	{"commands", true, []string{"tools/*", "tools/*/*", "kmod/*", "bench", "bench/*", "bench/*/*"}},
+	{"commands", true, []string{"tools/*", "tools/*/*", "tools/*/*/*", "kmod/*", "bench", "bench/*", "bench/*/*"}},
 }
 
 // forbidden are imports that the order of the layers alone would allow.
@@ -128,6 +128,20 @@ func checkImport(t *testing.T, from, to string, row int) {
 	for _, f := range forbidden {
 		if top(from) == f.from && top(to) == f.to {
 			t.Errorf("%s imports %s: %s", from, to, f.why)
+		}
+	}
+}
+
+// The main module meets etcd in tools/ alone, and never as a server.
+func TestEtcdIsAClient(t *testing.T) {
+	for _, p := range list(t) {
+		for _, imp := range p.Imports {
+			if !strings.HasPrefix(imp, "go.etcd.io/") {
+				continue
+			}
+			if !strings.HasPrefix(p.rel(), "tools/") || strings.HasPrefix(imp, "go.etcd.io/etcd/server") {
+				t.Errorf("%s imports %s", p.rel(), imp)
+			}
 		}
 	}
 }

@@ -98,6 +98,20 @@ fetch_go() {
 	rm -rf "$tmp"
 }
 
+# The tests of fleets run etcd servers of their own. The package is unpacked,
+# not installed: that would start a server of the machine's.
+fetch_etcd() {
+	say "unpacking etcd-server into build/cache"
+	mkdir -p "$root/build/cache"
+	tmp=$(mktemp -d)
+	if (cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root download etcd-server >&2 && dpkg-deb -x etcd-server_*.deb .); then
+		mv "$tmp/usr/bin/etcd" "$root/build/cache/etcd"
+	else
+		say "it could not be had: the tests of fleets will say so"
+	fi
+	rm -rf "$tmp"
+}
+
 [ "$(uname -sm)" = "Linux x86_64" ] || die "lazystate runs on Linux x86_64, this is $(uname -sm)"
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
 	die "no apt here: on another system than Debian 12 install the likes of: $(echo $packages)"
@@ -117,5 +131,6 @@ fi
 qemu_is_good || [ -f "$root/build/cache/no-newer-qemu" ] || upgrade_qemu
 missing=$(missing_packages)
 [ -z "$missing" ] || install_packages "$missing"
+[ -x "$root/build/cache/etcd" ] || command -v etcd >/dev/null || fetch_etcd
 find_go >/dev/null || fetch_go
 [ "${1:-}" != env ] || printf 'PATH=%s:$PATH GOTOOLCHAIN=local GOFLAGS="${GOFLAGS:--buildvcs=false}"; export PATH GOTOOLCHAIN GOFLAGS\n' "$(find_go)"

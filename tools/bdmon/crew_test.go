@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netns"
+
 	"lazystate/tools/bdmon/peer"
 	"lazystate/tools/control"
 )
@@ -47,6 +49,7 @@ type mate struct {
 	addr string
 	key  peer.PublicKey
 	slot int
+	host *nsHost // nil: this process's
 	cmd  *exec.Cmd
 	done chan struct{}
 }
@@ -55,16 +58,8 @@ type mate struct {
 func newCrew(t *testing.T, names ...string) *crew {
 	t.Helper()
 	c := &crew{rig: newRig(t), t: t}
-	for slot, name := range names {
-		m := &mate{rig: &rig{dir: t.TempDir(), stderr: &syncBuffer{}}, name: name, slot: 1 + slot, addr: freePort(t)}
-		m.write(t, "key", strings.Repeat("01", 16))
-		pem, public, err := peer.NewIdentity()
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.write(t, "id.pem", string(pem))
-		m.key = public
-		c.mates = append(c.mates, m)
+	for i, name := range names {
+		c.mates = append(c.mates, newMate(t, name, 1+i, freePort(t)))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var guest sync.WaitGroup
@@ -77,6 +72,19 @@ func newCrew(t *testing.T, names ...string) *crew {
 	})
 	t.Cleanup(func() { cancel(); guest.Wait() })
 	return c
+}
+
+func newMate(t *testing.T, name string, slot int, addr string) *mate {
+	t.Helper()
+	m := &mate{rig: &rig{dir: t.TempDir(), stderr: &syncBuffer{}}, name: name, slot: slot, addr: addr}
+	m.write(t, "key", strings.Repeat("01", 16))
+	pem, public, err := peer.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write(t, "id.pem", string(pem))
+	m.key = public
+	return m
 }
 
 func freePort(t *testing.T) string {
@@ -121,15 +129,32 @@ func (c *crew) run(m *mate) *control.Client {
 	m.cmd = exec.Command(os.Args[0], "--config", m.path("bdmon.yaml"))
 	m.cmd.Env = append(os.Environ(), asBdmon+"=1")
 	m.cmd.Stderr = m.stderr
+	// The kernel kills it when this thread ends, so the thread waits for it.
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := m.cmd.Start(); err != nil {
+	done, cmd, started := make(chan struct{}), m.cmd, make(chan error)
+	m.done = done
+	go onThread(func() error {
+		defer close(done)
+		err := error(nil)
+		if m.host != nil {
+			err = netns.Set(m.host.ns)
+		}
+		if err == nil {
+			err = cmd.Start()
+		}
+		started <- err
+		if err != nil {
+			return err
+		}
+		return cmd.Wait()
+	})
+	if err := <-started; err != nil {
 		c.t.Fatal(err)
 	}
-	done, cmd := make(chan struct{}), m.cmd
-	m.done = done
-	go func() { cmd.Wait(); close(done) }()
 	c.t.Cleanup(func() { cmd.Process.Kill(); <-done })
-	return m.dial(c.t)
+	client := m.dial(c.t)
+	owner(c.t, client) // who says nothing loses its place
+	return client
 }
 
 // end sends a signal and waits for the process.

@@ -81,7 +81,7 @@ func (d *daemonState) run(ctx context.Context) error {
 	meeting, part := context.WithCancel(context.Background()) // ends after the last word
 	defer part()
 	d.tasks.Go(func() { d.loop.run(meeting) })
-	err = d.loop.meet(meeting, d.cfg.Fleet)
+	err = d.loop.meet(d.cfg.Fleet)
 	if err == nil {
 		err = d.apply(d.cfg)
 	}

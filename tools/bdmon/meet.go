@@ -3,21 +3,44 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"lazystate/backdoor"
 	"lazystate/sensorbox/fleet"
 	"lazystate/tools/bdmon/config"
+	"lazystate/tools/bdmon/etcd"
 	"lazystate/tools/bdmon/peer"
 )
 
 // meet connects this monitor with the others, where there are any.
-func (l *loop) meet(ctx context.Context, f *config.Fleet) error {
-	if f == nil {
+func (l *loop) meet(f *config.Fleet) error {
+	switch {
+	case f == nil:
 		return nil
+	case f.Etcd != nil:
+		return l.meetInEtcd(f)
 	}
 	return l.meetPeers(f)
+}
+
+// meetInEtcd takes epochs and leases from there; the targets' places stand behind them.
+func (l *loop) meetInEtcd(f *config.Fleet) error {
+	e := f.Etcd
+	servers := etcd.Servers{Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, CertKey: e.CertKey, User: e.User, PasswordFile: e.PasswordFile}
+	connect, err := servers.Connector()
+	if err != nil {
+		return err
+	}
+	s, err := etcd.New(etcd.Options{
+		Connect: connect, Prefix: f.Etcd.Prefix, Self: f.Name, TTL: l.cfg.Term().Truncate(time.Second), Clock: fleetClock, Log: l.d.log,
+		Heard: func(conn uint64, r *fleet.Report) { l.tell(fleet.Heard{Conn: conn, Report: r}) },
+		Gone:  func(monitor, why string) { l.tell(fleet.Gone{Monitor: monitor, Why: why}) },
+	})
+	if err != nil {
+		return err
+	}
+	l.do(func() { l.roll, l.talk = s, append(l.talk, s) })
+	return nil
 }
 
 func (l *loop) meetPeers(f *config.Fleet) error {

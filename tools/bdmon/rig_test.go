@@ -140,7 +140,7 @@ func (r *rig) dial(t *testing.T) *control.Client {
 	t.Helper()
 	var last error
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		c, err := control.Dial(ctx, r.path("sock"))
 		if err == nil {
 			t.Cleanup(func() { c.Close(); cancel() })
