@@ -27,6 +27,34 @@ static struct monitor {
 static u64 highest[BD_AREAS][BD_MONITORS];
 static DEFINE_MUTEX(keys_lock);
 
+static siphash_key_t parse(const u8 *key)
+{
+	siphash_key_t k = {};
+
+	if (key) {
+		k.key[0] = get_unaligned_le64(key);
+		k.key[1] = get_unaligned_le64(key + 8);
+	}
+	return k;
+}
+
+/* An agent that starts again gives the same key: nobody is to lose by that. */
+static bool differs(const struct monitor *m, const u8 *key)
+{
+	siphash_key_t k = parse(key);
+
+	return m->present != !!key || memcmp(&m->key, &k, sizeof(k));
+}
+
+static void change(struct monitor *m, const u8 *key)
+{
+	WRITE_ONCE(m->present, false);
+	smp_wmb();	/* no key while it changes */
+	m->key = parse(key);
+	smp_wmb();	/* the whole key before it counts */
+	WRITE_ONCE(m->present, !!key);
+}
+
 /**
  * bd_key_set() - give a monitor slot its key, or take it away
  * @monitor: slot
@@ -35,22 +63,21 @@ static DEFINE_MUTEX(keys_lock);
  */
 int bd_key_set(u32 monitor, const u8 key[16], bool revoke)
 {
+	bool changed;
+	int err = 0;
+
 	if (monitor >= BD_MONITORS)
 		return -EINVAL;
 	mutex_lock(&keys_lock);
-	if (bd_policy_sealed() && !revoke) {
-		mutex_unlock(&keys_lock);
-		return -EPERM;
-	}
-	WRITE_ONCE(monitors[monitor].present, false);
-	smp_wmb();	/* no key while it changes */
-	monitors[monitor].key.key[0] = revoke ? 0 : get_unaligned_le64(key);
-	monitors[monitor].key.key[1] = revoke ? 0 : get_unaligned_le64(key + 8);
-	smp_wmb();	/* the whole key before it counts */
-	WRITE_ONCE(monitors[monitor].present, !revoke);
+	changed = differs(&monitors[monitor], revoke ? NULL : key);
+	if (changed && bd_policy_sealed() && !revoke)
+		err = -EPERM;
+	else if (changed)
+		change(&monitors[monitor], revoke ? NULL : key);
 	mutex_unlock(&keys_lock);
-	bd_backend_monitor(monitor);
-	return 0;
+	if (changed && !err)
+		bd_backend_monitor(monitor);
+	return err;
 }
 
 /** bd_key_present() - may this monitor act at all */

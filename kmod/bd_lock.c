@@ -19,6 +19,8 @@
 #define LEASE_MAX_MS	60000
 /* However often it is renewed: a machine that stood longer is better reset. */
 #define HOLD_MAX_NS	(300 * NSEC_PER_SEC)
+/* What several agreed on one monitor prolongs no further than this. */
+#define AGREED_MAX_NS	(60 * NSEC_PER_SEC)
 /* How long a request that spares the NIC's CPU waits for another to lead. */
 #define OTHERS_NS	(100 * NSEC_PER_MSEC)
 /* After its lease no CPU waits longer for a leader that is stuck. */
@@ -179,7 +181,7 @@ static void renew(const struct bd_lock_req *r, u32 m)
 {
 	u64 end = ktime_get_mono_fast_ns() + r->lease_ms * NSEC_PER_MSEC;
 
-	end = min(end, begun_ns + HOLD_MAX_NS);
+	end = min(end, begun_ns + (bd_agreement(BD_KIND_LOCK_REQ) ? AGREED_MAX_NS : HOLD_MAX_NS));
 
 	write_begin();
 	ack->lease_end_ns = end;
@@ -241,10 +243,15 @@ static bool leave_to_others(int cpu, const struct bd_lock_req *r)
 	return now - since < OTHERS_NS;
 }
 
-/* Who may not begin may still let go. */
+/* Who may not begin may let go; a lock that several agreed on is renewed by its holder. */
 static bool may(const struct bd_lock_req *r, u32 m)
 {
-	return r->want == BD_WANT_FREE || bd_may_act(m, BD_KIND_LOCK_REQ);
+	bool mine = ack->state != BD_LOCK_FREE && ack->holder == m && ack->epoch == r->epoch;
+
+	if (r->want == BD_WANT_FREE)
+		return true;
+	return mine ? bd_may_write(m, BD_KIND_LOCK_REQ) && !bd_owner_other(m) :
+		      bd_may_act(m, BD_KIND_LOCK_REQ);
 }
 
 static void scan_lock(int cpu, u32 m)

@@ -85,23 +85,35 @@ const struct bd_agreement *bd_agreement(u32 kind)
 	return NULL;
 }
 
+static bool differs(const struct bd_ioc_policy *p)
+{
+	return policies[p->monitor].read != p->read ||
+	       policies[p->monitor].write != p->write ||
+	       policies[p->monitor].flags != p->flags;
+}
+
 static long set_policy(const struct bd_ioc_policy *p)
 {
+	bool changed;
+	long err = 0;
+
 	if (p->version != BD_VERSION_MAJOR)
 		return -EPROTO;
 	if (p->reserved || p->flags & ~BD_POLICY_ALL || p->monitor >= BD_MONITORS)
 		return -EINVAL;
 	mutex_lock(&policy_lock);
-	if (sealed) {
-		mutex_unlock(&policy_lock);
-		return -EPERM;
+	changed = differs(p);
+	if (changed && sealed) {
+		err = -EPERM;
+	} else {
+		WRITE_ONCE(policies[p->monitor].read, p->read);
+		WRITE_ONCE(policies[p->monitor].write, p->write);
+		WRITE_ONCE(policies[p->monitor].flags, p->flags);
 	}
-	WRITE_ONCE(policies[p->monitor].read, p->read);
-	WRITE_ONCE(policies[p->monitor].write, p->write);
-	WRITE_ONCE(policies[p->monitor].flags, p->flags);
 	mutex_unlock(&policy_lock);
-	bd_backend_monitor(p->monitor);
-	return 0;
+	if (changed && !err)
+		bd_backend_monitor(p->monitor);
+	return err;
 }
 
 static long check_agreement(const struct bd_ioc_agreement *a)
@@ -112,8 +124,9 @@ static long check_agreement(const struct bd_ioc_agreement *a)
 		return -EINVAL;
 	if (a->k < 2)
 		return 0;
-	if (a->k > hweight32(a->voters) || a->window_ms < WINDOW_MIN_MS ||
-	    a->window_ms > WINDOW_MAX_MS)
+	/* all or a majority: else two groups could agree on different things */
+	if (a->k > hweight32(a->voters) || 2 * a->k <= hweight32(a->voters) ||
+	    a->window_ms < WINDOW_MIN_MS || a->window_ms > WINDOW_MAX_MS)
 		return -EINVAL;
 	return 0;
 }
@@ -131,7 +144,9 @@ static long set_agreement(const struct bd_ioc_agreement *a)
 		return -EINVAL;
 	mutex_lock(&policy_lock);
 	if (sealed) {
-		err = -EPERM;
+		if (agreements[i].k != a->k || agreements[i].voters != a->voters ||
+		    agreements[i].window_ms != a->window_ms)
+			err = -EPERM;
 	} else {
 		/* in between the hook needs more votes than there are, never fewer */
 		WRITE_ONCE(agreements[i].k, BD_MONITORS + 1);

@@ -122,25 +122,31 @@ static bool same(const struct bd_proposal *a, const struct bd_proposal *b)
 	       !memcmp(a->data, b->data, a->len);
 }
 
-static void count(const struct bd_proposal *p, struct votes *v)
+/* Who was told that no agreement is possible has spoken all the same. */
+static void count_one(const struct bd_proposal *p, u32 m, u32 i, u64 now, struct votes *v)
+{
+	const struct bd_proposal *q = &copies->slot[m][i];
+	bool pending = waits[m][i].state == BD_PROP_PENDING;
+	bool spoke = waits[m][i].state == BD_PROP_DISAGREED && now < waits[m][i].end_ns;
+
+	if ((!pending && !spoke) || !same_place(p, q))
+		return;
+	if (!same(p, q)) {
+		v->other |= BIT(m);
+	} else if (pending) {
+		v->same |= BIT(m);
+		v->slot[m] = i;
+	}
+}
+
+static void count(const struct bd_proposal *p, u64 now, struct votes *v)
 {
 	u32 m, i;
 
 	memset(v, 0, sizeof(*v));
-	for (m = 0; m < BD_MONITORS; m++) {
-		for (i = 0; i < BD_PROPOSALS; i++) {
-			const struct bd_proposal *q = &copies->slot[m][i];
-
-			if (waits[m][i].state != BD_PROP_PENDING || !same_place(p, q))
-				continue;
-			if (same(p, q)) {
-				v->same |= BIT(m);
-				v->slot[m] = i;
-			} else {
-				v->other |= BIT(m);
-			}
-		}
-	}
+	for (m = 0; m < BD_MONITORS; m++)
+		for (i = 0; i < BD_PROPOSALS; i++)
+			count_one(p, m, i, now, v);
 }
 
 /* Carry out what was agreed; false: not just now. */
@@ -211,7 +217,7 @@ static void decide(int cpu, u32 m, u32 i, u64 now)
 	u32 k = a ? a->k : BD_MONITORS + 1, silent, first;
 	struct votes v;
 
-	count(p, &v);
+	count(p, now, &v);
 	if (hweight32(v.same) >= k) {
 		first = first_of(&v);
 		if (!carry_out(cpu, p, first, &acks->slot[first][v.slot[first]]))

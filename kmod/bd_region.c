@@ -157,6 +157,7 @@ void *bd_area_new(const char *name, u32 kind, u32 perm, size_t len,
 	}
 	return va;
 }
+EXPORT_SYMBOL_GPL(bd_area_new);
 
 /**
  * bd_area_free() - withdraw and free what bd_area_new() gave
@@ -170,6 +171,7 @@ void bd_area_free(void *va, size_t len, struct bd_region *region)
 		bd_region_del(region);
 	bd_pages_free(va, len);
 }
+EXPORT_SYMBOL_GPL(bd_area_free);
 
 /** bd_region_table() - the table, for the back ends */
 struct bd_table *bd_region_table(void)

@@ -41,4 +41,7 @@ void inject_slow(struct fault *f);
 /* inject_box.c */
 int inject_corrupt(u32 id, const char *field, u64 value);
 
+/* inject_region.c */
+int inject_region(const char *what);
+
 #endif

@@ -17,6 +17,7 @@
  *   panic
  *   slow COMM CPU MS        a kernel thread on a CPU that FIFO work keeps busy
  *   corrupt ID FIELD VALUE  a field of the Sensor Box; ID 0: its header
+ *   region add|del          a read-only region "lab" of one page comes and goes
  *
  * CPUS is a list such as 0-1,3. MS 0: for ever.
  */
@@ -202,6 +203,8 @@ static int dispatch(int argc, char **argv)
 		return -EINVAL;
 	if (!strcmp(argv[0], "corrupt"))
 		return corrupt(argc, argv);
+	if (!strcmp(argv[0], "region"))
+		return argc == 2 ? inject_region(argv[1]) : -EINVAL;
 	if (!strcmp(argv[0], "debugger") && !IS_ENABLED(CONFIG_KGDB)) {
 		pr_err("debugger: not available on this kernel (CONFIG_KGDB)\n");
 		return -EOPNOTSUPP;
@@ -243,6 +246,7 @@ static int __init inject_init(void)
 
 static void __exit inject_exit(void)
 {
+	inject_region("del");
 }
 
 module_init(inject_init);

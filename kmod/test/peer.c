@@ -56,8 +56,11 @@ static size_t unhex(const char *hex, unsigned char *out, size_t room)
 
 	if (n > room)
 		n = room;
-	for (size_t i = 0; i < n; i++)
-		sscanf(hex + 2 * i, "%2hhx", &out[i]);
+	for (size_t i = 0; i < n; i++) {
+		char two[3] = { hex[2 * i], hex[2 * i + 1] };
+
+		out[i] = strtoul(two, NULL, 16);
+	}
 	return n;
 }
 
@@ -145,7 +148,7 @@ static int route(struct conn *c, const char *host, const char *port)
 static void dial(char *host, char *port, char *hello)
 {
 	unsigned char text[64];
-	struct rdma_conn_param p = { .responder_resources = 1, .initiator_depth = 16, .retry_count = 7, .rnr_retry_count = 7 };
+	struct rdma_conn_param p = { .responder_resources = 1, .initiator_depth = 16, .retry_count = 6, .rnr_retry_count = 6 };	/* to rxe 7 is for ever */
 	struct rdma_cm_event *ev;
 	char what[32];
 	int i, err;

@@ -42,6 +42,11 @@ func (d *device) setKey(slot uint32, key uapi.Key) error {
 	return d.ioctl(fmt.Sprintf("set key of monitor %d", slot), uapi.IoctlSetKey, req.Encode())
 }
 
+func (d *device) revokeKey(slot uint32) error {
+	req := uapi.IOCKey{Version: uapi.VersionMajor, Monitor: slot, Revoke: 1}
+	return d.ioctl(fmt.Sprintf("revoke key of monitor %d", slot), uapi.IoctlSetKey, req.Encode())
+}
+
 func (d *device) addForeign(w uapi.Foreign) error {
 	req := uapi.IOCForeign{Version: uapi.VersionMajor, Word: w}
 	return d.ioctl("register foreign word "+uapi.CString(w.Name[:]), uapi.IoctlAddForeign, req.Encode())

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,25 +25,37 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.BoolFlag{Name: "allow-repair", Usage: "let monitors freeze and repair this machine", EnvVars: []string{"BD_ALLOW_REPAIR"}},
 			&ucli.BoolFlag{Name: "allow-fence", Usage: "let monitors stop this machine for good", EnvVars: []string{"BD_ALLOW_FENCE"}},
 			&ucli.StringSliceFlag{Name: "param", Usage: "other parameter of the module, `NAME=VALUE`"},
+			&ucli.StringFlag{Name: "rdma-module", Usage: "backdoor_rdma.ko to load once the keys are there", EnvVars: []string{"BD_RDMA_MODULE"}},
+			&ucli.StringSliceFlag{Name: "rdma-param", Usage: "parameter of that module, `NAME=VALUE`"},
 			&ucli.StringFlag{Name: "limits", Usage: "this machine's contract, `NAME:VALUE,...`", EnvVars: []string{"BD_LIMITS"}},
 			&ucli.StringFlag{Name: "keys", Usage: "`FILE` of monitor keys, 0600", EnvVars: []string{"BD_KEYS"}},
-			&ucli.StringFlag{Name: "nic", Usage: "RDMA interface whose interrupts go to CPU 0", EnvVars: []string{"BD_NIC"}},
-			&ucli.BoolFlag{Name: "keys-only", Usage: "give the keys to the loaded module and end"},
+			&ucli.StringFlag{Name: "policy", Usage: "`FILE` of what each monitor may do", EnvVars: []string{"BD_POLICY"}},
+			&ucli.StringFlag{Name: "nic", Usage: "interface of an RDMA device in software: its interrupts and workers go to the module's nic_cpu", EnvVars: []string{"BD_NIC"}},
+			&ucli.BoolFlag{Name: "untune", Usage: "put back what --nic changed and end"},
+			&ucli.BoolFlag{Name: "keys-only", Usage: "give keys and policy to the loaded module and end"},
+			&ucli.StringFlag{Name: "revoke", Usage: "take the key of monitor `SLOT` away and end"},
 			&ucli.BoolFlag{Name: "once", Usage: "set up and end; no heartbeat"},
 		},
 		Action: func(c *ucli.Context) error {
 			if c.Args().Present() {
 				return cli.Usagef("unexpected argument %q", c.Args().First())
 			}
-			if c.Bool("keys-only") {
-				if c.String("keys") == "" {
-					return cli.Usagef("--keys-only needs --keys")
-				}
-				return rekey(c.String("keys"))
+			o := options{
+				module: c.String("module"), params: params(c), keys: c.String("keys"), policy: c.String("policy"),
+				rdmaModule: c.String("rdma-module"), rdmaParams: strings.Join(c.StringSlice("rdma-param"), " "),
+				nic: c.String("nic"), once: c.Bool("once"), stderr: stderr,
 			}
-			return serve(c.Context, options{
-				module: c.String("module"), params: params(c), keys: c.String("keys"), nic: c.String("nic"), once: c.Bool("once"), stderr: stderr,
-			})
+			switch {
+			case c.Bool("untune"):
+				return tuned.undo()
+			case c.IsSet("revoke"):
+				return revoke(c.String("revoke"))
+			case c.Bool("keys-only") && o.keys == "":
+				return cli.Usagef("--keys-only needs --keys")
+			case c.Bool("keys-only"):
+				return rekey(o)
+			}
+			return serve(c.Context, o)
 		},
 	}
 	return cli.Main(ctx, app, args, stdin, stdout, stderr)
@@ -63,9 +76,11 @@ func params(c *ucli.Context) string {
 }
 
 type options struct {
-	module, params, keys, nic string
-	once                      bool
-	stderr                    io.Writer
+	module, params         string
+	rdmaModule, rdmaParams string
+	keys, policy, nic      string
+	once                   bool
+	stderr                 io.Writer
 }
 
 // serve sets up, says so, and beats until ctx ends.
@@ -94,14 +109,12 @@ func serve(ctx context.Context, o options) error {
 		fmt.Fprintln(o.stderr, "bdagent:", err)
 	}
 	fmt.Fprintln(o.stderr, "serving: heartbeat and memory stall")
-	return h.beat(ctx)
+	return errors.Join(h.beat(ctx), tuned.undo())
 }
 
 func setUp(d *device, o options) error {
-	if o.keys != "" {
-		if err := giveKeys(d, o.keys); err != nil {
-			return err
-		}
+	if err := giveKeys(d, o); err != nil {
+		return err
 	}
 	missing, err := d.registerForeign("/proc/kallsyms")
 	if err != nil {
@@ -110,5 +123,10 @@ func setUp(d *device, o options) error {
 	if len(missing) > 0 {
 		fmt.Fprintln(o.stderr, "note: this kernel does not tell where these lie:", strings.Join(missing, " "))
 	}
-	return tune(o.nic)
+	if o.rdmaModule != "" {
+		if err := loadModule(o.rdmaModule, o.rdmaParams); err != nil {
+			return err
+		}
+	}
+	return tuned.apply(o.nic)
 }

@@ -3,57 +3,190 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// tune sets what a carrier in software needs (the I-NIC needs nothing): the
-// RDMA interface's interrupts on CPU 0, which the repair lock can leave free.
-func tune(nic string) error {
+// tuning is what a carrier in software needs of the machine it runs on (the
+// I-NIC and a real RNIC need nothing): the interface's interrupts, and on newer
+// kernels the workers of rxe, on the one CPU that the repair lock can leave
+// free. What was there before is kept in a file until it is put back, so that an
+// agent that was killed can be followed by another, or by --untune.
+type tuning struct {
+	root  string // "/" but in tests
+	state string
+}
+
+// tuned is where an agent keeps what it has changed.
+var tuned = tuning{root: "/", state: "/run/lazystate/bdagent.tuned"}
+
+const (
+	nicCPU     = "sys/module/backdoor/parameters/nic_cpu"
+	workqueues = "sys/devices/virtual/workqueue/cpumask"
+	release    = "proc/sys/kernel/osrelease"
+)
+
+func (t tuning) path(p string) string { return filepath.Join(t.root, p) }
+
+// apply sets an interface up; empty: nothing is to be done.
+func (t tuning) apply(nic string) error {
 	if nic == "" {
 		return nil
 	}
-	device, err := filepath.EvalSymlinks("/sys/class/net/" + nic + "/device")
-	if err != nil {
-		return fmt.Errorf("interface %s: %w", nic, err)
-	}
-	vectors, err := filepath.Glob(filepath.Join(device, "msi_irqs", "*"))
+	mask, err := t.nicMask()
 	if err != nil {
 		return err
 	}
-	if len(vectors) == 0 { // virtio: the PCI function above has them
-		vectors, err = filepath.Glob(filepath.Join(filepath.Dir(device), "msi_irqs", "*"))
-		if err != nil {
-			return err
-		}
+	files, err := t.vectors(nic)
+	if err != nil {
+		return err
 	}
-	for _, v := range vectors {
-		file := "/proc/irq/" + filepath.Base(v) + "/smp_affinity"
-		if err := os.WriteFile(file, []byte("1"), 0); err != nil && !errors.Is(err, unix.EIO) { // EIO: a managed vector
+	for _, f := range files {
+		// EIO: the kernel keeps this vector where it is
+		if err := t.set(f, mask); err != nil && !errors.Is(err, unix.EIO) {
 			return fmt.Errorf("interrupts of %s: %w", nic, err)
 		}
+	}
+	workers, err := t.rxeHasWorkers(nic)
+	if err != nil || !workers {
+		return err
+	}
+	if err := t.set(workqueues, mask); err != nil {
+		return fmt.Errorf("workers of %s: %w", nic, err)
 	}
 	return nil
 }
 
-// notify speaks systemd's readiness protocol; without systemd it does nothing.
-// (Package net would make this program need the target's C library.)
-func notify(state string) error {
-	path := os.Getenv("NOTIFY_SOCKET")
-	if path == "" {
-		return nil
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+// nicMask is the module's CPU for the NIC as the kernel writes masks.
+func (t tuning) nicMask() (string, error) {
+	b, err := os.ReadFile(t.path(nicCPU))
 	if err != nil {
-		return fmt.Errorf("notify systemd: %w", err)
+		return "", fmt.Errorf("the module's NIC CPU: %w", err)
 	}
-	defer unix.Close(fd)
-	if err := unix.Sendto(fd, []byte(state), 0, &unix.SockaddrUnix{Name: path}); err != nil {
-		return fmt.Errorf("notify systemd: %w", err)
+	cpu, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 12)
+	if err != nil {
+		return "", fmt.Errorf("the module's NIC CPU: %w", err)
 	}
-	return nil
+	mask := strconv.FormatUint(1<<(cpu%32), 16)
+	return mask + strings.Repeat(",00000000", int(cpu/32)), nil
+}
+
+// vectors are the affinity files of an interface's interrupts.
+func (t tuning) vectors(nic string) ([]string, error) {
+	device, err := filepath.EvalSymlinks(t.path("sys/class/net/" + nic + "/device"))
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", nic, err)
+	}
+	var files []string
+	for _, dir := range []string{device, filepath.Dir(device)} { // virtio: the PCI function above has them
+		all, err := filepath.Glob(filepath.Join(dir, "msi_irqs", "*"))
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range all {
+			files = append(files, "proc/irq/"+filepath.Base(v)+"/smp_affinity")
+		}
+		if len(files) > 0 {
+			break
+		}
+	}
+	return files, nil
+}
+
+// rxeHasWorkers: from 6.4 on rxe answers in unbound workers, before in tasklets
+// of the CPU that took the interrupt.
+func (t tuning) rxeHasWorkers(nic string) (bool, error) {
+	parents, err := filepath.Glob(t.path("sys/class/infiniband/*/parent"))
+	if err != nil {
+		return false, err
+	}
+	on := false
+	for _, p := range parents {
+		b, err := os.ReadFile(p)
+		on = on || err == nil && string(bytes.TrimSpace(b)) == nic
+	}
+	b, err := os.ReadFile(t.path(release))
+	if err != nil {
+		return false, fmt.Errorf("kernel release: %w", err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(string(b), "%d.%d", &major, &minor); err != nil {
+		return false, fmt.Errorf("kernel release %q: %w", b, err)
+	}
+	return on && (major > 6 || major == 6 && minor >= 4), nil
+}
+
+// set writes a file and keeps what was in it, unless that is known already.
+func (t tuning) set(file, value string) error {
+	old, err := os.ReadFile(t.path(file))
+	if err != nil {
+		return err
+	}
+	kept, err := t.kept()
+	if err != nil {
+		return err
+	}
+	if _, known := kept[file]; !known {
+		if err := t.keep(file, string(bytes.TrimSpace(old))); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(t.path(file), []byte(value), 0)
+}
+
+func (t tuning) keep(file, value string) error {
+	if err := os.MkdirAll(filepath.Dir(t.state), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(t.state, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, file, value)
+	return errors.Join(err, f.Close())
+}
+
+// kept are the files that were changed and what was in them.
+func (t tuning) kept() (map[string]string, error) {
+	b, err := os.ReadFile(t.state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		if file, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			all[file] = value
+		}
+	}
+	return all, nil
+}
+
+// undo puts everything back. A vector whose device has gone is forgotten.
+func (t tuning) undo() error {
+	kept, err := t.kept()
+	if err != nil || kept == nil {
+		return err
+	}
+	var errs []error
+	for file, value := range kept {
+		err := os.WriteFile(t.path(file), []byte(value), 0)
+		if err != nil && !errors.Is(err, unix.EIO) && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("put back %s: %w", file, err))
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	return os.Remove(t.state)
 }

@@ -19,7 +19,7 @@ import (
 // Where things lie in a guest.
 const (
 	Agent      = "/bin/bdagent"
-	keysFile   = "/etc/backdoor.keys"
+	KeysFile   = "/etc/backdoor.keys"
 	moduleFile = "/lib/modules/backdoor.ko"
 	agentLog   = "/tmp/bdagent.log"
 )
@@ -33,7 +33,7 @@ func (k Keys) put(ctx context.Context, vm *lab.VM) error {
 	for slot, key := range k {
 		fmt.Fprintf(&b, "%d %x\n", slot, key[:])
 	}
-	return vm.WriteFile(ctx, keysFile, []byte(b.String()), 0o600)
+	return vm.WriteFile(ctx, KeysFile, []byte(b.String()), 0o600)
 }
 
 // GiveKeys gives keys to the module that is loaded, by a bdagent that ends. If
@@ -55,7 +55,7 @@ func GiveKeys(ctx context.Context, vm *lab.VM, keys Keys) error {
 	if err := keys.put(ctx, vm); err != nil {
 		return err
 	}
-	_, err = vm.Must(ctx, Agent, "--keys-only", "--keys", keysFile)
+	_, err = vm.Must(ctx, Agent, "--keys-only", "--keys", KeysFile)
 	return err
 }
 
@@ -68,7 +68,7 @@ func Serve(ctx context.Context, vm *lab.VM, module string, keys Keys, args ...st
 	if err != nil {
 		return err
 	}
-	argv := append([]string{Agent, "--module", moduleFile, "--keys", keysFile}, args...)
+	argv := append([]string{Agent, "--module", moduleFile, "--keys", KeysFile}, args...)
 	if _, err := vm.Start(ctx, lab.Proc{Argv: argv, Log: agentLog, OOMAdj: -1000}); err != nil {
 		return err
 	}

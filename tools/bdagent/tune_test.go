@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// machine is a tree of files as the kernel shows them.
+func machine(t *testing.T, files map[string]string) tuning {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(root, "sys/class/net/eth0"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../../../devices/pci/virtio0", filepath.Join(root, "sys/class/net/eth0/device")); err != nil {
+		t.Fatal(err)
+	}
+	return tuning{root: root, state: filepath.Join(root, "run/state")}
+}
+
+func (t tuning) read(tb testing.TB, names ...string) map[string]string {
+	tb.Helper()
+	all := map[string]string{}
+	for _, n := range names {
+		b, err := os.ReadFile(t.path(n))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all[n] = strings.TrimSpace(string(b))
+	}
+	return all
+}
+
+var plain = map[string]string{
+	nicCPU: "0", workqueues: "3", release: "6.12.1-amd64",
+	"sys/devices/pci/virtio0/features": "", "sys/devices/pci/msi_irqs/24": "", "sys/devices/pci/msi_irqs/25": "",
+	"proc/irq/24/smp_affinity": "2", "proc/irq/25/smp_affinity": "3", "proc/irq/26/smp_affinity": "3",
+	"sys/class/infiniband/rxe0/parent": "eth0",
+}
+
+var touched = []string{workqueues, "proc/irq/24/smp_affinity", "proc/irq/25/smp_affinity", "proc/irq/26/smp_affinity"}
+
+func TestTuneAndUndo(t *testing.T) {
+	m := machine(t, plain)
+	before := m.read(t, touched...)
+	if err := m.apply("eth0"); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{workqueues: "1", touched[1]: "1", touched[2]: "1", touched[3]: "3"}
+	if d := cmp.Diff(want, m.read(t, touched...)); d != "" {
+		t.Errorf("tuned (-want +got):\n%s", d)
+	}
+	if err := m.apply("eth0"); err != nil { // an agent that was killed, and its successor
+		t.Fatal(err)
+	}
+	if err := m.undo(); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, m.read(t, touched...)); d != "" {
+		t.Errorf("put back (-want +got):\n%s", d)
+	}
+	if err := m.undo(); err != nil {
+		t.Errorf("nothing to put back: %v", err)
+	}
+}
+
+func TestTuneLeavesWorkersAlone(t *testing.T) {
+	for name, change := range map[string][2]string{
+		"tasklets":          {release, "6.1.0-56-amd64"},
+		"another interface": {"sys/class/infiniband/rxe0/parent", "eth1"},
+	} {
+		m := machine(t, plain)
+		if err := os.WriteFile(m.path(change[0]), []byte(change[1]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.apply("eth0"); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.read(t, workqueues)[workqueues]; got != "3" {
+			t.Errorf("%s: the workers are on %s", name, got)
+		}
+	}
+}
+
+func TestNICMask(t *testing.T) {
+	m := machine(t, plain)
+	for cpu, want := range map[string]string{"0": "1", "5": "20", "31": "80000000", "32": "1,00000000", "70": "40,00000000,00000000"} {
+		if err := os.WriteFile(m.path(nicCPU), []byte(cpu), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := m.nicMask(); got != want || err != nil {
+			t.Errorf("CPU %s: %s, %v", cpu, got, err)
+		}
+	}
+}
+
+func TestTuneUnknownInterface(t *testing.T) {
+	m := machine(t, plain)
+	if err := m.apply("eth9"); err == nil || !strings.Contains(err.Error(), "eth9") {
+		t.Errorf("got %v", err)
+	}
+	if err := m.apply(""); err != nil {
+		t.Errorf("no interface: %v", err)
+	}
+}
