@@ -152,7 +152,7 @@ func (e *engine) check(s *soft.Send) driver.WCStatus {
 		return driver.WCLocLenErr
 	case rdAtomic(s.Op) && e.qp.Attr.MaxRdAtomic == 0:
 		return driver.WCLocQPOpErr
-	case rdAtomic(s.Op) && !e.qp.Dev.Local(e.qp.PD, s.SG, true, func([][]byte) {}):
+	case rdAtomic(s.Op) && !e.qp.Dev.Writable(e.qp.PD, s.SG):
 		return driver.WCLocProtErr
 	}
 	return driver.WCSuccess
@@ -165,14 +165,10 @@ func (e *engine) put(s *soft.Send) {
 		length: s.Length, imm: s.Imm, compare: s.CompareAdd, swap: s.Swap,
 	}
 	if !rdAtomic(s.Op) {
-		m.data = make([]byte, 0, s.Length)
+		m.data = make([]byte, s.Length)
 		if s.Flags&driver.SendInline != 0 {
-			m.data = append(m.data, s.Inline...)
-		} else if !e.qp.Dev.Local(e.qp.PD, s.SG, false, func(parts [][]byte) {
-			for _, p := range parts {
-				m.data = append(m.data, p...)
-			}
-		}) {
+			copy(m.data, s.Inline)
+		} else if !e.qp.Dev.Gather(e.qp.PD, s.SG, 0, m.data) {
 			s.Done, s.Status = true, driver.WCLocProtErr
 			return
 		}
@@ -307,7 +303,7 @@ func (e *engine) scatter(s *soft.Send, data []byte) bool {
 	if uint64(len(data)) != s.Length {
 		return false
 	}
-	return e.qp.Dev.Local(e.qp.PD, s.SG, true, func(parts [][]byte) { soft.Scatter(parts, 0, data) })
+	return e.qp.Dev.Scatter(e.qp.PD, s.SG, 0, data)
 }
 
 // rest waits before the request that found no receive is sent again.

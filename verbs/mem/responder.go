@@ -123,7 +123,7 @@ func (e *engine) receiveSend(m *message) bool {
 	switch {
 	case uint64(len(m.data)) > r.Len():
 		wc.Status, answer = driver.WCLocLenErr, driver.WCRemInvReqErr
-	case !e.qp.Dev.Local(e.qp.PD, r.SG, true, func(parts [][]byte) { soft.Scatter(parts, 0, m.data) }):
+	case !e.qp.Dev.Scatter(e.qp.PD, r.SG, 0, m.data):
 		wc.Status, answer = driver.WCLocProtErr, driver.WCRemOpErr
 	case m.op == driver.OpSendWithInv && !e.qp.Dev.Invalidate(e.qp, m.imm):
 		wc.Status, answer = driver.WCMWBindErr, driver.WCRemOpErr

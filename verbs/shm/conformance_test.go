@@ -10,7 +10,10 @@ import (
 	"lazystate/verbs/verbstest"
 )
 
-func TestMain(m *testing.M) { verbstest.Main(m) }
+func TestMain(m *testing.M) {
+	shm.OtherUser()
+	verbstest.Main(m)
+}
 
 func open(t *testing.T) *shm.Device {
 	t.Helper()

@@ -173,8 +173,8 @@ func (l *link) welcome(files []int) error {
 func (l *link) ask(num, peer uint32) { l.out.send(&message{Kind: kOpen, QPN: peer, Src: num}) }
 
 func (l *link) region(m *message, fd int) error {
-	access := driver.Access(m.Access)
-	b, err := mapFile(fd, m.Off, m.Len, access&writes != 0)
+	allowed := driver.Access(m.Access)
+	b, err := mapFile(fd, m.Off, m.Len, allowed&writes != 0)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (l *link) region(m *message, fd int) error {
 	if old := l.regions[m.Key]; old != nil {
 		old.unmap()
 	}
-	l.regions[m.Key] = &peerRegion{mapping: b, slot: m.Slot, seq: m.Seq, addr: m.Addr, access: access, pd: m.PD}
+	l.regions[m.Key] = &peerRegion{mapping: b, slot: m.Slot, seq: m.Seq, addr: m.Addr, access: allowed, pd: m.PD}
 	l.kick()
 	return nil
 }

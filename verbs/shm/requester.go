@@ -3,7 +3,6 @@
 package shm
 
 import (
-	"sync/atomic"
 	"unsafe"
 
 	"lazystate/internal/mapfault"
@@ -77,27 +76,30 @@ func (e *engine) step(s *soft.Send) driver.WCStatus {
 	case driver.OpSend, driver.OpSendWithImm, driver.OpSendWithInv:
 		return e.push(s)
 	case driver.OpRDMAWriteWithImm:
-		if status := e.oneSided(s, driver.AccessRemoteWrite, e.write); status != driver.WCSuccess {
+		if status := e.oneSided(s, driver.AccessRemoteWrite, (*engine).write); status != driver.WCSuccess {
 			return status
 		}
 		return e.push(s)
 	case driver.OpRDMAWrite:
-		return e.oneSided(s, driver.AccessRemoteWrite, e.write)
+		return e.oneSided(s, driver.AccessRemoteWrite, (*engine).write)
 	case driver.OpRDMARead:
 		if e.qp.Attr.MaxRdAtomic == 0 {
 			return driver.WCLocQPOpErr
 		}
-		return e.oneSided(s, driver.AccessRemoteRead, e.read)
+		return e.oneSided(s, driver.AccessRemoteRead, (*engine).read)
 	}
 	if e.qp.Attr.MaxRdAtomic == 0 {
 		return driver.WCLocQPOpErr
 	}
-	return e.oneSided(s, driver.AccessRemoteAtomic, e.atomic)
+	return e.oneSided(s, driver.AccessRemoteAtomic, (*engine).atomic)
 }
+
+// access is what is done to a part of the peer's memory.
+type access func(*engine, *soft.Send, []byte) driver.WCStatus
 
 // oneSided checks a request against the peer's memory and executes it there.
 // It waits for the messages before it: they may fail.
-func (e *engine) oneSided(s *soft.Send, need driver.Access, do func(*soft.Send, []byte) driver.WCStatus) driver.WCStatus {
+func (e *engine) oneSided(s *soft.Send, need driver.Access, do access) driver.WCStatus {
 	if e.sent != e.acked {
 		return wait
 	}
@@ -110,7 +112,7 @@ func (e *engine) oneSided(s *soft.Send, need driver.Access, do func(*soft.Send, 
 	return status
 }
 
-func (e *engine) inFar(s *soft.Send, need driver.Access, do func(*soft.Send, []byte) driver.WCStatus) driver.WCStatus {
+func (e *engine) inFar(s *soft.Send, need driver.Access, do access) driver.WCStatus {
 	n := s.Length
 	if need == driver.AccessRemoteAtomic {
 		if n != 8 {
@@ -148,7 +150,7 @@ func (e *engine) inFar(s *soft.Send, need driver.Access, do func(*soft.Send, []b
 
 // inside tells the peer that we are at its memory, and looks only then whether
 // the registration lives: whoever ends it does these two things the other way round.
-func (e *engine) inside(l *link, r *peerRegion, s *soft.Send, b []byte, do func(*soft.Send, []byte) driver.WCStatus) driver.WCStatus {
+func (e *engine) inside(l *link, r *peerRegion, s *soft.Send, b []byte, do access) driver.WCStatus {
 	busy := u32(e.far.b, segBusy)
 	busy.Add(1)
 	defer busy.Add(1)
@@ -156,50 +158,42 @@ func (e *engine) inside(l *link, r *peerRegion, s *soft.Send, b []byte, do func(
 		return driver.WCRemAccessErr
 	}
 	if r.sealed {
-		return do(s, b)
+		return do(e, s, b)
 	}
 	status := driver.WCRemOpErr // if the file was cut
-	if err := mapfault.Do(func() { status = do(s, b) }); err != nil {
+	if err := mapfault.Do(func() { status = do(e, s, b) }); err != nil {
 		return driver.WCRemOpErr
 	}
 	return status
 }
 
-func (e *engine) local(s *soft.Send, write bool, f func([][]byte)) driver.WCStatus {
-	if !e.qp.Dev.Local(e.qp.PD, s.SG, write, f) {
-		return driver.WCLocProtErr
-	}
-	return driver.WCSuccess
-}
-
+// write, read and atomic are what is done to b, the peer's memory.
 func (e *engine) write(s *soft.Send, b []byte) driver.WCStatus {
 	if s.Flags&driver.SendInline != 0 {
 		copy(b, s.Inline)
 		return driver.WCSuccess
 	}
-	return e.local(s, false, func(parts [][]byte) {
-		for _, p := range parts {
-			b = b[copy(b, p):]
-		}
-	})
+	return protected(e.qp.Dev.Gather(e.qp.PD, s.SG, 0, b))
 }
 
 func (e *engine) read(s *soft.Send, b []byte) driver.WCStatus {
-	return e.local(s, true, func(parts [][]byte) { soft.Scatter(parts, 0, b) })
+	return protected(e.qp.Dev.Scatter(e.qp.PD, s.SG, 0, b))
 }
 
 func (e *engine) atomic(s *soft.Send, b []byte) driver.WCStatus {
-	if status := e.local(s, true, func([][]byte) {}); status != driver.WCSuccess {
-		return status
+	if !e.qp.Dev.Writable(e.qp.PD, s.SG) {
+		return driver.WCLocProtErr
 	}
 	old := soft.Atomic(s.Op, (*uint64)(unsafe.Pointer(unsafe.SliceData(b))), s.CompareAdd, s.Swap)
-	return e.local(s, true, func(parts [][]byte) {
-		if len(parts) == 1 && uintptr(unsafe.Pointer(&parts[0][0]))%8 == 0 {
-			atomic.StoreUint64((*uint64)(unsafe.Pointer(&parts[0][0])), old)
-			return
-		}
-		soft.Scatter(parts, 0, soft.Word(old))
-	})
+	return protected(e.qp.Dev.Scatter(e.qp.PD, s.SG, 0, soft.Word(old)))
+}
+
+// protected is the status of an access to our own memory.
+func protected(ok bool) driver.WCStatus {
+	if !ok {
+		return driver.WCLocProtErr
+	}
+	return driver.WCSuccess
 }
 
 // push puts a message into the peer's ring, as much of it as has room.
@@ -272,7 +266,7 @@ func (e *engine) gather(s *soft.Send, b []byte) bool {
 		copy(b, s.Inline[e.pushed:])
 		return true
 	}
-	return e.local(s, false, func(parts [][]byte) { soft.Gather(b, parts, e.pushed) }) == driver.WCSuccess
+	return e.qp.Dev.Gather(e.qp.PD, s.SG, e.pushed, b)
 }
 
 // acks ends the messages that the peer has accepted.

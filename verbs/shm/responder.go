@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"lazystate/verbs/driver"
-	"lazystate/verbs/internal/soft"
 )
 
 // serve takes messages out of our ring. What stands there is another
@@ -78,7 +77,7 @@ func (e *engine) take(r record, payload []byte) bool {
 	if e.got+uint64(len(payload)) > uint64(r.Total) {
 		return e.refuse(driver.WCRemOpErr)
 	}
-	if len(payload) > 0 && !e.qp.Dev.Local(e.qp.PD, e.recv.SG, true, func(parts [][]byte) { soft.Scatter(parts, e.got, payload) }) {
+	if len(payload) > 0 && !e.qp.Dev.Scatter(e.qp.PD, e.recv.SG, e.got, payload) {
 		return e.fail(driver.WCLocProtErr, driver.WCRemOpErr)
 	}
 	e.got += uint64(len(payload))

@@ -9,30 +9,6 @@ import (
 	"lazystate/verbs/driver"
 )
 
-// Scatter copies data into parts, from their byte off on.
-func Scatter(parts [][]byte, off uint64, data []byte) {
-	for _, p := range parts {
-		if off >= uint64(len(p)) {
-			off -= uint64(len(p))
-			continue
-		}
-		data = data[copy(p[off:], data):]
-		off = 0
-	}
-}
-
-// Gather fills b with what parts hold from their byte off on.
-func Gather(b []byte, parts [][]byte, off uint64) {
-	for _, p := range parts {
-		if off >= uint64(len(p)) {
-			off -= uint64(len(p))
-			continue
-		}
-		b = b[copy(b, p[off:]):]
-		off = 0
-	}
-}
-
 // Atomic executes a remote atomic on p with a locked instruction, and returns
 // what was there.
 func Atomic(op driver.Opcode, p *uint64, compareAdd, swap uint64) (old uint64) {

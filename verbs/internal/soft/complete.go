@@ -31,6 +31,10 @@ func (qp *QP) completeSends() {
 			qp.Fail()
 			return
 		}
+		qp.idle = append(qp.idle, s)
+	}
+	if len(qp.Sends) == 0 {
+		qp.Sends = qp.queue[:0] // from its beginning again
 	}
 }
 

@@ -10,8 +10,8 @@
 // executed, since keys end at any moment.
 //
 //	dev := soft.New(attr, carrier)         // carrier: what Post, Modify and Destroy do
-//	b, ok := dev.Local(qp.PD, sge, true)   // bytes behind a local key
-//	r, st := dev.Remote(qp, rkey, addr, n, driver.AccessRemoteRead)
+//	ok := dev.Scatter(qp.PD, sg, 0, data)  // into the memory behind local keys
+//	ok = dev.Remote(qp, rkey, addr, n, driver.AccessRemoteRead, func(b []byte) { ... })
 //	qp.EndSend(wqe, driver.WCSuccess, n)   // completes in order
 //	wqe, ok := qp.TakeRecv()
 package soft

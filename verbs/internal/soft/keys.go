@@ -142,29 +142,66 @@ func (d *Device) DeregMR(h driver.MR) error {
 	return nil
 }
 
-// Local calls f with the bytes that a local key names, one slice for each
-// entry of sg; false, and no call, if one of them is not allowed. write says
-// that f changes them.
-func (d *Device) Local(pd driver.PD, sg []driver.SGE, write bool, f func([][]byte)) bool {
-	d.keys.mu.RLock()
-	defer d.keys.mu.RUnlock()
-	var few [4][]byte
-	parts := few[:0]
-	for _, s := range sg {
-		if s.Length == 0 {
+// local returns the bytes that one piece names; false if that is not allowed.
+// keys are locked.
+func (d *Device) local(pd driver.PD, s *driver.SGE, write bool) ([]byte, bool) {
+	r := d.keys.m[s.LKey]
+	if r == nil || r.PD != pd || r.QP != 0 || write && r.Access&driver.AccessLocalWrite == 0 {
+		return nil, false
+	}
+	return r.slice(s.Addr, uint64(s.Length))
+}
+
+func (d *Device) allowed(pd driver.PD, sg []driver.SGE, write bool) bool {
+	for i := range sg {
+		if sg[i].Length == 0 {
 			continue
 		}
-		r := d.keys.m[s.LKey]
-		if r == nil || r.PD != pd || r.QP != 0 || write && r.Access&driver.AccessLocalWrite == 0 {
+		if _, ok := d.local(pd, &sg[i], write); !ok {
 			return false
 		}
-		b, ok := r.slice(s.Addr, uint64(s.Length))
-		if !ok {
-			return false
-		}
-		parts = append(parts, b)
 	}
-	f(parts)
+	return true
+}
+
+// Writable reports whether all of sg may be written to.
+func (d *Device) Writable(pd driver.PD, sg []driver.SGE) bool {
+	d.keys.mu.RLock()
+	defer d.keys.mu.RUnlock()
+	return d.allowed(pd, sg, true)
+}
+
+// Scatter copies data into sg, from its byte off on; false, and nothing is
+// copied, if a piece of sg is not allowed.
+func (d *Device) Scatter(pd driver.PD, sg []driver.SGE, off uint64, data []byte) bool {
+	return d.move(pd, sg, off, data, true)
+}
+
+// Gather fills b with what sg names from its byte off on.
+func (d *Device) Gather(pd driver.PD, sg []driver.SGE, off uint64, b []byte) bool {
+	return d.move(pd, sg, off, b, false)
+}
+
+func (d *Device) move(pd driver.PD, sg []driver.SGE, off uint64, b []byte, write bool) bool {
+	d.keys.mu.RLock()
+	defer d.keys.mu.RUnlock()
+	if !d.allowed(pd, sg, write) {
+		return false
+	}
+	for i := 0; i < len(sg) && len(b) > 0; i++ {
+		n := uint64(sg[i].Length)
+		if off >= n {
+			off -= n
+			continue
+		}
+		p, _ := d.local(pd, &sg[i], write)
+		if write {
+			b = b[copy(p[off:], b):]
+		} else {
+			b = b[copy(b, p[off:]):]
+		}
+		off = 0
+	}
 	return true
 }
 

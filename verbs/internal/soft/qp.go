@@ -42,6 +42,8 @@ type QP struct {
 	srq            *SRQ
 	recvs          recvQueue
 	sigAll         bool
+	idle           []*Send      // completed, to be used again
+	queue          []*Send      // the array of Sends, from its beginning
 	used           atomic.Int32 // slots of the send queue that are not free
 	quiet          int          // unsignaled ones that have ended
 }
@@ -183,7 +185,9 @@ func (d *Device) PostSend(h driver.QP, wrs []driver.SendWR) (int, error) {
 			err = e
 			break
 		}
-		qp.Sends = append(qp.Sends, s)
+		if qp.Sends = append(qp.Sends, s); len(qp.Sends) == 1 {
+			qp.queue = qp.Sends
+		}
 	}
 	if qp.State == driver.QPError {
 		qp.flushSends()
@@ -195,31 +199,43 @@ func (d *Device) PostSend(h driver.QP, wrs []driver.SendWR) (int, error) {
 
 // take copies a request into the queue.
 func (qp *QP) take(wr *driver.SendWR) (*Send, error) {
-	s := &Send{SendWR: *wr, Signaled: qp.sigAll || wr.Flags&driver.SendSignaled != 0}
 	if len(wr.SG) > qp.Cap.MaxSendSGE {
 		return nil, fmt.Errorf("%d pieces, at most %d: %w", len(wr.SG), qp.Cap.MaxSendSGE, driver.ErrInvalid)
 	}
 	if wr.Op > driver.OpSendWithInv {
 		return nil, fmt.Errorf("%v: %w", wr.Op, driver.ErrInvalid)
 	}
-	if wr.Flags&driver.SendInline != 0 {
-		if len(wr.Inline) > qp.Cap.MaxInline || len(wr.SG) > 0 || !carriesPayload(wr.Op) {
-			return nil, fmt.Errorf("%v of %d bytes inline, at most %d: %w", wr.Op, len(wr.Inline), qp.Cap.MaxInline, driver.ErrInvalid)
-		}
-		s.Inline, s.Length = append([]byte(nil), wr.Inline...), uint64(len(wr.Inline))
-	} else {
-		s.SG = append([]driver.SGE(nil), wr.SG...)
-		s.Length = total(wr.SG)
-	}
-	if wr.Bind != nil {
-		b := *wr.Bind
-		s.Bind = &b
+	inline := wr.Flags&driver.SendInline != 0
+	if inline && (len(wr.Inline) > qp.Cap.MaxInline || len(wr.SG) > 0 || !carriesPayload(wr.Op)) {
+		return nil, fmt.Errorf("%v of %d bytes inline, at most %d: %w", wr.Op, len(wr.Inline), qp.Cap.MaxInline, driver.ErrInvalid)
 	}
 	if int(qp.used.Load()) >= qp.Cap.MaxSendWR {
 		return nil, driver.ErrQueueFull
 	}
 	qp.used.Add(1)
+	s := qp.unused()
+	sg, payload := s.SG[:0], s.Inline[:0]
+	*s = Send{SendWR: *wr, Signaled: qp.sigAll || wr.Flags&driver.SendSignaled != 0, Length: total(wr.SG)}
+	s.SG, s.Inline = append(sg, wr.SG...), payload
+	if inline {
+		s.Inline, s.Length = append(payload, wr.Inline...), uint64(len(wr.Inline))
+	}
+	if wr.Bind != nil {
+		b := *wr.Bind
+		s.Bind = &b
+	}
 	return s, nil
+}
+
+// unused returns a request that has completed before, or a new one.
+func (qp *QP) unused() *Send {
+	n := len(qp.idle)
+	if n == 0 {
+		return &Send{}
+	}
+	s := qp.idle[n-1]
+	qp.idle = qp.idle[:n-1]
+	return s
 }
 
 func carriesPayload(op driver.Opcode) bool {
