@@ -311,4 +311,3 @@ func labIdentity(t *testing.T, g *guest) {
 	insmod(t, g.VM)
 	await("booted again", func() error { return now.Check(t.Context()) }, backdoor.ErrReplaced)
 }
-
