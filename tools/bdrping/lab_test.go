@@ -45,6 +45,9 @@ func bootPeer(t *testing.T, kernel string) *lab.VM {
 		Kernel: kernel, NICs: []lab.NIC{{Addr: guest4 + "/24", MTU: 4300, RXE: true}},
 		Packages: []string{"rdmacm-utils", "perftest", "ibverbs-utils"},
 	})
+	if err := vm.Sysctl(t.Context(), "net.ipv6.conf.eth0.dad_transmits", "0"); err != nil {
+		t.Fatal(err) // an address that is being looked for elsewhere cannot be used yet
+	}
 	if r, err := vm.Run(t.Context(), "/bin/busybox", "ip", "addr", "add", guest6+"/64", "dev", "eth0"); err != nil || r.Exit != 0 && !strings.Contains(r.Stderr, "exists") {
 		t.Fatalf("%v, exit %d: %s", err, r.Exit, r.Stderr)
 	}

@@ -43,6 +43,9 @@ type Config struct {
 	Spin time.Duration // how long WaitCQ looks again and again before it sleeps. With fewer free CPUs than spinning threads it makes everything slower
 
 	UDP netio.UDPOptions
+	// L2, if it names a TAP or an interface: frames of the device's own instead of
+	// the kernel's UDP; Local is then an address that no interface has.
+	L2 netio.L2Options
 	// IO is used instead of a UDP socket, and closed with the device.
 	IO netio.Port
 
@@ -116,12 +119,9 @@ func Open(c Config) (*Device, error) {
 	if c.PeerPort == 0 {
 		c.PeerPort = c.Port
 	}
-	port := c.IO
-	if port == nil {
-		var err error
-		if port, err = netio.ListenUDP(netip.AddrPortFrom(c.Local, c.Port), c.UDP); err != nil {
-			return nil, fmt.Errorf("open roce device: %w", err)
-		}
+	port, err := c.listen()
+	if err != nil {
+		return nil, fmt.Errorf("open roce device: %w", err)
 	}
 	if c.Faults != (netio.Faults{}) {
 		bad, err := netio.Bad(port, c.Faults)
@@ -136,6 +136,18 @@ func Open(c Config) (*Device, error) {
 	}
 	go d.thread()
 	return d, nil
+}
+
+// listen opens the port that the configuration asks for.
+func (c *Config) listen() (netio.Port, error) {
+	local := netip.AddrPortFrom(c.Local, c.Port)
+	switch {
+	case c.IO != nil:
+		return c.IO, nil
+	case c.L2.TAP != "" || c.L2.Interface != "":
+		return netio.ListenL2(local, c.L2)
+	}
+	return netio.ListenUDP(local, c.UDP)
 }
 
 func newDevice(c Config, port netio.Port) (*Device, error) {

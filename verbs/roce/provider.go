@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lazystate/verbs/driver"
+	"lazystate/verbs/roce/frame"
 )
 
 // Provider opens devices by address: "10.77.0.1", "[fd00::1]:4791",
@@ -47,8 +48,10 @@ func (Provider) Open(_ context.Context, name string) (driver.Device, error) {
 }
 
 // parse reads "address?key=value&...". The keys: mtu (256 to 4096); spin (a
-// time); port and peerport (UDP); gso=off and gro=off; and to try how a program
-// bears it, loss (a share of the packets) with seed.
+// time); port and peerport (UDP); gso=off and gro=off; tap or packet, the name
+// of an interface on which the address is the device's own, with mac, prefix and
+// gateway; and to try how a program bears it, loss (a share of the packets) with
+// seed.
 func parse(name string) (Config, error) {
 	var c Config
 	addr, query, _ := strings.Cut(name, "?")
@@ -95,6 +98,16 @@ func (c *Config) set(key, value string) (err error) {
 		c.UDP.NoGSO, err = parseOff(value)
 	case "gro":
 		c.UDP.NoGRO, err = parseOff(value)
+	case "tap":
+		c.L2.TAP = value
+	case "packet":
+		c.L2.Interface = value
+	case "mac":
+		c.L2.MAC, err = parseMAC(value)
+	case "prefix":
+		c.L2.Prefix, err = netip.ParsePrefix(value)
+	case "gateway":
+		c.L2.Gateway, err = netip.ParseAddr(value)
 	case "loss":
 		if c.Faults.Loss, err = strconv.ParseFloat(value, 64); err == nil && !(c.Faults.Loss >= 0 && c.Faults.Loss <= 1) {
 			err = fmt.Errorf("%v is not from 0 to 1", value)
@@ -102,7 +115,7 @@ func (c *Config) set(key, value string) (err error) {
 	case "seed":
 		c.Faults.Seed, err = strconv.ParseUint(value, 10, 64)
 	default:
-		err = errors.New("unknown; there are mtu, spin, port, peerport, gso, gro, loss, seed")
+		err = errors.New("unknown; there are mtu, spin, port, peerport, gso, gro, tap, packet, mac, prefix, gateway, loss, seed")
 	}
 	return err
 }
@@ -110,6 +123,15 @@ func (c *Config) set(key, value string) (err error) {
 func parsePort(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return uint16(n), err
+}
+
+func parseMAC(s string) (m frame.MAC, err error) {
+	b, err := net.ParseMAC(s)
+	if err == nil && (len(b) != len(m) || b[0]&1 != 0) {
+		err = fmt.Errorf("%s is not one station's Ethernet address", s)
+	}
+	copy(m[:], b)
+	return m, err
 }
 
 func parseOff(s string) (bool, error) {
