@@ -34,8 +34,8 @@ func (r Reader) Room() uint64 { return r.Size - (r.End - r.LSR) }
 func (r Reader) Full() bool { return r.Pos == r.End && r.Room() == 0 }
 
 // Crowded reports that the writer waits for room which a snapshot would make.
-// Who is about to wait for anything at all while a log of its own is crowded
-// may wait for somebody who waits for it: it must export instead.
+// Who is about to wait for that same process must export instead, for they
+// would wait for each other; in a tree no longer circles exist.
 func (r Reader) Crowded() bool { return r.Room() == 0 && r.Pos > r.LSR }
 
 // Fetch takes n bytes from the channel into the log.

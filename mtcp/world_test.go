@@ -175,7 +175,7 @@ func (w *world) write(i, peer int, b byte) bool {
 		return true
 	}
 	if c.w.Pos-c.r.LSR >= ringSize {
-		w.relieve(i)
+		w.relieve(i, peer)
 		return false
 	}
 	c.ring = append(c.ring[:c.w.Pos-c.base], b)
@@ -189,17 +189,13 @@ func (w *world) write(i, peer int, b byte) bool {
 	return true
 }
 
-// relieve: process i is about to wait for room. If somebody waits for room in
-// a log of its own, it exports.
-func (w *world) relieve(i int) {
-	for key, c := range w.pipes {
-		if key[1] == i {
-			c.r.Fetch(min(c.r.Room(), c.w.Head-min(c.w.Head, c.r.End)))
-			if c.r.Crowded() {
-				w.export(i)
-				return
-			}
-		}
+// relieve: process i is about to wait for room that peer has to make. If peer
+// waits for room in a log of i's, i exports.
+func (w *world) relieve(i, peer int) {
+	c := w.pipes[[2]int{peer, i}]
+	c.r.Fetch(min(c.r.Room(), c.w.Head-min(c.w.Head, c.r.End)))
+	if c.r.Crowded() {
+		w.export(i)
 	}
 }
 

@@ -2,8 +2,8 @@
 
 // SPDX-License-Identifier: Apache-2.0
 
-// Gen writes zuapi.go from the module's headers, and testdata/layout.txt from
-// what gcc makes of them.
+// Gen writes zuapi.go from the module's headers and zcbox.go from the
+// continuation box's, and into testdata what gcc makes of them.
 package main
 
 import (
@@ -14,25 +14,33 @@ import (
 )
 
 // In the order in which the later include the earlier: the last has them all.
-var headers = []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}
+var mirrors = []struct {
+	source, layout string
+	headers        []string
+}{
+	{"zuapi.go", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
+	{"zcbox.go", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h"}},
+}
 
 func main() {
 	log.SetFlags(0)
-	var src []byte
-	for _, name := range headers {
-		text, err := os.ReadFile(name)
-		check(err)
-		src = append(src, text...)
-	}
-	h, err := uapigen.Parse(string(src))
-	check(err)
-	code, err := h.GoSource("uapi", "kmod/uapi")
-	check(err)
-	check(os.WriteFile("zuapi.go", code, 0o644))
-	layout, err := uapigen.Compile(h, headers[len(headers)-1])
-	check(err)
 	check(os.MkdirAll("testdata", 0o755))
-	check(os.WriteFile("testdata/layout.txt", layout, 0o644))
+	for _, m := range mirrors {
+		var src []byte
+		for _, name := range m.headers {
+			text, err := os.ReadFile(name)
+			check(err)
+			src = append(src, text...)
+		}
+		h, err := uapigen.Parse(string(src))
+		check(err)
+		code, err := h.GoSource("uapi", "kmod/uapi")
+		check(err)
+		check(os.WriteFile(m.source, code, 0o644))
+		layout, err := uapigen.Compile(h, m.headers[len(m.headers)-1])
+		check(err)
+		check(os.WriteFile(m.layout, layout, 0o644))
+	}
 }
 
 func check(err error) {

@@ -16,9 +16,16 @@ import (
 	"lazystate/tools/lab"
 )
 
-var headers = []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}
+// As in gen.go.
+var mirrors = []struct {
+	source, layout string
+	headers        []string
+}{
+	{"zuapi.go", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
+	{"zcbox.go", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h"}},
+}
 
-func parse(t *testing.T) *uapigen.Header {
+func parse(t *testing.T, headers []string) *uapigen.Header {
 	t.Helper()
 	var src []byte
 	for _, name := range headers {
@@ -36,39 +43,42 @@ func parse(t *testing.T) *uapigen.Header {
 }
 
 func TestMirrorIsCurrent(t *testing.T) {
-	h := parse(t)
-	want, err := h.GoSource("uapi", "kmod/uapi")
-	if err != nil {
-		t.Fatal(err)
-	}
-	have, err := os.ReadFile("zuapi.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(have, want) {
-		t.Error("zuapi.go is stale: run go generate in backdoor/uapi")
+	for _, m := range mirrors {
+		want, err := parse(t, m.headers).GoSource("uapi", "kmod/uapi")
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := os.ReadFile(m.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(have, want) {
+			t.Errorf("%s is stale: run go generate in backdoor/uapi", m.source)
+		}
 	}
 }
 
 // The committed layout is gcc's word; Parse must agree with it in every line.
 func TestOffsetsAreTheCompilers(t *testing.T) {
-	h := parse(t)
-	committed, err := os.ReadFile("testdata/layout.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(committed), string(h.Layout())); d != "" {
-		t.Errorf("committed by gcc (-), computed here (+):\n%s", d)
-	}
-	if _, err := exec.LookPath("gcc"); err != nil {
-		lab.Skip(t, "no gcc: the committed layout was not checked again")
-	}
-	now, err := uapigen.Compile(h, headers[len(headers)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(committed), string(now)); d != "" {
-		t.Errorf("committed (-), gcc now (+):\n%s", d)
+	for _, m := range mirrors {
+		h := parse(t, m.headers)
+		committed, err := os.ReadFile(m.layout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(committed), string(h.Layout())); d != "" {
+			t.Errorf("%s: committed by gcc (-), computed here (+):\n%s", m.layout, d)
+		}
+		if _, err := exec.LookPath("gcc"); err != nil {
+			lab.Skip(t, "no gcc: the committed layout was not checked again")
+		}
+		now, err := uapigen.Compile(h, m.headers[len(m.headers)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(committed), string(now)); d != "" {
+			t.Errorf("%s: committed (-), gcc now (+):\n%s", m.layout, d)
+		}
 	}
 }
 
@@ -97,6 +107,10 @@ var layouts = map[string]struct {
 	"hello": {&Hello{}, HelloSize}, "denial": {&Denial{}, DenialSize}, "grant": {&Grant{}, GrantSize},
 	"owner req": {&OwnerReq{}, OwnerReqSize}, "owner reqs": {&OwnerReqs{}, OwnerReqsSize}, "owner ack": {&OwnerAck{}, OwnerAckSize},
 	"proposal": {&Proposal{}, ProposalSize}, "proposal ack": {&ProposalAck{}, ProposalAckSize}, "proposal acks": {&ProposalAcks{}, ProposalAcksSize},
+	"cbox head": {&CboxHead{}, CboxHeadSize}, "cbox area": {&CboxArea{}, CboxAreaSize}, "cbox table": {&CboxTable{}, CboxTableSize},
+	"cbox addr": {&CboxAddr{}, CboxAddrSize}, "cbox proc": {&CboxProc{}, CboxProcSize}, "cbox snap": {&CboxSnap{}, CboxSnapSize},
+	"cbox end": {&CboxEnd{}, CboxEndSize}, "cbox chan": {&CboxChan{}, CboxChanSize}, "cbox act": {&CboxAct{}, CboxActSize},
+	"cbox opt": {&CboxOpt{}, CboxOptSize}, "cbox pass": {&CboxPass{}, CboxPassSize},
 	"ioc policy": {&IOCPolicy{}, IOCPolicySize}, "ioc agreement": {&IOCAgreement{}, IOCAgreementSize}, "ioc seal": {&IOCSeal{}, IOCSealSize},
 }
 

@@ -10,6 +10,7 @@ var words = map[string]string{
 	"cpu": "CPU", "cpus": "CPUs", "ncpus": "NCPUs", "crc32": "CRC32", "mmio": "MMIO", "ioc": "IOC",
 	"irqoff": "IRQOff", "nokey": "NoKey", "notallowed": "NotAllowed", "esrch": "ESRCH", "kthread": "KThread",
 	"poweroff": "PowerOff", "nproc": "NProc", "fifo": "FIFO", "rdma": "RDMA", "bootid": "BootID",
+	"crc": "CRC", "lsr": "LSR", "lsw": "LSW", "ndi": "NDI",
 }
 
 // goName turns bd_lock_req or BD_KIND_TABLE into LockReq or KindTable.
