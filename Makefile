@@ -44,8 +44,8 @@ static: ## format, vet, staticcheck
 check: static ## format, vet, staticcheck and the tests that need no root
 	@$(setup) && LAZYSTATE_LAB=off tools/test.sh -count=1
 
-drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes
-	@$(commands)/bddrill --demo
+drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes; CARRIER=inic, bdnic, roce or rdma
+	@$(commands)/bddrill --demo --carrier $(or $(CARRIER),inic)
 
 lab: build/bin/bdlab ## boot a machine called "lab" and open a shell in it
 	@$(commands)/bdlab up --swap 256 lab

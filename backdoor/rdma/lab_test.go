@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"lazystate/backdoor"
 	"lazystate/backdoor/rdma"
 	"lazystate/backdoor/uapi"
@@ -47,7 +45,9 @@ func TestLab(t *testing.T) {
 				Kernel: kernel, NICs: []lab.NIC{{Addr: itsAddr.String() + "/24", RXE: true}},
 				Modules: []string{"rdma_rxe", "rdma_cm"},
 			})
-			giveAddress(t, vm)
+			if err := lab.HostAddr(vm.Config().Net, "br0", ourAddr.String()+"/24"); err != nil {
+				t.Fatal(err)
+			}
 			for _, c := range []struct {
 				name string
 				run  func(*testing.T, *guest)
@@ -57,25 +57,6 @@ func TestLab(t *testing.T) {
 				t.Run(c.name, func(t *testing.T) { c.run(t, open(t, vm)) })
 			}
 		})
-	}
-}
-
-// giveAddress puts ours on the bridge that the machine's TAP is in.
-func giveAddress(t *testing.T, vm *lab.VM) {
-	t.Helper()
-	err := lab.InNetns(vm.Config().Net, func() error {
-		br, err := netlink.LinkByName("br0")
-		if err != nil {
-			return err
-		}
-		addr, err := netlink.ParseAddr(ourAddr.String() + "/24")
-		if err != nil {
-			return err
-		}
-		return netlink.AddrAdd(br, addr)
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 func TestUsage(t *testing.T) {
-	for _, args := range []string{"", "nonsense", "--kernel 5.10 memhog", "--bogus"} {
+	for _, args := range []string{"", "nonsense", "--kernel 5.10 memhog", "--bogus", "--carrier pigeon memhog", "--carrier rdma hang"} {
 		var out, errs strings.Builder
 		if code := run(t.Context(), append([]string{"bddrill"}, strings.Fields(args)...), nil, &out, &errs); code != 2 {
 			t.Errorf("%q: exit %d: %s", args, code, errs.String())

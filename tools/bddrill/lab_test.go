@@ -33,7 +33,7 @@ func drillNamed(t *testing.T, name string) *drill.Drill {
 func built(t *testing.T) *bddrill {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", ".", "./bdcanary", "../bdagent", "../bdmon")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", ".", "./bdcanary", "./bdpipe", "../bdagent", "../bdmon", "../bdnic")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

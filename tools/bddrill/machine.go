@@ -24,6 +24,7 @@ type machine struct {
 	vm  *lab.VM
 	key uapi.Key
 	out *console
+	way way // from the monitor to it
 
 	useful drill.Useful
 	ended  chan struct{} // the useful program's stream has ended
@@ -39,9 +40,9 @@ const (
 
 func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 	files := map[string]string{guestRogue: r.rogue, armed.Agent: r.agent, guestCanary: r.canary}
-	vm, err := lab.Up(ctx, name, lab.Config{
+	vm, err := lab.Up(ctx, name, r.carrier.wire(lab.Config{
 		Kernel: r.kernel, Debian: r.debian, VCPUs: 2, MemMiB: 512, SwapMiB: r.swapMiB, Files: files, Login: true,
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +53,9 @@ func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 	if err := m.install(ctx, r); err != nil {
 		return nil, errors.Join(fmt.Errorf("install the backdoor on %s: %w", name, err), vm.Down())
 	}
+	if err := m.connect(ctx, r); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect %s by %s: %w", name, r.carrier, err), m.down())
+	}
 	return m, nil
 }
 
@@ -59,7 +63,7 @@ func (r *runner) boot(ctx context.Context, name string) (*machine, error) {
 // loads the module.
 func (m *machine) install(ctx context.Context, r *runner) error {
 	ko := filepath.Join(r.modules, m.vm.Release(), "backdoor.ko")
-	return armed.Serve(ctx, m.vm, ko, armed.Keys{0: m.key}, "--allow-repair", "--limits", daemon.Limits)
+	return armed.Serve(ctx, m.vm, ko, armed.Keys{0: m.key}, append(r.carrier.agent(), "--allow-repair", "--limits", daemon.Limits)...)
 }
 
 // startUseful runs the useful program and calibrates it to about one iteration
@@ -89,7 +93,7 @@ func (m *machine) down() error {
 	if m.stop != nil {
 		m.stop()
 	}
-	return m.vm.Down()
+	return errors.Join(m.way.close(), m.vm.Down())
 }
 
 // serialTail is the end of the kernel's log, for a report of what went wrong.

@@ -32,6 +32,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.BoolFlag{Name: "only-loss", Usage: "the runs without repair alone"},
 			&ucli.Float64Flag{Name: "well", Value: drill.Well, Usage: "how many times as long as before an iteration of a healed machine may take"},
 			&ucli.StringFlag{Name: "kernel", Value: "6.1", Usage: "kernel of the target: 6.1 or 6.12"},
+			&ucli.StringFlag{Name: "carrier", Value: string(inic), EnvVars: []string{"CARRIER"}, Usage: "from the monitor to the target: " + carrierNames()},
 			&ucli.BoolFlag{Name: "debian-cmdline", Usage: "boot with Debian's default kernel command line"},
 			&ucli.DurationFlag{Name: "quiet", Value: 30 * time.Second, Usage: "how long a negative control is left alone"},
 			&ucli.DurationFlag{Name: "idle", Value: time.Hour, Usage: "how long the control idle is left alone"},
@@ -86,6 +87,12 @@ func wanted(c *ucli.Context) (drills []drill.Drill, hangs []*hangKind, err error
 	if !slices.Contains([]string{"6.1", "6.12"}, c.String("kernel")) {
 		return nil, nil, cli.Usagef("kernel %q: want 6.1 or 6.12", c.String("kernel"))
 	}
+	switch how := carrier(c.String("carrier")); {
+	case !slices.Contains(carriers, how):
+		return nil, nil, cli.Usagef("carrier %q: want %s", how, carrierNames())
+	case len(hangs) > 0 && how != inic:
+		return nil, nil, cli.Usagef("hang diagnoses by mapped memory: --carrier %s", inic)
+	}
 	return drills, hangs, nil
 }
 
@@ -95,7 +102,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	r := &runner{
-		kernel: c.String("kernel"), debian: c.Bool("debian-cmdline"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512, well: c.Float64("well"),
+		kernel: c.String("kernel"), carrier: carrier(c.String("carrier")), debian: c.Bool("debian-cmdline"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512, well: c.Float64("well"),
 		after: c.Duration("after"), quiet: c.Duration("quiet"), idle: c.Duration("idle"), out: newConsole(stderr), verbose: c.Bool("verbose"),
 	}
 	if err := r.prepare(c.Context); err != nil {
@@ -171,7 +178,7 @@ func (r *runner) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, path := range map[string]*string{"bdagent": &r.agent, "bdmon": &r.monitor, "bdcanary": &r.canary} {
+	for name, path := range map[string]*string{"bdagent": &r.agent, "bdmon": &r.monitor, "bdcanary": &r.canary, "bdnic": &r.nic, "bdpipe": &r.pipe} {
 		*path = filepath.Join(filepath.Dir(exe), name)
 		if _, err := os.Stat(*path); err != nil {
 			return fmt.Errorf("%s is not beside bddrill (make build puts it there): %w", name, err)

@@ -17,9 +17,10 @@ import (
 // runner runs drills, each on a machine of its own.
 type runner struct {
 	kernel, state, modules string
+	carrier                carrier
 	debian                 bool // Debian's kernel command line
 	rogue, agent, monitor  string
-	canary                 string
+	canary, nic, pipe      string
 	swapMiB                int
 	well                   float64 // how much longer than before a healed iteration may take
 	out                    *console

@@ -56,13 +56,19 @@ func (r *runner) watchOver(ctx context.Context, m *machine, d *drill.Drill, heal
 		return nil, err
 	}
 	ctx, w.cancel = context.WithCancel(ctx)
-	c := daemon.Config{VM: m.vm, KeyFile: key, Audit: r.auditPath, Sensor: canarySensor}
+	c := daemon.Config{VM: m.vm, URL: m.way.url, Netns: m.way.netns, KeyFile: key, Audit: r.auditPath, Sensor: canarySensor}
 	if heal {
 		c.Drill, c.Sensor = d, ""
 	}
-	if w.daemon, err = daemon.Start(ctx, r.monitor, dir, c, r.stderr()); err != nil {
+	if m.way.monitor != nil {
+		w.daemon, err = daemon.StartIn(ctx, m.way.monitor, dir, c, r.stderr())
+	} else {
+		w.daemon, err = daemon.Start(ctx, r.monitor, dir, c, r.stderr())
+	}
+	if err != nil {
 		return nil, errors.Join(err, w.stop())
 	}
+	w.ledger.Skew = w.daemon.Skew
 	client, err := w.daemon.Dial(ctx)
 	if err != nil {
 		return nil, errors.Join(err, w.stop())
@@ -96,7 +102,7 @@ func (w *watch) announced(raw json.RawMessage) error {
 	defer w.mu.Unlock()
 	if slices.Contains(daemon.Sensors(w.drill), e.Sensor) && (e.Kind == sensorbox.Exceeded.String() || e.Kind == sensorbox.Pressed.String()) &&
 		w.released && w.detected.IsZero() {
-		w.detected, w.event = e.Time, e.Text
+		w.detected, w.event = e.Time.Add(-w.daemon.Skew), e.Text
 	}
 	if w.hung != nil && slices.Contains(signsOfHang, e.Kind) {
 		select {

@@ -41,6 +41,25 @@ func InNetns(net string, f func() error) error {
 	return <-done
 }
 
+// HostAddr gives this host an address of a namespace, on one of its bridges, so
+// that what runs InNetns reaches the machines there. It ends with the namespace.
+func HostAddr(net, bridge, prefix string) error {
+	return InNetns(net, func() error {
+		l, err := netlink.LinkByName(bridge)
+		if err != nil {
+			return fmt.Errorf("bridge %s: %w", bridge, err)
+		}
+		addr, err := netlink.ParseAddr(prefix)
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(l, addr)
+	})
+}
+
+// NetnsPath is the namespace's file, for programs such as nsenter.
+func NetnsPath(net string) string { return netnsRoot + "/" + netnsPrefix + net }
+
 // makeNetns makes the namespace unless another VM of the same net did.
 func makeNetns(net string) error {
 	if _, err := os.Stat(netnsRoot + "/" + netnsPrefix + net); err == nil {

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ const Limits = "NPROCS:150,NTHREADS:250,MAXPROCRATE_PERUID:60,OOM_KILLER_RUNNING
 // Config is what bdmon is to do on a drill's machine.
 type Config struct {
 	VM             *lab.VM
+	URL            string // of the target; "": the machine's memory, mapped
+	Netns          string // file of the network namespace that bdmon runs in; "": ours
 	KeyFile, Audit string
 	Drill          *drill.Drill // heal it; nil: heal nothing
 	Sensor         string       // a program's sensor, which is watched if it is named; may be empty
@@ -27,7 +30,10 @@ type Config struct {
 // file is bdmon's configuration file.
 func (c Config) file(socket string) map[string]any {
 	target := map[string]any{
-		"name": c.VM.Name(), "url": "lab:" + c.VM.Name(), "key_file": c.KeyFile, "period": "10ms",
+		"name": c.VM.Name(), "url": cmp.Or(c.URL, "lab:"+c.VM.Name()), "key_file": c.KeyFile,
+	}
+	if c.URL == "" { // else as the plan for the path says
+		target["period"] = "10ms"
 	}
 	if c.Drill != nil {
 		target["healers"] = []any{healer(c.VM.Config(), c.Drill)}

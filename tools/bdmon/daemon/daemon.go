@@ -25,6 +25,8 @@ type Daemon struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // why it ended; read after ended is closed
+
+	Skew time.Duration // how far its clock is ahead of ours
 }
 
 // Start writes what bdmon needs under dir and starts the one at path; what it
@@ -46,7 +48,11 @@ func Start(ctx context.Context, path, dir string, c Config, verbose io.Writer) (
 		return nil, err
 	}
 	ctx, d.cancel = context.WithCancel(ctx)
-	d.cmd = exec.CommandContext(ctx, path, "--config", file)
+	argv := []string{path, "--config", file}
+	if c.Netns != "" {
+		argv = append([]string{"nsenter", "--net=" + c.Netns}, argv...)
+	}
+	d.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
 	d.cmd.Stderr = io.MultiWriter(d.log, verbose)
 	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(syscall.SIGTERM) }
 	d.cmd.WaitDelay = 20 * time.Second

@@ -102,6 +102,8 @@ type Ledger struct {
 	offset int64
 	all    []*Incident
 	Kills  int // decisions to kill, also of incidents that have not ended
+
+	Skew time.Duration // how far the clock of who writes the log is ahead of ours
 }
 
 // NewLedger begins at the end of the log as it is now; it may not exist yet.
@@ -137,6 +139,7 @@ func (l *Ledger) Read() error {
 		if r.Target != l.target || r.Incident == "" {
 			continue
 		}
+		r.Time = r.Time.Add(-l.Skew)
 		if r.Step == "kill" {
 			l.Kills++
 		}
