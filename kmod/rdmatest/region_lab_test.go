@@ -137,45 +137,51 @@ func TestOutOfRange(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := load(t, kernel, "allow_repair=1")
 		c := k.dial(t, hello{})
-		regions := c.table(t)
-		pieces := memory(regions)
-		first, last, lock := pieces[0], pieces[len(pieces)-1], regions["lock"]
-		for name, at := range map[string]struct {
-			addr uint64
-			key  uint32
-			n    int
-		}{
-			"address 0":                {0, first.Key, 8},
-			"below":                    {first.Addr - 8, first.Key, 8},
-			"over the end of a piece":  {first.Addr + first.Len - 4, first.Key, 8},
-			"between two pieces":       {0xa0000 + first.Addr - first.GPA, first.Key, 8},
-			"behind all RAM":           {last.Addr + last.Len, last.Key, 8},
-			"over the end of all RAM":  {last.Addr + last.Len - 4, last.Key, 8},
-			"far above":                {last.Addr + 1<<40, last.Key, 8},
-			"vmalloc":                  {0xffffc90000000000, last.Key, 8},
-			"the kernel's image":       {0xffffffff81000000, last.Key, 8},
-			"the last byte there is":   {0xffffffffffffffff, last.Key, 1},
-			"one region by another":    {lock.Addr, regions["kill"].Key, 8},
-			"a guessed key":            {lock.Addr, lock.Key ^ 0x55, 8},
-			"a key of another index":   {lock.Addr, lock.Key + 0x10000, 8},
-			"longer than all":          {lock.Addr, lock.Key, 1 << 20},
-			"an address that wraps":    {lock.Addr, lock.Key, -1},
-			"the key of no connection": {c.grant.RootAddr, c.grant.RootKey + 1, 8},
-		} {
-			n := at.n
-			if n < 0 {
-				at.addr, n = ^uint64(0)-3, 64
-			}
-			if _, err := c.tryRead(t, at.addr, at.key, n); !errors.Is(err, statusAccess) {
+		for name := range wild(c.table(t), c.grant) {
+			at := wild(c.table(t), c.grant)[name] // each connection has keys of its own
+			if _, err := c.tryRead(t, at.addr, at.key, at.n); !errors.Is(err, statusAccess) {
 				t.Errorf("%s: %v", name, err)
 			}
-			if err := k.again(t, &c).tryWrite(t, at.addr, at.key, make([]byte, n)); !errors.Is(err, statusAccess) {
+			again := k.again(t, &c)
+			at = wild(again.table(t), again.grant)[name]
+			if err := again.tryWrite(t, at.addr, at.key, make([]byte, at.n)); !errors.Is(err, statusAccess) {
 				t.Errorf("write, %s: %v", name, err)
 			}
-			regions = k.again(t, &c).table(t) // keys are new in a new grant
+			k.again(t, &c)
 		}
 		k.healthy(t)
 	})
+}
+
+// access is one that the target must refuse.
+type access struct {
+	addr uint64
+	key  uint32
+	n    int
+}
+
+// wild are accesses outside what the keys of a connection are for.
+func wild(regions map[string]uapi.Region, grant uapi.Grant) map[string]access {
+	pieces := memory(regions)
+	first, last, lock := pieces[0], pieces[len(pieces)-1], regions["lock"]
+	return map[string]access{
+		"address 0":                {0, first.Key, 8},
+		"below":                    {first.Addr - 8, first.Key, 8},
+		"over the end of a piece":  {first.Addr + first.Len - 4, first.Key, 8},
+		"between two pieces":       {0xa0000 + first.Addr - first.GPA, first.Key, 8},
+		"behind all RAM":           {last.Addr + last.Len, last.Key, 8},
+		"over the end of all RAM":  {last.Addr + last.Len - 4, last.Key, 8},
+		"far above":                {last.Addr + 1<<40, last.Key, 8},
+		"vmalloc":                  {0xffffc90000000000, last.Key, 8},
+		"the kernel's image":       {0xffffffff81000000, last.Key, 8},
+		"the last byte there is":   {0xffffffffffffffff, last.Key, 1},
+		"one region by another":    {lock.Addr, regions["kill"].Key, 8},
+		"a guessed key":            {lock.Addr, lock.Key ^ 0x55, 8},
+		"a key of another index":   {lock.Addr, lock.Key + 0x10000, 8},
+		"longer than all":          {lock.Addr, lock.Key, 1 << 20},
+		"an address that wraps":    {^uint64(0) - 3, lock.Key, 64},
+		"the key of no connection": {grant.RootAddr, grant.RootKey + 1, 8},
+	}
 }
 
 // again replaces a connection that an error has ended.

@@ -37,9 +37,8 @@ func TestMain(m *testing.M) {
 // crew is several monitors for the rig's machine.
 type crew struct {
 	*rig
-	t       *testing.T
-	mates   []*mate
-	targets string // of every configuration; %s is the mate's own slot and key
+	t     *testing.T
+	mates []*mate
 }
 
 // mate is one bdmon process.

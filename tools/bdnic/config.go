@@ -101,7 +101,7 @@ func (c *config) check() error {
 	case err != nil:
 		return confile.At(".target", err)
 	case spec.RDMA != nil:
-		return confile.At(".target", errors.New("want the machine's own memory: inic: or lab:"))
+		return confile.At(".target", errors.New("want the machine's own memory, by inic: or lab: URL"))
 	case c.Keys == "":
 		return errors.New("no keys: nobody could connect")
 	case len(c.Listen) == 0:

@@ -3,7 +3,6 @@
 package netio
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -176,7 +175,7 @@ func FuzzFrames(f *testing.F) {
 			total += len(pkt)
 		}
 		if total != len(d.Data) || len(d.Data) > len(b) {
-			t.Error(fmt.Sprintf("%d bytes in packets, %d in the datagram, %d in the frame", total, len(d.Data), len(b)))
+			t.Errorf("%d bytes in packets, %d in the datagram, %d in the frame", total, len(d.Data), len(b))
 		}
 	})
 }

@@ -28,14 +28,14 @@ type listener struct {
 
 func (c cm) Listen(local netip.AddrPort, backlog int) (driver.Listener, error) {
 	l := &listener{d: c.d}
-	if err := c.d.do(nil, "Listen", []any{local, backlog}, &l.id, &l.addr); err != nil {
+	if err := c.d.do(context.Background(), "Listen", []any{local, backlog}, &l.id, &l.addr); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
 func (l *listener) Addr() netip.AddrPort { return l.addr }
-func (l *listener) Close() error         { return l.d.do(nil, "CloseListener", []any{l.id}) }
+func (l *listener) Close() error         { return l.d.do(context.Background(), "CloseListener", []any{l.id}) }
 
 func (l *listener) Accept(ctx context.Context) (driver.Conn, error) {
 	return l.d.conn(ctx, "Accept", l.id)
@@ -82,7 +82,7 @@ func (c *conn) Accept(ctx context.Context, qp driver.QP, p driver.ConnParam) err
 }
 
 func (c *conn) Reject(private []byte) error {
-	return c.d.do(nil, "Reject", []any{c.call.ID, private})
+	return c.d.do(context.Background(), "Reject", []any{c.call.ID, private})
 }
 
 func (c *conn) Disconnect(ctx context.Context) error {
@@ -91,5 +91,5 @@ func (c *conn) Disconnect(ctx context.Context) error {
 
 func (c *conn) Close() error {
 	defer c.cancel()
-	return c.d.do(nil, "HangUp", []any{c.call.ID})
+	return c.d.do(context.Background(), "HangUp", []any{c.call.ID})
 }

@@ -30,7 +30,7 @@ func Start(url string) (*Device, error) {
 		return nil, err
 	}
 	d := &Device{client: c, memory: map[uint32][]byte{}, fds: map[driver.Channel]int{}}
-	if err := d.do(nil, "Attr", nil, &d.attr); err != nil {
+	if err := d.do(context.Background(), "Attr", nil, &d.attr); err != nil {
 		c.end()
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func Open(url string) (driver.Device, error) {
 		return nil, err
 	}
 	waits := false
-	if err := d.do(nil, "Waits", nil, &waits); err != nil {
+	if err := d.do(context.Background(), "Waits", nil, &waits); err != nil {
 		d.end()
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (d *Device) Close() error {
 	if d.killed() {
 		return nil
 	}
-	err := d.do(nil, "Close", nil)
+	err := d.do(context.Background(), "Close", nil)
 	d.end()
 	return err
 }
@@ -88,7 +88,7 @@ func (d *Device) Alloc(bytes int) (driver.Memory, error) {
 	none := driver.Memory{FD: -1}
 	var id uint32
 	fd := file(-1)
-	if err := d.do(nil, "AllocFile", []any{bytes}, &id, &fd); err != nil || fd < 0 {
+	if err := d.do(context.Background(), "AllocFile", []any{bytes}, &id, &fd); err != nil || fd < 0 {
 		return none, err
 	}
 	b, err := unix.Mmap(int(fd), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -125,7 +125,7 @@ func (d *Device) Free(m driver.Memory) error {
 	d.mu.Unlock()
 	unix.Munmap(m.Bytes)
 	unix.Close(m.FD)
-	return d.do(nil, "FreeFile", []any{s.ID})
+	return d.do(context.Background(), "FreeFile", []any{s.ID})
 }
 
 // RegMR registers memory that Alloc returned, or a part of it.
@@ -134,7 +134,7 @@ func (d *Device) RegMR(pd driver.PD, m driver.Memory, iova uint64, a driver.Acce
 	if err != nil {
 		return info, err
 	}
-	return info, d.do(nil, "RegFile", []any{pd, s, iova, a}, &info)
+	return info, d.do(context.Background(), "RegFile", []any{pd, s, iova, a}, &info)
 }
 
 // CreateChannel returns a duplicate of the descriptor over there.
@@ -142,7 +142,7 @@ func (d *Device) CreateChannel() (ch driver.Channel, fd int, err error) {
 	d.files.Lock()
 	defer d.files.Unlock()
 	f := file(-1)
-	if err := d.do(nil, "MakeChannel", nil, &ch, &f); err != nil {
+	if err := d.do(context.Background(), "MakeChannel", nil, &ch, &f); err != nil {
 		return 0, -1, err
 	}
 	d.mu.Lock()
@@ -157,12 +157,12 @@ func (d *Device) DestroyChannel(ch driver.Channel) error {
 	unix.Close(d.fds[ch])
 	delete(d.fds, ch)
 	d.mu.Unlock()
-	return d.do(nil, "DestroyChannel", []any{ch})
+	return d.do(context.Background(), "DestroyChannel", []any{ch})
 }
 
 // PollCQ polls over there.
 func (d *Device) PollCQ(cq driver.CQ, wc []driver.WC) (int, error) {
 	var got []driver.WC
-	err := d.do(nil, "Take", []any{cq, len(wc)}, &got)
+	err := d.do(context.Background(), "Take", []any{cq, len(wc)}, &got)
 	return copy(wc, got), err
 }
