@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"lazystate/bench/result"
+)
+
+// TestMain is the serving process too, as main is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == serveArg {
+		os.Exit(serve(os.Args[2], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// Every carrier of ours and TCP measures each point, and gives no figure for
+// what it has not.
+func TestCarriers(t *testing.T) {
+	for _, c := range []struct {
+		open carrierOpener
+		cas  bool
+	}{{openRoce, true}, {openTCP, false}, {openShm, true}, {openCopy, false}, {openSharedCopy, false}} {
+		got, err := c.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range latencies {
+			us, err := got.latency(t.Context(), p.kind)
+			if want := p.kind != cas || c.cas; err != nil || us > 0 != want {
+				t.Errorf("%s over %s: %v us, %v", p.name, got.name(), us, err)
+			}
+		}
+		for _, p := range bandwidths {
+			if mbs, err := got.bandwidth(t.Context(), p.kind); err != nil || mbs <= 0 {
+				t.Errorf("%s over %s: %v MB/s, %v", p.name, got.name(), mbs, err)
+			}
+		}
+		if err := got.Close(); err != nil {
+			t.Errorf("%s: %v", got.name(), err)
+		}
+	}
+}
+
+func TestParseUCX(t *testing.T) {
+	const out = "iterations,50.0_percentile_lat,avg_lat,overall_lat,avg_bw,overall_bw,avg_mr,overall_mr\n1000,15.874,1298.646,806.921,0.05,100,770,1239\n"
+	f, err := parseUCX([]byte(out))
+	if err != nil || f.latency != 15.874 || f.mbs != 104.8576 {
+		t.Errorf("%+v, %v", f, err)
+	}
+	for _, bad := range []string{"", "1,2,3\n", strings.SplitAfter(out, "\n")[0]} {
+		if _, err := parseUCX([]byte(bad)); !errors.Is(err, errNoFigures) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestRatiosAreThoseOfTheRounds(t *testing.T) {
+	var fig result.Figure
+	// Medians would say 2: the rounds say 1/2, 1/2, 20.
+	ratios(&fig, "other", [][]float64{{1, 2, 40}}, [][]float64{{2, 4, 2}}, latencies[:1])
+	if len(fig.Notes) != 1 || !strings.Contains(fig.Notes[0], "is 0.5 x other") {
+		t.Error(fig.Notes)
+	}
+}
