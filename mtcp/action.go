@@ -70,6 +70,9 @@ func (a *Actions) Repeats(x Action) (bool, error) {
 	return true, nil
 }
 
+// Repeated returns the actions that the application has come past.
+func (a *Actions) Repeated() []Action { return a.Log[:a.Next-a.First] }
+
 // Full reports that only a snapshot makes room for another action.
 func (a *Actions) Full() bool { return len(a.Log) >= a.Size }
 
@@ -83,8 +86,10 @@ func (a *Actions) Done(x Action) {
 
 // Export is a snapshot taken here.
 func (a *Actions) Export() {
-	a.Log = append([]Action(nil), a.Log[a.Next-a.First:]...)
-	a.First = a.Next
+	if a.First != a.Next {
+		a.Log = append([]Action(nil), a.Log[a.Next-a.First:]...)
+		a.First = a.Next
+	}
 }
 
 // InForce returns the options that hold after the actions of a log.

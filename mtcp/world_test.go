@@ -250,7 +250,7 @@ func (w *world) save(i int, ndi bool) saved {
 	if i == 0 {
 		s.lsr[Root], s.lsw[Root] = w.up.Pos, w.down.Pos
 		s.actions = w.actions.Next
-		s.shut = EndsWriting(w.actions.Log[:w.actions.Next-w.actions.First]) || w.snaps[0].shut
+		s.shut = EndsWriting(w.actions.Repeated()) || w.snaps[0].shut
 	}
 	return s
 }

@@ -23,6 +23,7 @@ const (
 	CboxNone      = 0xffffffff
 	CboxName      = 0x18
 	CboxNumbered  = 0x1
+	CboxClaimed   = 0x100
 	CboxSnapNDI   = 0x1
 	CboxSnapShut  = 0x2
 	CboxSnapFinal = 0x4

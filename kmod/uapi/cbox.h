@@ -118,6 +118,15 @@ struct bd_cbox_head {
 
 /* ---- processes ------------------------------------------------------------- */
 
+/*
+ * A process that adds another takes a free slot, and free channels, by a
+ * compare-and-swap of their states to BD_CBOX_CLAIM(its own slot), fills them
+ * in and stores the state last. What it has claimed when it dies is free again
+ * for whoever takes over its slot; to all others it is as good as free.
+ */
+#define BD_CBOX_CLAIMED		0x100u
+#define BD_CBOX_CLAIM(s)	(BD_CBOX_CLAIMED | (s))
+
 enum bd_cbox_proc_state {
 	BD_CBOX_PROC_FREE = 0,
 	BD_CBOX_PROC_JOINED = 1,	/* associated; nobody has opened it here yet */
@@ -137,7 +146,7 @@ struct bd_cbox_proc {
 	__u64 snap_off;		/* two buffers, one behind the other */
 	__u32 snap_len;		/* of each */
 	__u32 parent;		/* slot; BD_CBOX_NONE for the root */
-	__u32 state;		/* enum bd_cbox_proc_state; its parent, then P */
+	__u32 state;		/* enum bd_cbox_proc_state, or claimed */
 	__u32 reserved;
 	__u64 pid;		/* P, hint: in its own namespace */
 	char  name[BD_CBOX_NAME];	/* its parent; NUL terminated, one's children differ */
@@ -196,7 +205,7 @@ struct bd_cbox_chan {
 	struct bd_cbox_area ring;
 	__u32 writer;		/* slots */
 	__u32 reader;
-	__u32 state;		/* 0 or BD_CBOX_CHAN_OPEN, stored last; the parent */
+	__u32 state;		/* 0, claimed, or BD_CBOX_CHAN_OPEN, stored last */
 	__u32 reserved;
 	__u64 reserved2[4];
 

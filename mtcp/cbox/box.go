@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbox
+
+import (
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp"
+)
+
+// Box is a session's box in the hands of who keeps it or moves it, while its
+// processes are alive or after their death.
+type Box struct {
+	region Region
+	m      memory
+	head   *Head
+}
+
+// OpenBox maps a box that came from another process, and checks it.
+func OpenBox(r Region) (*Box, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	m, err := r.mapped()
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHead(m)
+	if err != nil {
+		m.unmap()
+		return nil, err
+	}
+	return &Box{r, m, h}, nil
+}
+
+// Close gives up the mapping.
+func (b *Box) Close() {
+	b.m.unmap()
+	b.m = nil
+}
+
+// Head returns a fresh, checked copy of the box's head.
+func (b *Box) Head() (*Head, error) { return readHead(b.m) }
+
+// State returns where the session stands.
+func (b *Box) State() uint32 { return b.state().Load() }
+
+func (b *Box) state() *atomic.Uint32 { return b.m.word32(uapi.CboxHeadStateOff) }
+
+func (b *Box) set(state uint32) {
+	b.state().Store(state)
+	b.m.wake(uapi.CboxHeadStateOff)
+}
+
+func (b *Box) proc(slot uint32, field int) uint64 {
+	return uint64(b.head.Procs.Off) + uint64(slot)*uapi.CboxProcSize + uint64(field)
+}
+
+// Freeze stops the processes of a session between two operations: those that
+// come wait until Thaw or Depart. dead says which slots have no process any
+// more, as whoever holds their pidfds knows; nil trusts the pids in the box. It
+// fails, and thaws, if a process stays inside an operation: it was stopped there.
+func (b *Box) Freeze(dead func(slot uint32) bool, most time.Duration) error {
+	if !b.state().CompareAndSwap(uapi.CboxLive, uapi.CboxLeaving) {
+		return fmt.Errorf("freeze session %s: it is %s", b.head.ID(), uapi.CboxStateName(b.State()))
+	}
+	for slot := range uint32(b.head.Procs.Count) {
+		busy := b.m.word32(b.proc(slot, uapi.CboxProcBusyOff))
+		lives := func() bool { return alive(b.m.word64(b.proc(slot, uapi.CboxProcPIDOff)).Load()) }
+		if dead != nil {
+			lives = func() bool { return !dead(slot) }
+		}
+		if err := settle(busy, lives, most); err != nil {
+			b.Thaw()
+			return fmt.Errorf("freeze session %s, slot %d: %w", b.head.ID(), slot, err)
+		}
+	}
+	return nil
+}
+
+// Thaw lets a frozen session go on here.
+func (b *Box) Thaw() { b.set(uapi.CboxLive) }
+
+// Depart says that the session is elsewhere. Ring the bells of its processes.
+func (b *Box) Depart() { b.set(uapi.CboxMigrated) }
+
+// Bind tells the box of the socket that its processes will have, where the
+// application had read and written so much of the streams when the kernel's
+// counters were what they are now. Nobody may use the socket yet.
+func (b *Box) Bind(conn *net.TCPConn, read, written uint64) error {
+	var r, w uint64
+	if err := control(conn, func(fd int) (err error) { r, w, err = offsets(fd, 0, 0); return }); err != nil {
+		return fmt.Errorf("bind session %s to a socket: %w", b.head.ID(), err)
+	}
+	b.m.put64(uapi.CboxHeadReadBaseOff, read-r)
+	b.m.put64(uapi.CboxHeadWriteBaseOff, written-w)
+	b.m.put64(uapi.CboxHeadReadOff, read)
+	b.m.put64(uapi.CboxHeadWrittenOff, written)
+	return nil
+}
+
+// Offsets returns how far the application has read and written, by the kernel's
+// counters of its socket.
+func (b *Box) Offsets(conn *net.TCPConn) (read, written uint64, err error) {
+	h, err := readHead(b.m)
+	if err != nil {
+		return 0, 0, err
+	}
+	err = control(conn, func(fd int) (err error) { read, written, err = offsets(fd, h.ReadBase, h.WriteBase); return })
+	return read, written, err
+}
+
+// Number notes the sequence numbers of byte 0 of both streams, once somebody
+// has been able to see them.
+func (b *Box) Number(c mtcp.Connection) {
+	b.m.put32(uapi.CboxHeadUpFirstOff, uint32(c.Up.First))
+	b.m.put32(uapi.CboxHeadDownFirstOff, uint32(c.Down.First))
+	b.m.word32(uapi.CboxHeadNumberedOff).Store(uapi.CboxNumbered)
+}
+
+// Snapshot returns what a process exported last, or nil.
+func (b *Box) Snapshot(slot uint32) (*Snapshot, error) {
+	if slot >= uint32(len(b.head.ProcTable)) {
+		return nil, damaged("slot", "%d of %d", slot, len(b.head.ProcTable))
+	}
+	return lastSnapshot(b.m, &b.head.ProcTable[slot], len(b.head.ChanTable))
+}
+
+// Finish does for a session whose root has closed it what the root may not have
+// lived to do: it sends what is left and closes the sending half. It reports
+// whether that is done; false means that the socket takes no more for now.
+func (b *Box) Finish(conn *net.TCPConn) (bool, error) {
+	snap, err := b.Snapshot(0)
+	if err != nil {
+		return false, err
+	}
+	if snap == nil || !snap.Final {
+		return false, fmt.Errorf("finish session %s: its process has not closed it", b.head.ID())
+	}
+	_, out, err := b.Offsets(conn)
+	if err != nil {
+		return false, err
+	}
+	hold := ring{b.m[b.head.Hold.Off:][:b.head.Hold.Len], 0}
+	if snap.LSW > out && snap.LSW-out > b.head.Hold.Len {
+		return false, damaged("held output", "[%d,%d)", out, snap.LSW)
+	}
+	done := false
+	err = control(conn, func(fd int) error {
+		for out < snap.LSW {
+			n, err := unix.SendmsgN(fd, hold.at(out, snap.LSW-out), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			if err == unix.EAGAIN {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			out += uint64(n)
+		}
+		done = true
+		return shutdown(fd, unix.SHUT_WR)
+	})
+	if done && err == nil {
+		b.set(uapi.CboxClosed)
+	}
+	return done, err
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test's own binary plays the server processes that are killed.
+func TestMain(m *testing.M) {
+	if role := os.Getenv("CBOX_ROLE"); role != "" {
+		c, err := net.FileConn(os.NewFile(3, "keeper"))
+		if err == nil {
+			err = map[string]func(*net.UnixConn) error{"root": rootProcess, "back end": backEnd, "export": exporter}[role](c.(*net.UnixConn))
+		}
+		if err != nil {
+			_, _ = io.WriteString(os.Stderr, role+": "+err.Error()+"\n")
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// process is one of them.
+type process struct {
+	cmd  *exec.Cmd
+	conn *net.UnixConn
+}
+
+func spawn(t testing.TB, role string, env ...string) *process {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "theirs")
+	defer theirs.Close()
+	ours := os.NewFile(uintptr(fds[0]), "ours")
+	defer ours.Close()
+	c, err := net.FileConn(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{exec.Command(exe), c.(*net.UnixConn)}
+	p.cmd.Env = append(append(os.Environ(), env...), "CBOX_ROLE="+role)
+	p.cmd.ExtraFiles = []*os.File{theirs}
+	p.cmd.Stderr = os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	_ = p.conn.Close()
+}
+
+func step(s, v uint64) uint64 { s = (s ^ v) * 0x9e3779b97f4a7c15; return s ^ s>>29 }
+
+// rootProcess answers requests of 8 bytes; each answer depends on all requests
+// before it, and some on a choice that is drawn.
+func rootProcess(keeper *net.UnixConn) error {
+	p, err := Take(keeper)
+	if err != nil {
+		return err
+	}
+	c, err := Resume(p.Region, p.Conn, Config{})
+	if err != nil {
+		return err
+	}
+	var state, n uint64
+	if b, ok := c.Import(); ok {
+		state, n = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+	}
+	snapshot := func() []byte { return le.AppendUint64(le.AppendUint64(nil, state), n) }
+	b := make([]byte, 8)
+	for {
+		if _, err := io.ReadFull(c, b); err == io.EOF {
+			return c.Close()
+		} else if err != nil {
+			return err
+		}
+		state, n = step(state, le.Uint64(b)), n+1
+		drawn := n%5 == 0
+		if drawn {
+			if err := c.ExportNDI(snapshot()); err != nil {
+				return err
+			}
+			state = step(state, rand.Uint64())
+		}
+		if n%7 == 0 {
+			if err := c.SetNoDelay(n%2 == 0); err != nil {
+				return err
+			}
+		}
+		if _, err := c.Write(le.AppendUint64(nil, state)); err != nil {
+			return err
+		}
+		if drawn || n%3 == 0 {
+			if err := c.Export(snapshot()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// A server process killed at random moments, again and again; the keeper is
+// this test. The client sees one server that never failed: each answer follows
+// from the one before, but for choices, of which it sees one each.
+func TestRootIsKilled(t *testing.T) {
+	client, server := dialed(t)
+	c, err := Create(server, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, id := keptRegion(t, c), c.ID()
+	kept := dup(t, server)
+	c.letGo()
+	verified := make(chan error, 1)
+	const requests = 30000
+	go func() {
+		for i := range uint64(requests) {
+			_, _ = client.Write(le.AppendUint64(nil, i*i))
+		}
+		_ = client.CloseWrite()
+	}()
+	go func() { verified <- verify(client, requests) }()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for kills := 0; ; kills++ {
+		p := spawn(t, "root")
+		if err := Pass(p.conn, r, id, 1, 0, kept); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-verified:
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.cmd.Wait(); err != nil {
+				t.Errorf("the last process: %v", err)
+			}
+			if kills < 3 {
+				t.Errorf("%d kills only", kills)
+			}
+			t.Logf("%d processes were killed", kills)
+			return
+		case <-time.After(time.Duration(rng.IntN(30000)) * time.Microsecond):
+			if kills < 40 {
+				p.kill()
+			} else if err := <-verified; err != nil {
+				t.Fatal(err)
+			} else {
+				return
+			}
+		}
+	}
+}
+
+// verify checks the answers: state follows state, except where one was drawn.
+func verify(client net.Conn, requests int) error {
+	b := make([]byte, 8)
+	var state uint64
+	for i := range uint64(requests) {
+		if _, err := io.ReadFull(client, b); err != nil {
+			return err
+		}
+		got := le.Uint64(b)
+		if want := step(state, i*i); (i+1)%5 != 0 && got != want {
+			return errors.New("an answer does not follow from those before")
+		}
+		state = got
+	}
+	if n, err := client.Read(b); n != 0 || err != io.EOF {
+		return errors.New("more than all answers")
+	}
+	return nil
+}
+
+// backEnd serves many sessions at once: it adds to each byte how many came
+// before it, in their own session.
+func backEnd(front *net.UnixConn) error {
+	for {
+		p, err := Take(front)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s, err := Open(p.Region, p.Slot, Config{})
+		if errors.Is(err, net.ErrClosed) {
+			continue // done with, by the one before
+		}
+		if err != nil {
+			return err
+		}
+		go func() {
+			if err := count(s); err != nil {
+				_, _ = io.WriteString(os.Stderr, "back end: "+err.Error()+"\n")
+				os.Exit(1)
+			}
+		}()
+	}
+}
+
+func count(s *Session) error {
+	var n uint64
+	var rest []byte // read and not written yet: part of the state (§2.6.4)
+	if b, ok := s.Import(); ok {
+		n, rest = le.Uint64(b), b[8:]
+	}
+	export := func() error { return s.Export(append(le.AppendUint64(nil, n), rest...)) }
+	ch := s.Channels()[0]
+	b := make([]byte, 100)
+	for {
+		for len(rest) > 0 {
+			k, err := ch.Write(rest)
+			if rest = rest[k:]; errors.Is(err, ErrLogFull) {
+				err = export()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		k, err := ch.Read(b)
+		if err == io.EOF {
+			if err := ch.CloseWrite(); err != nil {
+				return err
+			}
+			return s.Close()
+		}
+		for i := range k {
+			b[i] += byte(n)
+			n++
+		}
+		rest = b[:k]
+		if errors.Is(err, ErrLogFull) || n%3 == 0 {
+			err = export()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// One back-end process serves sixty sessions and is killed again and again;
+// the front end, which is this test, goes on as if nothing had been.
+func TestBackEndOfManySessionsIsKilled(t *testing.T) {
+	const sessions, bytes = 60, 6000
+	type session struct {
+		root *Conn
+		c    *Child
+	}
+	all := make([]session, sessions)
+	for i := range all {
+		_, root := accepted(t, Config{Processes: 2, Channels: 1, Ring: 512})
+		all[i] = session{root, must(root.Associate("back end", 1))}
+		_ = all[i].c.Channels[0].SetDeadline(time.Now().Add(4 * hang))
+	}
+	var wg sync.WaitGroup
+	var left sync.WaitGroup
+	left.Add(sessions)
+	for i, s := range all {
+		wg.Add(2)
+		go func() {
+			defer wg.Done()
+			feed(t, s.root, s.c.Channels[0], i, bytes)
+		}()
+		go func() {
+			defer wg.Done()
+			defer left.Done()
+			check(t, s.root, s.c.Channels[0], i, bytes)
+		}()
+	}
+	done := make(chan struct{})
+	go func() { left.Wait(); close(done) }()
+	rng := rand.New(rand.NewPCG(2, 2))
+	kills := 0
+	for ; ; kills++ {
+		p := spawn(t, "back end")
+		for _, s := range all {
+			if err := Pass(p.conn, s.root.Region(), s.root.ID(), 1, s.c.Slot, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		select {
+		case <-done:
+			wg.Wait()
+			if kills == 0 {
+				t.Error("it was not killed once")
+			}
+			t.Logf("killed %d times", kills)
+			return
+		case <-time.After(time.Duration(20000+rng.IntN(60000)) * time.Microsecond):
+			if kills < 15 {
+				p.kill()
+			} else {
+				<-done
+			}
+		}
+	}
+}
+
+func feed(t *testing.T, root *Conn, ch *Channel, i, n int) {
+	b := pattern(i, n)
+	for done := 0; done < n; {
+		k, err := ch.Write(b[done:min(n, done+37)])
+		if done += k; errors.Is(err, ErrLogFull) {
+			err = root.Export(nil)
+		}
+		if err != nil {
+			t.Errorf("session %d, write: %v", i, err)
+			return
+		}
+	}
+	if err := ch.CloseWrite(); err != nil {
+		t.Errorf("session %d, end: %v", i, err)
+	}
+}
+
+func check(t *testing.T, root *Conn, ch *Channel, i, n int) {
+	want := pattern(i, n)
+	b := make([]byte, 64)
+	for got := 0; ; {
+		k, err := ch.Read(b)
+		for j := range k {
+			if b[j] != want[got]+byte(got) {
+				t.Errorf("session %d: byte %d is wrong", i, got)
+				return
+			}
+			got++
+		}
+		switch {
+		case errors.Is(err, ErrLogFull):
+			err = root.Export(nil)
+		case err == io.EOF && got == n:
+			return
+		}
+		if err != nil {
+			t.Errorf("session %d, after %d bytes: %v", i, got, err)
+			return
+		}
+	}
+}

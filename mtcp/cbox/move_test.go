@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbox
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp"
+)
+
+// moved takes a session's box to another server: all but the socket, which
+// stays the same one. TCP's own part is tcprepair's.
+func moved(t testing.TB, c *Conn, p mtcp.Policy) (*Box, *net.TCPConn) {
+	t.Helper()
+	s1, err := OpenBox(c.Region())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s1.Close()
+	if err := s1.Freeze(nil, hang); err != nil {
+		t.Fatal(err)
+	}
+	im, err := ReadImage(uint64(c.Region().Length), s1.Fetch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := dup(t, c.tcp)
+	read, written, err := s1.Offsets(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The socket is not rewound, so all of it counts as sent and acknowledged.
+	cut, err := mtcp.Cut(im.Root(), mtcp.Up{Read: read, Ack: read, Next: read}, mtcp.Down{Una: written, Nxt: written, Written: written, State: mtcp.Established}, mtcp.Client{}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := im.Fill(s1.Fetch, cut, p); err != nil {
+		t.Fatal(err)
+	}
+	wire, err := im.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseImage(wire, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRegion(got.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, remote := addrPorts(conn)
+	s2, err := got.Plant(r, local, remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s2.Bind(conn, got.LogTo, written); err != nil {
+		t.Fatal(err)
+	}
+	s1.Depart()
+	s2.Thaw()
+	t.Cleanup(s2.Close)
+	return s2, conn
+}
+
+func resumed(t testing.TB, b *Box, conn *net.TCPConn) *Conn {
+	t.Helper()
+	c, err := Resume(b.region, conn, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(hang))
+	t.Cleanup(func() { c.letGo() })
+	return c
+}
+
+func TestMove(t *testing.T) {
+	for _, p := range []mtcp.Policy{mtcp.Whole, mtcp.Minimal} {
+		t.Run(p.String(), func(t *testing.T) {
+			client, root, child, up, down := pair(t, Config{})
+			send(t, client, "request")
+			get(t, root, "req")
+			if err := root.SetNoDelay(false); err != nil {
+				t.Fatal(err)
+			}
+			export(t, root, "req")
+			get(t, root, "uest")
+			send(t, down, "query")
+			get(t, up, "que")
+			send(t, up, "ans")
+			export(t, child, "que")
+			get(t, down, "ans")
+			send(t, root, "reply")
+			for generation := uint64(2); generation < 5; generation++ {
+				s2, conn := moved(t, root, p)
+				if _, err := root.Read(make([]byte, 1)); !errors.Is(err, ErrMigrated) {
+					t.Errorf("at the old server: %v", err)
+				}
+				root = resumed(t, s2, conn)
+				if root.Generation() != generation || s2.State() != uapi.CboxLive {
+					t.Errorf("generation %d, state %d", root.Generation(), s2.State())
+				}
+				imported(t, root, "req")
+				get(t, root, "uest")
+				c, err := root.Associate("back end", 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				down = timed(c.Channels[0])
+				send(t, down, "query")
+				child, up = opened(t, root.Region(), c.Slot)
+				imported(t, child, "que")
+				get(t, up, "ry")
+				get(t, down, "ans")
+				send(t, root, "reply")
+			}
+			export(t, root, "all")
+			send(t, up, "wer")
+			get(t, down, "wer")
+			send(t, root, "!")
+			get(t, client, "reply!")
+			nothing(t, client)
+		})
+	}
+}
+
+// Released and unsent output is carried in the box.
+func TestMoveHeldOutput(t *testing.T) {
+	client, c := accepted(t, Config{})
+	if err := c.ExportNDI(nil); err != nil {
+		t.Fatal(err)
+	}
+	send(t, c, "held")
+	if err := c.do(func() error { _, err := c.snapshot([]byte("released"), 0, copied); return err }); err != nil {
+		t.Fatal(err)
+	}
+	n := resumed2(t, c)
+	imported(t, n, "released")
+	get(t, client, "held")
+	send(t, n, ".")
+	get(t, client, ".")
+}
+
+func resumed2(t testing.TB, c *Conn) *Conn {
+	s2, conn := moved(t, c, mtcp.Whole)
+	return resumed(t, s2, conn)
+}
+
+// §2.5.3: any further call returns EMIGRATED, and a blocked one too.
+func TestBlockedReadIsWoken(t *testing.T) {
+	bell, err := NewBell()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bell.Close()
+	_, c := accepted(t, Config{Bell: bell})
+	_, other := accepted(t, Config{Bell: bell})
+	_ = c.SetDeadline(time.Time{})
+	done := make(chan error, 2)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		done <- err
+	}()
+	go func() {
+		var err error
+		for err == nil {
+			_, err = c.Write(make([]byte, 1<<20))
+		}
+		done <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	moved(t, c, mtcp.Whole)
+	if err := RingBell(bell.File); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := <-done; !errors.Is(err, ErrMigrated) {
+			t.Errorf("got %v", err)
+		}
+	}
+	for what, err := range map[string]error{
+		"export": c.Export(nil), "deadline": c.SetReadDeadline(time.Time{}), "option": c.SetNoDelay(true), "shutdown": c.CloseWrite(),
+	} {
+		if what == "deadline" {
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		} else if !errors.Is(err, ErrMigrated) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, ErrMigrated) {
+		t.Errorf("read: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	send(t, other, "not concerned")
+}
+
+// A move that fails is thawed: who waited goes on, and nothing was lost.
+func TestThaw(t *testing.T) {
+	client, c := accepted(t, Config{})
+	b, err := OpenBox(c.Region())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Freeze(nil, hang); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Freeze(nil, hang); err == nil {
+		t.Error("frozen twice")
+	}
+	_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+	send(t, client, "x")
+	if _, err := c.Read(make([]byte, 1)); !isTimeout(err) {
+		t.Errorf("a read while frozen: %v", err)
+	}
+	_ = c.SetDeadline(time.Now().Add(hang))
+	done := make(chan error, 1)
+	go func() {
+		err := c.Export([]byte("late"))
+		if err == nil {
+			_, err = c.Write([]byte("y"))
+		}
+		done <- err
+	}()
+	time.Sleep(5 * time.Millisecond)
+	if snap, err := b.Snapshot(0); err != nil || snap != nil {
+		t.Errorf("exported while frozen: %v, %v", snap, err)
+	}
+	b.Thaw()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	get(t, c, "x")
+	get(t, client, "y")
+}
+
+// A process that was stopped inside an operation would go on writing: nobody
+// may take over, unless it is known to be dead.
+func TestStoppedInAnOperation(t *testing.T) {
+	_, c := accepted(t, Config{})
+	b, err := OpenBox(c.Region())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	c.words.busy.Store(1)
+	if err := b.Freeze(nil, 10*time.Millisecond); !errors.Is(err, errBusy) {
+		t.Errorf("freeze: %v", err)
+	}
+	if b.State() != uapi.CboxLive {
+		t.Errorf("state %d after a freeze that failed", b.State())
+	}
+	if err := b.Freeze(func(uint32) bool { return true }, 10*time.Millisecond); err != nil {
+		t.Errorf("freeze of the dead: %v", err)
+	}
+	b.Thaw()
+}
+
+// A box that lies about what has been read is not believed.
+func TestResumeChecksTheKernel(t *testing.T) {
+	_, c := accepted(t, Config{})
+	c.m.put64(uapi.CboxHeadReadOff, 5)
+	var bad *DamagedError
+	if _, err := Resume(c.Region(), dup(t, c.tcp), Config{}); !errors.As(err, &bad) {
+		t.Errorf("got %v", err)
+	}
+}

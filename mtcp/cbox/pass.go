@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbox
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+)
+
+// Pass hands a slot of a box to the process at the other end of a unix socket,
+// in C or in Go: one message, struct bd_cbox_pass. conn goes along if the slot
+// is the root's, else it is nil.
+func Pass(to *net.UnixConn, r Region, id ID, generation uint64, slot uint32, conn *net.TCPConn) error {
+	p := uapi.CboxPass{Magic: uapi.CboxPassMagic, Offset: uint64(r.Offset), Length: uint64(r.Length), Session: id, Generation: generation, Slot: slot}
+	fds := []int{int(r.File.Fd())}
+	send := func() error {
+		_, _, err := to.WriteMsgUnix(p.Encode(), unix.UnixRights(fds...), nil)
+		if err != nil {
+			return fmt.Errorf("pass session %s: %w", id, err)
+		}
+		return nil
+	}
+	if conn == nil {
+		return send()
+	}
+	p.Flags = uapi.CboxPassConn
+	return control(conn, func(fd int) error {
+		fds = append(fds, fd)
+		return send()
+	})
+}
+
+// Passed is what Take has received.
+type Passed struct {
+	Region     Region
+	Session    ID
+	Generation uint64
+	Slot       uint32
+	Conn       *net.TCPConn // nil if none came along
+}
+
+// Take receives what Pass sends. The region is checked when it is opened.
+func Take(from *net.UnixConn) (*Passed, error) {
+	b, oob := make([]byte, uapi.CboxPassSize), make([]byte, unix.CmsgSpace(8*4))
+	n, oobn, _, _, err := from.ReadMsgUnix(b, oob)
+	if err != nil {
+		return nil, err
+	}
+	fds, err := rights(oob[:oobn])
+	if err != nil {
+		return nil, err
+	}
+	p, err := passed(b[:n], fds)
+	if err != nil {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+		return nil, fmt.Errorf("take a session: %w", err)
+	}
+	return p, nil
+}
+
+func rights(oob []byte) ([]int, error) {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for i := range msgs {
+		fds, err := unix.ParseUnixRights(&msgs[i])
+		if err != nil {
+			continue // another kind of message
+		}
+		all = append(all, fds...)
+	}
+	for _, fd := range all {
+		unix.CloseOnExec(fd)
+	}
+	return all, nil
+}
+
+// passed takes over the descriptors if it succeeds.
+func passed(b []byte, fds []int) (*Passed, error) {
+	var p uapi.CboxPass
+	if err := p.Decode(b); err != nil {
+		return nil, err
+	}
+	want := 1
+	if p.Flags&uapi.CboxPassConn != 0 {
+		want = 2
+	}
+	if p.Magic != uapi.CboxPassMagic || len(fds) != want || p.Length > uapi.CboxLenMax || p.Offset > 1<<40 {
+		return nil, damaged("message", "magic %#x, %d descriptors, %d bytes at %d", p.Magic, len(fds), p.Length, p.Offset)
+	}
+	out := &Passed{Session: p.Session, Generation: p.Generation, Slot: p.Slot}
+	if want == 2 {
+		conn, err := connOf(fds[1])
+		if err != nil {
+			return nil, err
+		}
+		out.Conn = conn
+		unix.Close(fds[1])
+	}
+	out.Region = Region{newFile(fds[0]), int64(p.Offset), int64(p.Length)}
+	return out, nil
+}
+
+// connOf makes a connection of a descriptor, which stays the caller's.
+func connOf(fd int) (*net.TCPConn, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	f := os.NewFile(uintptr(dup), "connection")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		c.Close()
+		return nil, damaged("message", "a connection that is no TCP")
+	}
+	return t, nil
+}

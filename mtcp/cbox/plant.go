@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbox
+
+import (
+	"fmt"
+	"net/netip"
+
+	"lazystate/backdoor/uapi"
+)
+
+// Plant makes the box of a session that has come here: local and remote are
+// the ends of its connection now. The region has the size of the old box
+// (NewRegion(im.Size())) and is still empty. Bind and Thaw follow; then the
+// root can Resume it.
+func (im *Image) Plant(r Region, local, remote netip.AddrPort) (*Box, error) {
+	h := im.Head
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	if r.Length != im.Size() {
+		return nil, &SizeError{"continuation box", uint64(im.Size()), uint64(r.Length)}
+	}
+	m, err := r.mapped()
+	if err != nil {
+		return nil, err
+	}
+	im.plantRings(m)
+	for slot, raw := range im.raw {
+		if raw != nil {
+			copy(m[h.ProcTable[slot].SnapOff+im.Snapshots[slot].Seq%2*uint64(h.ProcTable[slot].SnapLen):], raw)
+		}
+	}
+	head := im.planted(local, remote)
+	tables := h.raw[uapi.CboxHeadSize:]
+	copy(m[uapi.CboxHeadSize:], tables)
+	write(m, &head, im.plantedProcs(), im.plantedChans())
+	checked, err := readHead(m)
+	if err != nil {
+		m.unmap()
+		return nil, fmt.Errorf("plant session %s: %w", h.ID(), err)
+	}
+	return &Box{r, m, checked}, nil
+}
+
+// Size is that of the box.
+func (im *Image) Size() int64 { return int64(im.Head.Len) }
+
+func (im *Image) plantRings(m memory) {
+	h := im.Head
+	base, lsr := uint64(0), im.Root().LSR
+	if s := im.Snapshots[0]; s != nil {
+		base = s.LogBase
+	}
+	exts := ringExtents(nil, h.Log, base, lsr, im.Log)
+	exts = ringExtents(exts, h.Hold, 0, im.HeldAt, im.Held)
+	for i, r := range im.Rings {
+		exts = ringExtents(exts, h.ChanTable[i].Ring, 0, r.Log.From, r.Data)
+	}
+	for _, e := range exts {
+		copy(m[e.Off:], e.Buf)
+	}
+}
+
+func (im *Image) planted(local, remote netip.AddrPort) uapi.CboxHead {
+	h := im.Head.CboxHead
+	h.Generation++
+	h.Local, h.Remote = putAddr(local), putAddr(remote)
+	h.State = uapi.CboxLeaving // until Thaw
+	h.ReadBase, h.WriteBase, h.Numbered = 0, 0, 0
+	if im.Repeat {
+		h.Actions = im.Root().Actions
+	}
+	return h
+}
+
+// plantedProcs: nobody has opened them here.
+func (im *Image) plantedProcs() []uapi.CboxProc {
+	procs := make([]uapi.CboxProc, len(im.Head.ProcTable))
+	for i, p := range im.Head.ProcTable {
+		if p.State == uapi.CboxProcLive {
+			p.State = uapi.CboxProcJoined
+		}
+		p.PID, p.Owner, p.Busy = 0, 0, 0
+		procs[i] = p
+	}
+	return procs
+}
+
+func (im *Image) plantedChans() []uapi.CboxChan {
+	chans := make([]uapi.CboxChan, len(im.Head.ChanTable))
+	for i, c := range im.Head.ChanTable {
+		r := im.Rings[i]
+		chans[i] = uapi.CboxChan{Ring: c.Ring, Writer: c.Writer, Reader: c.Reader, State: c.State,
+			Head: r.Head, LSR: r.Reader, Read: r.Reader, End: word(r.End), Gone: word(r.Gone)}
+	}
+	return chans
+}
+
+func word(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}

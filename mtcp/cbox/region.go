@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbox
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+)
+
+// ID names a session, wherever it goes.
+type ID [16]byte
+
+func (id ID) String() string { return hex.EncodeToString(id[:4]) }
+
+func newID() (id ID) {
+	rand.Read(id[:]) // never fails
+	return id
+}
+
+// Region is where a box lies: Length bytes at Offset of a file that can be
+// mapped, a memfd of its own or an arena of many.
+type Region struct {
+	File           *os.File
+	Offset, Length int64
+}
+
+// NewRegion makes a memfd that can neither grow nor shrink: whoever maps it
+// cannot be made to fault by somebody who cuts it.
+func NewRegion(length int64) (Region, error) {
+	fd, err := unix.MemfdCreate("cbox", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return Region{}, os.NewSyscallError("memfd_create", err)
+	}
+	if err := unix.Ftruncate(fd, length); err != nil {
+		unix.Close(fd)
+		return Region{}, fmt.Errorf("size memfd: %w", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals|unix.F_SEAL_SEAL); err != nil {
+		unix.Close(fd)
+		return Region{}, fmt.Errorf("seal memfd: %w", err)
+	}
+	return Region{newFile(fd), 0, length}, nil
+}
+
+func newFile(fd int) *os.File { return os.NewFile(uintptr(fd), "cbox") }
+
+const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
+
+// Check reports why a region that came from somebody else must not be mapped.
+func (r Region) Check() error {
+	if r.Length < uapi.CboxHeadSize || r.Length > uapi.CboxLenMax || r.Offset < 0 || r.Offset%pageSize != 0 {
+		return damaged("region", "%d bytes at %d", r.Length, r.Offset)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(r.File.Fd()), &st); err != nil {
+		return fmt.Errorf("box's file: %w", err)
+	}
+	if st.Size-r.Length < r.Offset {
+		return damaged("region", "%d bytes at %d of a file of %d", r.Length, r.Offset, st.Size)
+	}
+	have, err := unix.FcntlInt(r.File.Fd(), unix.F_GET_SEALS, 0)
+	if err != nil {
+		return fmt.Errorf("seals of the box's file: %w", err)
+	}
+	if have&seals != seals || have&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
+		return damaged("region", "seals %#x, not those of a box", have)
+	}
+	return nil
+}
+
+const pageSize = 4096
+
+func (r Region) mapped() (memory, error) {
+	b, err := unix.Mmap(int(r.File.Fd()), r.Offset, int(r.Length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map box: %w", err)
+	}
+	return b, nil
+}

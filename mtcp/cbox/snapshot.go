@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbox
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"lazystate/backdoor/uapi"
+)
+
+// End is where a process was in one channel when it exported: lsr if it reads
+// there, lsw if it writes.
+type End struct {
+	Chan   uint32
+	Pos    uint64
+	Closed bool
+}
+
+// Snapshot is what a process exported last.
+type Snapshot struct {
+	Seq, Order        uint64 // among its own, and among those of all processes
+	LSR, LSW, LogBase uint64 // the root's: of the connection
+	Actions           uint32
+	NDI, Shut, Final  bool
+	Ends              []End
+	Data              []byte
+}
+
+// DecodeSnapshot reads a private copy of one snapshot buffer.
+func DecodeSnapshot(b []byte, chans int) (*Snapshot, error) {
+	var s uapi.CboxSnap
+	if err := s.Decode(b); err != nil {
+		return nil, err
+	}
+	head := uint64(uapi.CboxSnapSize) + uint64(s.Ends)*uapi.CboxEndSize
+	end := head + uint64(s.Len)
+	if s.Seq == 0 || s.Number != s.Seq || end > uint64(len(b)) || int(s.Ends) > chans {
+		return nil, damaged("snapshot", "%d: number %d, %d positions, %d bytes", s.Seq, s.Number, s.Ends, s.Len)
+	}
+	if s.CRC != checksum(b[uapi.CboxSnapNumberOff:end]) {
+		return nil, damaged("snapshot", "%d: wrong checksum", s.Seq)
+	}
+	out := &Snapshot{Seq: s.Seq, Order: s.Order, LSR: s.LSR, LSW: s.LSW, LogBase: s.LogBase, Actions: s.Actions,
+		NDI: s.Flags&uapi.CboxSnapNDI != 0, Shut: s.Flags&uapi.CboxSnapShut != 0, Final: s.Flags&uapi.CboxSnapFinal != 0,
+		Data: bytes.Clone(b[head:end])}
+	for i := range int(s.Ends) {
+		var e uapi.CboxEnd
+		if err := e.Decode(b[uapi.CboxSnapSize+i*uapi.CboxEndSize:]); err != nil {
+			return nil, err
+		}
+		if int(e.Chan) >= chans {
+			return nil, damaged("snapshot", "position in channel %d of %d", e.Chan, chans)
+		}
+		out.Ends = append(out.Ends, End{e.Chan, e.Pos, e.Flags&uapi.CboxEndClosed != 0})
+	}
+	return out, nil
+}
+
+// DecodeSnapshots reads a private copy of both buffers of a process and
+// returns the newer one; nil if the process has not exported yet. A sequence
+// word without a sound snapshot to it is damage: the one before will not do,
+// because its log has gone.
+func DecodeSnapshots(b []byte, chans int) (*Snapshot, error) {
+	half := len(b) / 2
+	newest := b[:half]
+	if seqOf(b[half:]) > seqOf(newest) {
+		newest = b[half:]
+	}
+	if seqOf(newest) == 0 {
+		return nil, nil
+	}
+	return DecodeSnapshot(newest, chans)
+}
+
+// lastSnapshot copies the last snapshot of a process out of a box that is
+// mapped here, while the process may take the next ones: it stores seq = 0
+// before it writes, so a copy is whole if seq has not changed. Pages that nobody
+// has written to it does not touch.
+func lastSnapshot(m memory, p *uapi.CboxProc, chans int) (s *Snapshot, err error) {
+	b := make([]byte, p.SnapLen)
+	for range 1000 {
+		off := p.SnapOff
+		seq, two := m.word64(off).Load(), m.word64(off+uint64(p.SnapLen)).Load()
+		if two > seq {
+			off, seq = off+uint64(p.SnapLen), two
+		}
+		if seq == 0 {
+			return nil, nil
+		}
+		copy(b, m[off:])
+		if s, err = DecodeSnapshot(b, chans); m.word64(off).Load() == seq {
+			return s, err
+		}
+	}
+	return nil, damaged("snapshot", "it changes all the time")
+}
+
+func seqOf(b []byte) uint64 { return binary.LittleEndian.Uint64(b[uapi.CboxSnapSeqOff:]) }
