@@ -102,7 +102,7 @@ func (c *Channel) attempt(e *end, by time.Time, try func() (int, bool, uint32, e
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
-	n, wait, seen, err := try()
+	n, wait, _, err := try()
 	if !wait {
 		s.leave()
 		return n, err
@@ -123,7 +123,7 @@ func (c *Channel) attempt(e *end, by time.Time, try func() (int, bool, uint32, e
 		waits = s.m.word32(e.at(uapi.CboxChanWriterWaitsOff))
 	}
 	waits.Store(1)
-	n, wait, seen, err = try() // the other may have looked before
+	n, wait, seen, err := try() // the other may have looked before
 	s.leave()
 	if !wait {
 		waits.Store(0)

@@ -3,7 +3,6 @@
 package cbox
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -11,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
 )
@@ -40,8 +37,7 @@ type Session struct {
 	shut     bool // the sending half was closed before the last snapshot
 	resumed  []byte
 	hasState bool
-	ends     []*end // of channels, in the order of the table
-	children []*Child
+	ends     []*end     // of channels, in the order of the table
 	root     *rootState // nil but for the root
 }
 
@@ -112,60 +108,6 @@ func (s *Session) findWords() {
 		s.m.word32(s.procOff(uapi.CboxProcBusyOff)),
 		s.m.word32(s.procOff(uapi.CboxProcOwnerOff)),
 	}
-}
-
-// settleTime is how long a process that takes over a slot waits for the one
-// before it to leave a call that does not block. One that was stopped there
-// would go on writing when it wakes: it has to be killed first.
-const settleTime = 2 * time.Second
-
-// takeOver makes this process the owner of its slot, which ends whatever an
-// earlier owner does, and goes to its last snapshot.
-func (s *Session) takeOver() error {
-	s.findWords()
-	s.owner = s.words.owned.Add(1)
-	before := s.m.word64(s.procOff(uapi.CboxProcPIDOff))
-	if err := settle(s.words.busy, func() bool { return alive(before.Load()) }, settleTime); err != nil {
-		return fmt.Errorf("take over slot %d from process %d: %w", s.slot, before.Load(), err)
-	}
-	s.disclaim()
-	if err := s.begin(); err != nil {
-		return err
-	}
-	before.Store(uint64(os.Getpid()))
-	s.m.word32(s.procOff(uapi.CboxProcStateOff)).Store(uapi.CboxProcLive)
-	s.cfg.Bell.add(s)
-	return nil
-}
-
-// errBusy is a process that stays inside an operation: it was stopped there.
-var errBusy = errors.New("it is in the middle of an operation and does not go on: kill it first")
-
-// settle waits until a process is in no operation, or dead.
-func settle(busy *atomic.Uint32, alive func() bool, most time.Duration) error {
-	for end := time.Now().Add(most); busy.Load() != 0; time.Sleep(20 * time.Microsecond) {
-		if !alive() {
-			busy.Store(0)
-			return nil
-		}
-		if time.Now().After(end) {
-			return errBusy
-		}
-	}
-	return nil
-}
-
-// alive reports whether there is such a process, for all that can be seen from
-// this one's namespace. A zombie writes no more.
-func alive(pid uint64) bool {
-	if pid == 0 || int64(pid) < 0 || unix.Kill(int(pid), 0) == unix.ESRCH {
-		return false
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if i := bytes.LastIndexByte(stat, ')'); err == nil && i >= 0 && i+2 < len(stat) {
-		return stat[i+2] != 'Z' && stat[i+2] != 'X'
-	}
-	return true
 }
 
 // begin reads the last snapshot and sets all positions by it.
