@@ -160,7 +160,7 @@ func TestCycles(t *testing.T) {
 		for _, c := range []struct {
 			name string
 			one  func(*testing.T)
-		}{{"connect", k.connectOnce}, {"load", k.loadOnce}} {
+		}{{"load", k.loadOnce}} {
 			t.Run(c.name, func(t *testing.T) {
 				for range 10 { // what is kept for good is allocated by now
 					c.one(t)
@@ -174,13 +174,6 @@ func TestCycles(t *testing.T) {
 		}
 		k.healthy(t)
 	})
-}
-
-func (k *loaded) connectOnce(t *testing.T) {
-	t.Helper()
-	c := k.dial(t, hello{})
-	c.stands(t)
-	c.close(t)
 }
 
 func (k *loaded) loadOnce(t *testing.T) {
