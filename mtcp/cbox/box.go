@@ -3,6 +3,7 @@
 package cbox
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -144,6 +145,10 @@ func (b *Box) Finish(conn *net.TCPConn) (bool, error) {
 		return false, fmt.Errorf("finish session %s: its process has not closed it", b.head.ID())
 	}
 	_, out, err := b.Offsets(conn)
+	if over := (*mtcp.StateError)(nil); errors.As(err, &over) { // both ends have closed, or it was reset
+		b.set(uapi.CboxClosed)
+		return true, nil
+	}
 	if err != nil {
 		return false, err
 	}

@@ -3,7 +3,6 @@
 package cbox
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +61,7 @@ func spawn(t testing.TB, role string, env ...string) *process {
 	p.cmd.Env = append(append(os.Environ(), env...), "CBOX_ROLE="+role)
 	p.cmd.ExtraFiles = []*os.File{theirs}
 	p.cmd.Stderr = os.Stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,24 +88,28 @@ func rootProcess(keeper *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	var state, n uint64
+	var state, n, drawing uint64
 	if b, ok := c.Import(); ok {
-		state, n = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		state, n, drawing = le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:])
 	}
-	snapshot := func() []byte { return le.AppendUint64(le.AppendUint64(nil, state), n) }
+	snapshot := func() []byte { return le.AppendUint64(le.AppendUint64(le.AppendUint64(nil, state), n), drawing) }
 	b := make([]byte, 8)
-	for {
-		if _, err := io.ReadFull(c, b); err == io.EOF {
-			return c.Close()
-		} else if err != nil {
-			return err
-		}
-		state, n = step(state, le.Uint64(b)), n+1
-		drawn := n%5 == 0
-		if drawn {
-			if err := c.ExportNDI(snapshot()); err != nil {
+	for ; ; drawing = 0 {
+		if drawing == 0 { // else it died in mid-answer, and this is where it goes on
+			if _, err := io.ReadFull(c, b); err == io.EOF {
+				return c.Close()
+			} else if err != nil {
 				return err
 			}
+			state, n = step(state, le.Uint64(b)), n+1
+			if n%5 == 0 {
+				drawing = 1
+				if err := c.ExportNDI(snapshot()); err != nil {
+					return err
+				}
+			}
+		}
+		if drawing == 1 {
 			state = step(state, rand.Uint64())
 		}
 		if n%7 == 0 {
@@ -115,7 +120,8 @@ func rootProcess(keeper *net.UnixConn) error {
 		if _, err := c.Write(le.AppendUint64(nil, state)); err != nil {
 			return err
 		}
-		if drawn || n%3 == 0 {
+		if drawn := drawing == 1; drawn || n%3 == 0 {
+			drawing = 0
 			if err := c.Export(snapshot()); err != nil {
 				return err
 			}
@@ -144,8 +150,19 @@ func TestRootIsKilled(t *testing.T) {
 		_ = client.CloseWrite()
 	}()
 	go func() { verified <- verify(client, requests) }()
+	box := must(OpenBox(r))
+	defer box.Close()
 	rng := rand.New(rand.NewPCG(1, 1))
 	for kills := 0; ; kills++ {
+		if snap, err := box.Snapshot(0); err != nil || snap != nil && snap.Final { // killed in its Close
+			if done, err := box.Finish(kept); err != nil || !done {
+				t.Fatalf("finish: %v, %v", done, err)
+			}
+			if err := <-verified; err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
 		p := spawn(t, "root")
 		if err := Pass(p.conn, r, id, 1, 0, kept); err != nil {
 			t.Fatal(err)
@@ -185,6 +202,7 @@ func verify(client net.Conn, requests int) error {
 		}
 		got := le.Uint64(b)
 		if want := step(state, i*i); (i+1)%5 != 0 && got != want {
+			println("answer", i, "got", got, "want", want, "prev", state)
 			return errors.New("an answer does not follow from those before")
 		}
 		state = got

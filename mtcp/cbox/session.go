@@ -56,7 +56,7 @@ func Open(r Region, slot uint32, cfg Config) (*Session, error) {
 	}
 	if err := s.takeOver(); err != nil {
 		s.m.unmap()
-		return nil, err
+		return nil, fmt.Errorf("open slot %d of session %s: %w", slot, s.ID(), err)
 	}
 	return s, nil
 }
@@ -124,7 +124,7 @@ func (s *Session) begin() error {
 		snap = &Snapshot{}
 	}
 	if snap.Final || h.State == uapi.CboxClosed || h.ProcTable[s.slot].State == uapi.CboxProcDone {
-		return fmt.Errorf("resume session %s: %w", s.ID(), net.ErrClosed)
+		return fmt.Errorf("it was closed: %w", net.ErrClosed)
 	}
 	s.seq, s.ndi, s.shut = snap.Seq, snap.NDI, snap.Shut
 	s.resumed, s.hasState = snap.Data, snap.Seq > 0
