@@ -100,7 +100,8 @@ func (s *served) answerOpen(e *engine, src, num uint32, ok bool) {
 	s.send(m, e.segFD)
 }
 
-// opening is a peer's wish to talk to one of our queue pairs.
+// opening is a peer's wish to talk to one of our queue pairs. Before that is in
+// RTR the peer waits: it may be ahead of us.
 func (d *Device) opening(s *served, m *message) {
 	o := opener{s, m.Src}
 	qp := d.ByNum(m.QPN)
@@ -111,10 +112,16 @@ func (d *Device) opening(s *served, m *message) {
 	qp.Lock()
 	defer qp.Unlock()
 	e := engineOf(qp)
+	if e == nil && d.ByNum(m.QPN) == qp { // in RESET, and not destroyed meanwhile
+		var err error
+		if e, err = d.newEngine(qp); err == nil {
+			qp.X = e
+		}
+	}
 	switch {
 	case e == nil:
 		s.answerOpen(nil, m.Src, m.QPN, false)
-	case qp.State == driver.QPInit:
+	case qp.State == driver.QPReset || qp.State == driver.QPInit:
 		e.waiting = append(e.waiting, o)
 	default:
 		e.admit(o)

@@ -126,6 +126,21 @@ func (s *side) mine(f func(*engine)) {
 	f(engineOf(qp))
 }
 
+// One side may be connected, and busy, before the other has left RESET.
+func TestAPeerThatIsLate(t *testing.T) {
+	x, y := newSide(t), newSide(t)
+	x.connect(y)
+	x.post(driver.OpRDMAWrite, y)
+	// The question has arrived when y's queue pair has somebody who waits.
+	for asked := false; !asked; time.Sleep(100 * time.Microsecond) {
+		y.mine(func(e *engine) { asked = e != nil && len(e.waiting) == 1 })
+	}
+	y.connect(x)
+	if st := x.wait(); st != driver.WCSuccess {
+		t.Error(st)
+	}
+}
+
 // What a peer writes into its segment, or ours, ends the connection at worst.
 func TestAPeerThatLies(t *testing.T) {
 	for _, c := range []struct {

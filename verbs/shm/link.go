@@ -27,6 +27,7 @@ type link struct {
 	bell    int
 	regions map[uint32]*peerRegion // by key
 	engines map[uint32]*engine     // by our queue pair's number
+	news    map[uint32]struct{}    // the peer's queue pairs to tell, once it is up
 }
 
 // peerRegion is a registration of the peer, mapped.
@@ -44,7 +45,7 @@ func (d *Device) linkTo(gid driver.GID) *link {
 	if l := d.links[gid]; l != nil && !l.isDown() {
 		return l
 	}
-	l := &link{dev: d, gid: gid, bell: -1, regions: map[uint32]*peerRegion{}, engines: map[uint32]*engine{}}
+	l := &link{dev: d, gid: gid, bell: -1, regions: map[uint32]*peerRegion{}, engines: map[uint32]*engine{}, news: map[uint32]struct{}{}}
 	d.links[gid] = l
 	if d.closed {
 		l.down = true
@@ -166,6 +167,10 @@ func (l *link) welcome(files []int) error {
 	for num, e := range l.engines {
 		l.ask(num, e.peer)
 	}
+	for num := range l.news {
+		ring(l.hints.b, l.table.b, l.bell, num)
+	}
+	clear(l.news)
 	return nil
 }
 
@@ -247,6 +252,7 @@ func (l *link) fall() {
 	if l.dev.links[l.gid] == l {
 		delete(l.dev.links, l.gid)
 	}
+	l.dev.dismiss(l.gid)
 	l.dev.mu.Unlock()
 	for _, e := range engines {
 		e.alone()
@@ -272,12 +278,29 @@ func (l *link) leave(e *engine) {
 }
 
 // notify tells the peer that there is something for its queue pair, and rings
-// if it sleeps.
+// if it sleeps. The peer may be ahead of us: what it is to know before our link
+// is up is told then.
 func (l *link) notify(num uint32) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if !l.up || l.down {
+	if l.tell(num) {
 		return
 	}
-	ring(l.hints.b, l.table.b, l.bell, num)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.down:
+	case l.up:
+		ring(l.hints.b, l.table.b, l.bell, num)
+	default:
+		l.news[num] = struct{}{}
+	}
+}
+
+// tell is notify of a link that is up.
+func (l *link) tell(num uint32) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.up && !l.down {
+		ring(l.hints.b, l.table.b, l.bell, num)
+	}
+	return l.up
 }

@@ -86,6 +86,16 @@ func (d *Device) greet(s *served) {
 	d.peers[s] = true
 }
 
+// dismiss hangs up on a peer that we cannot reach: it would wait for answers
+// that we cannot tell it of. d is locked.
+func (d *Device) dismiss(gid driver.GID) {
+	for s, greeted := range d.peers {
+		if greeted && s.gid == gid {
+			s.sock.Close()
+		}
+	}
+}
+
 // tell tells every peer that was greeted. d is locked.
 func (d *Device) tell(m *message, files ...int) {
 	for s, greeted := range d.peers {
