@@ -55,6 +55,8 @@ func (c carrier) wire(config lab.Config) lab.Config {
 	case roce, rdma:
 		config.NICs = []lab.NIC{{Addr: targetAddr + "/24", RXE: true}}
 		config.Modules = append(config.Modules, "rdma_rxe", "rdma_cm")
+		// The lock leaves the CPU that answers running: nobody may fork on it.
+		config.Append = strings.TrimSpace(config.Append + " isolcpus=domain,0")
 	}
 	return config
 }
