@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"lazystate/tools/bdrping/perftest"
 	"lazystate/tools/bdrping/rping"
 	"lazystate/verbs"
+	"lazystate/verbs/roce"
 )
 
 // rpingPort is where rping listens unless told otherwise.
@@ -28,6 +30,17 @@ func deviceFlag() ucli.Flag {
 // open opens the device that the flags name.
 func open(c *ucli.Context) (*verbs.Device, error) {
 	return verbs.Open(c.Context, c.String("device"))
+}
+
+// tellRefusals prints what the device refused of its peers, if it can tell.
+func tellRefusals(w io.Writer, dev *verbs.Device) {
+	d, ok := dev.Driver().(*roce.Device)
+	if !ok {
+		return
+	}
+	for _, r := range d.Refusals() {
+		fmt.Fprintln(w, "refused:", r)
+	}
 }
 
 func server() *ucli.Command {
@@ -157,6 +170,7 @@ func servePerf(c *ucli.Context) (err error) {
 		if err := s.Serve(c.Context, conn); err != nil {
 			fmt.Fprintln(c.App.ErrWriter, "client:", err)
 		}
+		tellRefusals(c.App.ErrWriter, dev)
 	}
 	return nil
 }

@@ -86,14 +86,21 @@ func (p *peer) start(t *testing.T, args ...string) *command {
 // runs runs a program in the guest, which must succeed and print what is wanted.
 func (p *peer) runs(t *testing.T, want string, argv ...string) {
 	t.Helper()
+	if err := p.try(t, want, argv...); err != nil {
+		t.Error(err)
+	}
+}
+
+func (p *peer) try(t *testing.T, want string, argv ...string) error {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	r, err := p.vm.Run(ctx, argv...)
 	if err != nil || r.Exit != 0 || !strings.Contains(r.Stdout, want) {
-		t.Errorf("%v: %v, exit %d\n%s\n%s", argv, err, r.Exit, lastLines(r.Stdout, 20), r.Stderr)
-		return
+		return fmt.Errorf("%v: %v, exit %d\n%s\n%s", argv, err, r.Exit, lastLines(r.Stdout, 20), r.Stderr)
 	}
 	t.Logf("%v:\n%s", argv, lastLines(r.Stdout, 3))
+	return nil
 }
 
 // lastLines returns the beginnings of the last lines.
@@ -196,29 +203,57 @@ func (p *peer) perftests(t *testing.T) {
 	port := 18515
 	for _, c := range []struct {
 		test, size, iters string
-		more              []string
 	}{
-		{"read_lat", "64", "500", nil},
-		{"read_lat", "10000", "200", nil},
-		{"write_lat", "64", "300", nil},
-		{"atomic_lat", "8", "500", nil},
-		{"read_bw", "65536", "200", nil},
-		{"write_bw", "65536", "200", nil},
-		{"send_bw", "65536", "200", nil},
+		{"read_lat", "64", "500"},
+		{"read_lat", "10000", "200"},
+		{"write_lat", "64", "300"},
+		{"atomic_lat", "8", "500"},
+		{"read_bw", "65536", "200"},
+		{"write_bw", "65536", "200"},
+		{"send_bw", "65536", "200"},
 	} {
 		t.Run("ib_"+c.test+"_"+c.size, func(t *testing.T) {
-			port++
-			s := p.start(t, "perftest", "--device", p.device(), "--listen", fmt.Sprintf("%s:%d", ours4, port),
-				"--test", c.test, "--size", c.size, "--iters", c.iters, "--clients", "1")
-			s.listening(t)
-			argv := []string{"ib_" + c.test, "-d", "rxe0", "-x", p.gid, "-F", "-n", c.iters, "-p", fmt.Sprint(port)}
-			if c.test != "atomic_lat" {
-				argv = append(argv, "-s", c.size)
+			for again := 0; ; again++ {
+				port++
+				refused, err := p.perftest(t, port, c.test, c.size, c.iters)
+				if err == nil {
+					return
+				}
+				if !p.raced(refused) || again == mostRaces {
+					t.Fatalf("%v\n%s", err, refused)
+				}
+				t.Logf("rxe sent a message that it did not have, again: %s", refused)
 			}
-			p.runs(t, "#bytes", append(append(argv, c.more...), ours4)...)
-			s.rest(t)
 		})
 	}
+}
+
+// mostRaces is how often one test meets the race of rxe.
+const mostRaces = 2
+
+// raced reports whether a refusal was of what rxe 6.1 sends when its requester goes
+// back while its completer, on the other CPU, moves on: req_retry reads
+// qp->comp.psn once for the PSN to begin at and once for how much of the message
+// to skip, and all of it is then one packet off (rxe_req.c; 6.12 runs both in one
+// task). A message that begins in the middle of another shows it.
+func (p *peer) raced(refused string) bool {
+	return p.loss != "" && p.vm.Config().Kernel == "6.1" &&
+		strings.Contains(refused, "in the middle of a message: NAK: invalid request")
+}
+
+// perftest runs one stock client against our server, and returns what that refused.
+func (p *peer) perftest(t *testing.T, port int, test, size, iters string) (refused string, err error) {
+	t.Helper()
+	s := p.start(t, "perftest", "--device", p.device(), "--listen", fmt.Sprintf("%s:%d", ours4, port),
+		"--test", test, "--size", size, "--iters", iters, "--clients", "1")
+	s.listening(t)
+	argv := []string{"ib_" + test, "-d", "rxe0", "-x", p.gid, "-F", "-n", iters, "-p", fmt.Sprint(port)}
+	if test != "atomic_lat" {
+		argv = append(argv, "-s", size)
+	}
+	err = p.try(t, "#bytes", append(argv, ours4)...)
+	s.rest(t)
+	return s.stderr.String(), err
 }
 
 func mustNet(t *testing.T, s string) *net.IPNet {

@@ -250,6 +250,7 @@ func (q *queuePair) load(b []byte, j *job) wire.Syndrome {
 // cannotAnswer refuses a READ in its middle and ends the connection.
 func (q *queuePair) cannotAnswer(psn seqnum.PSN, s wire.Syndrome) {
 	r := &q.resp
+	q.d.refused(Refusal{QPN: q.num, Opcode: wire.OpReadRequest, PSN: psn, Syndrome: s})
 	r.jobs = r.jobs[:0]
 	r.nak, r.nakPSN = s, psn
 	r.ended, r.lastNak, r.lastPSN, r.epsn = true, s, psn, psn

@@ -77,6 +77,7 @@ type Device struct {
 	ahs        map[driver.AH]*path
 	events     chan driver.AsyncEvent
 	count      Counters
+	refusals   []Refusal
 	cm         *manager
 
 	rx          [recvBatch]netio.Datagram

@@ -137,7 +137,7 @@ func (q *queuePair) execute(p *wire.Packet) {
 	}
 	switch {
 	case v.nak != 0:
-		q.fail(v)
+		q.fail(p, v)
 		return
 	case v.lost:
 		r.asked, r.askedAt = true, 0
@@ -163,7 +163,7 @@ func (q *queuePair) owe(psn seqnum.PSN) {
 }
 
 // fail refuses the expected packet: for a while, or for good.
-func (q *queuePair) fail(v verdict) {
+func (q *queuePair) fail(p *wire.Packet, v verdict) {
 	r := &q.resp
 	if v.nak.IsRNR() {
 		q.d.count.RNRNaksSent++
@@ -171,6 +171,7 @@ func (q *queuePair) fail(v verdict) {
 		q.refuse(v.nak)
 		return
 	}
+	q.d.refused(Refusal{q.num, p.Opcode, p.PSN, len(p.Payload), r.msg != msgNone, v.nak})
 	q.refuse(v.nak)
 	r.ended, r.lastNak, r.lastPSN = true, v.nak, r.epsn
 	if r.haveWR {
