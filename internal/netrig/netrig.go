@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netrig
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Dev is the name of every host's interface.
+const Dev = "eth0"
+
+// Usable reports why there can be no rig here.
+func Usable() error {
+	if os.Getuid() != 0 {
+		return errors.New("a network namespace needs root")
+	}
+	return nil
+}
+
+// Rig is some hosts on one network.
+type Rig struct {
+	hosts map[string]*Host
+	Wire  *Host // where the bridge "br0" is, and the other end of each host's link
+}
+
+// Host is a network namespace.
+type Host struct {
+	Name string
+	t    testing.TB
+	ns   netns.NsHandle
+}
+
+// New makes a rig that ends with the test. Hosts have no addresses yet.
+func New(t testing.TB, names ...string) *Rig {
+	t.Helper()
+	r := &Rig{map[string]*Host{}, newHost(t, "wire")}
+	r.Wire.Do(func() error {
+		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
+		return errors.Join(netlink.LinkAdd(br), netlink.LinkSetUp(br))
+	})
+	for _, name := range names {
+		h := newHost(t, name)
+		r.hosts[name] = h
+		r.Wire.Do(func() error { return plug(h) })
+		h.Do(func() error { return errors.Join(up("lo"), up(Dev)) })
+	}
+	return r
+}
+
+// Host returns the host with a name.
+func (r *Rig) Host(name string) *Host { return r.hosts[name] }
+
+func newHost(t testing.TB, name string) *Host {
+	t.Helper()
+	h := &Host{Name: name, t: t}
+	onThread(t, func() (err error) {
+		if h.ns, err = netns.New(); err == nil {
+			err = errors.Join(sysctl("net/ipv6/conf/all/accept_dad", "0"), sysctl("net/ipv6/conf/default/accept_dad", "0"))
+		}
+		return err
+	})
+	t.Cleanup(func() { h.ns.Close() })
+	return h
+}
+
+// plug joins a host to the bridge of this thread's namespace.
+func plug(h *Host) error {
+	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: h.Name}, PeerName: Dev, PeerNamespace: netlink.NsFd(h.ns)}
+	if err := netlink.LinkAdd(v); err != nil {
+		return fmt.Errorf("link of %s: %w", h.Name, err)
+	}
+	br, err := netlink.LinkByName("br0")
+	if err != nil {
+		return err
+	}
+	return errors.Join(netlink.LinkSetMaster(v, br), netlink.LinkSetUp(v))
+}
+
+func up(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(l)
+}
+
+// onThread runs f on a thread that dies with it.
+func onThread(t testing.TB, f func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		done <- f()
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Do runs f in the host's namespace and fails the test if it fails.
+func (h *Host) Do(f func() error) {
+	h.t.Helper()
+	onThread(h.t, func() error {
+		if err := netns.Set(h.ns); err != nil {
+			return err
+		}
+		if err := f(); err != nil {
+			return fmt.Errorf("on %s: %w", h.Name, err)
+		}
+		return nil
+	})
+}
+
+// Addr gives the host an address, usable at once.
+func (h *Host) Addr(cidr string) {
+	h.t.Helper()
+	h.Do(func() error { return change(netlink.AddrReplace, cidr) })
+}
+
+// Unaddr takes an address away.
+func (h *Host) Unaddr(cidr string) {
+	h.t.Helper()
+	h.Do(func() error { return change(netlink.AddrDel, cidr) })
+}
+
+func change(how func(netlink.Link, *netlink.Addr) error, cidr string) error {
+	l, err := netlink.LinkByName(Dev)
+	if err != nil {
+		return err
+	}
+	ip, n, err := net.ParseCIDR(cidr)
+	if err != nil {
+		return err
+	}
+	n.IP = ip
+	return how(l, &netlink.Addr{IPNet: n, Flags: unix.IFA_F_NODAD})
+}
+
+// MAC is the hardware address of the host's interface.
+func (h *Host) MAC() (mac net.HardwareAddr) {
+	h.t.Helper()
+	h.Do(func() error {
+		l, err := netlink.LinkByName(Dev)
+		if err == nil {
+			mac = l.Attrs().HardwareAddr
+		}
+		return err
+	})
+	return mac
+}
+
+// Neigh makes the host send what is for ip to mac, whoever has that address.
+func (h *Host) Neigh(ip netip.Addr, mac net.HardwareAddr) {
+	h.t.Helper()
+	h.Do(func() error {
+		l, err := netlink.LinkByName(Dev)
+		if err != nil {
+			return err
+		}
+		return netlink.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, State: netlink.NUD_PERMANENT, IP: ip.AsSlice(), HardwareAddr: mac})
+	})
+}
+
+// Sysctl sets a variable of the host's network, such as "net/ipv4/ip_forward".
+func (h *Host) Sysctl(path, value string) {
+	h.t.Helper()
+	h.Do(func() error { return sysctl(path, value) })
+}
+
+// sysctl: what /proc/sys/net shows depends on the thread that opens it.
+func sysctl(path, value string) error {
+	return os.WriteFile("/proc/sys/"+path, []byte(value), 0o644)
+}

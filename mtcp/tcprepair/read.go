@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tcprepair
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/internal/seqnum"
+	"lazystate/mtcp"
+)
+
+// Dump reads the socket. A segment may have been past the filter when that
+// came, on another CPU: if anything changed meanwhile it is read again.
+func (f *Frozen) Dump() (*Dump, error) {
+	if f.done {
+		return nil, errOver
+	}
+	before, err := tcpInfo(f.fd)
+	for range 10 {
+		if err != nil {
+			return nil, fmt.Errorf("dump socket: %w", err)
+		}
+		d, err := f.read(before)
+		if err != nil {
+			return nil, fmt.Errorf("dump socket: %w", err)
+		}
+		after, err := tcpInfo(f.fd)
+		if err != nil {
+			return nil, fmt.Errorf("dump socket: %w", err)
+		}
+		if before.State == after.State && before.Bytes_received == after.Bytes_received && before.Bytes_acked == after.Bytes_acked {
+			return d, d.check()
+		}
+		before = after
+	}
+	return nil, fmt.Errorf("dump socket: %w", ErrUnquiet)
+}
+
+func (f *Frozen) read(info *unix.TCPInfo) (*Dump, error) {
+	d := &Dump{Options: *f.options}
+	d.State = mtcp.State(info.State)
+	var err error
+	if d.Local, d.Remote, err = ends(f.fd); err != nil {
+		return nil, err
+	}
+	if err := d.readNegotiated(f.fd, info); err != nil {
+		return nil, err
+	}
+	if err := d.readWindow(f.fd); err != nil {
+		return nil, err
+	}
+	if err := f.readQueues(d); err != nil {
+		return nil, err
+	}
+	return d, d.readShut(f.fd)
+}
+
+func (d *Dump) readNegotiated(fd int, info *unix.TCPInfo) error {
+	n := &d.Negotiated
+	n.Scaled, n.SACK, n.Stamped = info.Options&infoScale != 0, info.Options&infoSACK != 0, info.Options&infoTimestamps != 0
+	if n.Scaled {
+		n.SendScale, n.RecvScale = scales(info)
+	}
+	mss, err := getInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, "TCP_MAXSEG") // in repair mode: mss_clamp
+	if err != nil {
+		return err
+	}
+	ts, err := getInt(fd, unix.IPPROTO_TCP, unix.TCP_TIMESTAMP, "TCP_TIMESTAMP")
+	n.MSS, n.Timestamp = uint32(mss), uint32(ts)
+	return err
+}
+
+func (d *Dump) readWindow(fd int) error {
+	w, err := readWindow(fd)
+	if err != nil {
+		return err
+	}
+	d.Ack = seqnum.Value(w.wup)
+	d.Window = Window{Wl1: seqnum.Value(w.wl1), Send: w.send, SendMost: w.most, Receive: w.receive}
+	for _, o := range []struct {
+		level, name int
+		label       string
+		to          *int32
+	}{
+		{unix.IPPROTO_TCP, unix.TCP_WINDOW_CLAMP, "TCP_WINDOW_CLAMP", &d.Window.Clamp},
+		{unix.SOL_SOCKET, unix.SO_SNDBUF, "SO_SNDBUF", &d.Window.SendBuffer},
+		{unix.SOL_SOCKET, unix.SO_RCVBUF, "SO_RCVBUF", &d.Window.RecvBuffer},
+		{unix.SOL_SOCKET, unix.SO_BUF_LOCK, "SO_BUF_LOCK", &d.Window.BufferLocks},
+	} {
+		v, err := getInt(fd, o.level, o.name, o.label)
+		if err != nil {
+			return err
+		}
+		*o.to = int32(v)
+	}
+	return nil
+}
+
+// readShut: POLLRDHUP tells both that the peer has sent its FIN and that the
+// user has shut down his receiving half.
+func (d *Dump) readShut(fd int) error {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if _, err := unix.Poll(p, 0); err != nil {
+		return fmt.Errorf("poll: %w", err)
+	}
+	d.Options.ShutRead = p[0].Revents&unix.POLLRDHUP != 0 && !d.State.PeerFin()
+	return nil
+}
+
+func (f *Frozen) readQueues(d *Dump) error {
+	defer selectQueue(f.fd, noQueue)
+	if err := f.readIn(d); err != nil {
+		return err
+	}
+	return f.readOut(d)
+}
+
+func (f *Frozen) readIn(d *Dump) error {
+	n, seq, err := f.queue(recvQueue, unix.SIOCINQ)
+	if err != nil {
+		return err
+	}
+	d.RcvNxt, d.Unread = seq, uint32(n)
+	if n == 0 {
+		return nil
+	}
+	b := make([]byte, n+1) // one more, to see that there is no more
+	got, err := peek(f.fd, b)
+	if err != nil {
+		return fmt.Errorf("receive queue of %d bytes: %w", n, err)
+	}
+	if got != n {
+		return invalid("receive queue", "%d bytes of %d", got, n)
+	}
+	d.In = b[:n:n]
+	return nil
+}
+
+func (f *Frozen) readOut(d *Dump) error {
+	n, seq, err := f.queue(sendQueue, unix.SIOCOUTQ)
+	if err != nil {
+		return err
+	}
+	unsent, err := unix.IoctlGetInt(f.fd, unix.SIOCOUTQNSD)
+	if err != nil {
+		return fmt.Errorf("SIOCOUTQNSD: %w", err)
+	}
+	d.Write, d.Una, d.Nxt = seq, seq-seqnum.Value(n), seq-seqnum.Value(unsent)
+	if n > 0 && d.State.OwnFin() {
+		n-- // the FIN
+	}
+	if n > 0 {
+		d.Out, err = f.peekOut(n)
+	}
+	return err
+}
+
+// queue selects a queue and returns its length and the number behind it.
+func (f *Frozen) queue(q int, length uint) (int, seqnum.Value, error) {
+	if err := selectQueue(f.fd, q); err != nil {
+		return 0, 0, err
+	}
+	n, err := unix.IoctlGetInt(f.fd, length)
+	if err != nil {
+		return 0, 0, fmt.Errorf("length of a queue: %w", err)
+	}
+	seq, err := getInt(f.fd, unix.IPPROTO_TCP, unix.TCP_QUEUE_SEQ, "TCP_QUEUE_SEQ")
+	return n, seqnum.Value(uint32(seq)), err
+}
+
+// peekOut reads the last n bytes of the send queue. The kernel gives out whole
+// segments only, the first of which may be acknowledged in part, and EFAULT if
+// they do not fit (net/ipv4/tcp.c, tcp_peek_sndq).
+func (f *Frozen) peekOut(n int) ([]byte, error) {
+	p := f.stack.scratch.Get().(*[]byte)
+	defer f.stack.scratch.Put(p)
+	for room := n + 1<<17; ; room *= 2 {
+		if len(*p) < room {
+			*p = make([]byte, room)
+		}
+		got, err := peek(f.fd, *p)
+		if errors.Is(err, unix.EFAULT) && room < 2*n+1<<20 {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("send queue of %d bytes: %w", n, err)
+		}
+		if got < n {
+			return nil, invalid("send queue", "%d bytes of %d", got, n)
+		}
+		return append([]byte(nil), (*p)[got-n:got]...), nil
+	}
+}
+
+func peek(fd int, b []byte) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, b, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tcprepair
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/internal/seqnum"
+)
+
+// Restored is a socket that has its state and hears nothing yet.
+type Restored struct {
+	stack *Stack
+	fd    int
+	dump  *Dump
+	lacks []string
+	live  bool
+}
+
+// Restore makes a socket of a dump in the namespace of the calling thread, where
+// Local must be an address. It sends nothing.
+func (s *Stack) Restore(d *Dump) (*Restored, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	fresh := s.fresh(d)
+	if fresh == nil {
+		return nil, fmt.Errorf("restore socket: %w", unix.EAFNOSUPPORT)
+	}
+	fd, err := unix.Socket(family(d.Local.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
+	if err != nil {
+		return nil, fmt.Errorf("restore socket: %w", err)
+	}
+	r := &Restored{stack: s, fd: fd, dump: d}
+	if err := r.restore(fresh); err != nil {
+		r.Abandon()
+		return nil, fmt.Errorf("restore socket %s of %s: %w", d.Local, d.Remote, err)
+	}
+	return r, nil
+}
+
+func (s *Stack) fresh(d *Dump) *Options {
+	if d.Local.Addr().Is4() {
+		return s.defaults[0]
+	}
+	return s.defaults[1]
+}
+
+func (r *Restored) restore(fresh *Options) (err error) {
+	if err := setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_ON, "TCP_REPAIR"); err != nil {
+		return err
+	}
+	if err := deafen(r.fd); err != nil { // the peer's segments may be here before the queues are
+		return err
+	}
+	if r.lacks, err = r.dump.Options.apply(r.fd, fresh, false); err != nil {
+		return err
+	}
+	if err := r.connect(); err != nil {
+		return err
+	}
+	if err := r.negotiated(); err != nil {
+		return err
+	}
+	if err := r.fillQueues(); err != nil {
+		return err
+	}
+	return r.window()
+}
+
+// connect: with the numbers set, it makes an ESTABLISHED socket without a
+// packet.
+func (r *Restored) connect() error {
+	d := r.dump
+	// The MSS is computed in connect, before TCP_REPAIR_OPTIONS can tell it;
+	// this is what limits it then.
+	if err := setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, int(max(minMSS, min(d.Negotiated.MSS, maxMSS))), "TCP_MAXSEG"); err != nil {
+		return err
+	}
+	if err := unix.Bind(r.fd, sockaddr(d.Local)); err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	if err := setSeq(r.fd, recvQueue, d.inEnd()-seqnum.Value(len(d.In))); err != nil {
+		return err
+	}
+	if err := setSeq(r.fd, sendQueue, d.outFirst()); err != nil {
+		return err
+	}
+	if err := unix.Connect(r.fd, sockaddr(d.Remote)); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	return nil
+}
+
+// The kernel's limits of TCP_MAXSEG: include/net/tcp.h.
+const (
+	minMSS = 88    // TCP_MIN_MSS
+	maxMSS = 32767 // MAX_TCP_WINDOW
+)
+
+func setSeq(fd, q int, seq seqnum.Value) error {
+	if err := selectQueue(fd, q); err != nil {
+		return err
+	}
+	return setInt(fd, unix.IPPROTO_TCP, unix.TCP_QUEUE_SEQ, int(int32(seq)), "TCP_QUEUE_SEQ")
+}
+
+// negotiated: the kernel takes these of a connected socket only.
+func (r *Restored) negotiated() error {
+	n := r.dump.Negotiated
+	opts := make([]repairOpt, 0, 4)
+	if n.SACK {
+		opts = append(opts, repairOpt{code: optSACK})
+	}
+	if n.Scaled {
+		opts = append(opts, repairOpt{optScale, uint32(n.SendScale) | uint32(n.RecvScale)<<16})
+	}
+	if n.Stamped {
+		opts = append(opts, repairOpt{code: optStamp})
+	}
+	opts = append(opts, repairOpt{optMSS, n.MSS})
+	if err := setStructs(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_OPTIONS, opts); err != nil {
+		return fmt.Errorf("set TCP_REPAIR_OPTIONS to %+v: %w", n, err)
+	}
+	if !n.Stamped {
+		return nil
+	}
+	// Never behind what the peer has seen; its lowest bit is the unit, which the
+	// old kernel may have shown as 0 of an odd number.
+	return setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_TIMESTAMP, int(int32(n.Timestamp+2)), "TCP_TIMESTAMP")
+}
+
+func (r *Restored) window() error {
+	d, w := r.dump, r.dump.Window
+	wup := d.Ack
+	if end := d.inEnd(); end.Less(wup) { // the peer's FIN is not there yet
+		wup = end
+	}
+	rw := repairWindow{uint32(w.Wl1), w.Send, w.SendMost, w.Receive + uint32(wup.Size(d.Ack)), uint32(wup)}
+	if right := d.inEnd() + seqnum.Value(rw.receive); right.Less(w.Wl1) {
+		return invalid("window", "wl1 %d behind what was granted, %d", w.Wl1, right)
+	}
+	if err := setStructs(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_WINDOW, []repairWindow{rw}); err != nil {
+		return fmt.Errorf("set TCP_REPAIR_WINDOW to %+v: %w", rw, err)
+	}
+	return nil
+}
+
+// Live lets the socket go: it hears, says what it has to say, and comes into
+// its state. The error leaves a socket that has to be closed by Abandon.
+func (r *Restored) Live() error {
+	d := r.dump
+	if err := r.awake(); err != nil {
+		return fmt.Errorf("restored socket %s of %s: %w", d.Local, d.Remote, err)
+	}
+	r.live = true
+	return nil
+}
+
+func (r *Restored) awake() error {
+	d := r.dump
+	if err := hear(r.fd); err != nil {
+		return err
+	}
+	// With a window probe, which makes the peer tell us what it has.
+	if err := setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF, "TCP_REPAIR"); err != nil {
+		return err
+	}
+	if err := r.send(d.Out[d.sent():]); err != nil {
+		return err
+	}
+	if err := r.buffers(); err != nil {
+		return err
+	}
+	lacks, err := d.Options.apply(r.fd, r.stack.fresh(d), true)
+	r.lacks = append(r.lacks, lacks...)
+	if err != nil {
+		return err
+	}
+	return r.walk()
+}
+
+// Lacks names options that this kernel would not take.
+func (r *Restored) Lacks() []string { return r.lacks }
+
+// FD is the socket, which does not block. It stays Restored's until File or
+// Abandon; other processes may be given duplicates.
+func (r *Restored) FD() int { return r.fd }
+
+// Abandon closes a socket without a FIN or a RST, wherever it had got to.
+func (r *Restored) Abandon() {
+	if r.fd < 0 {
+		return
+	}
+	_ = unix.SetsockoptInt(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_ON)
+	unix.Close(r.fd)
+	r.fd = -1
+}
+
+// Take gives the socket to the caller, who closes it.
+func (r *Restored) Take() (int, error) {
+	if !r.live {
+		return -1, errors.New("socket is not live yet")
+	}
+	fd := r.fd
+	r.fd = -1
+	return fd, nil
+}

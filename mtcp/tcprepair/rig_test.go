@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tcprepair
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"lazystate/internal/netrig"
+	"lazystate/mtcp"
+	"lazystate/tools/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+const hang = 60 * time.Second
+
+// world is a client and two servers that both have the service's address; which
+// of them the client talks to is in its neighbour table.
+type world struct {
+	t              *testing.T
+	rig            *netrig.Rig
+	client         *netrig.Host
+	servers        [2]*netrig.Host
+	stacks         [2]*Stack
+	clientIP, ours netip.Addr
+	at             int // the server that the client talks to
+}
+
+func newWorld(t *testing.T, v6 bool) *world {
+	t.Helper()
+	if err := netrig.Usable(); err != nil {
+		lab.Skip(t, err.Error())
+	}
+	r := netrig.New(t, "client", "s1", "s2")
+	w := &world{t: t, rig: r, client: r.Host("client"), servers: [2]*netrig.Host{r.Host("s1"), r.Host("s2")}}
+	w.clientIP, w.ours = netip.MustParseAddr("10.9.0.9"), netip.MustParseAddr("10.9.0.1")
+	bits := "/24"
+	if v6 {
+		w.clientIP, w.ours, bits = netip.MustParseAddr("fd00::9"), netip.MustParseAddr("fd00::1"), "/64"
+	}
+	w.client.Addr(w.clientIP.String() + bits)
+	for i, s := range w.servers {
+		s.Addr(w.ours.String() + bits)
+		s.Do(func() (err error) { w.stacks[i], err = Open(); return err })
+		t.Cleanup(w.stacks[i].Close)
+	}
+	w.switchTo(0)
+	return w
+}
+
+// in begins a subtest at the first server.
+func (w *world) in(t *testing.T) {
+	w.t = t
+	w.switchTo(0)
+}
+
+func (w *world) switchTo(i int) {
+	w.at = i
+	w.client.Neigh(w.ours, w.servers[i].MAC())
+}
+
+// connect returns both ends of a connection to the first server.
+func (w *world) connect(network string) (client, server *net.TCPConn) {
+	w.t.Helper()
+	var l net.Listener
+	listen := net.ListenConfig{}
+	listen.SetMultipathTCP(false)
+	host := w.ours.String()
+	if network == "tcp" {
+		host = "" // one socket for both families
+	}
+	w.servers[w.at].Do(func() (err error) {
+		l, err = listen.Listen(w.t.Context(), network, net.JoinHostPort(host, "0"))
+		return err
+	})
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	w.client.Do(func() error {
+		d := net.Dialer{Timeout: hang}
+		c, err := d.DialContext(w.t.Context(), "tcp", netip.AddrPortFrom(w.ours, uint16(port)).String())
+		if err == nil {
+			client = c.(*net.TCPConn)
+		}
+		return err
+	})
+	c, err := l.Accept()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	server = c.(*net.TCPConn)
+	for _, c := range []*net.TCPConn{client, server} {
+		w.t.Cleanup(func() { _ = c.SetLinger(0); c.Close() })
+		_ = c.SetDeadline(time.Now().Add(hang))
+	}
+	return client, server
+}
+
+// fd runs f on a connection's descriptor.
+func fd[T any](t *testing.T, c *net.TCPConn, f func(fd int) (T, error)) T {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v T
+	var inner error
+	if err := raw.Control(func(fd uintptr) { v, inner = f(int(fd)) }); err != nil {
+		t.Fatal(err)
+	}
+	if inner != nil {
+		t.Fatal(inner)
+	}
+	return v
+}
+
+func do(t *testing.T, c *net.TCPConn, f func(fd int) error) {
+	t.Helper()
+	fd(t, c, func(fd int) (struct{}, error) { return struct{}{}, f(fd) })
+}
+
+func stateOf(t *testing.T, c *net.TCPConn) mtcp.State {
+	t.Helper()
+	return fd(t, c, func(fd int) (mtcp.State, error) {
+		info, err := tcpInfo(fd)
+		if err != nil {
+			return 0, err
+		}
+		return mtcp.State(info.State), nil
+	})
+}
+
+func await(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(hang); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func (w *world) freeze(server *net.TCPConn) (*Frozen, *Dump) {
+	w.t.Helper()
+	f := fd(w.t, server, w.stacks[w.at].Freeze)
+	d, err := f.Dump()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return f, d
+}
+
+// arrive brings a dump to life at the server that the client is switched to.
+func (w *world) arrive(d *Dump) *net.TCPConn {
+	w.t.Helper()
+	got, err := Parse(d.AppendBinary(nil), 1<<30)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var conn *net.TCPConn
+	w.servers[1-w.at].Do(func() error {
+		r, err := w.stacks[1-w.at].Restore(got)
+		if err != nil {
+			return err
+		}
+		w.switchTo(1 - w.at)
+		if err := r.Live(); err != nil {
+			r.Abandon()
+			return err
+		}
+		if l := r.Lacks(); len(l) > 0 {
+			w.t.Errorf("lacks %q", l)
+		}
+		fd, err := r.Take()
+		if err != nil {
+			return err
+		}
+		conn, err = connOf(fd)
+		return err
+	})
+	w.t.Cleanup(func() { _ = conn.SetLinger(0); conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(hang))
+	return conn
+}
+
+func connOf(fd int) (*net.TCPConn, error) {
+	f := os.NewFile(uintptr(fd), "connection")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
+}
+
+// move takes a connection to the other server.
+func (w *world) move(server *net.TCPConn) *net.TCPConn {
+	w.t.Helper()
+	f, d := w.freeze(server)
+	conn := w.arrive(d)
+	if err := f.Discard(); err != nil {
+		w.t.Fatal(err)
+	}
+	server.Close()
+	return conn
+}
+
+// fillWith writes what stands in a stream at an offset; both directions have
+// streams of their own.
+func fillWith(b []byte, stream byte, off uint64) {
+	for i := range b {
+		x := off + uint64(i)
+		b[i] = byte(x) ^ byte(x>>8)*31 ^ byte(x>>16)*17 ^ byte(x>>24) ^ stream
+	}
+}
+
+// sendPart writes n bytes of a stream, from off on.
+func sendPart(t *testing.T, c io.Writer, stream byte, off uint64, n int) {
+	t.Helper()
+	b := make([]byte, n)
+	fillWith(b, stream, off)
+	if _, err := c.Write(b); err != nil {
+		t.Fatalf("write [%d,%d): %v", off, off+uint64(n), err)
+	}
+}
+
+// getPart reads n bytes of a stream, from off on.
+func getPart(t *testing.T, c io.Reader, stream byte, off uint64, n int) {
+	t.Helper()
+	b := make([]byte, n)
+	if k, err := io.ReadFull(c, b); err != nil {
+		t.Fatalf("read [%d,%d): %v after %d bytes", off, off+uint64(n), err, k)
+	}
+	if err := verify(b, stream, off); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func verify(b []byte, stream byte, off uint64) error {
+	want := make([]byte, len(b))
+	fillWith(want, stream, off)
+	for i := range b {
+		if b[i] != want[i] {
+			return fmt.Errorf("byte %d of stream %d is %#x, want %#x", off+uint64(i), stream, b[i], want[i])
+		}
+	}
+	return nil
+}
+
+func wantEOF(t *testing.T, c io.Reader) {
+	t.Helper()
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Fatalf("read %d bytes, %v, want EOF", n, err)
+	}
+}
+
+var families = []struct {
+	name, network string
+	v6            bool
+}{{"ipv4", "tcp4", false}, {"ipv6", "tcp6", true}, {"ipv4 on an ipv6 socket", "tcp", false}}
+
+const (
+	upStream   = 1
+	downStream = 2
+)
