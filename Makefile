@@ -6,13 +6,13 @@ commands := build/bin
 gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod sparse checkpatch static test check drill lab generate bench soak install clean
+.PHONY: help build kmod cbox sparse checkpatch static test check drill lab generate bench soak install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-build: ## all commands into build/bin, the modules into build/kmod
-	@$(setup) && $(MAKE) --no-print-directory binaries kmod
+build: ## all commands into build/bin, the modules into build/kmod, the C library into build/lib
+	@$(setup) && $(MAKE) --no-print-directory binaries kmod cbox
 
 .PHONY: binaries
 binaries:
@@ -26,6 +26,10 @@ FORCE:
 
 kmod: build/bin/bdlab ## backdoor.ko and bd_inject.ko for each kernel of the lab
 	@tools/kmod.sh
+
+cbox: ## libcbox.a and its headers, for servers in C whose sessions can move
+	@$(MAKE) -s -C mtcp/cbox/c O=$(CURDIR)/build/cbox
+	@mkdir -p build/lib build/include/lazystate/uapi && cp build/cbox/libcbox.a build/lib/ && cp mtcp/cbox/c/cbox.h build/include/lazystate/ && cp kmod/uapi/cbox.h kmod/uapi/scd.h build/include/lazystate/uapi/
 
 sparse: build/bin/bdlab ## the modules through sparse
 	@tools/kmod.sh C=2 W=1
@@ -65,9 +69,11 @@ soak: build ## all drills and negative controls, for hours; SEED=N orders and si
 # of the installed sources), for it must be built on the target.
 prefix  ?= /usr
 source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
-install: binaries ## commands, units, man pages, configuration and the module's sources, under DESTDIR
+install: binaries cbox ## commands, units, man pages, configuration, the C library and the module's sources, under DESTDIR
 	@for c in bdmon bdctl bdagent bdnic bdlab bddrill; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
+	@install -D -m 644 build/lib/libcbox.a $(DESTDIR)$(prefix)/lib/libcbox.a
+	@cd build/include && for h in lazystate/*.h lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
 	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
 	@for y in bdmon bdnic; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml

@@ -19,7 +19,7 @@ var mirrors = []struct {
 	headers        []string
 }{
 	{"zuapi.go", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
-	{"zcbox.go", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h"}},
+	{"zcbox.go", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h", "../../kmod/uapi/scd.h"}},
 }
 
 func main() {

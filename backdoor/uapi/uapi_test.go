@@ -22,7 +22,7 @@ var mirrors = []struct {
 	headers        []string
 }{
 	{"zuapi.go", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
-	{"zcbox.go", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h"}},
+	{"zcbox.go", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h", "../../kmod/uapi/scd.h"}},
 }
 
 func parse(t *testing.T, headers []string) *uapigen.Header {
@@ -111,6 +111,7 @@ var layouts = map[string]struct {
 	"cbox addr": {&CboxAddr{}, CboxAddrSize}, "cbox proc": {&CboxProc{}, CboxProcSize}, "cbox snap": {&CboxSnap{}, CboxSnapSize},
 	"cbox end": {&CboxEnd{}, CboxEndSize}, "cbox chan": {&CboxChan{}, CboxChanSize}, "cbox act": {&CboxAct{}, CboxActSize},
 	"cbox opt": {&CboxOpt{}, CboxOptSize}, "cbox pass": {&CboxPass{}, CboxPassSize},
+	"scd request": {&ScdRequest{}, ScdRequestSize}, "scd answer": {&ScdAnswer{}, ScdAnswerSize},
 	"ioc policy": {&IOCPolicy{}, IOCPolicySize}, "ioc agreement": {&IOCAgreement{}, IOCAgreementSize}, "ioc seal": {&IOCSeal{}, IOCSealSize},
 }
 

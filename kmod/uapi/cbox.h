@@ -149,7 +149,7 @@ struct bd_cbox_proc {
 	__u32 state;		/* enum bd_cbox_proc_state, or claimed */
 	__u32 reserved;
 	__u64 pid;		/* P, hint: in its own namespace */
-	char  name[BD_CBOX_NAME];	/* its parent; NUL terminated, one's children differ */
+	char  name[BD_CBOX_NAME];	/* its parent, the root's itself; NUL terminated, one's children differ */
 	__u64 reserved2;
 	__u32 owner;		/* whoever opens the slot: one more each time */
 	__u32 busy;		/* P */
@@ -233,10 +233,10 @@ enum bd_cbox_action {
 #define BD_CBOX_OPT_LEN		16
 
 /*
- * Action n (from 0) lies in entry n % acts.count. R writes it, stores
- * head.actions = n + 1, and only then acts; so whoever resumes the session does
- * again what may not have been done. Those before the last snapshot's actions
- * may be overwritten.
+ * Action n (from 0) lies in entry n % acts.count. R acts, writes it, and stores
+ * head.actions = n + 1; each can be done twice, so dying in between does no harm:
+ * a replay does again what was not recorded, whoever resumes what was. Those
+ * before the last snapshot's actions may be overwritten.
  */
 struct bd_cbox_act {
 	__u32 number;

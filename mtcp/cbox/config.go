@@ -21,6 +21,8 @@ type Config struct {
 	Processes int // of the service, with the root
 	Channels  int // between all of them
 
+	Name string // of the root: who says it at a keeper takes it over
+
 	// LogWait is how long a call waits for another goroutine's export when a
 	// log is full, before it returns a LogFullError.
 	LogWait time.Duration

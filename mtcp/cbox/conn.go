@@ -120,6 +120,7 @@ func fill(conn *net.TCPConn, cfg Config, r Region, h uapi.CboxHead, procs []uapi
 	h.Local, h.Remote = putAddr(local), putAddr(remote)
 	h.ReadBase, h.WriteBase = -read, -written
 	procs[0].State = uapi.CboxProcJoined
+	uapi.PutCString(procs[0].Name[:], cfg.Name)
 	write(m, &h, procs, chans)
 	head, err := readHead(m)
 	if err != nil {

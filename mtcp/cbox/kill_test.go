@@ -30,7 +30,14 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "cbox")
+	if err != nil {
+		panic(err)
+	}
+	built.dir, built.done = dir, map[string]error{}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // process is one of them.
@@ -40,6 +47,18 @@ type process struct {
 }
 
 func spawn(t testing.TB, role string, env ...string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(append(os.Environ(), env...), "CBOX_ROLE="+role)
+	return start(t, cmd)
+}
+
+// start starts a process that has the other end of conn as descriptor 3.
+func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -53,26 +72,25 @@ func spawn(t testing.TB, role string, env ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{exec.Command(exe), c.(*net.UnixConn)}
-	p.cmd.Env = append(append(os.Environ(), env...), "CBOX_ROLE="+role)
+	p := &process{cmd, c.(*net.UnixConn)}
 	p.cmd.ExtraFiles = []*os.File{theirs}
 	p.cmd.Stderr = os.Stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.kill)
+	t.Cleanup(func() { p.kill(t) })
 	return p
 }
 
-func (p *process) kill() {
+// kill fails the test if the process had given up by itself.
+func (p *process) kill(t testing.TB) {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	_ = p.conn.Close()
+	if code := p.cmd.ProcessState.ExitCode(); code > 0 {
+		t.Errorf("%v ended with code %d", p.cmd, code)
+	}
 }
 
 func step(s, v uint64) uint64 { s = (s ^ v) * 0x9e3779b97f4a7c15; return s ^ s>>29 }
@@ -133,6 +151,11 @@ func rootProcess(keeper *net.UnixConn) error {
 // this test. The client sees one server that never failed: each answer follows
 // from the one before, but for choices, of which it sees one each.
 func TestRootIsKilled(t *testing.T) {
+	killRoot(t, func(int) *process { return spawn(t, "root") })
+}
+
+func killRoot(t *testing.T, next func(kills int) *process) {
+	t.Helper()
 	client, server := dialed(t)
 	c, err := Create(server, Config{})
 	if err != nil {
@@ -163,7 +186,7 @@ func TestRootIsKilled(t *testing.T) {
 			}
 			return
 		}
-		p := spawn(t, "root")
+		p := next(kills)
 		if err := Pass(p.conn, r, id, 1, 0, kept); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +205,7 @@ func TestRootIsKilled(t *testing.T) {
 			return
 		case <-time.After(time.Duration(rng.IntN(30000)) * time.Microsecond):
 			if kills < 40 {
-				p.kill()
+				p.kill(t)
 			} else if err := <-verified; err != nil {
 				t.Fatal(err)
 			} else {
@@ -283,7 +306,12 @@ func count(s *Session) error {
 // One back-end process serves sixty sessions and is killed again and again;
 // the front end, which is this test, goes on as if nothing had been.
 func TestBackEndOfManySessionsIsKilled(t *testing.T) {
-	const sessions, bytes = 60, 6000
+	killBackEnd(t, 20000, func(int) *process { return spawn(t, "back end") })
+}
+
+func killBackEnd(t *testing.T, bytes int, next func(kills int) *process) {
+	t.Helper()
+	const sessions = 60
 	type session struct {
 		root *Conn
 		c    *Child
@@ -314,7 +342,7 @@ func TestBackEndOfManySessionsIsKilled(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	kills := 0
 	for ; ; kills++ {
-		p := spawn(t, "back end")
+		p := next(kills)
 		for _, s := range all {
 			if err := Pass(p.conn, s.root.Region(), s.root.ID(), 1, s.c.Slot, nil); err != nil {
 				t.Fatal(err)
@@ -330,7 +358,7 @@ func TestBackEndOfManySessionsIsKilled(t *testing.T) {
 			return
 		case <-time.After(time.Duration(20000+rng.IntN(60000)) * time.Microsecond):
 			if kills < 15 {
-				p.kill()
+				p.kill(t)
 			} else {
 				<-done
 			}

@@ -43,6 +43,8 @@ func (c Config) sizes() (sizes, error) {
 		s.snap = align(head+uint64(c.Snapshot), 64)
 	}
 	switch {
+	case len(c.Name) >= uapi.CboxName:
+		return sizes{}, &SizeError{"name of a process", uint64(len(c.Name)), uapi.CboxName - 1}
 	case s.procs > uapi.CboxProcsMax:
 		return sizes{}, &SizeError{"processes", s.procs, uapi.CboxProcsMax}
 	case s.chans > uapi.CboxChansMax:

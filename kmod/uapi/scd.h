@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR Apache-2.0 */
+/*
+ * scd.h - what a server's process says to the keeper of its sessions (scd), over
+ * a unix socket of type SOCK_SEQPACKET: one request, one answer, little-endian,
+ * of fixed size. Descriptors come along in SCM_RIGHTS.
+ *
+ * Sessions that the process is to go on with come over a second socket, whose
+ * one end it sends with HELLO: a struct bd_cbox_pass each. The keeper knows who
+ * speaks by SO_PEERCRED, and that it died by its pidfd; what it kept goes to
+ * another process of the same user that said the same name.
+ */
+#ifndef LAZYSTATE_UAPI_SCD_H
+#define LAZYSTATE_UAPI_SCD_H
+
+#include "cbox.h"
+
+#define BD_SCD_MAGIC		0x3130304443534353ULL	/* "SCSCD001" */
+
+enum bd_scd_kind {
+	/* First. name: what it serves; descriptors: its bell (an eventfd), the socket for sessions. */
+	BD_SCD_HELLO = 1,
+	/* A new session, before any of its bytes is read: offset, length; descriptors: box, connection. */
+	BD_SCD_KEEP = 2,
+	/* session: its root has closed it; the box says what is left to do. */
+	BD_SCD_DONE = 3,
+	/* session, slot: a child was associated; whoever serves its name is to open it. */
+	BD_SCD_HAND = 4,
+	/* Descriptor: a listening socket that is to outlive the process. */
+	BD_SCD_LISTEN = 5,
+	/* port: asks for the listening socket of an earlier process; the answer brings it. */
+	BD_SCD_LISTENER = 6,
+};
+
+struct bd_scd_request {
+	__u64 magic;
+	__u32 kind;		/* enum bd_scd_kind */
+	__u32 slot;
+	__u64 offset;		/* of the box in its descriptor */
+	__u64 length;
+	__u8  session[16];
+	char  name[BD_CBOX_NAME];
+	__u32 port;
+	__u32 reserved;
+};
+
+struct bd_scd_answer {
+	__u64 magic;
+	__u32 kind;		/* of the request */
+	__s32 error;		/* 0 or an errno */
+};
+
+#endif
