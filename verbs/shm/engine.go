@@ -137,7 +137,7 @@ func (e *engine) opened(seg mapping, pd uint32) {
 		return
 	}
 	e.far, e.farPD, e.dead = seg, pd, seg.b == nil
-	e.stopTimer()
+	stop(e.timer)
 	e.act()
 }
 
@@ -160,11 +160,9 @@ func (e *engine) startTimer() {
 	})
 }
 
-func (e *engine) stopTimer() {
-	for _, t := range []*time.Timer{e.timer, e.rnr} {
-		if t != nil {
-			t.Stop()
-		}
+func stop(t *time.Timer) {
+	if t != nil {
+		t.Stop()
 	}
 }
 
@@ -193,7 +191,8 @@ func (e *engine) act() {
 
 // gone is the move to the error state: the peer's operations find nobody.
 func (e *engine) gone() {
-	e.stopTimer()
+	stop(e.timer)
+	stop(e.rnr)
 	u32(e.seg, segState).Store(segGone)
 	if e.link != nil {
 		e.link.notify(e.peer)

@@ -100,10 +100,8 @@ func (e *engine) begin(r record) bool {
 		return false
 	}
 	e.recv, e.got, e.starving = &recv, 0, false
-	if e.rnr != nil {
-		e.rnr.Stop()
-		e.rnr = nil
-	}
+	stop(e.rnr)
+	e.rnr = nil
 	return true
 }
 
@@ -117,11 +115,12 @@ func (e *engine) starve(r record) {
 	if r.RNR >= 7 {
 		return
 	}
-	e.rnr = time.AfterFunc(driver.RNRTimer(e.qp.Attr.MinRNRTimer)*time.Duration(r.RNR), func() {
+	var t *time.Timer
+	t = time.AfterFunc(driver.RNRTimer(e.qp.Attr.MinRNRTimer)*time.Duration(r.RNR), func() {
 		e.qp.Lock()
 		defer e.qp.Unlock()
-		if e.seg == nil || !e.starving || e.stopped {
-			return
+		if e.seg == nil || e.rnr != t || e.stopped {
+			return // of a message that has got its receive
 		}
 		if e.serve(); e.starving { // a receive may have come this moment
 			e.stopped = true
@@ -129,6 +128,7 @@ func (e *engine) starve(r record) {
 			e.link.notify(e.peer)
 		}
 	})
+	e.rnr = t
 }
 
 // accept completes the message that has come whole.
