@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -45,7 +46,7 @@ func New(t testing.TB, names ...string) *Rig {
 	t.Helper()
 	r := &Rig{map[string]*Host{}, newHost(t, "wire")}
 	r.Wire.Do(func() error {
-		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
+		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}, MulticastSnooping: new(bool)}
 		return errors.Join(netlink.LinkAdd(br), netlink.LinkSetUp(br))
 	})
 	for _, name := range names {
@@ -53,6 +54,9 @@ func New(t testing.TB, names ...string) *Rig {
 		r.hosts[name] = h
 		r.Wire.Do(func() error { return plug(h) })
 		h.Do(func() error { return errors.Join(up("lo"), up(Dev)) })
+	}
+	for _, name := range names {
+		r.hosts[name].Do(ready)
 	}
 	return r
 }
@@ -92,6 +96,28 @@ func up(name string) error {
 		return err
 	}
 	return netlink.LinkSetUp(l)
+}
+
+// ready waits for the kernel to see that the link has a carrier, which it looks
+// at once a second: until then an IPv6 address is tentative, whatever is asked.
+func ready() error {
+	l, err := netlink.LinkByName(Dev)
+	if err != nil {
+		return err
+	}
+	for range 1000 {
+		addrs, err := netlink.AddrList(l, netlink.FAMILY_V6)
+		if err != nil {
+			return err
+		}
+		for _, a := range addrs {
+			if a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0 {
+				return nil
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("link does not come up")
 }
 
 // onThread runs f on a thread that dies with it.

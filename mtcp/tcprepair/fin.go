@@ -3,7 +3,6 @@
 package tcprepair
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
+	"lazystate/mtcp/wire"
 )
 
 // walk repeats what takes the socket from ESTABLISHED into its state.
@@ -53,7 +52,10 @@ const finBound = 2 * time.Second
 // loopback takes it to the socket before the call returns, unless the machine is
 // so busy that it leaves that to a thread.
 func (r *Restored) finArrives() error {
-	seg := r.dump.peersFin()
+	seg, err := r.dump.peersFin()
+	if err != nil {
+		return err
+	}
 	for end := time.Now().Add(finBound); ; time.Sleep(100 * time.Microsecond) {
 		if err := r.stack.raw.send(r.dump.Local.Addr(), seg); err != nil {
 			return err
@@ -73,57 +75,15 @@ func (r *Restored) finArrives() error {
 
 // peersFin is the peer's FIN: it acknowledges nothing that is not acknowledged,
 // and grants what was granted.
-func (d *Dump) peersFin() []byte {
+func (d *Dump) peersFin() ([]byte, error) {
 	scale := uint8(0)
 	if d.Negotiated.Scaled {
 		scale = d.Negotiated.SendScale
 	}
-	return segment(d.Remote, d.Local, d.inEnd(), d.outFirst(), flagFin|flagAck, uint16(min(d.Window.Send>>scale, 0xffff)))
-}
-
-const (
-	flagFin = 1
-	flagAck = 16
-)
-
-// segment is an IP packet with a bare TCP header.
-func segment(from, to netip.AddrPort, seq, ack seqnum.Value, flags byte, window uint16) []byte {
-	t := make([]byte, 20)
-	binary.BigEndian.PutUint16(t[0:], from.Port())
-	binary.BigEndian.PutUint16(t[2:], to.Port())
-	binary.BigEndian.PutUint32(t[4:], uint32(seq))
-	binary.BigEndian.PutUint32(t[8:], uint32(ack))
-	t[12], t[13] = 5<<4, flags
-	binary.BigEndian.PutUint16(t[14:], window)
-	src, dst := from.Addr().AsSlice(), to.Addr().AsSlice()
-	binary.BigEndian.PutUint16(t[16:], checksum(src, dst, []byte{0, unix.IPPROTO_TCP, 0, byte(len(t))}, t))
-	if from.Addr().Is4() {
-		// The kernel fills in total length, identification and checksum.
-		h := make([]byte, 20, 40)
-		h[0], h[8], h[9] = 4<<4|5, 64, unix.IPPROTO_TCP
-		copy(h[12:], src)
-		copy(h[16:], dst)
-		return append(h, t...)
-	}
-	h := make([]byte, 40, 60)
-	h[0], h[5], h[6], h[7] = 6<<4, byte(len(t)), unix.IPPROTO_TCP, 64
-	copy(h[8:], src)
-	copy(h[24:], dst)
-	return append(h, t...)
-}
-
-// checksum is that of RFC 1071 over parts of even length.
-func checksum(parts ...[]byte) uint16 {
-	var sum uint32
-	for _, p := range parts {
-		for i := 0; i < len(p); i += 2 {
-			sum += uint32(binary.BigEndian.Uint16(p[i:]))
-		}
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
+	return wire.Segment{
+		Src: d.Remote, Dst: d.Local, Seq: d.inEnd(), Ack: d.outFirst(), Flags: wire.FIN | wire.ACK,
+		Window: uint16(min(d.Window.Send>>scale, 0xffff)),
+	}.Append(nil)
 }
 
 // rawSockets send whole IP packets; -1 where there is none.

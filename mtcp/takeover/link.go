@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package takeover
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Link is an interface that service addresses come to and go from. All that
+// takes long to open and close is open. It stays in the network namespace of
+// the thread that opened it.
+type Link struct {
+	dev    string
+	index  int
+	mac    net.HardwareAddr
+	nl     *netlink.Handle
+	guard  *guard
+	packet int // AF_PACKET; to close one costs 10 ms
+	icmp   int // of IPv6; -1 where there is none
+}
+
+// Open finds an interface and sets up the guard on this host, empty.
+func Open(dev string) (*Link, error) {
+	l := &Link{dev: dev, packet: -1, icmp: -1}
+	if err := l.open(); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("takeover on %s: %w", dev, err)
+	}
+	return l, nil
+}
+
+func (l *Link) open() (err error) {
+	if l.nl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return err
+	}
+	link, err := l.nl.LinkByName(l.dev)
+	if err != nil {
+		return err
+	}
+	l.index, l.mac = link.Attrs().Index, link.Attrs().HardwareAddr
+	if len(l.mac) != 6 {
+		return fmt.Errorf("no Ethernet: hardware address %q", l.mac)
+	}
+	// Protocol 0: it receives nothing.
+	if l.packet, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("packet socket: %w", err)
+	}
+	if l.icmp, err = openICMP(l.index); err != nil {
+		return err
+	}
+	l.guard, err = newGuard()
+	return err
+}
+
+// Close takes the guard off, whatever it guards.
+func (l *Link) Close() error {
+	var err error
+	if l.guard != nil {
+		err = l.guard.close()
+	}
+	for _, fd := range []int{l.packet, l.icmp} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	if l.nl != nil {
+		l.nl.Close()
+	}
+	return err
+}
+
+// ErrNoAddress: the interface does not have it.
+var ErrNoAddress = errors.New("no such address")
+
+// ErrHasAddress: the interface has it already.
+var ErrHasAddress = errors.New("address is there already")
+
+// SharedError is an address whose removal would take others along.
+type SharedError struct {
+	Addr   netip.Addr
+	Others []netip.Addr
+}
+
+func (e *SharedError) Error() string {
+	return fmt.Sprintf("removing %s would remove %v, too: set promote_secondaries, or give it a subnet of its own", e.Addr, e.Others)
+}
+
+// find returns the interface's address ip as netlink describes it.
+func (l *Link) find(ip netip.Addr) (*netlink.Addr, error) {
+	all, err := l.list(ip)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if addrOf(&all[i]) == ip {
+			return &all[i], l.alone(ip, all, &all[i])
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", ip, ErrNoAddress)
+}
+
+func (l *Link) list(ip netip.Addr) ([]netlink.Addr, error) {
+	link, err := l.nl.LinkByIndex(l.index)
+	if err != nil {
+		return nil, err
+	}
+	family := netlink.FAMILY_V6
+	if ip.Is4() {
+		family = netlink.FAMILY_V4
+	}
+	return l.nl.AddrList(link, family)
+}
+
+// alone refuses a primary address with secondaries (net/ipv4/devinet.c,
+// __inet_del_ifa).
+func (l *Link) alone(ip netip.Addr, all []netlink.Addr, a *netlink.Addr) error {
+	if !ip.Is4() || a.Flags&unix.IFA_F_SECONDARY != 0 {
+		return nil
+	}
+	var others []netip.Addr
+	for i := range all {
+		if all[i].Flags&unix.IFA_F_SECONDARY != 0 && a.Contains(all[i].IP) && all[i].Mask.String() == a.Mask.String() {
+			others = append(others, addrOf(&all[i]))
+		}
+	}
+	if len(others) == 0 || promotes("all") || promotes(l.dev) {
+		return nil
+	}
+	return &SharedError{ip, others}
+}
+
+func promotes(dev string) bool {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + dev + "/promote_secondaries")
+	return err == nil && strings.TrimSpace(string(b)) != "0"
+}
+
+func addrOf(a *netlink.Addr) netip.Addr {
+	ip, _ := netip.AddrFromSlice(a.IP)
+	return ip.Unmap()
+}
+
+func (l *Link) add(a *netlink.Addr) error {
+	if err := l.nl.AddrAdd(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: l.index}}, a); err != nil {
+		if errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("add %s: %w", a.IPNet, ErrHasAddress)
+		}
+		return fmt.Errorf("add %s: %w", a.IPNet, err)
+	}
+	return nil
+}
+
+func (l *Link) del(a *netlink.Addr) error {
+	if err := l.nl.AddrDel(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: l.index}}, a); err != nil {
+		return fmt.Errorf("remove %s: %w", a.IPNet, err)
+	}
+	return nil
+}
+
+// newAddr is an address without duplicate address detection, which would keep
+// an IPv6 address from being used for a second.
+func newAddr(p netip.Prefix) *netlink.Addr {
+	a := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
+	if p.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	return a
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package takeover
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Leaving is an address on its way out of this host.
+type Leaving struct {
+	l    *Link
+	ip   netip.Addr
+	addr *netlink.Addr // as it was
+	gone bool
+}
+
+// Leave sets the guard: from now on no segment of ip reaches a socket here or
+// leaves one. The address stays until Release.
+func (l *Link) Leave(ip netip.Addr) (*Leaving, error) {
+	a, err := l.find(ip)
+	if err != nil {
+		return nil, fmt.Errorf("leave %s: %w", l.dev, err)
+	}
+	if err := l.guard.on(ip); err != nil {
+		return nil, fmt.Errorf("leave %s: %w", l.dev, err)
+	}
+	return &Leaving{l: l, ip: ip, addr: a}, nil
+}
+
+// Prefix is the address with its subnet, which the new host needs to know.
+func (v *Leaving) Prefix() netip.Prefix {
+	bits, _ := v.addr.Mask.Size()
+	return netip.PrefixFrom(v.ip, bits)
+}
+
+// Release removes the address.
+func (v *Leaving) Release() error {
+	if v.gone {
+		return nil
+	}
+	if err := v.l.del(v.addr); err != nil {
+		return fmt.Errorf("leave %s: %w", v.l.dev, err)
+	}
+	v.gone = true
+	return nil
+}
+
+// Undo brings everything back: the address, which is announced again, and its
+// segments. Sockets are thawed after it.
+func (v *Leaving) Undo() error {
+	if v.gone {
+		if err := v.l.add(v.addr); err != nil && !errors.Is(err, ErrHasAddress) {
+			return fmt.Errorf("come back to %s: %w", v.l.dev, err)
+		}
+		v.gone = false
+	}
+	return errors.Join(v.l.Announce(v.ip), v.l.guard.off(v.ip))
+}
+
+// Done takes the guard off. The address is gone, so the kernel has no answer to
+// its segments, and what is left of the sockets can be discarded.
+func (v *Leaving) Done() error {
+	if !v.gone {
+		return fmt.Errorf("leave %s: %s has not been released", v.l.dev, v.ip)
+	}
+	return v.l.guard.off(v.ip)
+}
+
+// Arriving is an address that is on this host and not yet in use.
+type Arriving struct {
+	l    *Link
+	addr *netlink.Addr
+	ip   netip.Addr
+}
+
+// Arrive sets the guard and adds the address. Sockets can be restored now; they
+// neither hear nor say anything before Open.
+func (l *Link) Arrive(p netip.Prefix) (*Arriving, error) {
+	v := &Arriving{l, newAddr(p), p.Addr()}
+	if err := l.guard.on(v.ip); err != nil {
+		return nil, fmt.Errorf("arrive at %s: %w", l.dev, err)
+	}
+	if err := l.add(v.addr); err != nil {
+		return nil, fmt.Errorf("arrive at %s: %w", l.dev, errors.Join(err, l.guard.off(v.ip)))
+	}
+	return v, nil
+}
+
+// Announce tells the network where the address is, while the guard still
+// stands: Ask needs the peers' answers to come here.
+func (v *Arriving) Announce() error { return v.l.Announce(v.ip) }
+
+// Open announces the address and takes the guard off. Every socket of it must
+// have been restored: a segment for another is answered with RST.
+func (v *Arriving) Open() error {
+	return errors.Join(v.l.Announce(v.ip), v.l.guard.off(v.ip))
+}
+
+// Undo removes the address and the guard. Sockets that were restored are
+// abandoned before.
+func (v *Arriving) Undo() error {
+	return errors.Join(v.l.del(v.addr), v.l.guard.off(v.ip))
+}
