@@ -3,12 +3,18 @@
 package cbox
 
 import (
+	"bytes"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"lazystate/backdoor/uapi"
 )
 
 // sanitized is how the C library is built for these tests, and plain as the
@@ -102,4 +108,85 @@ func TestRootInCIsKilled(t *testing.T) {
 func TestBackEndInCIsKilled(t *testing.T) {
 	t.Run("sanitized", func(t *testing.T) { killBackEnd(t, 40000, onlyC(t, "back end")) })
 	t.Run("C and Go", func(t *testing.T) { killBackEnd(t, 20000, either(t, "back end")) })
+}
+
+// Boxes with any byte of head or snapshots damaged, or of which anything changes
+// at any moment, are opened and used by the C library under the sanitizers.
+func TestHostileBoxesInC(t *testing.T) {
+	sound, conn := usedBy(t)
+	im, err := whole(sound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := spawnC(t, sanitized, "hostile")
+	opened := 0
+	give := func(b []byte, slot uint32, meanwhile func(memory)) {
+		t.Helper()
+		r := must(NewRegion(int64(len(b))))
+		defer r.File.Close()
+		m := must(r.mapped())
+		defer m.unmap()
+		copy(m, b)
+		var root *net.TCPConn
+		if slot == 0 {
+			root = conn
+		}
+		if err := Pass(p.conn, r, ID{}, 1, slot, root); err != nil {
+			t.Fatal(err)
+		}
+		opened += survived(t, p, func() { meanwhile(m) })
+	}
+	for slot := range uint32(2) {
+		before := opened
+		if give(sound, slot, func(memory) {}); opened == before {
+			t.Errorf("slot %d of a sound box cannot be opened", slot)
+		}
+	}
+	for i := range int(im.Head.HeadLen) {
+		if at := i - int(im.Head.Procs.Off); at >= 0 && at < 2*uapi.CboxProcSize && at%uapi.CboxProcSize&^3 == uapi.CboxProcBusyOff {
+			continue // it would wait: see TestStoppedInAnOperation
+		}
+		b := bytes.Clone(sound)
+		b[i] ^= []byte{0x01, 0xff}[i%2]
+		fixed := bytes.Clone(b) // let it pass, or little else is ever tried
+		le.PutUint32(fixed[uapi.CboxHeadCRCOff:], checksum(fixed[:uapi.CboxHeadCRCOff]))
+		if i%8 == 0 {
+			give(b, uint32(i/8%2), func(memory) {})
+		}
+		give(fixed, uint32(i/2%2), func(memory) {})
+	}
+	for slot, p := range im.Head.ProcTable[:2] {
+		for i := uint64(0); i < 2*uint64(p.SnapLen); i += 3 {
+			b := bytes.Clone(sound)
+			b[p.SnapOff+i] ^= 0x40
+			give(b, uint32(slot), func(memory) {})
+		}
+	}
+	rng := rand.New(rand.NewPCG(3, 3))
+	for i := range 300 {
+		give(sound, uint32(i%2), func(m memory) { m[rng.IntN(int(im.Head.HeadLen)+4096)] = byte(rng.Uint32()) })
+	}
+	if opened < 100 {
+		t.Errorf("%d boxes were opened only", opened)
+	}
+}
+
+// survived waits for a process to be done with a box; 1 if it could open it.
+func survived(t *testing.T, p *process, meanwhile func()) int {
+	t.Helper()
+	b := make([]byte, 1)
+	for until := time.Now().Add(hang); time.Now().Before(until); {
+		meanwhile()
+		_ = p.conn.SetReadDeadline(time.Now().Add(50 * time.Microsecond))
+		if _, err := p.conn.Read(b); err == nil {
+			if b[0] == 'y' {
+				return 1
+			}
+			return 0
+		} else if !isTimeout(err) {
+			t.Fatalf("it did not survive: %v", err)
+		}
+	}
+	t.Fatal("it hangs")
+	return 0
 }

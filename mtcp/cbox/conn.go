@@ -252,6 +252,15 @@ func (r *rootState) exported(ndi bool) bool {
 	return r.down.Head < r.release || r.shutDue
 }
 
+// Positions returns how far the application has come in what the client sends,
+// and in what it is sent, since accept: a replay sees them go back to those of
+// the snapshot.
+func (r *rootState) Positions() (read, written uint64) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return r.up.Pos, r.down.Pos
+}
+
 // LocalAddr is this server's end, RemoteAddr the client's.
 func (r *rootState) LocalAddr() net.Addr  { return r.tcp.LocalAddr() }
 func (r *rootState) RemoteAddr() net.Addr { return r.tcp.RemoteAddr() }

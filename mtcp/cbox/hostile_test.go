@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"testing"
@@ -19,6 +20,13 @@ import (
 
 // used is the bytes of a box in which something of everything has happened.
 func used(t testing.TB) []byte {
+	t.Helper()
+	b, _ := usedBy(t)
+	return b
+}
+
+// usedBy returns its connection, too.
+func usedBy(t testing.TB) ([]byte, *net.TCPConn) {
 	t.Helper()
 	client, root, child, up, down := pair(t, Config{Snapshot: 256, Log: 256, Hold: 64, Ring: 256})
 	send(t, client, "0123456789")
@@ -36,7 +44,7 @@ func used(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	send(t, root, "held")
-	return bytes.Clone(root.m)
+	return bytes.Clone(root.m), root.tcp
 }
 
 // remote reads a copy as it would read a dead machine.

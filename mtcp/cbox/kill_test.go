@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv("CBOX_ROLE"); role != "" {
 		c, err := net.FileConn(os.NewFile(3, "keeper"))
 		if err == nil {
-			err = map[string]func(*net.UnixConn) error{"root": rootProcess, "back end": backEnd, "export": exporter}[role](c.(*net.UnixConn))
+			err = map[string]func(*net.UnixConn) error{"root": rootProcess, "back end": backEnd, "export": exporter, "driver": drive}[role](c.(*net.UnixConn))
 		}
 		if err != nil {
 			_, _ = io.WriteString(os.Stderr, role+": "+err.Error()+"\n")

@@ -16,7 +16,13 @@ import (
 // stays the same one. TCP's own part is tcprepair's.
 func moved(t testing.TB, c *Conn, p mtcp.Policy) (*Box, *net.TCPConn) {
 	t.Helper()
-	s1, err := OpenBox(c.Region())
+	conn := dup(t, c.tcp)
+	return movedBox(t, c.Region(), conn, p), conn
+}
+
+func movedBox(t testing.TB, r1 Region, conn *net.TCPConn, p mtcp.Policy) *Box {
+	t.Helper()
+	s1, err := OpenBox(r1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,11 +30,10 @@ func moved(t testing.TB, c *Conn, p mtcp.Policy) (*Box, *net.TCPConn) {
 	if err := s1.Freeze(nil, hang); err != nil {
 		t.Fatal(err)
 	}
-	im, err := ReadImage(uint64(c.Region().Length), s1.Fetch)
+	im, err := ReadImage(uint64(r1.Length), s1.Fetch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := dup(t, c.tcp)
 	read, written, err := s1.Offsets(conn)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +69,7 @@ func moved(t testing.TB, c *Conn, p mtcp.Policy) (*Box, *net.TCPConn) {
 	s1.Depart()
 	s2.Thaw()
 	t.Cleanup(s2.Close)
-	return s2, conn
+	return s2
 }
 
 func resumed(t testing.TB, b *Box, conn *net.TCPConn) *Conn {

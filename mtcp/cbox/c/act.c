@@ -195,8 +195,7 @@ int act_do(struct cbox *c, struct bd_cbox_act *a, int (*perform)(struct cbox *, 
 
 	if (c->conn < 0)
 		return -EBADF;
-	while ((err = box_enter(c)) == -ELEAVING)
-		box_await(c);
+	err = box_begin(c);
 	if (err)
 		return err;
 	err = act_once(c, a, perform);

@@ -84,8 +84,7 @@ int cbox_associate(struct cbox *c, const char *name, unsigned channels, uint32_t
 
 	if (!*name || strlen(name) >= BD_CBOX_NAME)
 		return -EMSGSIZE;
-	while ((err = box_enter(c)) == -ELEAVING)
-		box_await(c);
+	err = box_begin(c);
 	if (err)
 		return err;
 	err = head_read(c->m, c->where.length, &x);

@@ -187,19 +187,10 @@ void cbox_abandon(struct cbox *c)
 		close(conn);
 }
 
-static int enter(struct cbox *c)
-{
-	int err;
-
-	while ((err = box_enter(c)) == -ELEAVING)
-		box_await(c);
-	return err;
-}
-
 /* The last snapshot: nobody resumes this process. */
 static int finish(struct cbox *c)
 {
-	int err = enter(c);
+	int err = box_begin(c);
 
 	if (err)
 		return err;
@@ -218,7 +209,7 @@ static int flush(struct cbox *c)
 	int err;
 
 	for (c->shut_due = 1;;) {
-		err = enter(c);
+		err = box_begin(c);
 		if (err)
 			return err;
 		err = conn_send(c);
@@ -245,7 +236,7 @@ static int close_root(struct cbox *c)
 		err = finish(c);
 	if (!err)
 		err = flush(c);
-	if (err != -EAGAIN && enter(c) == 0) {
+	if (err != -EAGAIN && box_begin(c) == 0) {
 		STORE(&c->h->state, BD_CBOX_CLOSED);
 		futex_wake(&c->h->state);
 		box_leave(c);
@@ -257,8 +248,10 @@ static int close_root(struct cbox *c)
 
 int cbox_close(struct cbox *c)
 {
-	int err = c->conn < 0 ? finish(c) : close_root(c);
+	int err;
 
+	c->nonblock = 0;
+	err = c->conn < 0 ? finish(c) : close_root(c);
 	cbox_abandon(c);
 	return err == -CBOX_EMIGRATED ? 0 : err;
 }
@@ -273,6 +266,12 @@ void cbox_session(const struct cbox *c, uint8_t id[16], uint64_t *generation)
 	memcpy(id, c->fixed.session, sizeof(c->fixed.session));
 	if (generation)
 		*generation = c->fixed.generation;
+}
+
+void cbox_positions(const struct cbox *c, uint64_t *read, uint64_t *written)
+{
+	*read = c->up.pos;
+	*written = c->down.pos;
 }
 
 uint32_t cbox_slot(const struct cbox *c)

@@ -79,12 +79,14 @@ void cbox_abandon(struct cbox *c);
 
 const struct cbox_region *cbox_where(const struct cbox *c);
 void cbox_session(const struct cbox *c, uint8_t id[16], uint64_t *generation);
+/* How far the application has come in what the client sends, and in what it is sent. */
+void cbox_positions(const struct cbox *c, uint64_t *read, uint64_t *written);
 uint32_t cbox_slot(const struct cbox *c);
 /* The connection's descriptor, to poll; -1 for others than the root. */
 int cbox_conn(const struct cbox *c);
 /*
- * Reads and writes of the connection return -EAGAIN rather than wait. O_NONBLOCK
- * of the socket does not count: it is that of whichever process had it last.
+ * Reads and writes return -EAGAIN rather than wait. O_NONBLOCK of the socket does
+ * not count: it is that of whichever process had it last.
  */
 void cbox_nonblock(struct cbox *c, int on);
 /* An eventfd of the caller's that is written to after a move: it wakes calls that wait. */

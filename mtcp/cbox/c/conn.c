@@ -200,11 +200,7 @@ ssize_t cbox_read(struct cbox *c, void *buf, size_t len)
 	int err;
 
 	while (len && c->conn >= 0) {
-		n = box_enter(c);
-		if (n == -ELEAVING) {
-			box_await(c);
-			continue;
-		}
+		n = box_begin(c);
 		if (n < 0)
 			break;
 		n = read_once(c, buf, len);
@@ -269,11 +265,7 @@ ssize_t cbox_write(struct cbox *c, const void *buf, size_t len)
 	int err = -EBADF;
 
 	while (c->conn >= 0) {
-		err = box_enter(c);
-		if (err == -ELEAVING) {
-			box_await(c);
-			continue;
-		}
+		err = box_begin(c);
 		if (err)
 			break;
 		err = write_once(c, buf, len, &done);

@@ -207,7 +207,7 @@ static int crowded(struct cbox *c, const struct end *waiting)
 static ssize_t attempt(struct cbox *c, struct end *e, void *in, const void *out, size_t len)
 {
 	uint32_t *waits = e->writes ? &e->chan->writer_waits : &e->chan->reader_waits, seen = 0;
-	ssize_t n = box_enter(c);
+	ssize_t n = box_begin(c);
 
 	if (n < 0)
 		return n;
@@ -221,7 +221,7 @@ static ssize_t attempt(struct cbox *c, struct end *e, void *in, const void *out,
 	STORE(waits, 1);
 	n = e->writes ? write_once(e, out, len, &seen) : read_once(e, in, len, &seen); /* the other may have looked before */
 	box_leave(c);
-	if (n == -EAGAIN)
+	if (n == -EAGAIN && !c->nonblock)
 		futex_sleep(e->writes ? (void *)&e->chan->lsr : (void *)&e->chan->head, seen, &c->h->state, BD_CBOX_LIVE);
 	STORE(waits, 0);
 	return n;
@@ -233,9 +233,7 @@ static ssize_t move(struct cbox *c, struct end *e, void *in, const void *out, si
 
 	for (;;) {
 		n = attempt(c, e, in, out, len);
-		if (n == -ELEAVING)
-			box_await(c);
-		else if (n != -EAGAIN)
+		if (n != -EAGAIN || c->nonblock)
 			return n;
 	}
 }
@@ -269,8 +267,7 @@ int cbox_chan_close(struct cbox *c, uint32_t slot, unsigned i, int how)
 
 	if (!in || !out)
 		return -ENOENT;
-	while ((err = box_enter(c)) == -ELEAVING)
-		box_await(c);
+	err = box_begin(c);
 	if (err)
 		return err;
 	if (how != SHUT_WR)

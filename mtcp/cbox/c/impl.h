@@ -18,9 +18,6 @@ static_assert(sizeof(struct bd_cbox_chan) == 192 && offsetof(struct bd_cbox_chan
 static_assert(sizeof(struct bd_cbox_act) == 48 && sizeof(struct bd_cbox_opt) == 32 && sizeof(struct bd_cbox_pass) == 56, "records");
 static_assert(sizeof(struct bd_cbox_end) == 16 && sizeof(struct bd_cbox_area) == 16 && sizeof(struct bd_cbox_table) == 8, "parts");
 
-/* Internal: the session is about to leave; cbox_await, then look again. */
-#define ELEAVING	1100
-
 /* As mtcp.Reader and mtcp.Writer. */
 struct reader { uint64_t lsr, pos, end; };
 struct writer { uint64_t pos, head; int ndi; };
@@ -116,9 +113,8 @@ int region_new(struct cbox_region *r, uint64_t length);
 int region_map(const struct cbox_region *r, uint8_t **m);
 
 /* owner.c */
-int box_enter(struct cbox *c);		/* 0, -ELEAVING, or an error */
+int box_begin(struct cbox *c);		/* of an operation */
 void box_leave(struct cbox *c);
-void box_await(struct cbox *c);		/* while it is leaving */
 int box_take_over(struct cbox *c);
 
 /* ring.c */

@@ -9,7 +9,7 @@
 
 #include "impl.h"
 
-/* What keeps box_enter out. */
+/* What keeps enter out. -EAGAIN: it may stay here after all. */
 static int why(struct cbox *c)
 {
 	if (LOAD(&c->proc->owner) != c->owner)
@@ -18,15 +18,23 @@ static int why(struct cbox *c)
 	case BD_CBOX_NEW:
 	case BD_CBOX_LIVE:
 	case BD_CBOX_LEAVING:
-		return -ELEAVING;
+		return -EAGAIN;
 	case BD_CBOX_CLOSED:
 		return -EBADF;
 	}
 	return -CBOX_EMIGRATED;
 }
 
-/* From here to box_leave nobody takes the session's state; nothing in between may block. */
-int box_enter(struct cbox *c)
+/* While the session is about to leave. */
+static void await(struct cbox *c)
+{
+	uint32_t seen = LOAD(&c->h->state);
+
+	if (seen != BD_CBOX_LIVE)
+		futex_sleep(&c->h->state, seen, &c->proc->owner, c->owner);
+}
+
+static int enter(struct cbox *c)
 {
 	STORE(&c->proc->busy, 1);
 	if (LOAD(&c->h->state) == BD_CBOX_LIVE && LOAD(&c->proc->owner) == c->owner)
@@ -40,12 +48,14 @@ void box_leave(struct cbox *c)
 	PUT(&c->proc->busy, 0);
 }
 
-void box_await(struct cbox *c)
+/* From here to box_leave nobody takes the session's state; nothing in between may block. */
+int box_begin(struct cbox *c)
 {
-	uint32_t seen = LOAD(&c->h->state);
+	int err;
 
-	if (seen != BD_CBOX_LIVE)
-		futex_sleep(&c->h->state, seen, &c->proc->owner, c->owner);
+	while ((err = enter(c)) == -EAGAIN && !c->nonblock)
+		await(c);
+	return err;
 }
 
 /* As far as can be seen from this process's namespace. A zombie writes no more. */

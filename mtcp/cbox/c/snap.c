@@ -148,8 +148,7 @@ static int export(struct cbox *c, const void *state, size_t len, int ndi)
 {
 	int err;
 
-	while ((err = box_enter(c)) == -ELEAVING)
-		box_await(c);
+	err = box_begin(c);
 	if (err)
 		return err;
 	err = snap_take(c, state, len, ndi ? BD_CBOX_SNAP_NDI : 0);
