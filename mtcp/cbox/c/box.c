@@ -230,28 +230,30 @@ static int nothing(struct cbox *c, const struct bd_cbox_act *a)
 static int close_root(struct cbox *c)
 {
 	struct bd_cbox_act act = { .kind = BD_CBOX_CLOSE };
-	int err = act_do(c, &act, nothing);
+	int err = act_do(c, &act, nothing), sent = 0;
 
 	if (!err || err == -CBOX_ELOGFULL)
 		err = finish(c);
+	if (err == -EAGAIN)
+		return err;
 	if (!err)
-		err = flush(c);
-	if (err != -EAGAIN && box_begin(c) == 0) {
+		sent = err = flush(c);
+	if (sent != -EAGAIN && box_begin(c) == 0) {
 		STORE(&c->h->state, BD_CBOX_CLOSED);
 		futex_wake(&c->h->state);
 		box_leave(c);
 	}
 	if (c->keeper && err != -CBOX_EMIGRATED)
 		keeper_done(c->keeper, c);
-	return err == -EAGAIN ? 0 : err;
+	return sent == -EAGAIN ? 0 : err;
 }
 
 int cbox_close(struct cbox *c)
 {
-	int err;
+	int err = c->conn < 0 ? finish(c) : close_root(c);
 
-	c->nonblock = 0;
-	err = c->conn < 0 ? finish(c) : close_root(c);
+	if (err == -EAGAIN)
+		return err;
 	cbox_abandon(c);
 	return err == -CBOX_EMIGRATED ? 0 : err;
 }

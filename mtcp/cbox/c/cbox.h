@@ -71,7 +71,8 @@ struct cbox *cbox_resume(const struct cbox_region *r, int conn, int *err);
 struct cbox *cbox_open(const struct cbox_region *r, uint32_t slot, int *err);
 /*
  * Ends this process's part, as an export does; the root's ends the session. It
- * waits until what was held is with TCP, or leaves that to the keeper.
+ * waits until what was held is with TCP, or leaves that to the keeper. Whatever
+ * it returns but -EAGAIN (cbox_nonblock), c is gone.
  */
 int cbox_close(struct cbox *c);
 /* Lets go of it without a word, as a process that dies. */

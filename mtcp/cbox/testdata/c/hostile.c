@@ -61,9 +61,7 @@ int main(void)
 			return 0;
 		if (c) {
 			everything(c);
-			if (cbox_conn(c) < 0)
-				cbox_close(c);
-			else
+			if (cbox_conn(c) >= 0 || cbox_close(c) == -EAGAIN)
 				cbox_abandon(c); /* the connection is used again */
 		}
 		if (send(3, c ? "y" : "n", 1, MSG_NOSIGNAL) != 1)
