@@ -316,6 +316,7 @@ func TestHopeless(t *testing.T) {
 
 // TestBootsAgain: a QEMU that gives up while its guest boots is begun again.
 func TestBootsAgain(t *testing.T) {
+	Need(t)
 	const name = "gives-up"
 	gaveUp := make(chan int, 1)
 	go func() {
