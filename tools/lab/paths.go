@@ -69,6 +69,15 @@ func goCommand() string {
 // GoBuild builds a static program for a guest or the host; the replacement of out is atomic, because
 // others may be reading it.
 func GoBuild(ctx context.Context, out, pkg string) error {
+	return goBuild(ctx, out, pkg, "CGO_ENABLED=0")
+}
+
+// GoBuildCgo builds a program that has C libraries; Config.Files brings them along.
+func GoBuildCgo(ctx context.Context, out, pkg string) error {
+	return goBuild(ctx, out, pkg, "CGO_ENABLED=1")
+}
+
+func goBuild(ctx context.Context, out, pkg, cgo string) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}
@@ -76,7 +85,7 @@ func GoBuild(ctx context.Context, out, pkg string) error {
 	defer os.Remove(part)
 	cmd := exec.CommandContext(ctx, goCommand(), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", part, pkg)
 	cmd.Dir = sourceRoot()
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	cmd.Env = append(os.Environ(), cgo, "GOOS=linux", "GOARCH=amd64")
 	if b, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w: %s", pkg, err, b)
 	}

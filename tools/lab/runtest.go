@@ -42,6 +42,7 @@ func RunTest(t *testing.T, vm *VM, pkg string, args ...string) {
 // RunTestAs is RunTest with a build of its own.
 func RunTestAs(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) {
 	t.Helper()
+	b.Flags = append([]string{"-cover"}, b.Flags...)
 	p := PutTest(t, vm, b, pkg, append([]string{"-test.v", "-test.coverprofile=" + testDir + "/cover.out"}, args...)...)
 	var out bytes.Buffer
 	var w io.Writer = &out
@@ -67,7 +68,7 @@ const testDir = "/lab-test"
 func PutTest(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) Proc {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "guest.test")
-	build := append([]string{"test", "-c", "-cover", "-o", bin}, b.Flags...)
+	build := append([]string{"test", "-c", "-o", bin}, b.Flags...)
 	cmd := exec.CommandContext(t.Context(), goCommand(), append(build, pkg)...)
 	cmd.Dir, cmd.Env = sourceRoot(), append(os.Environ(), b.Env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
