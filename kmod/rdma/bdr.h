@@ -48,6 +48,10 @@ struct bdr_device *bdr_device_find(struct ib_device *ibdev);
 void bdr_softirq_raise(void);
 void bdr_softirq_restore(void);
 
+/* rdma_workers.c */
+void bdr_workers_raise(void);
+void bdr_workers_restore(void);
+
 /* rdma_loop.c: a queue pair that is connected to itself, for registrations */
 struct bdr_loop {
 	struct ib_cq *cq;

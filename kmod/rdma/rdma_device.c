@@ -41,8 +41,10 @@ static int device_comes(struct ib_device *ibdev)
 	dev->software = ib_uses_virt_dma(ibdev);
 	mutex_lock(&bdr_lock);
 	list_add_tail(&dev->list, &devices);
-	if (dev->software && !software++)
+	if (dev->software && !software++) {
 		bdr_softirq_raise();
+		bdr_workers_raise();
+	}
 	mutex_unlock(&bdr_lock);
 	return 0;
 }
@@ -55,8 +57,10 @@ static void device_goes(struct ib_device *ibdev, void *data)
 	dev = bdr_device_find(ibdev);
 	if (dev)
 		list_del(&dev->list);	/* from now on nobody is accepted on it */
-	if (dev && dev->software && !--software)
+	if (dev && dev->software && !--software) {
+		bdr_workers_restore();
 		bdr_softirq_restore();
+	}
 	mutex_unlock(&bdr_lock);
 	if (!dev)
 		return;

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rdmatest
+
+import (
+	"context"
+	"encoding/binary"
+	"strings"
+	"testing"
+	"time"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/tools/lab"
+)
+
+// tune puts the NIC's interrupts, and rxe's workers where it has some, on the
+// CPU that a lock spares; they go back at the end.
+func (k *loaded) tune(t *testing.T) {
+	t.Helper()
+	const workers = "/sys/devices/virtual/workqueue/cpumask"
+	before := k.file(t, workers)
+	k.agent(t, "--nic", "eth0", "--once")
+	after := k.file(t, workers)
+	if moved := after != before; moved != (k.vm.Config().Kernel != "6.1") {
+		t.Errorf("workers on %s, before on %s", after, before)
+	}
+	t.Cleanup(func() {
+		if _, err := k.vm.Must(context.Background(), "/bin/bdagent", "--untune"); err != nil {
+			t.Error(err)
+		}
+		if b, err := k.vm.ReadFile(context.Background(), workers); err != nil || string(b) != before+"\n" {
+			t.Errorf("put back: %s, before %s (%v)", b, before, err)
+		}
+	})
+}
+
+// bomb fills the target with processes that only compute.
+func (k *loaded) bomb(t *testing.T, n string) {
+	t.Helper()
+	script := "i=0; while [ $i -lt " + n + " ]; do (while :; do :; done) & i=$((i+1)); done; wait"
+	pid, err := k.vm.Start(t.Context(), lab.Proc{Argv: []string{"/bin/busybox", "sh", "-c", script}, UID: 4242})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.vm.Kill(context.Background(), -pid, 9) })
+}
+
+// lockWord posts a lock request over the connection, in its two writes.
+func (c *conn) lockWord(t *testing.T, k *loaded, regions map[string]uapi.Region, want, epoch, flags uint32, lease time.Duration) {
+	t.Helper()
+	seq := uint64(time.Now().UnixNano()) | 1
+	r := uapi.LockReq{
+		Want: want, Epoch: epoch, LeaseMs: uint32(lease / time.Millisecond), DrainMs: 100,
+		Flags: flags, Monitor: c.grant.Monitor, Seq: seq, Commit: uint32(seq),
+	}
+	if want == uapi.WantFree {
+		r.LeaseMs, r.DrainMs, r.Flags = 0, 0, 0
+	}
+	r.Sign(keys[r.Monitor], k.boot, uapi.KindLockReq)
+	area, b := regions["lock"], r.Encode()
+	at := area.Addr + uint64(r.Monitor)*uapi.LockReqSize
+	c.write(t, at, area.Key, b[:uapi.LockReqCommitOff])
+	c.write(t, at+uapi.LockReqCommitOff, area.Key, b[uapi.LockReqCommitOff:uapi.LockReqCommitOff+4])
+}
+
+// lockState reads the lock's page until it is as wanted.
+func (c *conn) lockState(t *testing.T, regions map[string]uapi.Region, what string, ok func(*uapi.LockAck) bool) *uapi.LockAck {
+	t.Helper()
+	r := regions["lock.ack"]
+	a := &uapi.LockAck{}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		if err := a.Decode(c.read(t, r.Addr, r.Key, uapi.LockAckSize)); err != nil {
+			t.Fatal(err)
+		}
+		if a.Seq%2 == 0 && ok(a) {
+			return a
+		}
+		if time.Now().After(end) {
+			t.Fatalf("30 s and not: %s: state %s, refusals %v", what, uapi.LockStateName(a.State), a.Refusal)
+		}
+	}
+}
+
+// ticks is the timer count of a CPU, from its sensor.
+func (c *conn) ticks(t *testing.T, regions map[string]uapi.Region, name string) uint64 {
+	t.Helper()
+	r := regions["sensorbox"]
+	box := c.read(t, r.Addr, r.Key, int(r.Len))
+	for off := uapi.SboxSize; off+uapi.SensorSize <= len(box); off += uapi.SensorSize {
+		if uapi.CString(box[off+uapi.SensorNameOff:off+uapi.SensorNameOff+uapi.SensorName]) == name {
+			return binary.LittleEndian.Uint64(box[off+uapi.SensorValueOff:])
+		}
+	}
+	t.Fatalf("no sensor %s", name)
+	return 0
+}
+
+// TestReadsUnderLoad: a target full of processes goes on answering, and lets a
+// monitor in. How long that took with and without real-time softirqs and workers
+// is told, not judged: the host is shared.
+func TestReadsUnderLoad(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		for _, params := range [][]string{{"rdma.softirq_fifo=0", "rdma.workers_fifo=0"}, {"rdma.workers_fifo=0"}, nil} {
+			t.Run(strings.Join(append(params, "end"), " "), func(t *testing.T) { underLoad(t, kernel, params) })
+		}
+	})
+}
+
+func underLoad(t *testing.T, kernel string, params []string) {
+	k := load(t, kernel, params...)
+	k.tune(t)
+	c := k.dial(t, hello{})
+	k.bomb(t, "300")
+	time.Sleep(time.Second)
+	for range 3 {
+		worst, err := c.slowest(t, c.grant.RootAddr, c.grant.RootKey, uapi.RootSize, 50)
+		began := time.Now()
+		again, denied := k.tryDial(t, hello{monitor: 1})
+		t.Logf("the slowest of 50 reads took %v (%v), another dial %v (%v)", worst, err, time.Since(began), denied)
+		if denied == nil {
+			again.close(t)
+		}
+		if params == nil && (err != nil || denied != nil) {
+			t.Errorf("with all that the module does: %v, %v", err, denied)
+		}
+		if err != nil {
+			c.close(t)
+			c = k.dial(t, hello{flags: uapi.HelloTakeover})
+		}
+	}
+	c.close(t)
+}
+
+// TestLockSparesTheNIC: the lock is asked for, held, renewed and given back over
+// RDMA while every CPU but the NIC's stands still, idle and under a fork bomb.
+func TestLockSparesTheNIC(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel, "allow_repair=1")
+		k.tune(t)
+		c := k.dial(t, hello{})
+		regions := c.table(t)
+		epoch := uint32(0)
+		for _, processes := range []string{"0", "300"} {
+			k.bomb(t, processes)
+			time.Sleep(time.Second)
+			for range 3 {
+				epoch++
+				c.holds(t, k, regions, epoch, processes)
+			}
+		}
+		if err := k.vm.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		k.healthy(t)
+	})
+}
+
+const spare = uapi.LockSpare | uapi.LockDrain
+
+// holds is one acquisition, reads and a renewal under it, and the release.
+func (c *conn) holds(t *testing.T, k *loaded, regions map[string]uapi.Region, epoch uint32, processes string) {
+	t.Helper()
+	began := time.Now()
+	c.lockWord(t, k, regions, uapi.WantLock, epoch, spare, 30*time.Second)
+	a := c.lockState(t, regions, "held", func(a *uapi.LockAck) bool { return a.State == uapi.LockHeld && a.Epoch == epoch })
+	granted := time.Since(began)
+	if a.Free[0] != 1 || a.IPI[0]|a.NMI[0]|a.Parked[0] != 2 {
+		t.Errorf("free %b, held %b by IPI, %b by NMI, %b parked", a.Free[0], a.IPI[0], a.NMI[0], a.Parked[0])
+	}
+	before := c.ticks(t, regions, "TICKS.1")
+	root := c.grant
+	worst, err := c.slowest(t, root.RootAddr, root.RootKey, uapi.RootSize, 50)
+	if err != nil {
+		t.Fatalf("under the lock: %v", err)
+	}
+	c.lockWord(t, k, regions, uapi.WantLock, epoch, spare, 30*time.Second)
+	c.lockState(t, regions, "renewed", func(b *uapi.LockAck) bool { return b.State == uapi.LockHeld && b.LeaseEndNs > a.LeaseEndNs })
+	if after := c.ticks(t, regions, "TICKS.1"); after != before {
+		t.Errorf("CPU 1 ticked from %d to %d while it was held", before, after)
+	}
+	c.lockWord(t, k, regions, uapi.WantFree, epoch, 0, 0)
+	c.lockState(t, regions, "released", func(a *uapi.LockAck) bool { return a.State == uapi.LockFree && a.Expired == 0 })
+	t.Logf("%s processes: granted in %v, drained %d, the slowest of 50 reads took %v", processes, granted, a.Drained, worst)
+}
+
+// TestLeaseWithoutMonitor: a monitor that is cut off under its lock leaves a
+// target that runs on when the lease ends.
+func TestLeaseWithoutMonitor(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel, "allow_repair=1")
+		k.tune(t)
+		c := k.dial(t, hello{})
+		regions := c.table(t)
+		c.lockWord(t, k, regions, uapi.WantLock, 1, spare, 2*time.Second)
+		c.lockState(t, regions, "held", func(a *uapi.LockAck) bool { return a.State == uapi.LockHeld })
+		if _, err := c.tryRead(t, 0, 1, 8); err == nil { // ends the queue pair
+			t.Error("a wild read was answered")
+		}
+		c.close(t)
+		again := k.dial(t, hello{flags: uapi.HelloTakeover})
+		again.lockState(t, again.table(t), "the lease ended", func(a *uapi.LockAck) bool { return a.State == uapi.LockFree && a.Expired == 1 })
+		again.close(t)
+		k.healthy(t)
+	})
+}
