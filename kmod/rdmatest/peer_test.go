@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
@@ -158,6 +159,22 @@ func (c *conn) write(t *testing.T, addr uint64, key uint32, b []byte) {
 	if err := c.tryWrite(t, addr, key, b); err != nil {
 		t.Fatalf("write %d bytes at %#x: %v", len(b), addr, err)
 	}
+}
+
+// slowest reads n times and returns how long the slowest took.
+func (c *conn) slowest(t *testing.T, addr uint64, key uint32, size, n int) (time.Duration, error) {
+	t.Helper()
+	verb, rest := c.p.ask(t, "burst %s %x %x %d %d", c.n, addr, key, size, n)
+	var v int
+	fmt.Sscan(rest, &v)
+	switch verb {
+	case "slowest":
+		return time.Duration(v) * time.Microsecond, nil
+	case "status":
+		return 0, status(v)
+	}
+	t.Fatalf("the peer says %s %s", verb, rest)
+	return 0, nil
 }
 
 func (c *conn) close(t *testing.T) {

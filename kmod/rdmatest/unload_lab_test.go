@@ -150,7 +150,8 @@ const cycles = 100
 // own: caches are not merged, so that one cannot hide in another's noise.
 func TestCycles(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
-		// the monitor remembers where an address was: each machine has its own
+		// A monitor remembers for half a minute which machine had an address: one
+		// that comes after another with it is asked nothing, and the dial times out.
 		own := map[string][2]string{"6.1": {"10.77.0.3", "fd77::3"}, "6.12": {"10.77.0.4", "fd77::4"}}[kernel]
 		k := &loaded{addr: own[0]}
 		k.vm = lab.New(t, lab.Config{
@@ -163,7 +164,7 @@ func TestCycles(t *testing.T) {
 		for _, c := range []struct {
 			name string
 			one  func(*testing.T)
-		}{{"load", k.loadOnce}} {
+		}{{"connect", k.connectOnce}, {"load", k.loadOnce}} {
 			t.Run(c.name, func(t *testing.T) {
 				for range 10 { // what is kept for good is allocated by now
 					c.one(t)
@@ -177,6 +178,13 @@ func TestCycles(t *testing.T) {
 		}
 		k.healthy(t)
 	})
+}
+
+func (k *loaded) connectOnce(t *testing.T) {
+	t.Helper()
+	c := k.dial(t, hello{})
+	c.stands(t)
+	c.close(t)
 }
 
 func (k *loaded) loadOnce(t *testing.T) {
@@ -193,12 +201,13 @@ func (k *loaded) loadOnce(t *testing.T) {
 
 type slab struct{ active, perSlab int }
 
-// slabs reads /proc/slabinfo after everything that may be freed was: queue pairs
-// are freed late, by RCU and by workers, and what was unmapped from vmalloc's
-// area is kept until a module is loaded, which flushes it.
+// slabs reads /proc/slabinfo after what may be freed was: RCU frees keys and CM
+// ids in batches, up to five seconds late (6.1 holds all of the last dozen grants
+// that long), and vmalloc's area is flushed when a module is loaded. What a CPU
+// keeps for itself counts as in use, so the caches are made to give it up.
 func (k *loaded) slabs(t *testing.T) map[string]slab {
 	t.Helper()
-	time.Sleep(2 * time.Second)
+	time.Sleep(6 * time.Second)
 	if err := errors.Join(k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "bd_inject"), "i_am_a_lab=1"), k.vm.Rmmod(t.Context(), "bd_inject")); err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +216,7 @@ func (k *loaded) slabs(t *testing.T) map[string]slab {
 			t.Fatal(err)
 		}
 	}
+	run(t, k.vm, "/bin/busybox", "sh", "-c", "for f in /sys/kernel/slab/*/shrink; do echo 1 >$f; done")
 	all := map[string]slab{}
 	for line := range strings.Lines(k.file(t, "/proc/slabinfo")) {
 		var name string
@@ -219,16 +229,32 @@ func (k *loaded) slabs(t *testing.T) map[string]slab {
 	return all
 }
 
+// notGrown looks again for a while: what a busy host delays is freed later, what
+// has leaked is not.
 func (k *loaded) notGrown(t *testing.T, before map[string]slab) {
+	t.Helper()
+	var grown []string
+	for end := time.Now().Add(time.Minute); ; {
+		if grown = k.grown(t, before); len(grown) == 0 || time.Now().After(end) {
+			break
+		}
+	}
+	for _, g := range grown {
+		t.Error(g)
+	}
+}
+
+func (k *loaded) grown(t *testing.T, before map[string]slab) (all []string) {
 	t.Helper()
 	after := k.slabs(t)
 	if len(after) < 50 {
 		t.Fatalf("/proc/slabinfo has %d caches", len(after))
 	}
 	for name, a := range after {
-		// a slab holds many objects and is counted whole: allow four
-		if grown := a.active - before[name].active; grown >= cycles && grown > 4*a.perSlab {
-			t.Errorf("cache %s: %d objects before, %d after %d cycles", name, before[name].active, a.active, cycles)
+		// the one slab that the CPU allocates from is counted whole
+		if n := a.active - before[name].active; n >= cycles*3/4 && n > 2*a.perSlab {
+			all = append(all, fmt.Sprintf("cache %s: %d objects before, %d after %d cycles", name, before[name].active, a.active, cycles))
 		}
 	}
+	return all
 }
