@@ -106,7 +106,7 @@ extern struct list_head bdr_grants;
 
 struct bdr_grant *bdr_grant_new(struct bdr_device *dev, struct rdma_cm_id *id, u32 monitor);
 struct bdr_grant *bdr_grant_find(u32 number, u32 monitor, struct bdr_device *dev);
-u32 bdr_grant_count(void);
+u32 bdr_grant_count(u32 monitor);
 void bdr_grant_sync(struct bdr_grant *g);
 void bdr_grant_revoke(struct bdr_grant *g, const char *why);
 void bdr_grant_free(struct bdr_grant *g);
@@ -120,7 +120,7 @@ struct bdr_conn {
 	struct rdma_cm_id *id;
 	struct bdr_grant *grant;
 	struct work_struct close;
-	unsigned long closing;
+	unsigned long state;	/* bits: accepted, wanted to end, its worker is queued */
 };
 
 int bdr_conn_accept(struct rdma_cm_id *id, struct bdr_grant *g,

@@ -8,6 +8,8 @@
 #include <linux/slab.h>
 #include "bdr.h"
 
+enum { ACCEPTED, DOOMED, CLOSING };
+
 static void close_work(struct work_struct *work)
 {
 	struct bdr_conn *conn = container_of(work, struct bdr_conn, close);
@@ -25,11 +27,25 @@ static void close_work(struct work_struct *work)
 	kfree(conn);
 }
 
-/** bdr_conn_close() - begin its end, once; from any context that may queue work */
+/**
+ * bdr_conn_close() - begin its end, once; from any context that may queue work
+ * @conn: if it is still being accepted, it ends right after; whoever guesses its
+ *        number can make its queue pair fail before the answer is sent
+ */
 void bdr_conn_close(struct bdr_conn *conn)
 {
-	if (!test_and_set_bit(0, &conn->closing))
+	set_bit(DOOMED, &conn->state);
+	smp_mb__after_atomic();	/* either this sees ACCEPTED or the accept DOOMED */
+	if (test_bit(ACCEPTED, &conn->state) && !test_and_set_bit(CLOSING, &conn->state))
 		queue_work(bdr_wq, &conn->close);
+}
+
+static void accepted(struct bdr_conn *conn)
+{
+	set_bit(ACCEPTED, &conn->state);
+	smp_mb__after_atomic();	/* as in bdr_conn_close() */
+	if (test_bit(DOOMED, &conn->state))
+		bdr_conn_close(conn);
 }
 
 static void qp_event(struct ib_event *event, void *data)
@@ -100,12 +116,14 @@ int bdr_conn_accept(struct rdma_cm_id *id, struct bdr_grant *g,
 	g->qps++;
 	id->context = conn;
 	err = answer(conn, peer, msg);
-	if (!err)
+	if (!err) {
+		accepted(conn);
 		return 0;
+	}
 	id->context = NULL;
 	g->qps--;
 	list_del(&conn->list);
-	rdma_destroy_qp(id);
+	rdma_destroy_qp(id);	/* no event of it comes after this */
 err_free:
 	kfree(conn);
 	return err;

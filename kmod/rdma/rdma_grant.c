@@ -14,14 +14,17 @@
 LIST_HEAD(bdr_grants);
 static u32 numbers;
 
-/** bdr_grant_count() - grants that stand */
-u32 bdr_grant_count(void)
+/**
+ * bdr_grant_count() - grants that stand
+ * @monitor: whose, or BDR_ANY_MONITOR
+ */
+u32 bdr_grant_count(u32 monitor)
 {
 	struct bdr_grant *g;
 	u32 n = 0;
 
 	list_for_each_entry(g, &bdr_grants, list)
-		n += !g->revoked;
+		n += !g->revoked && (monitor == BDR_ANY_MONITOR || g->monitor == monitor);
 	return n;
 }
 

@@ -25,6 +25,19 @@ static void take_over(u32 monitor)
 			bdr_grant_revoke(g, "its monitor has come again");
 }
 
+/*
+ * A monitor's first grant may take any place. A further one leaves a place for
+ * each other monitor with a key, so that no single one can lock the rest out.
+ */
+static bool room_for(u32 monitor)
+{
+	u32 m, kept = 0;
+
+	for (m = 0; m < BD_MONITORS && bdr_grant_count(monitor); m++)
+		kept += m != monitor && bd_key_present(m) && !bdr_grant_count(m);
+	return bdr_grant_count(BDR_ANY_MONITOR) + kept < bdr_grants_max;
+}
+
 /* The grant whose keys the new connection uses; or why there is none. */
 static struct bdr_grant *grant_for(struct rdma_cm_id *id, const struct bd_hello *h, u32 *why)
 {
@@ -42,7 +55,7 @@ static struct bdr_grant *grant_for(struct rdma_cm_id *id, const struct bd_hello 
 		return g && g->qps < bdr_qps_max ? g : NULL;
 	}
 	*why = BD_DENY_FULL;
-	if (bdr_grant_count() >= bdr_grants_max)
+	if (!room_for(h->monitor))
 		return NULL;
 	g = bdr_grant_new(dev, id, h->monitor);
 	if (!IS_ERR(g))

@@ -143,6 +143,25 @@ func TestJoin(t *testing.T) {
 	})
 }
 
+// TestNoneLocksOut: one monitor cannot take every place; a second grant of its own
+// leaves one for each of the others.
+func TestNoneLocksOut(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel, "rdma.grants=4")
+		all := []*conn{k.dial(t, hello{}), k.dial(t, hello{})}
+		k.refused(t, hello{}, uapi.DenyFull)
+		for _, m := range []uint32{1, 2} {
+			c := k.dial(t, hello{monitor: m})
+			c.read(t, c.grant.RootAddr, c.grant.RootKey, uapi.RootSize)
+			all = append(all, c)
+		}
+		for _, c := range all {
+			c.close(t)
+		}
+		k.grants(t, 0)
+	})
+}
+
 // TestFull: one monitor too many, and one who comes again with a takeover.
 func TestFull(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
