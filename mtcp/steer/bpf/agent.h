@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* The client's agent (§2.5.2), and the same at a gateway that the client's
+ * traffic crosses. Attached where the traffic to the servers leaves and what
+ * they send comes in. */
+#ifndef STEER_AGENT_H
+#define STEER_AGENT_H
+
+#include "sack.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct flow); /* as the application has it */
+	__type(value, struct session);
+} sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct flow); /* as it is on the wire */
+	__type(value, struct wire);
+} wires SEC(".maps");
+
+/* holding reports a session that is MIGRATING. One whose agent has gone is not
+ * for ever. */
+static __always_inline bool holding(const struct session *m)
+{
+	if (m->state != MIGRATING)
+		return false;
+	if (!m->deadline || bpf_ktime_get_ns() < m->deadline)
+		return true;
+	count(EXPIRED);
+	return false;
+}
+
+/* rewrite_out turns the application's segment into one of the wire. */
+static __always_inline int rewrite_out(struct __sk_buff *skb, struct segment *s, const struct session *m)
+{
+	int err;
+
+	err = set_addr(skb, s, false, &s->flow.remote, &m->wire.remote);
+	err |= set_port(skb, s, false, s->flow.rport, m->wire.rport);
+	err |= set_port(skb, s, true, s->flow.lport, m->wire.lport);
+	if (m->up)
+		err |= set_number(skb, s, &s->tcp.seq, bpf_ntohl(s->tcp.seq) + m->up);
+	if (m->down && s->tcp.ack) {
+		err |= set_number(skb, s, &s->tcp.ack_seq, bpf_ntohl(s->tcp.ack_seq) + m->down);
+		err |= change_sack(skb, s, m->down, false) < 0;
+	}
+	return err;
+}
+
+static __always_inline bool same_flow(const struct flow *a, const struct flow *b)
+{
+	return same_addr(&a->remote, &b->remote) && a->lport == b->lport && a->rport == b->rport;
+}
+
+/* note_seen is for whoever sweeps sessions that are over. */
+static __always_inline void note_seen(struct session *m, __u32 fin, const struct segment *s)
+{
+	m->last = bpf_ktime_get_coarse_ns();
+	if (s->tcp.fin)
+		m->seen |= fin;
+	if (s->tcp.rst)
+		m->seen |= SEEN_RST;
+}
+
+static __always_inline int leave(struct __sk_buff *skb, struct segment *s, const struct session *m)
+{
+	bool moved = !same_flow(&s->flow, &m->wire);
+
+	if (!moved && !m->up && !m->down)
+		return NEXT;
+	if (rewrite_out(skb, s, m)) {
+		count(REFUSED);
+		return SHOT;
+	}
+	count(REWRITTEN_OUT);
+	if (!moved || m->flags & DIRECT || !l2_len)
+		return NEXT;
+	return bpf_redirect_neigh(m->oif ? m->oif : skb->ifindex, NULL, 0, 0);
+}
+
+SEC("tc")
+int steer_out(struct __sk_buff *skb)
+{
+	struct session *m;
+	struct segment s;
+
+	if (parse(skb, &s, true))
+		return NEXT;
+	m = bpf_map_lookup_elem(&sessions, &s.flow);
+	if (!m || is_ours(skb, &s)) /* the handshake of a server that comes back */
+		return NEXT;
+	note_seen(m, SEEN_FIN_OUT, &s);
+	if (s.tcp.rst && m->state != MOVED)
+		tell(skb, &s, TOLD_ABORT, true);
+	if (holding(m) && (s.payload || s.tcp.fin || s.tcp.syn)) {
+		count(DATA_HELD);
+		return SHOT;
+	}
+	if (m->state == SWITCHED) { /* it would meet a RST */
+		count(DATA_HELD);
+		return SHOT;
+	}
+	if (m->flags & CLAMP_OUT && s.tcp.ack && after(bpf_ntohl(s.tcp.ack_seq), m->sent)) {
+		if (set_number(skb, &s, &s.tcp.ack_seq, m->sent))
+			return SHOT;
+		count(ACKS_CLAMPED_OUT);
+	}
+	return leave(skb, &s, m);
+}
+
+/* rewrite_in turns a segment of the wire into one of the application's server. */
+static __always_inline int rewrite_in(struct __sk_buff *skb, struct segment *s, const struct session *m,
+				      const struct flow *app)
+{
+	int err;
+
+	err = set_addr(skb, s, true, &s->flow.remote, &app->remote);
+	err |= set_port(skb, s, true, s->flow.rport, app->rport);
+	err |= set_port(skb, s, false, s->flow.lport, app->lport);
+	if (m->down)
+		err |= set_number(skb, s, &s->tcp.seq, bpf_ntohl(s->tcp.seq) - m->down);
+	if (m->up && s->tcp.ack) {
+		err |= set_number(skb, s, &s->tcp.ack_seq, bpf_ntohl(s->tcp.ack_seq) - m->up);
+		err |= change_sack(skb, s, -m->up, false) < 0;
+	}
+	return err;
+}
+
+/* as_of_then hides from the client what S1 acknowledges while the session moves:
+ * it may not be in what S2 gets (§2.5.2). */
+static __always_inline int as_of_then(struct __sk_buff *skb, struct segment *s, const struct session *m)
+{
+	int sack;
+
+	if (!(m->flags & CLAMP_IN) || !s->tcp.ack)
+		return 0;
+	sack = change_sack(skb, s, 0, true);
+	if (sack < 0)
+		return -1;
+	if (sack)
+		count(SACKS_BLANKED);
+	if (!after(bpf_ntohl(s->tcp.ack_seq), m->frozen))
+		return 0;
+	count(ACKS_CLAMPED_IN);
+	return set_number(skb, s, &s->tcp.ack_seq, m->frozen);
+}
+
+/* note_sent follows how far the current server has sent. */
+static __always_inline void note_sent(const struct segment *s, struct session *m)
+{
+	__u32 end = bpf_ntohl(s->tcp.seq) + s->payload + s->tcp.fin;
+
+	if (after(end, m->sent))
+		m->sent = end;
+}
+
+/* opens reports whether a segment is S2's first word: it lies where the session
+ * is, so that nobody else's guess opens the way to a server not yet there. */
+static __always_inline bool opens(const struct segment *s, const struct session *m)
+{
+	__s32 ahead = bpf_ntohl(s->tcp.seq) - m->down - m->sent;
+
+	if (s->tcp.rst || !s->tcp.ack)
+		return false;
+	if (m->flags & CLAMP_OUT && (ahead < -(1 << 16) || ahead > 1 << 20))
+		return false;
+	return !(m->flags & CLAMP_IN) || !after(m->frozen, bpf_ntohl(s->tcp.ack_seq) - m->up);
+}
+
+static __always_inline int come(struct __sk_buff *skb, struct segment *s, struct session *m, const struct flow *app)
+{
+	if (m->state != MIGRATING && s->tcp.syn) { /* the SYN+ACK repeated: our ACK was lost */
+		tell(skb, s, TOLD_NEXT, false);
+		return SHOT;
+	}
+	if (m->state == SWITCHED) {
+		if (!opens(s, m)) {
+			count(BLACKHOLED);
+			return SHOT;
+		}
+		m->state = MOVED;
+		count(OPENED);
+	}
+	if (holding(m) && (s->tcp.rst || s->tcp.fin || s->tcp.syn)) {
+		count(BLACKHOLED);
+		return SHOT;
+	}
+	note_seen(m, SEEN_FIN_IN, s);
+	if (rewrite_in(skb, s, m, app)) {
+		count(REFUSED);
+		return SHOT;
+	}
+	if (m->flags & CLAMP_OUT)
+		note_sent(s, m);
+	if (holding(m) && as_of_then(skb, s, m))
+		return SHOT;
+	count(REWRITTEN_IN);
+	return NEXT;
+}
+
+/* unasked is a segment of no session that moves: it may offer or advise. */
+static __always_inline int unasked(struct __sk_buff *skb, const struct segment *s)
+{
+	if (!is_ours(skb, s))
+		return NEXT;
+	tell(skb, s, s->tcp.syn ? TOLD_OFFER : TOLD_OPTION, false);
+	return s->tcp.syn ? NEXT : SHOT; /* the SYN+ACK is TCP's too */
+}
+
+SEC("tc")
+int steer_in(struct __sk_buff *skb)
+{
+	struct session *m;
+	struct segment s;
+	struct wire *w;
+
+	if (parse(skb, &s, false))
+		return NEXT;
+	w = bpf_map_lookup_elem(&wires, &s.flow);
+	if (!w)
+		return unasked(skb, &s);
+	m = bpf_map_lookup_elem(&sessions, &w->app);
+	if (!m)
+		return NEXT;
+	if (w->hop == m->hop) {
+		if (is_ours(skb, &s) && !s.tcp.syn) { /* MIGRATE_ADVISE of the server it has */
+			tell(skb, &s, TOLD_OPTION, false);
+			return SHOT;
+		}
+		return come(skb, &s, m, &w->app);
+	}
+	if (w->hop && w->hop == m->next && m->state == MIGRATING) {
+		tell(skb, &s, TOLD_NEXT, false);
+		return SHOT;
+	}
+	count(BLACKHOLED);
+	return SHOT;
+}
+
+#endif

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package steer
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf"
+)
+
+// Try is a server that is asked for a session.
+type Try struct {
+	Server netip.AddrPort
+	// Local is the client's end towards it; zero is the one it has. A port that is
+	// reserved (ReservePort) cannot become another connection's to that server.
+	Local netip.AddrPort
+	// For is how long the session stays MIGRATING unless Switch or FallBack comes
+	// first; 0 is for ever.
+	For time.Duration
+}
+
+// Begin makes a session MIGRATING and returns the client's numbers as of then:
+// una^C and next^C of the request. At a gateway there are none.
+func (a *Agent) Begin(f Flow, t Try) (Numbers, error) {
+	s, err := a.lookup(f)
+	switch {
+	case errors.Is(err, ErrNoSession):
+		s = bpfSession{Wire: f.bpf(), Hop: 1}
+	case err != nil:
+		return Numbers{}, err
+	case expired(s):
+		if err := a.FallBack(f); err != nil {
+			return Numbers{}, err
+		}
+		return a.Begin(f, t)
+	case State(s.State) != Moved:
+		return Numbers{}, &StateError{f, State(s.State), "begin to move"}
+	}
+	asked := Flow{t.Local, t.Server}
+	if !t.Local.IsValid() {
+		asked.Local = f.Local
+	}
+	if err := errors.Join(f.valid(), asked.valid()); err != nil {
+		return Numbers{}, err
+	}
+	if err := a.claim(f, asked, s.Hop); err != nil {
+		return Numbers{}, err
+	}
+	n, err := a.begin(f, asked, s, t.For)
+	if err != nil {
+		return n, errors.Join(err, a.release(f, asked, s.Hop))
+	}
+	return n, nil
+}
+
+// claim takes flows on the wire for a session: that of the next server, and with
+// the first move its own.
+func (a *Agent) claim(f, asked Flow, hop uint32) error {
+	var w bpfWire
+	err := a.wires.Lookup(asked.bpf(), &w)
+	if err == nil && (flowOf(w.App) != f || w.Hop == hop) {
+		return fmt.Errorf("flow %s: %w", asked, ErrTaken)
+	} else if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("flow %s: %w", asked, err)
+	}
+	if hop == 1 {
+		if f == asked {
+			return fmt.Errorf("flow %s: %w", asked, ErrTaken)
+		}
+		if err := a.putWire(f, f, 1); err != nil {
+			return err
+		}
+	}
+	if err := a.putWire(asked, f, hop+1); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flows[f] = append(a.flows[f], asked)
+	return nil
+}
+
+func (a *Agent) begin(f, asked Flow, s bpfSession, limit time.Duration) (Numbers, error) {
+	s.State, s.Asked, s.Next = uint32(Migrating), asked.bpf(), s.Hop+1
+	s.Deadline = 0
+	if limit > 0 {
+		s.Deadline = now() + uint64(limit)
+	}
+	if a.cfg.Gateway {
+		s.Flags &^= clampIn
+		return Numbers{}, a.put(f, s)
+	}
+	// Held from here on; what the client knows is asked after that, so that no
+	// acknowledgement gets between.
+	n, err := a.Query(f)
+	if err != nil {
+		return n, err
+	}
+	s.Flags, s.Frozen = s.Flags|clampIn, uint32(n.SndUna)
+	if err := a.put(f, s); err != nil {
+		return n, err
+	}
+	return a.Query(f)
+}
+
+// Switch leaves the old server: from here on it is a black hole, and nothing
+// leaves until the new one has been heard. It returns the client's numbers as of
+// then, next^C of the fix-up. There is no way back to the old server.
+func (a *Agent) Switch(f Flow, shift Shift) (Numbers, error) {
+	s, err := a.lookup(f)
+	if err != nil {
+		return Numbers{}, err
+	}
+	if State(s.State) != Migrating || expired(s) {
+		return Numbers{}, &StateError{f, State(s.State), "switch"}
+	}
+	s.Wire, s.Hop, s.Next, s.Deadline = s.Asked, s.Next, 0, 0
+	s.State, s.Up, s.Down = uint32(Switched), uint32(shift.Up), uint32(shift.Down)
+	s.Flags &^= clampOut | direct
+	if err := a.way(f, &s); err != nil {
+		return Numbers{}, err
+	}
+	if a.cfg.Gateway {
+		return Numbers{}, a.put(f, s)
+	}
+	// The new server cannot speak before it is told, so the second put is in time.
+	if err := a.put(f, s); err != nil {
+		return Numbers{}, err
+	}
+	n, err := a.Query(f)
+	if err != nil {
+		return n, err
+	}
+	s.Flags, s.Sent = s.Flags|clampOut, uint32(n.RcvNxt)
+	return n, a.put(f, s)
+}
+
+// FallBack ends a move that came to nothing: the session goes on with the server
+// it has.
+func (a *Agent) FallBack(f Flow) error {
+	s, err := a.lookup(f)
+	if err != nil {
+		return err
+	}
+	if State(s.State) != Migrating {
+		return &StateError{f, State(s.State), "fall back"}
+	}
+	if s.Hop == 1 {
+		return a.Forget(f)
+	}
+	asked := flowOf(s.Asked)
+	s.State, s.Next, s.Deadline = uint32(Moved), 0, 0
+	return errors.Join(a.put(f, s), a.release(f, asked, s.Hop))
+}
+
+// release makes a flow that is not needed a black hole, or forgets all flows of
+// a session that has never moved.
+func (a *Agent) release(f, asked Flow, hop uint32) error {
+	if hop == 1 {
+		return a.Forget(f)
+	}
+	return a.putWire(asked, f, 0)
+}
+
+// Forget ends the steering of a session, for one that is over.
+func (a *Agent) Forget(f Flow) error {
+	err := remove(a.sessions, f)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, w := range append(a.flows[f], f) {
+		err = errors.Join(err, remove(a.wires, w))
+	}
+	delete(a.flows, f)
+	return err
+}
+
+func remove(m *ebpf.Map, f Flow) error {
+	if err := m.Delete(f.bpf()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("forget %s: %w", f, err)
+	}
+	return nil
+}
+
+// Sweep forgets sessions that are over: at a client those whose connection is
+// gone, at a gateway those that have ended and been silent for a minute, or been
+// silent for the time given. It returns how many.
+func (a *Agent) Sweep(silent time.Duration) (int, error) {
+	all, err := a.Sessions()
+	n := 0
+	for _, s := range all {
+		if !a.over(s, silent) {
+			continue
+		}
+		n++
+		err = errors.Join(err, a.Forget(s.App))
+	}
+	return n, err
+}
+
+func (a *Agent) over(s Session, silent time.Duration) bool {
+	if !a.cfg.Gateway {
+		n, err := a.Query(s.App)
+		return errors.Is(err, ErrNoSocket) && n.State == 0 // TIME_WAIT still wants its segments
+	}
+	return s.Idle > silent || s.Over && s.Idle > time.Minute
+}

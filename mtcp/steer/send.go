@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package steer
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/wire"
+)
+
+// resolveFor is how long a neighbor's link address is waited for.
+const resolveFor = time.Second
+
+// Sender puts whole segments on the wire: those of the handshake, which no TCP
+// sends. They leave below netfilter (AF_PACKET), whose connection tracking would
+// drop a SYN+ACK that answers nothing it has seen, and through the hooks, which
+// let options of M-TCP pass. Opened once: closing such a socket takes
+// milliseconds.
+type Sender struct {
+	fd int
+	nl *netlink.Handle
+}
+
+// NewSender opens a sender in the network namespace of the calling thread.
+func NewSender() (*Sender, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) // 0: it receives nothing
+	if err != nil {
+		return nil, fmt.Errorf("packet socket: %w", err)
+	}
+	nl, err := netlink.NewHandle()
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	return &Sender{fd, nl}, nil
+}
+
+// Send sends a segment where the kernel would route it.
+func (s *Sender) Send(seg wire.Segment) error {
+	packet, err := seg.Append(nil)
+	if err != nil {
+		return err
+	}
+	r, err := route(s.nl, seg.Dst.Addr())
+	if err != nil {
+		return err
+	}
+	hop := seg.Dst.Addr().Unmap()
+	if gw, ok := netip.AddrFromSlice(r.Gw); ok {
+		hop = gw.Unmap()
+	}
+	mac, err := s.resolve(r.LinkIndex, hop)
+	if err != nil {
+		return fmt.Errorf("send to %s: %w", seg.Dst, err)
+	}
+	to := &unix.SockaddrLinklayer{Protocol: swap(unix.ETH_P_IP), Ifindex: r.LinkIndex, Halen: uint8(len(mac))}
+	if hop.Is6() {
+		to.Protocol = swap(unix.ETH_P_IPV6)
+	}
+	copy(to.Addr[:], mac)
+	if err := unix.Sendto(s.fd, packet, 0, to); err != nil {
+		return fmt.Errorf("send to %s: %w", seg.Dst, err)
+	}
+	return nil
+}
+
+// resolve returns a neighbor's link address, nil where a link has none.
+func (s *Sender) resolve(index int, hop netip.Addr) (net.HardwareAddr, error) {
+	l, err := s.nl.LinkByIndex(index)
+	if err != nil {
+		return nil, fmt.Errorf("interface %d: %w", index, err)
+	}
+	if headerLen(l) == 0 || l.Attrs().Flags&net.FlagLoopback != 0 {
+		return l.Attrs().HardwareAddr, nil
+	}
+	for end := time.Now().Add(resolveFor); ; time.Sleep(time.Millisecond) {
+		mac, err := s.neighbor(index, hop)
+		if mac != nil || err != nil {
+			return mac, err
+		}
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("neighbor %s: %w", hop, unix.EHOSTUNREACH)
+		}
+	}
+}
+
+// neighbor looks into the kernel's table and has it ask where it does not know.
+func (s *Sender) neighbor(index int, hop netip.Addr) (net.HardwareAddr, error) {
+	family := unix.AF_INET
+	if hop.Is6() {
+		family = unix.AF_INET6
+	}
+	all, err := s.nl.NeighList(index, family)
+	if err != nil {
+		return nil, fmt.Errorf("neighbors: %w", err)
+	}
+	const known = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT | unix.NUD_NOARP
+	for _, n := range all {
+		if a, ok := netip.AddrFromSlice(n.IP); ok && a.Unmap() == hop && n.State&known != 0 {
+			return n.HardwareAddr, nil
+		}
+	}
+	ask := &netlink.Neigh{LinkIndex: index, Family: family, IP: hop.AsSlice(), Flags: unix.NTF_USE}
+	if err := s.nl.NeighSet(ask); err != nil {
+		return nil, fmt.Errorf("neighbor %s: %w", hop, err)
+	}
+	return nil, nil
+}
+
+// Close ends it.
+func (s *Sender) Close() error {
+	s.nl.Close()
+	if err := unix.Close(s.fd); err != nil {
+		return fmt.Errorf("packet socket: %w", err)
+	}
+	return nil
+}
+
+// ReservePort binds a port of a client's address, so that the kernel gives it to
+// no other connection. It is the caller's until the descriptor is closed.
+func ReservePort(a netip.Addr) (netip.AddrPort, int, error) {
+	domain, any := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte{}})
+	if a.Is4() {
+		any = &unix.SockaddrInet4{Addr: a.As4()}
+	} else {
+		domain, any = unix.AF_INET6, &unix.SockaddrInet6{Addr: a.As16()}
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port: %w", err)
+	}
+	if err := unix.Bind(fd, any); err != nil {
+		unix.Close(fd)
+		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port of %s: %w", a, err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		unix.Close(fd)
+		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port of %s: %w", a, err)
+	}
+	port := 0
+	switch n := name.(type) {
+	case *unix.SockaddrInet4:
+		port = n.Port
+	case *unix.SockaddrInet6:
+		port = n.Port
+	}
+	return netip.AddrPortFrom(a, uint16(port)), fd, nil
+}

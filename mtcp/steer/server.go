@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package steer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"lazystate/mtcp/wire"
+)
+
+// ServerConfig says where a server's side works.
+type ServerConfig struct {
+	Interfaces []string // towards the clients
+	Hook       Hook
+	Pin        string // as Config's
+	Holds      int    // at most; 0: 4096
+}
+
+// Service is a listener whose sessions may move.
+type Service struct {
+	Listen netip.AddrPort // an unspecified address is any
+	Takes  bool           // sessions may come here: MIGRATE_REQUEST is the agent's
+	Offers bool           // sessions may leave: SYN+ACKs carry an offer
+	Key    wire.Key       // of the offers' certificates
+	// Servers are those that cooperate. The first fits on the SYN+ACK if it is of
+	// IPv4; Parts says how many offers there are in all.
+	Servers []netip.AddrPort
+}
+
+// perOption is how many servers an OFFER of its own has room for.
+func perOption(v6 bool) int {
+	if v6 {
+		return 1
+	}
+	return 4
+}
+
+// Parts is into how many offers the servers of one family fall: the SYN+ACK's,
+// and those that follow on ACKs (Rest).
+func (s Service) Parts(v6 bool) int {
+	rest := len(s.rest(v6))
+	return 1 + (rest+perOption(v6)-1)/perOption(v6)
+}
+
+// rest are the servers that the SYN+ACK has no room for.
+func (s Service) rest(v6 bool) []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, a := range s.Servers {
+		if a.Addr().Unmap().Is6() == v6 {
+			all = append(all, a)
+		}
+	}
+	if !v6 && len(all) > 0 {
+		all = all[1:]
+	}
+	return all
+}
+
+// Rest returns the offers that follow the SYN+ACK's.
+func (s Service) Rest(v6 bool, cert wire.Certificate) []wire.Offer {
+	var out []wire.Offer
+	rest, parts := s.rest(v6), uint8(s.Parts(v6))
+	for n := perOption(v6); len(rest) > 0; rest = rest[min(n, len(rest)):] {
+		out = append(out, wire.Offer{Part: uint8(len(out) + 1), Parts: parts, Cert: cert, Servers: rest[:min(n, len(rest))]})
+	}
+	return out
+}
+
+// What a hold does.
+type What uint32
+
+// The parts of it, as in bpf/steer.h.
+const (
+	DropIn  What = 1 << iota // nothing of the flow reaches TCP
+	DropOut                  // nothing that TCP has to say leaves; options of M-TCP do
+	Tell                     // what comes is told
+
+	// Early is the new server's before its socket is there: neither a RST for
+	// what comes nor one for what the handshake says.
+	Early = DropIn | DropOut
+	// Deaf is the old server's until MOVED: its socket neither hears nor speaks,
+	// so its repetitions do not use up what the client answers (§2.5.2).
+	Deaf = DropIn | DropOut
+)
+
+// Server is a server's side. Its methods may be called by several goroutines.
+type Server struct {
+	*source
+	loader   *loader
+	hooks    *hooks
+	holds    *ebpf.Map
+	services *ebpf.Map
+	counters *ebpf.Map
+
+	mu sync.Mutex // a hold that is renewed is not taken away as expired
+}
+
+// OpenServer loads the programs and attaches them in the network namespace of the
+// calling thread.
+func OpenServer(cfg ServerConfig) (*Server, error) {
+	n := cfg.Holds
+	if n == 0 {
+		n = defaultMax
+	}
+	l, err := newLoader(cfg.Pin, map[string]uint32{bpfMapHolds: uint32(n)}, bpfProgSteerServerIn, bpfProgSteerServerOut)
+	if err != nil {
+		return nil, err
+	}
+	h, err := attachTo(l, cfg.Hook, cfg.Pin, cfg.Interfaces, bpfProgSteerServerIn, bpfProgSteerServerOut)
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	s, err := newSource(l.maps[bpfMapEvents])
+	if err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return &Server{
+		source: s, loader: l, hooks: h,
+		holds: l.maps[bpfMapHolds], services: l.maps[bpfMapServices], counters: l.maps[bpfMapCounters],
+	}, nil
+}
+
+// Serve makes a listener known, or changes it.
+func (s *Server) Serve(v Service) error {
+	v6 := v.Listen.Addr().Unmap().Is6() && !v.Listen.Addr().IsUnspecified()
+	if v.Parts(false) > 8 || v.Parts(true) > 8 {
+		return fmt.Errorf("service %s: %d cooperating servers are more than offers can tell", v.Listen, len(v.Servers))
+	}
+	b := bpfService{Key: [2]uint64{binary.LittleEndian.Uint64(v.Key[:]), binary.LittleEndian.Uint64(v.Key[8:])}}
+	b.PartsV4, b.PartsV6 = uint8(v.Parts(false)), uint8(v.Parts(true))
+	for _, a := range v.Servers {
+		if !v6 && a.Addr().Unmap().Is4() {
+			b.Server = endpointOf(a)
+			break
+		}
+	}
+	if v.Offers {
+		b.Flags |= offers
+	}
+	if v.Takes {
+		b.Flags |= takes
+	}
+	if err := s.services.Put(endpointOf(v.Listen), b); err != nil {
+		return fmt.Errorf("service %s: %w", v.Listen, err)
+	}
+	return nil
+}
+
+// Flags of a service, as in bpf/steer.h.
+const (
+	offers = 1 << iota
+	takes
+)
+
+// Unserve ends that.
+func (s *Server) Unserve(listen netip.AddrPort) error {
+	if err := s.services.Delete(endpointOf(listen)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("service %s: %w", listen, err)
+	}
+	return nil
+}
+
+// Hold puts a flow on hold, for a time (0 is until Release). Local is the
+// server's end.
+func (s *Server) Hold(f Flow, what What, limit time.Duration) error {
+	if err := f.valid(); err != nil {
+		return err
+	}
+	h := bpfHold{What: uint32(what)}
+	if limit > 0 {
+		h.Until = now() + uint64(limit)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.holds.Put(f.bpf(), h); err != nil {
+		return fmt.Errorf("hold %s: %w", f, err)
+	}
+	return nil
+}
+
+// Release ends a hold; one that is not there is no error.
+func (s *Server) Release(f Flow) error { return remove(s.holds, f) }
+
+// Expire removes holds whose time is over, which do nothing any more but take
+// room. It returns how many.
+func (s *Server) Expire() (int, error) {
+	var f bpfFlow
+	var h bpfHold
+	var old []Flow
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.holds.Iterate()
+	for it.Next(&f, &h) {
+		if h.Until != 0 && now() >= h.Until {
+			old = append(old, flowOf(f))
+		}
+	}
+	err := it.Err()
+	for _, f := range old {
+		err = errors.Join(err, s.Release(f))
+	}
+	return len(old), err
+}
+
+// Hook says which hook it came to be.
+func (s *Server) Hook() Hook { return s.hooks.hook }
+
+// Stats counts what the programs have done.
+func (s *Server) Stats() (Stats, error) { return readStats(s.counters) }
+
+// Close detaches the programs. With Pin they stay for the next OpenServer.
+func (s *Server) Close() error {
+	err := errors.Join(s.close(), s.hooks.close())
+	s.loader.close()
+	return err
+}
