@@ -115,6 +115,10 @@ func (c *conn) next(ctx context.Context) (*cmEvent, error) {
 }
 
 // failure is what an event says that is not the one waited for.
+//
+// Implements:
+//
+//	const char *rdma_event_str(enum rdma_cm_event_type event);
 func (e *cmEvent) failure(fn string) error {
 	switch e.kind {
 	case C.RDMA_CM_EVENT_REJECTED:

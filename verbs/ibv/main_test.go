@@ -5,26 +5,18 @@
 package ibv_test
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"testing"
 
 	"lazystate/tools/lab"
-	"lazystate/verbs"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/ibv"
 	"lazystate/verbs/verbstest"
 )
 
 func TestMain(m *testing.M) {
-	verbs.TraceLeaks()
-	code := lab.Main(m)
-	for _, l := range verbs.Leaks() {
-		fmt.Fprintln(os.Stderr, "LEAK:", l)
-		code = max(code, 1)
-	}
-	os.Exit(code)
+	os.Exit(verbstest.Check(func() int { return lab.Main(m) }))
 }
 
 // machine boots a guest with SoftRoCE.
@@ -67,6 +59,8 @@ func TestConformance(t *testing.T) {
 	verbstest.Run(t, verbstest.Pair{
 		Open:        func(t *testing.T) (a, b driver.Device) { return open(t), open(t) },
 		Otherwise:   otherwise,
+		MaxSize:     maxSize,
+		Slow:        true,
 		WideWindows: true,
 	})
 }

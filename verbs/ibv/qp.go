@@ -161,6 +161,9 @@ func (q *qp) modify(a *C.struct_ibv_qp_attr, mask driver.QPMask) error {
 	if q.gone {
 		return invalid("ibv_modify_qp")
 	}
+	if q.rxe && mask&driver.QPMaskRetry != 0 {
+		a.retry_cnt = min(a.retry_cnt, 6) // to SoftRoCE 7 is for ever, as with rnr_retry; to everybody else it is a number
+	}
 	ret, err := C.ibv_modify_qp(q.c, a, C.int(mask))
 	if err := check("ibv_modify_qp", int(ret), err); err != nil {
 		return err

@@ -92,7 +92,10 @@ func testSolicited(t *testing.T, b *bench) {
 // must not be slept over.
 func testArmingRace(t *testing.T, b *bench) {
 	x, y := b.ends(t, config{depth: 16})
-	const rounds = 3000
+	rounds := 3000
+	if b.Slow {
+		rounds = 300
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

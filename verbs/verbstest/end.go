@@ -105,8 +105,17 @@ func (b *bench) ends(t *testing.T, c config) (x, y *end) {
 func (x *end) connect(y *end, c config) {
 	x.t.Helper()
 	ours, theirs := x.prepared.Endpoint(), y.prepared.Endpoint()
-	y.qp = must(y.prepared.Connect(ours, &c.connect))(y.t)
-	x.qp = must(x.prepared.Connect(theirs, &c.connect))(x.t)
+	y.qp = must(y.prepared.Connect(ours, x.options(c)))(y.t)
+	x.qp = must(x.prepared.Connect(theirs, x.options(c)))(x.t)
+}
+
+// options are what c wants, and on a slow machine half a second to answer.
+func (b *bench) options(c config) *verbs.ConnectOptions {
+	o := c.connect
+	if b.Slow && o.AckTimeout == verbs.DefaultConnectOptions().AckTimeout {
+		o.AckTimeout = 17
+	}
+	return &o
 }
 
 // must returns the value of a call that succeeds.

@@ -34,6 +34,12 @@ type Pair struct {
 	// Otherwise maps cases of testdata/refusals to what this pair may leave behind
 	// instead: RXEAsks, RXEAnswers.
 	Otherwise map[string][]string
+	// Slow: an emulated machine on a busy host stands still for half a second now
+	// and then. Retries are further apart, and races are looked for in fewer rounds.
+	Slow bool
+	// Sample is a seed: of the sizes only a quarter, which it draws, and of the many
+	// connections a quarter are tried. 0: all.
+	Sample uint64
 	// WideWindows: b looks at a window's key and not at its bounds, as rxe does.
 	WideWindows bool
 	// Listen is the address of b that a can dial; the zero value is what b's
@@ -81,15 +87,18 @@ func Run(t *testing.T, p Pair) {
 
 // Main runs the tests of a package and fails if an object of package verbs is
 // left open: put it into TestMain. It also is the other process of package proxy.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Check(m.Run)) }
+
+// Check is Main around another run of the tests than m.Run; it returns the exit code.
+func Check(run func() int) int {
 	proxy.ServeIfAsked()
 	verbs.TraceLeaks()
-	code := m.Run()
+	code := run()
 	for _, l := range verbs.Leaks() {
 		fmt.Fprintln(os.Stderr, "LEAK:", l)
 		code = max(code, 1)
 	}
-	os.Exit(code)
+	return code
 }
 
 // patience bounds what would hang otherwise; it decides nothing else.

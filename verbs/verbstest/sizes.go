@@ -5,6 +5,7 @@ package verbstest
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -50,6 +51,17 @@ func around(mtu, most int) []int {
 	return slices.DeleteFunc(slices.Compact(sizes), func(n int) bool { return n > most })
 }
 
+// sample keeps the ends of sizes and a quarter of what is between, if only a
+// sample is wanted.
+func (b *bench) sample(sizes []int) []int {
+	if b.Sample == 0 {
+		return sizes
+	}
+	draw := rand.New(rand.NewPCG(b.Sample, uint64(len(sizes))))
+	most := sizes[len(sizes)-1]
+	return slices.DeleteFunc(sizes, func(n int) bool { return n > 0 && n < most && draw.IntN(4) != 0 })
+}
+
 // testSizes moves messages of every size that a packet boundary can get wrong,
 // with every operation that moves bytes.
 func testSizes(t *testing.T, b *bench) {
@@ -62,7 +74,7 @@ func testSizes(t *testing.T, b *bench) {
 		if c.mtu > active {
 			continue
 		}
-		sizes := around(c.mtu.Bytes(), min(c.most, most))
+		sizes := b.sample(around(c.mtu.Bytes(), min(c.most, most)))
 		t.Run(fmt.Sprintf("mtu%v", c.mtu), func(t *testing.T) {
 			x, y := b.ends(t, config{memory: slices.Max(sizes) + 3*guard, mtu: c.mtu})
 			for i, n := range sizes {
