@@ -62,7 +62,8 @@ generate: ## regenerate what is generated and fail if that changes anything
 bench: build ## every table and figure into bench/results
 	@$(setup) && go run ./bench/all
 
-soak: build ## all drills and negative controls, for hours; SEED=N orders and sizes them
+soak: build kmod ## the RDMA suite between all kernels and ours, all drills and negative controls, for hours; SEED=N orders and sizes them
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./verbs/verbstest/proxy
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add

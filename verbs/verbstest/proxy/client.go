@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/gob"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -20,10 +21,9 @@ import (
 
 // client is the calling side.
 type client struct {
-	cmd   *exec.Cmd
-	sock  net.Conn
-	files *net.UnixConn
-	fds   chan int // that came, in the order of the replies that have one
+	from  io.Reader
+	files *net.UnixConn // nil: to another machine
+	stop  func() error  // ends the process
 
 	mu    sync.Mutex // all below
 	enc   *gob.Encoder
@@ -43,31 +43,40 @@ func start(url string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{calls: map[uint64]chan *reply{}, fds: make(chan int, 64)}
-	c.cmd = exec.Command("/proc/self/exe")
-	c.cmd.Env = append(os.Environ(), urlVar+"="+url)
-	c.cmd.Stderr = os.Stderr
-	c.cmd.ExtraFiles = []*os.File{calls[1], files[1]}
-	c.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	err = c.cmd.Start()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), urlVar+"="+url)
+	cmd.Stderr = os.Stderr
+	cmd.ExtraFiles = []*os.File{calls[1], files[1]}
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	err = cmd.Start()
 	calls[1].Close()
 	files[1].Close()
 	if err != nil {
 		return nil, fmt.Errorf("start a process for %s: %w", url, err)
 	}
-	if c.sock, err = net.FileConn(calls[0]); err != nil {
+	sock, err := net.FileConn(calls[0])
+	if err != nil {
 		return nil, err
 	}
 	f, err := net.FileConn(files[0])
 	if err != nil {
 		return nil, err
 	}
-	c.files = f.(*net.UnixConn)
 	calls[0].Close()
 	files[0].Close()
-	c.enc = gob.NewEncoder(c.sock)
+	return newClient(sock, sock, f.(*net.UnixConn), func() error {
+		err := cmd.Process.Kill()
+		cmd.Wait() // says that it was killed
+		sock.Close()
+		f.Close()
+		return err
+	}), nil
+}
+
+func newClient(to io.Writer, from io.Reader, files *net.UnixConn, stop func() error) *client {
+	c := &client{from: from, files: files, stop: stop, enc: gob.NewEncoder(to), calls: map[uint64]chan *reply{}}
 	go c.read()
-	return c, nil
+	return c
 }
 
 func pair(typ int) ([2]*os.File, error) {
@@ -80,7 +89,7 @@ func pair(typ int) ([2]*os.File, error) {
 
 // read hands replies to who waits for them.
 func (c *client) read() {
-	dec := gob.NewDecoder(c.sock)
+	dec := gob.NewDecoder(c.from)
 	for {
 		r := &reply{}
 		if err := dec.Decode(r); err != nil {
@@ -195,11 +204,7 @@ func (c *client) end() error {
 	c.mu.Lock()
 	c.dead = true
 	c.mu.Unlock()
-	err := c.cmd.Process.Kill()
-	c.cmd.Wait() // says that it was killed
-	c.sock.Close()
-	c.files.Close()
-	return err
+	return c.stop()
 }
 
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

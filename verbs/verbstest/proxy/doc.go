@@ -5,6 +5,9 @@
 // processes, and can kill one of them, which is what a crash of the target is
 // (§3.3).
 //
+// The other process may be on another machine too (Far): its calls go over pipes,
+// and its memory is seen through a Mapper, page by page.
+//
 // Every call goes over a socket to the process, which executes it on its
 // device; memory is a file that both map, so that bytes need no call.
 //

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/gob"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -20,8 +21,9 @@ import (
 
 const (
 	urlVar  = "VERBSTEST_PROXY"
-	callsFD = 3 // in the process: requests and replies
-	filesFD = 4 // descriptors
+	farVar  = "VERBSTEST_PROXY_FAR" // set: the caller is on another machine
+	callsFD = 3                     // in the process: requests and replies
+	filesFD = 4                     // descriptors
 )
 
 // ServeIfAsked serves a device and ends the process if Start has started it.
@@ -42,10 +44,16 @@ func serve(url string) error {
 	if err != nil {
 		return err
 	}
-	h := &host{Device: d.Driver(), memory: map[uint32]driver.Memory{}, conns: map[uint32]driver.Conn{}, listeners: map[uint32]driver.Listener{}}
+	h := &host{
+		Device: d.Driver(), memory: map[uint32]driver.Memory{}, conns: map[uint32]driver.Conn{}, listeners: map[uint32]driver.Listener{},
+		channels: map[driver.Channel]int{},
+	}
 	s := &server{host: h, cancels: map[uint64]context.CancelFunc{}}
-	var sock net.Conn
-	if sock, err = net.FileConn(os.NewFile(callsFD, "calls")); err != nil {
+	if os.Getenv(farVar) != "" {
+		return s.serve(os.Stdout, os.Stdin)
+	}
+	sock, err := net.FileConn(os.NewFile(callsFD, "calls"))
+	if err != nil {
 		return err
 	}
 	files, err := net.FileConn(os.NewFile(filesFD, "files"))
@@ -53,8 +61,12 @@ func serve(url string) error {
 		return err
 	}
 	s.files = files.(*net.UnixConn)
-	s.enc = gob.NewEncoder(sock)
-	for dec := gob.NewDecoder(sock); ; {
+	return s.serve(sock, sock)
+}
+
+func (s *server) serve(to io.Writer, from io.Reader) error {
+	s.enc = gob.NewEncoder(to)
+	for dec := gob.NewDecoder(from); ; {
 		var r request
 		if err := dec.Decode(&r); err != nil {
 			return nil // the other process has ended
@@ -147,6 +159,7 @@ type host struct {
 	memory    map[uint32]driver.Memory
 	listeners map[uint32]driver.Listener
 	conns     map[uint32]driver.Conn
+	channels  map[driver.Channel]int // their descriptors, of a caller on another machine
 }
 
 // put gives v a number.
