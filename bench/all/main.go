@@ -45,7 +45,7 @@ func (b bench) arguments(quick bool) []string {
 // benches in the order of their cost: what fails early fails cheaply.
 var benches = []bench{
 	{name: "fetch"}, {name: "verbs"}, {name: "verbs-bandwidth", program: "verbs", args: []string{"--bandwidth=true"}}, {name: "lockgrant"}, {name: "monitorcpu"}, {name: "targetcost"},
-	{name: "targetcost-icount", program: "targetcost", args: []string{"--icount=true"}, runs: 2}, {name: "fig37"}, {name: "fig38"}, {name: "table33"}, {name: "boot"},
+	{name: "targetcost-icount", program: "targetcost", args: []string{"--icount=true"}, runs: 2}, {name: "fig37"}, {name: "fig38"}, {name: "table33"}, {name: "boot"}, {name: "verbsvm"},
 	{name: "fig313"}, {name: "fig314"}, {name: "peers"},
 }
 
