@@ -38,6 +38,7 @@
 //	mtcp/cbox       the box and the library over it: Create, Export, Import,
 //	                Associate, Open; a net.Conn; channels; Capture and Plant
 //	mtcp/cbox/c     the same layout for servers in C
+//	mtcp/keeper     holds boxes and connections while processes die; hands them on
 //	mtcp/tcprepair  dumps and restores the socket: fills an Endpoint, obeys a Move
 //	mtcp/steer      brings the client's segments to the new server
 //	mtcp/migrate    asks Cut, carries a Move and the box; Reply and Fixup on the wire

@@ -181,6 +181,10 @@ func (c *Conn) end() {
 	}
 }
 
+// Abandon lets go of a session without a word, as a process that dies: whoever
+// holds its box and its connection goes on with it.
+func (c *Conn) Abandon() { c.letGo() }
+
 func (c *Conn) letGo() {
 	_ = c.tcp.Close()
 	c.mu.Lock()

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/cbox/cboxtest"
 )
 
 // The test's own binary plays the server processes that are killed.
@@ -30,13 +32,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	dir, err := os.MkdirTemp("", "cbox")
-	if err != nil {
-		panic(err)
-	}
-	built.dir, built.done = dir, map[string]error{}
 	code := m.Run()
-	_ = os.RemoveAll(dir)
+	cboxtest.Clean()
 	os.Exit(code)
 }
 

@@ -56,3 +56,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 		tcp.Close()
 	}
 }
+
+// NewBox makes the box of a connection for a process that is yet to come: a
+// keeper does so for those that it finds in a listening socket's queue.
+func NewBox(conn *net.TCPConn, cfg Config) (Region, error) {
+	cfg.Keeper, cfg.Bell, cfg.Quota = nil, nil, nil
+	c, err := Create(conn, cfg)
+	if err != nil {
+		return Region{}, err
+	}
+	c.mu.Lock()
+	c.Session.release()
+	c.mu.Unlock()
+	return c.region, nil
+}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/mtcp"
+	"lazystate/mtcp/cbox/cboxtest"
 )
 
 // The scripts of testdata/script are played by processes in Go, in C, and by
@@ -63,7 +64,9 @@ func driverInGo(t *testing.T) *driver {
 	return piped(t, cmd)
 }
 
-func driverInC(t *testing.T) *driver { return piped(t, exec.Command(program(t, "driver", sanitized))) }
+func driverInC(t *testing.T) *driver {
+	return piped(t, exec.Command(cboxtest.Program(t, "testdata/c/driver.c", cboxtest.Sanitized)))
+}
 
 func piped(t *testing.T, cmd *exec.Cmd) *driver {
 	in, err := cmd.StdinPipe()

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
+)
+
+// Client is a process's side: it makes the keeper known to the sessions here,
+// and takes those that others leave behind. It is a cbox.Keeper.
+type Client struct {
+	name     string
+	bell     *cbox.Bell
+	sessions *net.UnixConn
+
+	mu  sync.Mutex
+	ctl *net.UnixConn
+}
+
+// Dial introduces this process as one that serves name: it may be handed any
+// session of that name, of this user.
+func Dial(path, name string) (*Client, error) {
+	ctl, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{name: name, ctl: ctl}
+	if err := c.hello(); err != nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("introduce %s to the keeper: %w", name, err)
+	}
+	return c, nil
+}
+
+func (c *Client) hello() (err error) {
+	if len(c.name) >= uapi.CboxName {
+		return unix.ENAMETOOLONG
+	}
+	if c.bell, err = cbox.NewBell(); err != nil {
+		return err
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "sessions"), os.NewFile(uintptr(fds[1]), "sessions")
+	defer ours.Close()
+	defer theirs.Close()
+	if c.sessions, err = unixConn(ours); err != nil {
+		return err
+	}
+	q := uapi.ScdRequest{Kind: uapi.ScdHello}
+	uapi.PutCString(q.Name[:], c.name)
+	_, err = c.ask(&q, int(c.bell.File.Fd()), fds[1])
+	return err
+}
+
+// Close hangs up. Sessions that this process has stay its own.
+func (c *Client) Close() error {
+	err := c.ctl.Close()
+	if c.bell != nil {
+		err = errors.Join(err, c.bell.Close())
+	}
+	if c.sessions != nil {
+		err = errors.Join(err, c.sessions.Close())
+	}
+	return err
+}
+
+// ask makes one request; files are what came with the answer.
+func (c *Client) ask(q *uapi.ScdRequest, fds ...int) (files []*os.File, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q.Magic = uapi.ScdMagic
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	if _, _, err := c.ctl.WriteMsgUnix(q.Encode(), oob, nil); err != nil {
+		return nil, err
+	}
+	b := make([]byte, uapi.ScdAnswerSize)
+	n, files, err := message(c.ctl, b)
+	if err != nil {
+		return nil, err
+	}
+	var a uapi.ScdAnswer
+	if err = a.Decode(b[:n]); err == nil && (a.Magic != uapi.ScdMagic || a.Kind != q.Kind) {
+		err = fmt.Errorf("answer of kind %d to %s", a.Kind, uapi.ScdKindName(q.Kind))
+	}
+	if err == nil {
+		err = asError(a.Error, uapi.ScdKindName(q.Kind))
+	}
+	if err != nil {
+		closeAll(files)
+		return nil, err
+	}
+	return files, nil
+}
+
+// Keep is cbox.Keeper's.
+func (c *Client) Keep(id cbox.ID, r cbox.Region, conn *net.TCPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	q := uapi.ScdRequest{Kind: uapi.ScdKeep, Session: id, Offset: uint64(r.Offset), Length: uint64(r.Length)}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { _, inner = c.ask(&q, int(r.File.Fd()), int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}
+
+// Done is cbox.Keeper's. A keeper that is gone has nothing to forget.
+func (c *Client) Done(id cbox.ID) { _, _ = c.ask(&uapi.ScdRequest{Kind: uapi.ScdDone, Session: id}) }
+
+// Hand has a child's slot opened by a process that serves its name, now or when
+// there is one. The children of a replay are handed again, which does nothing.
+func (c *Client) Hand(id cbox.ID, child *cbox.Child) error {
+	_, err := c.ask(&uapi.ScdRequest{Kind: uapi.ScdHand, Session: id, Slot: child.Slot})
+	return err
+}
+
+// Take waits for a session that this process is to go on with: a root's comes
+// with its connection, for cbox.Resume, another slot is for cbox.Open; both with
+// Config.
+func (c *Client) Take() (*cbox.Passed, error) { return cbox.Take(c.sessions) }
+
+// Config is cfg for the sessions of this process.
+func (c *Client) Config(cfg cbox.Config) cbox.Config {
+	cfg.Keeper, cfg.Bell, cfg.Name = c, c.bell, c.name
+	return cfg
+}
+
+// Listen returns a listener that accepts connections with boxes, and sessions
+// that an earlier process has left behind or that come from elsewhere. Its
+// socket, if on a port of its own, is the one of the process before.
+func (c *Client) Listen(ctx context.Context, network, address string, cfg cbox.Config) (*Listener, error) {
+	l, err := c.inherited(address)
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		fresh, err := cbox.Listen(ctx, network, address, cfg)
+		if err != nil {
+			return nil, err
+		}
+		l = fresh.TCPListener
+		if err := c.outlive(l); err != nil {
+			_ = l.Close()
+			return nil, err
+		}
+	}
+	return newListener(c, &cbox.Listener{TCPListener: l, Config: c.Config(cfg)}), nil
+}
+
+// inherited asks for the listening socket of an earlier process; nil if there is none.
+func (c *Client) inherited(address string) (*net.TCPListener, error) {
+	a, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil || a.Port == 0 {
+		return nil, err
+	}
+	files, err := c.ask(&uapi.ScdRequest{Kind: uapi.ScdListener, Port: uint32(a.Port)})
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(files)
+	if len(files) != 1 {
+		return nil, fmt.Errorf("keeper: %d listening sockets", len(files))
+	}
+	l, err := net.FileListener(files[0])
+	if err != nil {
+		return nil, err
+	}
+	t, ok := l.(*net.TCPListener)
+	if !ok {
+		_ = l.Close()
+		return nil, unix.EPROTOTYPE
+	}
+	return t, nil
+}
+
+// outlive has the keeper hold a listening socket, too.
+func (c *Client) outlive(l *net.TCPListener) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { _, inner = c.ask(&uapi.ScdRequest{Kind: uapi.ScdListen}, int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}

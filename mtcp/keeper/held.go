@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/cbox"
+)
+
+// Held is a session in the hands of whoever moves it: its processes are stopped
+// between two operations and nobody takes their places. Thaw or Depart ends it.
+type Held struct {
+	k *Keeper
+	s *session
+
+	Box  *cbox.Box
+	Conn *net.TCPConn
+	Name string // of its root
+	UID  uint32
+}
+
+// Hold freezes a session; see cbox.Box.Freeze.
+func (k *Keeper) Hold(id cbox.ID, most time.Duration) (*Held, error) {
+	k.mu.Lock()
+	s := k.sessions[id]
+	if s == nil || s.held || s.finishing {
+		k.mu.Unlock()
+		return nil, fmt.Errorf("hold session %s: %w", id, unix.ENOENT)
+	}
+	s.held = true
+	s.users++
+	k.mu.Unlock()
+	err := s.box.Freeze(func(slot uint32) bool { return k.dead(s, slot) }, most)
+	if err != nil {
+		k.release(s)
+		return nil, err
+	}
+	return &Held{k, s, s.box, s.conn, s.name, s.uid}, nil
+}
+
+// dead says that no process can be inside an operation of a slot any more.
+func (k *Keeper) dead(s *session, slot uint32) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return s.owners[slot] == nil
+}
+
+// release gives a session back, and looks for processes that it lacks.
+func (k *Keeper) release(s *session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.held = false
+	s.unuse()
+	if s.dropped {
+		return
+	}
+	h, err := s.box.Head()
+	if err != nil {
+		k.log.Error("a box is damaged", "session", s.id, "err", err)
+		return
+	}
+	for slot := range h.ProcTable {
+		if s.owners[uint32(slot)] == nil {
+			k.find(s, uint32(slot))
+		}
+	}
+}
+
+// Thaw lets the session go on here.
+func (h *Held) Thaw() {
+	h.s.box.Thaw()
+	h.k.release(h.s)
+}
+
+// Depart says that the session is elsewhere: its processes get EMIGRATED, in
+// their sleep too. The connection is closed here; whoever must not let that be
+// seen (TCP_REPAIR) does so before, on Conn.
+func (h *Held) Depart() {
+	k, s := h.k, h.s
+	s.box.Depart()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rung := map[*process]bool{}
+	for _, p := range s.owners {
+		if !rung[p] {
+			rung[p] = true
+			if err := cbox.RingBell(p.bell); err != nil {
+				k.log.Warn("ring a bell", "pid", p.pid, "err", err)
+			}
+		}
+	}
+	k.drop(s)
+	s.unuse()
+}
+
+// Adopt takes a session on that came from elsewhere, its box thawed, and finds
+// processes for it. It takes over region and conn if it succeeds.
+func (k *Keeper) Adopt(uid uint32, name string, region cbox.Region, conn *net.TCPConn) error {
+	s, err := k.keep(service{uid, name}, region, conn, nil)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	s.held, s.users = true, s.users+1
+	k.mu.Unlock()
+	k.release(s)
+	return nil
+}

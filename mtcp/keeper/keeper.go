@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"lazystate/mtcp/cbox"
+)
+
+// Config bounds what a keeper takes on. Zero is no bound for the first four.
+type Config struct {
+	Sessions  int   // at once
+	Bytes     int64 // of their boxes
+	Processes int
+	Listeners int
+
+	// Orphan is how long a session waits for a process to go on with it, before
+	// its client gets a reset; 0: for ever.
+	Orphan time.Duration
+
+	Log *slog.Logger // nil: slog.Default
+}
+
+// Keeper holds sessions.
+type Keeper struct {
+	cfg Config
+	log *slog.Logger
+
+	mu        sync.Mutex
+	sessions  map[cbox.ID]*session
+	bytes     int64
+	processes map[*process]struct{}
+	listeners map[listenerKey]*os.File
+	changed   chan struct{} // closed when anything has
+	closed    bool
+}
+
+// service is whose sessions a process may have: those of its user and name.
+type service struct {
+	uid  uint32
+	name string
+}
+
+func (s service) String() string { return fmt.Sprintf("%s of uid %d", s.name, s.uid) }
+
+// New makes a keeper that holds nothing yet.
+func New(cfg Config) *Keeper {
+	log := cfg.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	return &Keeper{cfg: cfg, log: log, sessions: map[cbox.ID]*session{}, processes: map[*process]struct{}{},
+		listeners: map[listenerKey]*os.File{}, changed: make(chan struct{})}
+}
+
+// Serve talks to the processes that connect to l, until l is closed.
+func (k *Keeper) Serve(l *net.UnixListener) error {
+	for {
+		c, err := l.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept a server's process: %w", err)
+		}
+		go k.talk(c)
+	}
+}
+
+// Close lets go of everything, as a keeper that dies: processes go on with what
+// they have, unprotected.
+func (k *Keeper) Close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = true
+	for _, s := range k.sessions {
+		k.drop(s)
+	}
+	for p := range k.processes {
+		p.end()
+	}
+	for key, l := range k.listeners {
+		_ = l.Close()
+		delete(k.listeners, key)
+	}
+	k.tell()
+}
+
+// tell wakes whoever waits for a change; mu is held.
+func (k *Keeper) tell() {
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// Info is one session, for listings.
+type Info struct {
+	ID            cbox.ID
+	Name          string
+	UID           uint32
+	Generation    uint64
+	Local, Remote string
+	PID           int // of the root; 0: it waits for one
+	Processes     int // of its service that live
+	Bytes         int64
+}
+
+// Sessions lists what is held.
+func (k *Keeper) Sessions() []Info {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make([]Info, 0, len(k.sessions))
+	for _, s := range k.sessions {
+		i := Info{ID: s.id, Name: s.name, UID: s.uid, Generation: s.generation, Processes: len(s.owners), Bytes: s.region.Length,
+			Local: s.conn.LocalAddr().String(), Remote: s.conn.RemoteAddr().String()}
+		if p := s.owners[0]; p != nil {
+			i.PID = p.pid
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+// Wait waits until f says so of what is held, at most d.
+func (k *Keeper) Wait(d time.Duration, f func([]Info) bool) bool {
+	for late := time.After(d); ; {
+		k.mu.Lock()
+		changed := k.changed
+		k.mu.Unlock()
+		if f(k.Sessions()) {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-late:
+			return false
+		}
+	}
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"errors"
+	"net"
+	"sync"
+
+	"lazystate/mtcp/cbox"
+)
+
+// Listener accepts what its socket does and what the keeper hands over, as if
+// it were all new: an ordinary server goes on with the sessions of one that died.
+type Listener struct {
+	*cbox.Listener
+	client *Client
+
+	got  chan accepted
+	stop chan struct{}
+	once sync.Once
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+func newListener(c *Client, l *cbox.Listener) *Listener {
+	out := &Listener{Listener: l, client: c, got: make(chan accepted), stop: make(chan struct{})}
+	go out.run(l.Accept)
+	go out.run(out.take)
+	return out
+}
+
+// run passes on what accept returns; its first error is its last word.
+func (l *Listener) run(accept func() (net.Conn, error)) {
+	for {
+		c, err := accept()
+		select {
+		case l.got <- accepted{c, err}:
+		case <-l.stop:
+			if c != nil {
+				abandon(c)
+			}
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// abandon leaves a session that came too late to the keeper.
+func abandon(c net.Conn) {
+	if s, ok := c.(*cbox.Conn); ok {
+		s.Abandon()
+		return
+	}
+	_ = c.Close()
+}
+
+// take waits for a session of another process. Slots of children are for
+// processes that have no listener: see Client.Take.
+func (l *Listener) take() (net.Conn, error) {
+	for {
+		p, err := l.client.Take()
+		if err != nil {
+			return nil, err
+		}
+		if p.Conn == nil {
+			_ = p.Region.File.Close()
+			continue
+		}
+		c, err := cbox.Resume(p.Region, p.Conn, l.Config)
+		if err == nil {
+			return c, nil
+		}
+		_ = p.Conn.Close()
+		_ = p.Region.File.Close()
+		if !errors.Is(err, net.ErrClosed) && !errors.Is(err, cbox.ErrMigrated) {
+			l.client.Done(p.Session) // it cannot go on: its client gets a reset
+		}
+	}
+}
+
+// Accept returns a *cbox.Conn, new or resumed, or what Refused decides.
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case a := <-l.got:
+		return a.conn, a.err
+	case <-l.stop:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close stops accepting. The keeper's descriptor of the socket stays: what is in
+// its queue waits for the next process.
+func (l *Listener) Close() error {
+	l.once.Do(func() { close(l.stop) })
+	return l.Listener.Close()
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/cbox"
+)
+
+// listenerKey is under what a listening socket is found again, by the next
+// process or by a mover: the keeper's duplicate keeps it and its queue alive. It
+// is never made non-blocking, for that would be so in the process too.
+type listenerKey struct {
+	service
+	port uint16
+}
+
+// listen is LISTEN: it duplicates the socket.
+func (k *Keeper) listen(svc service, f *os.File) error {
+	port, err := listening(int(f.Fd()))
+	if err != nil {
+		return err
+	}
+	l, err := dup(f)
+	if err != nil {
+		return err
+	}
+	key := listenerKey{svc, port}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old := k.listeners[key]
+	if k.closed || old == nil && k.cfg.Listeners > 0 && len(k.listeners) >= k.cfg.Listeners {
+		_ = l.Close()
+		return unix.EDQUOT
+	}
+	if old != nil {
+		_ = old.Close()
+	}
+	k.listeners[key] = l
+	k.tell()
+	return nil
+}
+
+// listening returns the port of a listening TCP socket.
+func listening(fd int) (uint16, error) {
+	is, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return 0, err
+	}
+	proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return 0, err
+	}
+	if is == 0 || proto != unix.IPPROTO_TCP {
+		return 0, unix.EPROTOTYPE
+	}
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, err
+	}
+	switch a := local.(type) {
+	case *unix.SockaddrInet4:
+		return uint16(a.Port), nil
+	case *unix.SockaddrInet6:
+		return uint16(a.Port), nil
+	}
+	return 0, unix.EPROTOTYPE
+}
+
+// listenerOf is LISTENER; mu is held.
+func (k *Keeper) listenerOf(svc service, port uint16) ([]byte, error) {
+	l := k.listeners[listenerKey{svc, port}]
+	if l == nil {
+		return nil, unix.ENOENT
+	}
+	return unix.UnixRights(int(l.Fd())), nil
+}
+
+// queueWait bounds how long TakeQueue waits for a connection that a process has
+// taken from under its hands.
+const queueWait = 50 * time.Millisecond
+
+// TakeQueue takes the connections that wait in the queues of listening sockets
+// as new sessions: nobody has served them, so they can go anywhere. cfg makes
+// their boxes. Those that cannot be moved are refused: their clients get a
+// reset.
+func (k *Keeper) TakeQueue(cfg cbox.Config) ([]cbox.ID, error) {
+	k.mu.Lock()
+	all := make(map[listenerKey]*os.File, len(k.listeners))
+	var errs []error
+	for key, l := range k.listeners {
+		f, err := dup(l)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all[key] = f
+	}
+	k.mu.Unlock()
+	var ids []cbox.ID
+	for key, l := range all {
+		cfg.Name = key.name
+		got, err := k.takeAll(key.service, l, cfg)
+		ids, errs = append(ids, got...), append(errs, err)
+	}
+	return ids, errors.Join(errs...)
+}
+
+var errEmpty = errors.New("queue is empty")
+
+type taken struct {
+	id  cbox.ID
+	err error
+}
+
+// takeAll empties one queue; it closes l. Should a process be quicker with the
+// last connection, the accept waits for the next client and takes that.
+func (k *Keeper) takeAll(svc service, l *os.File, cfg cbox.Config) (ids []cbox.ID, err error) {
+	for {
+		p := []unix.PollFd{{Fd: int32(l.Fd()), Events: unix.POLLIN}}
+		if n, _ := unix.Poll(p, 0); n == 0 {
+			return ids, errors.Join(err, l.Close())
+		}
+		got := make(chan taken, 1)
+		go func() { got <- k.takeOne(svc, l, cfg) }()
+		select {
+		case t := <-got:
+			if t.err == errEmpty {
+				continue
+			}
+			if err = errors.Join(err, t.err); t.err == nil {
+				ids = append(ids, t.id)
+			}
+		case <-time.After(queueWait):
+			go func() { <-got; _ = l.Close() }()
+			return ids, err
+		}
+	}
+}
+
+func (k *Keeper) takeOne(svc service, l *os.File, cfg cbox.Config) taken {
+	fd, _, err := unix.Accept4(int(l.Fd()), unix.SOCK_CLOEXEC)
+	if err == unix.EAGAIN { // a process was quicker
+		return taken{err: errEmpty}
+	}
+	if err != nil {
+		return taken{err: os.NewSyscallError("accept", err)}
+	}
+	f := os.NewFile(uintptr(fd), "accepted")
+	defer f.Close()
+	id, err := k.takeNew(svc, f, cfg)
+	return taken{id, err}
+}
+
+// takeNew makes the box of a connection that no process has seen.
+func (k *Keeper) takeNew(svc service, f *os.File, cfg cbox.Config) (cbox.ID, error) {
+	conn, err := tcpConn(f)
+	if err != nil {
+		return cbox.ID{}, err
+	}
+	refuse := func(err error) (cbox.ID, error) {
+		_ = conn.SetLinger(0)
+		_ = conn.Close()
+		return cbox.ID{}, err
+	}
+	region, err := cbox.NewBox(conn, cfg)
+	if err != nil {
+		return refuse(err)
+	}
+	s, err := k.keep(svc, region, conn, nil)
+	if err != nil {
+		_ = region.File.Close()
+		return refuse(err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.find(s, 0)
+	return s.id, nil
+}

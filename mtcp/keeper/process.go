@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/cbox"
+)
+
+// process is one of a server's, alive until its pidfd says otherwise.
+type process struct {
+	service
+	pid      int
+	pidfd    *os.File
+	bell     *os.File
+	sessions *net.UnixConn
+	slots    map[slotKey]struct{} // that it has, or is about to be handed
+	queue    []slotKey            // to be handed
+	more     *sync.Cond           // the queue, or gone, has changed
+	gone     bool                 // it takes no more
+}
+
+// slotKey is a process's part in a session.
+type slotKey struct {
+	id   cbox.ID
+	slot uint32
+}
+
+// peerPidfd is SO_PEERPIDFD (6.5): it names the process that connected, even if
+// its number has been given to another since.
+const peerPidfd = 77
+
+// peer asks the kernel who is at the other end.
+func peer(c *net.UnixConn) (cred *unix.Ucred, pidfd *os.File, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, nil, err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) {
+		if cred, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); inner != nil {
+			return
+		}
+		n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, peerPidfd)
+		if err != nil {
+			n, err = unix.PidfdOpen(int(cred.Pid), 0)
+		}
+		if inner = err; err == nil {
+			unix.CloseOnExec(n)
+			_ = unix.SetNonblock(n, true) // so that the poller takes it
+			pidfd = os.NewFile(uintptr(n), "pidfd")
+		}
+	}); err != nil {
+		return nil, nil, err
+	}
+	if inner != nil {
+		return nil, nil, fmt.Errorf("who is there: %w", inner)
+	}
+	return cred, pidfd, nil
+}
+
+// died waits for the end of the process of a pidfd.
+func died(pidfd *os.File) error {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, _ := unix.Poll(p, 0)
+		return n > 0
+	})
+}
+
+// join admits a process that has said HELLO; it takes over the descriptors.
+func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net.UnixConn) (*process, error) {
+	cred, pidfd, err := peer(c)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{service: service{cred.Uid, name}, pid: int(cred.Pid), pidfd: pidfd, bell: bell, sessions: sessions,
+		slots: map[slotKey]struct{}{}}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed || k.cfg.Processes > 0 && len(k.processes) >= k.cfg.Processes {
+		_ = pidfd.Close()
+		return nil, unix.EUSERS
+	}
+	k.processes[p] = struct{}{}
+	p.more = sync.NewCond(&k.mu)
+	go k.hand(p)
+	go k.watch(p)
+	k.giveWaiting(p)
+	k.tell()
+	return p, nil
+}
+
+// watch waits for the process's death and finds others for what it had.
+func (k *Keeper) watch(p *process) {
+	err := died(p.pidfd)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return
+	}
+	if err != nil {
+		k.log.Error("watch a process", "pid", p.pid, "err", err)
+	}
+	delete(k.processes, p)
+	p.end()
+	k.log.Info("a process has ended", "pid", p.pid, "service", p.service.String(), "sessions", len(p.slots))
+	for key := range p.slots {
+		if s := k.sessions[key.id]; s != nil && s.owners[key.slot] == p {
+			delete(s.owners, key.slot)
+			k.find(s, key.slot)
+		}
+	}
+	k.tell()
+}
+
+// end gives up what a process had given us; mu is held.
+func (p *process) end() {
+	p.leave()
+	_ = p.bell.Close()
+	_ = p.pidfd.Close()
+	_ = p.sessions.Close()
+}
+
+// hungUp finds others for what a process was not handed before it hung up.
+func (k *Keeper) hungUp(p *process) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p.leave()
+	for _, key := range p.queue {
+		if s := k.sessions[key.id]; s != nil && s.owners[key.slot] == p {
+			delete(s.owners, key.slot)
+			delete(p.slots, key)
+			k.find(s, key.slot)
+		}
+	}
+	p.queue = nil
+}
+
+// leave: it takes no more sessions; mu is held.
+func (p *process) leave() {
+	p.gone = true
+	p.more.Signal()
+}
+
+// hand sends a process what was put into its queue, as fast as it takes it.
+func (k *Keeper) hand(p *process) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for !p.gone {
+		if len(p.queue) == 0 {
+			p.more.Wait()
+			continue
+		}
+		key := p.queue[0]
+		p.queue = p.queue[1:]
+		if s := k.sessions[key.id]; s != nil && s.owners[key.slot] == p {
+			k.pass(p, s, key.slot)
+		}
+	}
+}
+
+// pass sends a slot to a process; mu is held, but not while that may block.
+func (k *Keeper) pass(p *process, s *session, slot uint32) {
+	conn := s.conn
+	if slot != 0 {
+		conn = nil
+	}
+	s.users++ // its descriptors stay open
+	k.mu.Unlock()
+	err := cbox.Pass(p.sessions, s.region, s.id, s.generation, slot, conn)
+	k.mu.Lock()
+	s.unuse()
+	if err != nil && !p.gone {
+		k.log.Warn("hand a session over", "session", s.id, "slot", slot, "pid", p.pid, "err", err)
+	}
+}
+
+// find gives a slot to a process that serves it: the one with the least to do.
+// Without one it waits for one to join. mu is held.
+func (k *Keeper) find(s *session, slot uint32) {
+	name, open := s.slotName(slot)
+	if !open || s.held {
+		return // Thaw looks again
+	}
+	if slot == 0 && k.settle(s) {
+		return
+	}
+	var best *process
+	for p := range k.processes {
+		if p.service == (service{s.uid, name}) && !p.gone && (best == nil || len(p.slots) < len(best.slots)) {
+			best = p
+		}
+	}
+	if best == nil {
+		s.waits(k, slot)
+		return
+	}
+	k.give(best, s, slot)
+}
+
+// give makes a process the owner of a slot; mu is held.
+func (k *Keeper) give(p *process, s *session, slot uint32) {
+	s.found(slot)
+	s.owners[slot] = p
+	key := slotKey{s.id, slot}
+	p.slots[key] = struct{}{}
+	p.queue = append(p.queue, key)
+	p.more.Signal()
+}
+
+// giveWaiting gives a process that has just joined what waits for its like; mu
+// is held.
+func (k *Keeper) giveWaiting(p *process) {
+	for _, s := range k.sessions {
+		for slot := range s.waiting {
+			if name, open := s.slotName(slot); open && p.service == (service{s.uid, name}) {
+				k.find(s, slot)
+			}
+		}
+	}
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
+)
+
+// fdsOf is how many descriptors come with a request.
+var fdsOf = map[uint32]int{uapi.ScdHello: 2, uapi.ScdKeep: 2, uapi.ScdDone: 0, uapi.ScdHand: 0, uapi.ScdListen: 1, uapi.ScdListener: 0}
+
+// parse decodes a request that came with n descriptors; it may be hostile.
+func parse(b []byte, n int) (*uapi.ScdRequest, error) {
+	q := &uapi.ScdRequest{}
+	if err := q.Decode(b); err != nil {
+		return nil, err
+	}
+	want, known := fdsOf[q.Kind]
+	if q.Magic != uapi.ScdMagic || len(b) != uapi.ScdRequestSize || !known || n != want {
+		return nil, fmt.Errorf("request of kind %d, %d bytes, %d descriptors", q.Kind, len(b), n)
+	}
+	if !slices.Contains(q.Name[:], 0) || q.Kind == uapi.ScdHello && q.Name[0] == 0 {
+		return nil, fmt.Errorf("request without a name")
+	}
+	if q.Length > uapi.CboxLenMax || q.Offset > 1<<40 || q.Port > 65535 {
+		return nil, fmt.Errorf("request about %d bytes at %d, port %d", q.Length, q.Offset, q.Port)
+	}
+	return q, nil
+}
+
+// message reads one message and its descriptors, which are the caller's.
+func message(c *net.UnixConn, b []byte) (int, []*os.File, error) {
+	oob := make([]byte, unix.CmsgSpace(8*4))
+	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+	if err != nil {
+		return 0, nil, err
+	}
+	msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return 0, nil, err
+	}
+	var files []*os.File
+	for i := range msgs {
+		fds, err := unix.ParseUnixRights(&msgs[i])
+		if err != nil {
+			continue // another kind of message
+		}
+		for _, fd := range fds {
+			unix.CloseOnExec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "passed"))
+		}
+	}
+	switch {
+	case n == 0:
+		err = io.EOF
+	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
+		err = fmt.Errorf("message of more than %d bytes or 8 descriptors", len(b))
+	}
+	if err != nil {
+		closeAll(files)
+		return 0, nil, err
+	}
+	return n, files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}
+
+// talk answers a process until it hangs up or says what makes no sense.
+func (k *Keeper) talk(c *net.UnixConn) {
+	defer c.Close()
+	var p *process
+	b := make([]byte, uapi.ScdRequestSize+1)
+	for {
+		n, files, err := message(c, b)
+		if err == nil {
+			err = k.answer(c, &p, b[:n], files)
+			closeAll(files)
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) {
+				k.log.Warn("talk to a process", "err", err)
+			}
+			break
+		}
+	}
+	if p != nil {
+		k.hungUp(p)
+	}
+}
+
+// answer does what a request asks for. Descriptors that are to stay open are
+// duplicated: all that came are closed.
+func (k *Keeper) answer(c *net.UnixConn, p **process, b []byte, files []*os.File) error {
+	q, err := parse(b, len(files))
+	if err != nil {
+		return err
+	}
+	if (*p == nil) != (q.Kind == uapi.ScdHello) {
+		return fmt.Errorf("%s out of turn", uapi.ScdKindName(q.Kind))
+	}
+	var oob []byte
+	if q.Kind == uapi.ScdHello {
+		*p, err = k.hello(c, q, files)
+	} else {
+		oob, err = k.do(*p, q, files)
+	}
+	a := uapi.ScdAnswer{Magic: uapi.ScdMagic, Kind: q.Kind, Error: errno(err)}
+	if err != nil {
+		k.log.Info("refused", "request", uapi.ScdKindName(q.Kind), "err", err)
+	}
+	_, _, err = c.WriteMsgUnix(a.Encode(), oob, nil)
+	return err
+}
+
+func (k *Keeper) hello(c *net.UnixConn, q *uapi.ScdRequest, files []*os.File) (*process, error) {
+	bell, err := dup(files[0])
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := unixConn(files[1])
+	if err != nil {
+		_ = bell.Close()
+		return nil, err
+	}
+	p, err := k.join(c, uapi.CString(q.Name[:]), bell, sessions)
+	if err != nil {
+		_ = bell.Close()
+		_ = sessions.Close()
+	}
+	return p, err
+}
+
+func (k *Keeper) do(p *process, q *uapi.ScdRequest, files []*os.File) (oob []byte, err error) {
+	switch q.Kind {
+	case uapi.ScdKeep:
+		return nil, k.keepFor(p, q, files)
+	case uapi.ScdListen:
+		return nil, k.listen(p.service, files[0])
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch q.Kind {
+	case uapi.ScdDone:
+		return nil, k.done(p, q.Session)
+	case uapi.ScdHand:
+		return nil, k.handSlot(p, q.Session, q.Slot)
+	}
+	return k.listenerOf(p.service, uint16(q.Port))
+}
+
+func (k *Keeper) keepFor(p *process, q *uapi.ScdRequest, files []*os.File) error {
+	box, err := dup(files[0])
+	if err != nil {
+		return err
+	}
+	conn, err := tcpConn(files[1])
+	if err == nil {
+		_, err = k.keep(p.service, cbox.Region{File: box, Offset: int64(q.Offset), Length: int64(q.Length)}, conn, p)
+		if err != nil {
+			_ = conn.Close()
+		}
+	}
+	if err != nil {
+		_ = box.Close()
+	}
+	return err
+}
+
+func dup(f *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+func unixConn(f *os.File) (*net.UnixConn, error) {
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := c.(*net.UnixConn); ok {
+		return u, nil
+	}
+	_ = c.Close()
+	return nil, unix.EPROTOTYPE
+}
+
+func tcpConn(f *os.File) (*net.TCPConn, error) {
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		return t, nil
+	}
+	_ = c.Close()
+	return nil, unix.EPROTOTYPE
+}

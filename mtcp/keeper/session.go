@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp"
+	"lazystate/mtcp/cbox"
+)
+
+// session is what is held of one.
+type session struct {
+	service
+	id         cbox.ID
+	generation uint64
+	box        *cbox.Box
+	region     cbox.Region
+	conn       *net.TCPConn
+	owners     map[uint32]*process // by slot; none while it waits
+	waiting    map[uint32]struct{} // slots without a process
+	orphan     *time.Timer         // while the root waits
+	finishing  bool                // its root has closed it
+	held       bool                // by a mover
+	users      int                 // of box, region and conn, beside the map
+	dropped    bool
+}
+
+// keep takes a session on; it takes over region and conn if it succeeds. owner
+// is the process that has accepted it; nil: it waits for one.
+func (k *Keeper) keep(svc service, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
+	if err := movable(conn); err != nil {
+		return nil, err
+	}
+	box, err := cbox.OpenBox(region)
+	if err != nil {
+		return nil, err
+	}
+	s, err := k.admit(svc, box, region, conn, owner)
+	if err != nil {
+		box.Close()
+	}
+	return s, err
+}
+
+func movable(conn *net.TCPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = cbox.CheckMovable(int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}
+
+func (k *Keeper) admit(svc service, box *cbox.Box, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
+	h, err := box.Head()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{service: svc, id: h.ID(), generation: h.Generation, box: box, region: region, conn: conn,
+		owners: map[uint32]*process{}, waiting: map[uint32]struct{}{}}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.closed || owner != nil && owner.gone:
+		return nil, unix.ESHUTDOWN
+	case k.sessions[s.id] != nil:
+		return nil, unix.EEXIST
+	case k.cfg.Sessions > 0 && len(k.sessions) >= k.cfg.Sessions, k.cfg.Bytes > 0 && k.bytes+region.Length > k.cfg.Bytes:
+		return nil, unix.EDQUOT
+	}
+	k.sessions[s.id] = s
+	k.bytes += region.Length
+	if owner != nil {
+		s.owners[0] = owner
+		owner.slots[slotKey{s.id, 0}] = struct{}{}
+	}
+	k.tell()
+	return s, nil
+}
+
+// slotName is what a process has to serve to be given the slot; open says
+// whether anybody is to have it.
+func (s *session) slotName(slot uint32) (name string, open bool) {
+	h, err := s.box.Head()
+	if err != nil || slot >= uint32(len(h.ProcTable)) {
+		return "", false
+	}
+	p := &h.ProcTable[slot]
+	if slot == 0 {
+		return s.name, p.State != uapi.CboxProcDone || !s.finishing
+	}
+	return uapi.CString(p.Name[:]), p.State == uapi.CboxProcJoined || p.State == uapi.CboxProcLive
+}
+
+// waits notes a slot without a process; mu is held.
+func (s *session) waits(k *Keeper, slot uint32) {
+	s.waiting[slot] = struct{}{}
+	if slot == 0 && k.cfg.Orphan > 0 && s.orphan == nil {
+		s.orphan = time.AfterFunc(k.cfg.Orphan, func() { k.giveUp(s) })
+	}
+}
+
+func (s *session) found(slot uint32) {
+	delete(s.waiting, slot)
+	if slot == 0 && s.orphan != nil {
+		s.orphan.Stop()
+		s.orphan = nil
+	}
+}
+
+// giveUp resets the connection of a session that nobody goes on with.
+func (k *Keeper) giveUp(s *session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, waits := s.waiting[0]; !waits || s.held || s.dropped || s.orphan == nil {
+		return
+	}
+	k.log.Warn("nobody goes on with a session", "session", s.id, "service", s.service.String())
+	_ = s.conn.SetLinger(0)
+	k.drop(s)
+}
+
+// settle reports whether a session is over, or about to be: nobody is to go on
+// with it. mu is held.
+func (k *Keeper) settle(s *session) bool {
+	snap, err := s.box.Snapshot(0)
+	if err != nil {
+		k.log.Error("a box is damaged", "session", s.id, "err", err)
+		_ = s.conn.SetLinger(0)
+		k.drop(s)
+		return true
+	}
+	if snap != nil && snap.Final || s.box.State() == uapi.CboxClosed {
+		k.finish(s)
+		return true
+	}
+	_, _, err = s.box.Offsets(s.conn)
+	if over := (*mtcp.StateError)(nil); errors.As(err, &over) { // the client is gone
+		k.drop(s)
+		return true
+	}
+	return false
+}
+
+// done is DONE from p; mu is held.
+func (k *Keeper) done(p *process, id cbox.ID) error {
+	s := k.sessions[id]
+	if s == nil || s.owners[0] != p {
+		return unix.ENOENT
+	}
+	if !s.held {
+		k.finish(s)
+	}
+	return nil
+}
+
+// finish does what the root left to do when it closed the session; mu is held.
+func (k *Keeper) finish(s *session) {
+	if s.finishing {
+		return
+	}
+	s.finishing = true
+	s.users++
+	go func() {
+		err := s.finish()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		s.unuse()
+		if err != nil {
+			k.log.Warn("finish a session", "session", s.id, "err", err)
+		}
+		k.drop(s)
+	}()
+}
+
+// finish sends what was held, as the client takes it, and the FIN behind it.
+func (s *session) finish() error {
+	raw, err := s.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	err = raw.Write(func(uintptr) bool {
+		var done bool
+		done, inner = s.finishSome()
+		return done || inner != nil
+	})
+	return errors.Join(err, inner)
+}
+
+func (s *session) finishSome() (bool, error) {
+	snap, err := s.box.Snapshot(0)
+	if err != nil {
+		return false, err
+	}
+	if snap == nil || !snap.Final { // it could not go on: a FIN would say that this was all
+		return true, s.conn.SetLinger(0)
+	}
+	return s.box.Finish(s.conn)
+}
+
+// drop forgets a session; mu is held.
+func (k *Keeper) drop(s *session) {
+	if s.dropped {
+		return
+	}
+	s.dropped = true
+	delete(k.sessions, s.id)
+	k.bytes -= s.region.Length
+	for slot, p := range s.owners {
+		delete(p.slots, slotKey{s.id, slot})
+	}
+	s.found(0)
+	s.users++
+	s.unuse()
+	k.tell()
+}
+
+// unuse ends a use; the last one of a session that was dropped closes its
+// descriptors. mu is held.
+func (s *session) unuse() {
+	if s.users--; s.users == 0 && s.dropped {
+		s.box.Close()
+		_ = s.conn.Close()
+		_ = s.region.File.Close()
+	}
+}
+
+// handSlot is HAND from p: a child was associated, and a process that serves
+// its name is to open it. Said again, after a replay, it changes nothing.
+func (k *Keeper) handSlot(p *process, id cbox.ID, slot uint32) error {
+	s := k.sessions[id]
+	if s == nil || slot == 0 {
+		return unix.ENOENT
+	}
+	h, err := s.box.Head()
+	if err != nil {
+		return err
+	}
+	if slot >= uint32(len(h.ProcTable)) || h.ProcTable[slot].State == uapi.CboxProcFree || s.owners[h.ProcTable[slot].Parent] != p {
+		return unix.EPERM
+	}
+	if s.owners[slot] == nil {
+		k.find(s, slot)
+	}
+	return nil
+}
+
+// errno is what an error is told as.
+func errno(err error) int32 {
+	if err == nil {
+		return 0
+	}
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return int32(e)
+	}
+	if errors.Is(err, cbox.ErrNotMovable) {
+		return int32(unix.EOPNOTSUPP)
+	}
+	return int32(unix.EINVAL)
+}
+
+func asError(e int32, what string) error {
+	if e == 0 {
+		return nil
+	}
+	return fmt.Errorf("keeper: %s: %w", what, syscall.Errno(e))
+}
