@@ -19,6 +19,7 @@ type Frozen struct {
 	fd      int // a duplicate: the caller may close his
 	v6      bool
 	options *Options // read before TCP_REPAIR
+	window  uint32   // what the peer granted, 0 in the socket meanwhile
 	done    bool
 }
 
@@ -63,6 +64,9 @@ func (f *Frozen) freeze() error {
 		if err := setInt(f.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1, "SO_PEEK_OFF"); err != nil {
 			return errors.Join(err, f.thaw())
 		}
+	}
+	if err := f.quiet(); err != nil {
+		return errors.Join(err, f.thaw())
 	}
 	return nil
 }
@@ -114,6 +118,9 @@ func (f *Frozen) thaw() error {
 		if err := setInt(f.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, int(f.options.PeekOff), "SO_PEEK_OFF"); err != nil {
 			return err
 		}
+	}
+	if err := f.loud(); err != nil {
+		return err
 	}
 	if err := hear(f.fd); err != nil {
 		return err

@@ -18,25 +18,76 @@ func (f *Frozen) Dump() (*Dump, error) {
 	if f.done {
 		return nil, errOver
 	}
-	before, err := tcpInfo(f.fd)
+	d, err := f.dump()
+	if err != nil {
+		return nil, fmt.Errorf("dump socket: %w", err)
+	}
+	return d, nil
+}
+
+func (f *Frozen) dump() (*Dump, error) {
 	for range 10 {
+		if err := f.quiet(); err != nil {
+			return nil, err
+		}
+		before, err := tcpInfo(f.fd)
 		if err != nil {
-			return nil, fmt.Errorf("dump socket: %w", err)
+			return nil, err
 		}
 		d, err := f.read(before)
 		if err != nil {
-			return nil, fmt.Errorf("dump socket: %w", err)
+			return nil, err
 		}
-		after, err := tcpInfo(f.fd)
+		still, err := f.still(before)
 		if err != nil {
-			return nil, fmt.Errorf("dump socket: %w", err)
+			return nil, err
 		}
-		if before.State == after.State && before.Bytes_received == after.Bytes_received && before.Bytes_acked == after.Bytes_acked {
+		if still {
 			return d, d.check()
 		}
-		before = after
 	}
-	return nil, fmt.Errorf("dump socket: %w", ErrUnquiet)
+	return nil, ErrUnquiet
+}
+
+// quiet takes the peer's window away. A socket in repair mode goes on sending:
+// the timers of pacing and loss probes and the device that has sent something
+// all take more out of the queue. The peer would acknowledge what the dump says
+// was never sent (§3.6.5).
+func (f *Frozen) quiet() error {
+	w, err := readWindow(f.fd)
+	if err != nil || w.send == 0 {
+		return err
+	}
+	f.window, w.send = w.send, 0
+	return writeWindow(f.fd, w)
+}
+
+// loud gives the window back.
+func (f *Frozen) loud() error {
+	if f.window == 0 {
+		return nil
+	}
+	w, err := readWindow(f.fd)
+	if err != nil {
+		return err
+	}
+	w.send = max(w.send, f.window)
+	w.most = max(w.most, w.send)
+	return writeWindow(f.fd, w)
+}
+
+// still reports whether no segment has come since before: one that brings
+// nothing else may bring a window.
+func (f *Frozen) still(before *unix.TCPInfo) (bool, error) {
+	after, err := tcpInfo(f.fd)
+	if err != nil {
+		return false, err
+	}
+	w, err := readWindow(f.fd)
+	if err != nil {
+		return false, err
+	}
+	return before.State == after.State && before.Bytes_received == after.Bytes_received && before.Bytes_acked == after.Bytes_acked && w.send == 0, nil
 }
 
 func (f *Frozen) read(info *unix.TCPInfo) (*Dump, error) {
@@ -52,6 +103,7 @@ func (f *Frozen) read(info *unix.TCPInfo) (*Dump, error) {
 	if err := d.readWindow(f.fd); err != nil {
 		return nil, err
 	}
+	d.Window.Send = f.window
 	if err := f.readQueues(d); err != nil {
 		return nil, err
 	}

@@ -143,10 +143,7 @@ func (r *Restored) window() error {
 	if right := d.inEnd() + seqnum.Value(rw.receive); right.Less(w.Wl1) {
 		return invalid("window", "wl1 %d behind what was granted, %d", w.Wl1, right)
 	}
-	if err := setStructs(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_WINDOW, []repairWindow{rw}); err != nil {
-		return fmt.Errorf("set TCP_REPAIR_WINDOW to %+v: %w", rw, err)
-	}
-	return nil
+	return writeWindow(r.fd, rw)
 }
 
 // Live lets the socket go: it hears, says what it has to say, and comes into

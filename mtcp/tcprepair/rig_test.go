@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -267,3 +268,15 @@ const (
 	upStream   = 1
 	downStream = 2
 )
+
+// sockets is what ss says of every host, for a test that hangs.
+func (w *world) sockets() (all string) {
+	for _, h := range []*netrig.Host{w.client, w.servers[0], w.servers[1]} {
+		h.Do(func() error {
+			out, err := exec.CommandContext(w.t.Context(), "ss", "-tanemoi").CombinedOutput()
+			all += h.Name + "\n" + string(out)
+			return err
+		})
+	}
+	return all
+}

@@ -62,6 +62,13 @@ func readWindow(fd int) (repairWindow, error) {
 	return w, nil
 }
 
+func writeWindow(fd int, w repairWindow) error {
+	if err := setStructs(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_WINDOW, []repairWindow{w}); err != nil {
+		return fmt.Errorf("set TCP_REPAIR_WINDOW to %+v: %w", w, err)
+	}
+	return nil
+}
+
 // scales are bit fields, which x/sys leaves out of its TCPInfo: the byte behind
 // tcpi_options.
 func scales(info *unix.TCPInfo) (send, recv uint8) {

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tcprepair
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/internal/netrig"
+	"lazystate/internal/seqnum"
+	"lazystate/mtcp"
+	"lazystate/tools/lab"
+)
+
+// pair makes a connection whose streams begin at numbers of our choice: both
+// ends are restored from dumps that nobody took.
+func (w *world) pair(port uint16, up, down seqnum.Value) (client, server *net.TCPConn) {
+	w.t.Helper()
+	c, s := netip.AddrPortFrom(w.clientIP, port), netip.AddrPortFrom(w.ours, 8000)
+	made := func(local, remote netip.AddrPort, out, in seqnum.Value) *Dump {
+		return &Dump{
+			Local: local, Remote: remote,
+			Endpoint:   mtcp.Endpoint{State: mtcp.Established, Una: out, Nxt: out, Write: out, RcvNxt: in, Ack: in},
+			Window:     Window{Wl1: in, Send: 1 << 16, SendMost: 1 << 16, Receive: 1 << 16, Clamp: 1 << 20, SendBuffer: 87040, RecvBuffer: 131072, BufferLocks: 0},
+			Negotiated: Negotiated{MSS: 1440, Scaled: true, SendScale: 8, RecvScale: 8, SACK: true, Stamped: true, Timestamp: uint32(out)},
+			Options:    Options{Congestion: w.stacks[0].defaults[0].Congestion, Linger: -1, PeekOff: -1},
+		}
+	}
+	restored := func(h *netrig.Host, d *Dump) (r *Restored) {
+		h.Do(func() error {
+			stack, err := Open()
+			if err != nil {
+				return err
+			}
+			w.t.Cleanup(stack.Close)
+			r, err = stack.Restore(d)
+			return err
+		})
+		return r
+	}
+	live := func(r *Restored) *net.TCPConn {
+		if err := r.Live(); err != nil {
+			w.t.Fatal(err)
+		}
+		fd, err := r.Take()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		conn, err := connOf(fd)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.t.Cleanup(func() { _ = conn.SetLinger(0); conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(hang))
+		return conn
+	}
+	// Neither may hear of the other before it is there: it would be reset.
+	rs, rc := restored(w.servers[w.at], made(s, c, down, up)), restored(w.client, made(c, s, up, down))
+	return live(rc), live(rs)
+}
+
+// Both sides write and read as fast as they can while the connection moves at
+// random moments, its numbers wrap around, and both halves close at the end.
+func TestMovesUnderLoad(t *testing.T) {
+	hops := 12
+	if lab.InGuest() {
+		hops = 6 // under emulation
+	}
+	for i, f := range families[:2] {
+		for j, first := range []seqnum.Value{1, ^seqnum.Value(0) - 1000, 1<<31 - 100_000} {
+			t.Run(fmt.Sprintf("%s from %d", f.name, first), func(t *testing.T) {
+				w := newWorld(t, f.v6)
+				rng := rand.New(rand.NewPCG(uint64(i), uint64(j)))
+				client, server := w.pair(40000, first, first-5000)
+				var over atomic.Bool
+				c := &pump{conn: client, inStream: downStream, outName: upStream, over: &over, seed: 1}
+				s := &pump{conn: server, inStream: upStream, outName: downStream, over: &over, seed: 2}
+				c.start()
+				s.start()
+				for hop := range hops {
+					time.Sleep(time.Duration(rng.IntN(20_000)) * time.Microsecond)
+					if hop == hops-3 {
+						over.Store(true)
+					}
+					s.stop(t)
+					conn := s.conn
+					through := !stateOf(t, conn).Movable() // both halves are closed
+					if through {
+						_ = conn.SetDeadline(time.Now().Add(hang))
+					} else {
+						conn = w.move(conn)
+					}
+					s = &pump{conn: conn, in: s.in, out: s.out, inStream: upStream, outName: downStream, over: &over, seed: 2, closed: s.closed, eof: s.eof}
+					s.start()
+					if through {
+						break
+					}
+				}
+				watch := time.AfterFunc(hang/2, func() { t.Logf("hangs:\n%s", w.sockets()) })
+				defer watch.Stop()
+				c.finish(t, nil)
+				s.finish(t, nil)
+				if c.in != s.out || s.in != c.out {
+					t.Errorf("client read %d of %d, server %d of %d", c.in, s.out, s.in, c.out)
+				}
+				t.Logf("%d bytes up, %d down", s.in, c.in)
+			})
+		}
+	}
+}
+
+// A frozen socket has data that it may send, and timers that would: nothing of
+// it may reach the peer, which would acknowledge it to the new server. That is
+// the deadlock of §3.6.5.
+func TestFrozenSocketSendsNothingNew(t *testing.T) {
+	const n = 100_000
+	w := newWorld(t, false)
+	client, server := w.connect("tcp4")
+	do(t, server, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, 200_000) // the timer has half a second's work
+	})
+	sendPart(t, server, downStream, 0, n)
+	f, d := w.freeze(server)
+	if d.sent() == n {
+		t.Fatal("everything was sent before the socket was frozen")
+	}
+	came := func() int {
+		return fd(t, client, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.SIOCINQ) })
+	}
+	time.Sleep(300 * time.Millisecond)
+	if got, most := came(), n-len(d.Out)+d.sent(); got > most {
+		t.Errorf("the client has %d bytes, the dump says that %d were sent", got, most)
+	}
+	moved := w.arrive(d)
+	getPart(t, client, downStream, 0, n)
+	if err := f.Discard(); err != nil {
+		t.Error(err)
+	}
+	sendPart(t, client, upStream, 0, 10)
+	getPart(t, moved, upStream, 0, 10)
+}
