@@ -156,18 +156,12 @@ func (w *world) live(r *tcprepair.Restored) *net.TCPConn {
 	if err := r.Live(); err != nil {
 		w.t.Fatal(err)
 	}
-	fd, err := r.Take()
+	c, err := r.Conn()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	f := os.NewFile(uintptr(fd), "connection")
-	defer f.Close()
-	c, err := net.FileConn(f)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.own(c.(*net.TCPConn))
-	return c.(*net.TCPConn)
+	w.own(c)
+	return c
 }
 
 func must(t *testing.T, err error) {

@@ -142,6 +142,9 @@ func (f *Frozen) Discard() error {
 		return errOver
 	}
 	err := disconnect(f.fd)
+	if err == nil { // in repair mode others would get EPERM
+		err = setInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF, "TCP_REPAIR")
+	}
 	f.close()
 	// A thread that sleeps in the socket keeps it (6.1 to 6.6); in repair mode
 	// the last close of it is as silent.

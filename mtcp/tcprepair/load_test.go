@@ -49,11 +49,7 @@ func (w *world) pair(port uint16, up, down seqnum.Value) (client, server *net.TC
 		if err := r.Live(); err != nil {
 			w.t.Fatal(err)
 		}
-		fd, err := r.Take()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		conn, err := connOf(fd)
+		conn, err := r.Conn()
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -46,11 +46,17 @@ var optionTable = [...]option{
 	{unix.IPPROTO_TCP, unix.TCP_INQ, "TCP_INQ", false},
 }
 
+// Places in optionTable.
 const (
-	reuseAddr = 13 // in optionTable
 	tos       = 0
 	tclass    = 4
 	priority  = 8
+	keepAlive = 10
+	reuseAddr = 13
+	noDelay   = 16
+	keepIdle  = 18
+	keepIntvl = 19
+	keepCnt   = 20
 )
 
 // Options are the socket's options, and what its user did to its receiving half.
@@ -155,6 +161,18 @@ func (o *Options) apply(fd int, fresh *Options, late bool) (lacks []string, err 
 		lacks = append(lacks, "TCP_CONGESTION "+o.Congestion) // the default does, too
 	}
 	return lacks, nil
+}
+
+// again sets what net.FileConn has changed.
+func (o *Options) again(fd int) error {
+	for _, i := range []int{noDelay, keepAlive, keepIdle, keepIntvl, keepCnt} {
+		if t := optionTable[i]; o.has&(1<<i) != 0 {
+			if err := setInt(fd, t.level, t.name, int(o.val[i]), t.label); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (o *Options) applyStructs(fd int) error {

@@ -5,6 +5,8 @@ package tcprepair
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -205,4 +207,24 @@ func (r *Restored) Take() (int, error) {
 	fd := r.fd
 	r.fd = -1
 	return fd, nil
+}
+
+// Conn is Take as a connection of Go's, which makes free with the options of a
+// descriptor it is given: they are set again.
+func (r *Restored) Conn() (*net.TCPConn, error) {
+	fd, err := r.Take()
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "connection")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.dump.Options.again(fd); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
 }

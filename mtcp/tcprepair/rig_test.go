@@ -176,26 +176,12 @@ func (w *world) arrive(d *Dump) *net.TCPConn {
 		if l := r.Lacks(); len(l) > 0 {
 			w.t.Errorf("lacks %q", l)
 		}
-		fd, err := r.Take()
-		if err != nil {
-			return err
-		}
-		conn, err = connOf(fd)
+		conn, err = r.Conn()
 		return err
 	})
 	w.t.Cleanup(func() { _ = conn.SetLinger(0); conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(hang))
 	return conn
-}
-
-func connOf(fd int) (*net.TCPConn, error) {
-	f := os.NewFile(uintptr(fd), "connection")
-	defer f.Close()
-	c, err := net.FileConn(f)
-	if err != nil {
-		return nil, err
-	}
-	return c.(*net.TCPConn), nil
 }
 
 // move takes a connection to the other server.
