@@ -72,7 +72,7 @@ static __always_inline int set_number(struct __sk_buff *skb, struct segment *s, 
 /* after reports that a lies behind b, modulo 2^32. */
 static __always_inline bool after(__u32 a, __u32 b)
 {
-	return (__s32)(a - b) > 0;
+	return (__s32)(b - a) < 0;
 }
 
 #endif
