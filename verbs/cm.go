@@ -43,6 +43,10 @@ func (d *Device) Listen(addr netip.AddrPort) (*Listener, error) {
 }
 
 // Addr returns the address listened at, with its port.
+//
+// Implements:
+//
+//	struct sockaddr *rdma_get_local_addr(struct rdma_cm_id *id)
 func (l *Listener) Addr() netip.AddrPort { return l.drv.Addr() }
 
 // Accept waits for the next request.
@@ -79,9 +83,19 @@ type Request struct {
 // Param returns what the peer asks for, with its private data.
 func (r *Request) Param() ConnParam { return r.conn.Request() }
 
-// Remote returns the peer's address, Local ours that it asked.
+// Remote returns the peer's address.
+//
+// Implements:
+//
+//	struct sockaddr *rdma_get_peer_addr(struct rdma_cm_id *id)
 func (r *Request) Remote() netip.AddrPort { return r.conn.Remote() }
-func (r *Request) Local() netip.AddrPort  { return r.conn.Local() }
+
+// Local returns the address of ours that the peer asked.
+//
+// Implements:
+//
+//	struct sockaddr *rdma_get_local_addr(struct rdma_cm_id *id)
+func (r *Request) Local() netip.AddrPort { return r.conn.Local() }
 
 // DefaultConnParam returns 16 READs and atomics at once each way, 7 retries and
 // RNR retries for ever.
@@ -123,6 +137,10 @@ func (r *Request) Reject(private []byte) error {
 
 // Close drops the request: the peer runs into its time limit. Nothing happens
 // after Accept or Reject.
+//
+// Implements:
+//
+//	int rdma_destroy_id(struct rdma_cm_id *id)
 func (r *Request) Close() error { return r.close(r.conn.Close) }
 
 // Route is a peer whose address was resolved: Connect it.
@@ -176,6 +194,10 @@ func (r *Route) Connect(ctx context.Context, p *PreparedQP, param *ConnParam) (*
 }
 
 // Close drops a route that was not connected; else it does nothing.
+//
+// Implements:
+//
+//	int rdma_destroy_id(struct rdma_cm_id *id)
 func (r *Route) Close() error { return r.close(r.conn.Close) }
 
 func depths(d *Device, param *ConnParam) ConnParam {

@@ -40,6 +40,14 @@ func (d *Device) Attr() DeviceAttr { return d.attr }
 // Has reports whether the device has all of c.
 func (d *Device) Has(c Caps) bool { return d.attr.Caps&c == c }
 
+// need refuses a call that the device does not have.
+func (d *Device) need(c Caps, call string) error {
+	if d.Has(c) {
+		return nil
+	}
+	return fmt.Errorf("%s of %v: %w", call, d, ErrNotSupported)
+}
+
 // Driver returns what New was given: for calls that only one provider has.
 func (d *Device) Driver() driver.Device { return d.drv }
 
@@ -96,13 +104,16 @@ type Event struct {
 	SRQ *SRQ
 }
 
-// NextEvent waits for an asynchronous event.
+// NextEvent waits for an asynchronous event; ErrNotSupported without CapEvents.
 //
 // Implements:
 //
 //	int ibv_get_async_event(struct ibv_context *context, struct ibv_async_event *event)
 //	void ibv_ack_async_event(struct ibv_async_event *event)
 func (d *Device) NextEvent(ctx context.Context) (Event, error) {
+	if err := d.need(CapEvents, "wait for an event"); err != nil {
+		return Event{}, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(d.ctx, cancel)()

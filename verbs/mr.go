@@ -174,6 +174,9 @@ type MW struct {
 //
 //	struct ibv_mw *ibv_alloc_mw(struct ibv_pd *pd, enum ibv_mw_type type)
 func (pd *PD) AllocMW() (*MW, error) {
+	if err := pd.dev.need(CapWindows, "make a memory window"); err != nil {
+		return nil, err
+	}
 	mw := &MW{pd: pd}
 	if err := mw.attach("mw", &pd.object); err != nil {
 		return nil, err

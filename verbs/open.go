@@ -55,6 +55,8 @@ func Open(ctx context.Context, url string) (*Device, error) {
 // Implements:
 //
 //	struct ibv_device **ibv_get_device_list(int *num_devices)
+//	void ibv_free_device_list(struct ibv_device **list)
+//	const char *ibv_get_device_name(struct ibv_device *device)
 func Devices() []string {
 	var urls []string
 	for _, scheme := range Schemes {

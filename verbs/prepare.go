@@ -52,6 +52,7 @@ type PreparedQP struct {
 // Implements:
 //
 //	struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *qp_init_attr)
+//	int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int attr_mask)
 func (pd *PD) PrepareQP(attr *QPInitAttr) (*PreparedQP, error) {
 	p := &PreparedQP{access: attr.Access, psn: attr.PSN & (1<<24 - 1)}
 	if err := p.address(pd.dev, attr); err != nil {
@@ -121,9 +122,17 @@ func (p *PreparedQP) Num() uint32 { return p.qp.Num() }
 func (p *PreparedQP) Cap() QPCap  { return p.qp.Cap() }
 
 // PostRecv posts receives before the peer can send: QP.PostRecv.
+//
+// Implements:
+//
+//	int ibv_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
 func (p *PreparedQP) PostRecv(wrs ...RecvWR) (int, error) { return p.qp.PostRecv(wrs...) }
 
 // Close destroys a queue pair that was not connected; else it does nothing.
+//
+// Implements:
+//
+//	int ibv_destroy_qp(struct ibv_qp *qp)
 func (p *PreparedQP) Close() error {
 	p.qp.send.Lock()
 	spent := p.spent

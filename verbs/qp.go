@@ -119,6 +119,10 @@ func (qp *QP) State() (QPState, error) {
 }
 
 // Query returns the attributes as the device has them.
+//
+// Implements:
+//
+//	int ibv_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int attr_mask, struct ibv_qp_init_attr *init_attr)
 func (qp *QP) Query() (driver.QPAttr, error) {
 	qp.send.Lock()
 	defer qp.send.Unlock()
@@ -134,6 +138,10 @@ func (qp *QP) Query() (driver.QPAttr, error) {
 }
 
 // Fail moves the queue pair to the error state: what is posted is flushed.
+//
+// Implements:
+//
+//	int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int attr_mask)
 func (qp *QP) Fail() error {
 	return qp.modify(&driver.QPAttr{State: QPError}, driver.QPMaskState)
 }

@@ -24,6 +24,9 @@ type SRQ struct {
 //
 //	struct ibv_srq *ibv_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *srq_init_attr)
 func (pd *PD) CreateSRQ(maxWR, maxSGE int) (*SRQ, error) {
+	if err := pd.dev.need(CapSRQ, "make a shared receive queue"); err != nil {
+		return nil, err
+	}
 	srq := &SRQ{dev: pd.dev}
 	if err := srq.attach("srq", &pd.object); err != nil {
 		return nil, err

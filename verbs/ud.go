@@ -2,11 +2,7 @@
 
 package verbs
 
-import (
-	"fmt"
-
-	"lazystate/verbs/driver"
-)
+import "lazystate/verbs/driver"
 
 // AH is an address handle: the way to a peer of a UDQP.
 type AH struct {
@@ -21,6 +17,9 @@ type AH struct {
 //
 //	struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 func (pd *PD) CreateAH(attr *AHAttr) (*AH, error) {
+	if err := pd.dev.need(CapUD, "make an address handle"); err != nil {
+		return nil, err
+	}
 	ah := &AH{dev: pd.dev}
 	if err := ah.attach("ah", &pd.object); err != nil {
 		return nil, err
@@ -52,9 +51,14 @@ type UDQP struct{ qp *QP }
 
 // CreateUDQP makes a datagram queue pair that takes what is sent with qkey;
 // ErrNotSupported without CapUD.
+//
+// Implements:
+//
+//	struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *qp_init_attr)
+//	int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int attr_mask)
 func (pd *PD) CreateUDQP(attr *QPInitAttr, qkey uint32) (*UDQP, error) {
-	if !pd.dev.Has(CapUD) {
-		return nil, fmt.Errorf("make a datagram qp of %v: %w", pd, ErrNotSupported)
+	if err := pd.dev.need(CapUD, "make a datagram qp"); err != nil {
+		return nil, err
 	}
 	qp, err := pd.createQP(driver.UD, attr)
 	if err != nil {
@@ -82,10 +86,22 @@ func (u *UDQP) Num() uint32 { return u.qp.Num() }
 func (u *UDQP) Cap() QPCap  { return u.qp.Cap() }
 
 // PostSend posts datagrams: QP.PostSend.
+//
+// Implements:
+//
+//	int ibv_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 func (u *UDQP) PostSend(wrs ...SendWR) (int, error) { return u.qp.PostSend(wrs...) }
 
 // PostRecv posts receives: QP.PostRecv.
+//
+// Implements:
+//
+//	int ibv_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
 func (u *UDQP) PostRecv(wrs ...RecvWR) (int, error) { return u.qp.PostRecv(wrs...) }
 
 // Close destroys the queue pair.
+//
+// Implements:
+//
+//	int ibv_destroy_qp(struct ibv_qp *qp)
 func (u *UDQP) Close() error { return u.qp.Close() }

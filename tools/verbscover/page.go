@@ -40,6 +40,11 @@ var absent = []struct {
 	{regexp.MustCompile(`ece`), "enhanced connection establishment"},
 	{regexp.MustCompile(`^rdma_.*(_ep|ep$|addrinfo|getaddrinfo|notify|get_devices|free_devices|get_request|join|leave)`), "endpoints and helpers: verbs.Dial and verbs.Listen"},
 	{regexp.MustCompile(`fork`), "fork: Go programs do not"},
+	{regexp.MustCompile(`^rdma_(create|destroy)_qp`), "queue pairs of librdmacm: they are made with libibverbs before, so that receives can be posted first"},
+	{regexp.MustCompile(`^rdma_get_(src|dst)_port`), "the port is in the address"},
+	{regexp.MustCompile(`^ibv_bind_mw`), "windows of type 1; those of type 2 are bound by work requests"},
+	{regexp.MustCompile(`^ibv_query_gid_ex`), "ibv_query_gid_table has all rows"},
+	{regexp.MustCompile(`pkey`), "InfiniBand's partitions: the default one is used"},
 }
 
 // measure returns the page.

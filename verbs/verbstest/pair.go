@@ -54,6 +54,7 @@ func Run(t *testing.T, p Pair) {
 		run  func(*testing.T, *bench)
 	}{
 		{"Attr", testAttr},
+		{"Lacks", testLacks},
 		{"Sizes", testSizes},
 		{"Inline", testInline},
 		{"Pieces", testPieces},
