@@ -28,12 +28,13 @@ type Held struct {
 func (k *Keeper) Hold(id cbox.ID, most time.Duration) (*Held, error) {
 	k.mu.Lock()
 	s := k.sessions[id]
-	if s == nil || s.held || s.finishing {
+	if s == nil || s.held {
 		k.mu.Unlock()
 		return nil, fmt.Errorf("hold session %s: %w", id, unix.ENOENT)
 	}
 	s.held = true
 	s.users++
+	k.pauseFinish(s)
 	k.mu.Unlock()
 	err := s.box.Freeze(func(slot uint32) bool { return k.dead(s, slot) }, most)
 	if err != nil {

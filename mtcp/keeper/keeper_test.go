@@ -112,8 +112,19 @@ func TestTakeQueue(t *testing.T) {
 			t.Errorf("%+v", i)
 		}
 	}
-	started(t, "back", "Go", socket, port)
+	// One of them goes to another server before anybody has served it here.
+	s2, socket2 := kept(t, Config{})
+	held := must(k.Hold(ids[1], hang))
+	region, conn := carry(t, held)
+	if err := s2.Adopt(held.UID, held.Name, region, conn); err != nil {
+		t.Fatal(err)
+	}
+	held.Depart()
+	for _, socket := range []string{socket, socket2} {
+		started(t, "back", "Go", socket, port)
+	}
 	started(t, "front", "C", socket, port)
+	started(t, "front", "C", socket2, freePort(t))
 	for _, c := range clients[:3] {
 		if _, err := converse(c, 0, 10, 0); err != nil {
 			t.Error(err)
@@ -132,7 +143,7 @@ func TestHoldAndAdopt(t *testing.T) {
 			for _, socket := range []string{socket1, socket2} {
 				started(t, "back", lang, socket, port)
 			}
-			started(t, "front", lang, socket1, port)
+			first := started(t, "front", lang, socket1, port)
 			c := dial(t, port)
 			state, err := converse(c, 0, 10, 0)
 			if err != nil {
@@ -158,6 +169,7 @@ func TestHoldAndAdopt(t *testing.T) {
 				t.Fatal(err)
 			}
 			held.Depart()
+			first.says(t, "EMIGRATED")
 			if n := len(s1.Sessions()); n != 0 {
 				t.Errorf("S1 holds %d", n)
 			}
@@ -204,6 +216,61 @@ func TestFinish(t *testing.T) {
 	k, socket := kept(t, Config{})
 	c := web(t, socket, "web")
 	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
+	total := fill(t, s)
+	if err := s.Session.Close(); err != nil { // the last snapshot, and then it dies
+		t.Fatal(err)
+	}
+	c.Done(s.ID())
+	got, err := io.Copy(io.Discard, client)
+	if err != nil || int(got) != total {
+		t.Errorf("the client got %d of %d, %v", got, total, err)
+	}
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}
+
+// A session that its server has closed, but whose client is slow to take the
+// rest, is moved like any other, and finished where it comes to.
+func TestFinishElsewhere(t *testing.T) {
+	s1, socket := kept(t, Config{})
+	s2, _ := kept(t, Config{})
+	c := web(t, socket, "web")
+	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
+	total := fill(t, s)
+	if err := s.Session.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.Done(s.ID())
+	for range 2 { // once it is let go again
+		held, err := s1.Hold(s.ID(), hang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total < 0 {
+			region, conn := carry(t, held)
+			if err := s2.Adopt(held.UID, held.Name, region, conn); err != nil {
+				t.Fatal(err)
+			}
+			held.Depart()
+			break
+		}
+		held.Thaw()
+		total = -total
+	}
+	got, err := io.Copy(io.Discard, client)
+	if err != nil || int(got) != -total {
+		t.Errorf("the client got %d of %d, %v", got, -total, err)
+	}
+	if !s2.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}
+
+// fill writes more than the socket takes, held and then released by nothing but
+// the end; it returns how much.
+func fill(t *testing.T, s *cbox.Conn) int {
+	t.Helper()
 	_ = s.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 	total := 0
 	for err := error(nil); err == nil; {
@@ -219,17 +286,7 @@ func TestFinish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Session.Close(); err != nil { // the last snapshot, and then it dies
-		t.Fatal(err)
-	}
-	c.Done(s.ID())
-	got, err := io.Copy(io.Discard, client)
-	if err != nil || int(got) != total+n {
-		t.Errorf("the client got %d of %d, %v", got, total+n, err)
-	}
-	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
-		t.Error("it is still held")
-	}
+	return total + n
 }
 
 // Nobody goes on with a session: its client gets a reset, not an end that looks

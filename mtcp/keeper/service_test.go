@@ -3,6 +3,7 @@
 package keeper
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -105,7 +106,11 @@ func backEnd(c *Client) error {
 
 func serve(what string, c io.Closer, f func() error) {
 	err := f()
-	if errors.Is(err, cbox.ErrMigrated) || errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, cbox.ErrMigrated) {
+		fmt.Println("EMIGRATED")
+		return
+	}
+	if errors.Is(err, net.ErrClosed) {
 		return
 	}
 	if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
@@ -180,6 +185,25 @@ func back(s *cbox.Session) error {
 type server struct {
 	*exec.Cmd
 	role string
+	out  *bufio.Reader
+}
+
+// says waits for a line.
+func (s *server) says(t testing.TB, want string) {
+	t.Helper()
+	got := make(chan string, 1)
+	go func() {
+		line, _ := s.out.ReadString('\n')
+		got <- line
+	}()
+	select {
+	case line := <-got:
+		if line != want+"\n" {
+			t.Errorf("a process in role %s says %q", s.role, line)
+		}
+	case <-time.After(hang):
+		t.Errorf("a process in role %s does not say %s", s.role, want)
+	}
 }
 
 func started(t testing.TB, role, lang, socket string, port int) *server {
@@ -196,10 +220,14 @@ func started(t testing.TB, role, lang, socket string, port int) *server {
 	}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{cmd, role}
+	s := &server{cmd, role, bufio.NewReader(out)}
 	t.Cleanup(func() { s.kill(t) })
 	return s
 }

@@ -98,7 +98,7 @@ func (s *session) slotName(slot uint32) (name string, open bool) {
 	}
 	p := &h.ProcTable[slot]
 	if slot == 0 {
-		return s.name, p.State != uapi.CboxProcDone || !s.finishing
+		return s.name, true // settle knows whether it is over
 	}
 	return uapi.CString(p.Name[:]), p.State == uapi.CboxProcJoined || p.State == uapi.CboxProcLive
 }
@@ -159,15 +159,16 @@ func (k *Keeper) done(p *process, id cbox.ID) error {
 	if s == nil || s.owners[0] != p {
 		return unix.ENOENT
 	}
-	if !s.held {
-		k.finish(s)
-	}
+	delete(s.owners, 0)
+	delete(p.slots, slotKey{id, 0})
+	k.finish(s)
 	return nil
 }
 
-// finish does what the root left to do when it closed the session; mu is held.
+// finish does what the root left to do when it closed the session, unless that
+// moves elsewhere; mu is held.
 func (k *Keeper) finish(s *session) {
-	if s.finishing {
+	if s.finishing || s.held {
 		return
 	}
 	s.finishing = true
@@ -176,12 +177,29 @@ func (k *Keeper) finish(s *session) {
 		err := s.finish()
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		s.unuse()
+		defer s.unuse()
+		s.finishing = false
+		if s.held { // Hold waits for this; it is finished after Thaw, or elsewhere
+			k.tell()
+			return
+		}
 		if err != nil {
 			k.log.Warn("finish a session", "session", s.id, "err", err)
 		}
 		k.drop(s)
 	}()
+}
+
+// pauseFinish stops sending what a root left; mu is held, but not while it waits.
+func (k *Keeper) pauseFinish(s *session) {
+	for s.finishing {
+		_ = s.conn.SetWriteDeadline(time.Unix(1, 0))
+		changed := k.changed
+		k.mu.Unlock()
+		<-changed
+		k.mu.Lock()
+	}
+	_ = s.conn.SetWriteDeadline(time.Time{})
 }
 
 // finish sends what was held, as the client takes it, and the FIN behind it.

@@ -100,6 +100,10 @@ static void *serve(void *p)
 	struct cbox *c = p;
 	int root = cbox_conn(c) >= 0, err = root ? front(c) : back(c);
 
+	if (err == -CBOX_EMIGRATED) {
+		puts("EMIGRATED");
+		fflush(stdout);
+	}
 	if (err == -CBOX_EMIGRATED || err == -EBADF) {
 		cbox_abandon(c);
 		return NULL;
