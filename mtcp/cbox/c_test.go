@@ -8,8 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox/cboxtest"
@@ -129,4 +132,90 @@ func survived(t *testing.T, p *process, meanwhile func()) int {
 	}
 	t.Fatal("it hangs")
 	return 0
+}
+
+// §2.7, "an idle session", in C: at most five pages, however much has passed
+// through; and its snapshots of any length are sound to Go.
+func TestIdleSessionInCIsSmall(t *testing.T) {
+	client, server := dialed(t)
+	c, err := Create(server, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, id, kept := keptRegion(t, c), c.ID(), dup(t, server)
+	c.letGo()
+	b := must(OpenBox(r))
+	defer b.Close()
+	d := driverInC(t)
+	tell := d.takes(t, r, id, kept)
+	for n := range 40 {
+		state := strings.Repeat("x", n*101)
+		send(t, client, string(pattern(n, 10000)))
+		tell("read 10000", "10000 bytes")
+		tell("write answer", "ok")
+		tell("export "+state, "ok")
+		get(t, client, "answer")
+		if snap, err := b.Snapshot(0); err != nil || string(snap.Data) != state {
+			t.Fatalf("snapshot of %d bytes: %v", len(state), err)
+		}
+	}
+	waits := make(chan string, 1)
+	go func() {
+		s, _ := d.tell("read 1")
+		waits <- s
+	}()
+	pages := int64(100)
+	for until := time.Now().Add(hang); pages > 5 && time.Now().Before(until); time.Sleep(time.Millisecond) {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(r.File.Fd()), &st); err != nil {
+			t.Fatal(err)
+		}
+		pages = st.Blocks * 512 / pageSize
+	}
+	if pages > 5 {
+		t.Errorf("%d pages", pages)
+	}
+	send(t, client, "!")
+	if got := <-waits; got != "\"!\"\n" {
+		t.Errorf("it reads %q", got)
+	}
+}
+
+// takes hands a driver a session, and returns how to tell it what to do.
+func (d *driver) takes(t *testing.T, r Region, id ID, conn *net.TCPConn) (tell func(line, want string)) {
+	t.Helper()
+	if err := Pass(d.conn, r, id, 1, 0, conn); err != nil {
+		t.Fatal(err)
+	}
+	tell = func(line, want string) {
+		t.Helper()
+		if got, err := d.tell(line); err != nil || got != want+"\n" {
+			t.Fatalf("%.20s: %q, %v", line, got, err)
+		}
+	}
+	tell("take", "ok")
+	return tell
+}
+
+// §2.7, lazy export: no system call. A process that may only read its orders and
+// write its answers, and would be killed for any other call, goes on exporting.
+func TestLazyExportInCMakesNoSystemCall(t *testing.T) {
+	_, server := dialed(t)
+	c, err := Create(server, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, id, kept := keptRegion(t, c), c.ID(), dup(t, server)
+	c.letGo()
+	b := must(OpenBox(r))
+	defer b.Close()
+	tell := driverInC(t).takes(t, r, id, kept)
+	tell("export warm", "ok")
+	tell("strict", "ok")
+	for n := range 50 {
+		tell("export "+strings.Repeat("x", n*80), "ok")
+	}
+	if snap, err := b.Snapshot(0); err != nil || snap.Seq != 51 {
+		t.Errorf("%+v, %v", snap, err)
+	}
 }

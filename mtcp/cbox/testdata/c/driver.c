@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver.c - a process of a session that does what it is told, a line a call: see script_test.go. */
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "cbox.h"
@@ -154,6 +156,8 @@ static int done(const char *verb, const char *arg)
 		wrote(cbox_chan_write(c, slot, channel, many, strtoul(arg, NULL, 10)), strtoul(arg, NULL, 10));
 	else if (!strcmp(verb, "chanclose"))
 		say(cbox_chan_close(c, slot, channel, SHUT_WR));
+	else if (!strcmp(verb, "strict")) /* read, write and exit are all that is left */
+		say(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0 ? -1 : 0);
 	else if (!strcmp(verb, "close"))
 		say(cbox_close(c));
 	else
@@ -163,7 +167,7 @@ static int done(const char *verb, const char *arg)
 
 int main(void)
 {
-	char line[1 << 12], *arg;
+	char line[1 << 13], *arg;
 
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = 0;
