@@ -61,7 +61,7 @@ type transfer struct {
 // Create makes the box of a connection that has just been accepted, of which
 // nothing has been read or written. It is create_sc of §2.4.3.
 func Create(conn *net.TCPConn, cfg Config) (*Conn, error) {
-	if err := control(conn, checkSocket); err != nil {
+	if err := control(conn, CheckSocket); err != nil {
 		return nil, err
 	}
 	sz, err := cfg.sizes()

@@ -23,13 +23,15 @@ const tcpAOInfo = 40
 // Keys of TCP_MD5SIG are seen with CAP_NET_ADMIN only, and by a question that
 // costs more than all others. Create leaves it to the keeper, who has to ask.
 func CheckMovable(fd int) error {
-	if err := checkSocket(fd); err != nil {
+	if err := CheckSocket(fd); err != nil {
 		return err
 	}
 	return firstReason(fd, hasMD5)
 }
 
-func checkSocket(fd int) error {
+// CheckSocket is CheckMovable without the keys of TCP_MD5SIG: what can still
+// change when those have been looked for.
+func CheckSocket(fd int) error {
 	return firstReason(fd, notTCP, hasULP, hasAO, pending, urgent, filtered)
 }
 

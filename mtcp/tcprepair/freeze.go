@@ -13,62 +13,61 @@ import (
 
 // Frozen is a socket that no segment reaches and that answers none. It stays
 // so until Thaw or Discard, whoever else has it open; a process that still
-// writes to it gets EPERM or EINVAL.
+// uses it gets EPERM or EINVAL.
 type Frozen struct {
-	stack   *Stack
-	fd      int // a duplicate: the caller may close his
-	v6      bool
-	options *Options // read before TCP_REPAIR
-	window  uint32   // what the peer granted, 0 in the socket meanwhile
-	done    bool
+	stack  *Stack
+	fd     int
+	dump   Dump   // what was read before TCP_REPAIR, or cannot change any more
+	window uint32 // what the peer granted, 0 in the socket meanwhile
+	done   bool
 }
 
 // Freeze makes a live socket deaf, then puts it into repair mode. fd stays the
-// caller's. The error may be a *cbox.NotMovableError or an *mtcp.StateError;
-// nothing has happened to the socket then.
+// caller's, and open until Thaw or Discard. The error may be a *cbox.NotMovableError or an *mtcp.StateError;
+// nothing has happened to the socket then. Keys of TCP_MD5SIG cost more to find
+// than all the rest: cbox.CheckMovable does, when a session is registered.
 func (s *Stack) Freeze(fd int) (*Frozen, error) {
-	if err := cbox.CheckMovable(fd); err != nil {
+	if err := cbox.CheckSocket(fd); err != nil {
 		return nil, err
 	}
-	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("freeze socket: dup: %w", err)
-	}
-	f := &Frozen{stack: s, fd: dup}
+	f := &Frozen{stack: s, fd: fd}
 	if err := f.freeze(); err != nil {
-		unix.Close(dup)
 		return nil, fmt.Errorf("freeze socket: %w", err)
 	}
 	return f, nil
 }
 
-func (f *Frozen) freeze() error {
-	local, _, err := ends(f.fd)
-	if err != nil {
+func (f *Frozen) freeze() (err error) {
+	d := &f.dump
+	if d.Local, d.Remote, err = ends(f.fd); err != nil {
 		return err
 	}
-	f.v6 = local.Addr().Is6()
-	if f.options, err = readOptions(f.fd, f.v6); err != nil {
+	if err := d.Options.read(f.fd, d.Local.Addr().Is6()); err != nil {
 		return err
 	}
-	if f.options.PeekOff, err = peekOff(f.fd); err != nil {
+	if d.Options.PeekOff, err = peekOff(f.fd); err != nil {
 		return err
 	}
-	if err := deafen(f.fd); err != nil {
+	if err := f.stack.deafen(f.fd); err != nil {
 		return err
 	}
 	if err := setInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_ON, "TCP_REPAIR"); err != nil {
 		return errors.Join(err, hear(f.fd))
 	}
-	if f.options.PeekOff >= 0 { // MSG_PEEK would begin behind it
-		if err := setInt(f.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1, "SO_PEEK_OFF"); err != nil {
-			return errors.Join(err, f.thaw())
-		}
-	}
-	if err := f.quiet(); err != nil {
+	if err := f.settle(); err != nil {
 		return errors.Join(err, f.thaw())
 	}
 	return nil
+}
+
+// settle does what has to be done in repair mode.
+func (f *Frozen) settle() error {
+	if f.dump.Options.PeekOff >= 0 { // MSG_PEEK would begin behind it
+		if err := setInt(f.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1, "SO_PEEK_OFF"); err != nil {
+			return err
+		}
+	}
+	return f.quiet()
 }
 
 // peekOff: TCP has it since 6.9.
@@ -83,21 +82,6 @@ func peekOff(fd int) (int32, error) {
 	return int32(v), nil
 }
 
-// nothing is a socket filter (classic BPF, "ret 0") that lets nothing through:
-// a segment is dropped before TCP sees it, so there is no answer either.
-var nothing = [...]unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
-
-func deafen(fd int) error {
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}); err != nil {
-		return fmt.Errorf("attach a filter to the socket: %w", err)
-	}
-	return nil
-}
-
-func hear(fd int) error {
-	return setInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0, "SO_DETACH_FILTER")
-}
-
 // Thaw undoes Freeze: the connection goes on here as if nothing had been. The
 // peer sends again what the socket did not hear.
 func (f *Frozen) Thaw() error {
@@ -107,15 +91,15 @@ func (f *Frozen) Thaw() error {
 	if err := f.thaw(); err != nil {
 		return fmt.Errorf("thaw socket: %w", err)
 	}
-	f.close()
+	f.done = true
 	return nil
 }
 
 var errOver = errors.New("socket is no longer frozen")
 
 func (f *Frozen) thaw() error {
-	if f.options.PeekOff >= 0 {
-		if err := setInt(f.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, int(f.options.PeekOff), "SO_PEEK_OFF"); err != nil {
+	if f.dump.Options.PeekOff >= 0 {
+		if err := setInt(f.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, int(f.dump.Options.PeekOff), "SO_PEEK_OFF"); err != nil {
 			return err
 		}
 	}
@@ -130,7 +114,7 @@ func (f *Frozen) thaw() error {
 		return err
 	}
 	// Leaving repair mode has cleared it (net/ipv4/tcp.c, TCP_REPAIR).
-	return setInt(f.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, int(f.options.val[reuseAddr]), "SO_REUSEADDR")
+	return setInt(f.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, int(f.dump.Options.val[reuseAddr]), "SO_REUSEADDR")
 }
 
 // Discard ends the socket without a FIN or a RST, for all who have it open: they
@@ -145,16 +129,11 @@ func (f *Frozen) Discard() error {
 	if err == nil { // in repair mode others would get EPERM
 		err = setInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF, "TCP_REPAIR")
 	}
-	f.close()
+	f.done = true
 	// A thread that sleeps in the socket keeps it (6.1 to 6.6); in repair mode
 	// the last close of it is as silent.
 	if err != nil && !errors.Is(err, unix.EBUSY) {
 		return fmt.Errorf("discard socket: %w", err)
 	}
 	return nil
-}
-
-func (f *Frozen) close() {
-	f.done = true
-	unix.Close(f.fd)
 }

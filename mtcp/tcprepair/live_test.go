@@ -47,7 +47,7 @@ func TestOptionsMove(t *testing.T) {
 					unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))...)
 			})
 			read := func(c *net.TCPConn) *Options {
-				return fd(t, c, func(fd int) (*Options, error) { return readOptions(fd, f.v6) })
+				return fd(t, c, func(fd int) (*Options, error) { o := &Options{}; return o, o.read(fd, f.v6) })
 			}
 			want := read(server)
 			if v, ok := want.Int("TCP_KEEPIDLE"); !ok || v != 77 || want.Congestion != "reno" || want.Linger != 4 {
@@ -209,7 +209,7 @@ func TestDiscard(t *testing.T) {
 func TestPartlyAcknowledgedSegment(t *testing.T) {
 	w := newWorld(t, false)
 	client, server := w.connect("tcp4")
-	do(t, client, deafen)
+	do(t, client, (&Stack{}).deafen)
 	sendPart(t, server, downStream, 0, 1000)
 	f, d := w.freeze(server)
 	if err := f.Thaw(); err != nil {

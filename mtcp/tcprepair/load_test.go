@@ -53,8 +53,7 @@ func (w *world) pair(port uint16, up, down seqnum.Value) (client, server *net.TC
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.t.Cleanup(func() { _ = conn.SetLinger(0); conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(hang))
+		w.own(conn)
 		return conn
 	}
 	// Neither may hear of the other before it is there: it would be reset.

@@ -32,7 +32,6 @@ var optionTable = [...]option{
 	{unix.SOL_SOCKET, unix.SO_OOBINLINE, "SO_OOBINLINE", false},
 	{unix.SOL_SOCKET, unix.SO_RCVLOWAT, "SO_RCVLOWAT", true},
 	{unix.SOL_SOCKET, unix.SO_REUSEADDR, "SO_REUSEADDR", true},
-	{unix.SOL_SOCKET, unix.SO_ZEROCOPY, "SO_ZEROCOPY", false},
 	{unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, "SO_MAX_PACING_RATE", false},
 	{unix.IPPROTO_TCP, unix.TCP_NODELAY, "TCP_NODELAY", true},
 	{unix.IPPROTO_TCP, unix.TCP_CORK, "TCP_CORK", true},
@@ -42,7 +41,6 @@ var optionTable = [...]option{
 	{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT", true},
 	{unix.IPPROTO_TCP, unix.TCP_LINGER2, "TCP_LINGER2", false},
 	{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, "TCP_NOTSENT_LOWAT", true},
-	{unix.IPPROTO_TCP, unix.TCP_THIN_LINEAR_TIMEOUTS, "TCP_THIN_LINEAR_TIMEOUTS", false},
 	{unix.IPPROTO_TCP, unix.TCP_INQ, "TCP_INQ", false},
 }
 
@@ -53,10 +51,10 @@ const (
 	priority  = 8
 	keepAlive = 10
 	reuseAddr = 13
-	noDelay   = 16
-	keepIdle  = 18
-	keepIntvl = 19
-	keepCnt   = 20
+	noDelay   = 15
+	keepIdle  = 17
+	keepIntvl = 18
+	keepCnt   = 19
 )
 
 // Options are the socket's options, and what its user did to its receiving half.
@@ -86,10 +84,10 @@ func (o *Options) set(i int, v int32) {
 	o.val[i] = v
 }
 
-// readOptions reads all that can be read in any state, before TCP_REPAIR, which
-// changes SO_REUSEADDR.
-func readOptions(fd int, v6 bool) (*Options, error) {
-	o := &Options{PeekOff: -1, Linger: -1}
+// read reads all that can be read in any state, before TCP_REPAIR, which changes
+// SO_REUSEADDR.
+func (o *Options) read(fd int, v6 bool) error {
+	*o = Options{PeekOff: -1, Linger: -1}
 	for i, t := range optionTable {
 		if t.level == unix.IPPROTO_IP && v6 || t.level == unix.IPPROTO_IPV6 && !v6 {
 			continue
@@ -99,11 +97,11 @@ func readOptions(fd int, v6 bool) (*Options, error) {
 			continue // younger than this kernel
 		}
 		if err != nil {
-			return nil, fmt.Errorf("get %s: %w", t.label, err)
+			return fmt.Errorf("get %s: %w", t.label, err)
 		}
 		o.set(i, int32(v))
 	}
-	return o, o.readStructs(fd)
+	return o.readStructs(fd)
 }
 
 func (o *Options) readStructs(fd int) error {

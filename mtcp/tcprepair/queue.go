@@ -31,6 +31,7 @@ func (r *Restored) fillQueues() error {
 // room makes a buffer as large as it was, or larger for a while: small segments
 // take several times their size. The kernel doubles what it is told.
 func (r *Restored) room(opt int, label string, was int32, n int) error {
+	r.grown = r.grown || 2*n > int(was)/2
 	return setInt(r.fd, unix.SOL_SOCKET, opt, min(max(int(was)/2, 2*n), maxQueue), label)
 }
 
@@ -87,11 +88,13 @@ func (r *Restored) write(b []byte, opt int, was int32) error {
 // himself the kernel may go on tuning.
 func (r *Restored) buffers() error {
 	w := r.dump.Window
-	if err := r.room(unix.SO_RCVBUFFORCE, "SO_RCVBUFFORCE", w.RecvBuffer, 0); err != nil {
-		return err
-	}
-	if err := r.room(unix.SO_SNDBUFFORCE, "SO_SNDBUFFORCE", w.SendBuffer, 0); err != nil {
-		return err
+	if r.grown {
+		if err := r.room(unix.SO_RCVBUFFORCE, "SO_RCVBUFFORCE", w.RecvBuffer, 0); err != nil {
+			return err
+		}
+		if err := r.room(unix.SO_SNDBUFFORCE, "SO_SNDBUFFORCE", w.SendBuffer, 0); err != nil {
+			return err
+		}
 	}
 	if w.Clamp > 0 {
 		if err := setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_WINDOW_CLAMP, int(w.Clamp), "TCP_WINDOW_CLAMP"); err != nil {

@@ -18,33 +18,39 @@ func (f *Frozen) Dump() (*Dump, error) {
 	if f.done {
 		return nil, errOver
 	}
-	d, err := f.dump()
+	d, err := f.read()
 	if err != nil {
 		return nil, fmt.Errorf("dump socket: %w", err)
 	}
 	return d, nil
 }
 
-func (f *Frozen) dump() (*Dump, error) {
+func (f *Frozen) read() (*Dump, error) {
+	before, err := tcpInfo(f.fd)
 	for range 10 {
+		if err != nil {
+			return nil, err
+		}
+		d, err := f.copy(before)
+		if err != nil {
+			return nil, err
+		}
+		after, err := tcpInfo(f.fd)
+		if err != nil {
+			return nil, err
+		}
+		// Read last: a segment that brings nothing else may bring a window.
+		still, err := d.readWindow(f)
+		if err != nil {
+			return nil, err
+		}
+		if still && before.State == after.State && before.Bytes_received == after.Bytes_received && before.Bytes_acked == after.Bytes_acked {
+			return d, d.check()
+		}
 		if err := f.quiet(); err != nil {
 			return nil, err
 		}
-		before, err := tcpInfo(f.fd)
-		if err != nil {
-			return nil, err
-		}
-		d, err := f.read(before)
-		if err != nil {
-			return nil, err
-		}
-		still, err := f.still(before)
-		if err != nil {
-			return nil, err
-		}
-		if still {
-			return d, d.check()
-		}
+		before = after
 	}
 	return nil, ErrUnquiet
 }
@@ -76,38 +82,19 @@ func (f *Frozen) loud() error {
 	return writeWindow(f.fd, w)
 }
 
-// still reports whether no segment has come since before: one that brings
-// nothing else may bring a window.
-func (f *Frozen) still(before *unix.TCPInfo) (bool, error) {
-	after, err := tcpInfo(f.fd)
-	if err != nil {
-		return false, err
-	}
-	w, err := readWindow(f.fd)
-	if err != nil {
-		return false, err
-	}
-	return before.State == after.State && before.Bytes_received == after.Bytes_received && before.Bytes_acked == after.Bytes_acked && w.send == 0, nil
-}
-
-func (f *Frozen) read(info *unix.TCPInfo) (*Dump, error) {
-	d := &Dump{Options: *f.options}
+func (f *Frozen) copy(info *unix.TCPInfo) (*Dump, error) {
+	d := f.dump
 	d.State = mtcp.State(info.State)
-	var err error
-	if d.Local, d.Remote, err = ends(f.fd); err != nil {
-		return nil, err
-	}
 	if err := d.readNegotiated(f.fd, info); err != nil {
 		return nil, err
 	}
-	if err := d.readWindow(f.fd); err != nil {
+	if err := d.readBuffers(f.fd); err != nil {
 		return nil, err
 	}
-	d.Window.Send = f.window
-	if err := f.readQueues(d); err != nil {
+	if err := f.readQueues(&d); err != nil {
 		return nil, err
 	}
-	return d, d.readShut(f.fd)
+	return &d, d.readShut(f.fd)
 }
 
 func (d *Dump) readNegotiated(fd int, info *unix.TCPInfo) error {
@@ -125,13 +112,18 @@ func (d *Dump) readNegotiated(fd int, info *unix.TCPInfo) error {
 	return err
 }
 
-func (d *Dump) readWindow(fd int) error {
-	w, err := readWindow(fd)
+// readWindow also reports whether the peer's is still taken away.
+func (d *Dump) readWindow(f *Frozen) (still bool, err error) {
+	w, err := readWindow(f.fd)
 	if err != nil {
-		return err
+		return false, err
 	}
 	d.Ack = seqnum.Value(w.wup)
-	d.Window = Window{Wl1: seqnum.Value(w.wl1), Send: w.send, SendMost: w.most, Receive: w.receive}
+	d.Window.Wl1, d.Window.Send, d.Window.SendMost, d.Window.Receive = seqnum.Value(w.wl1), f.window, w.most, w.receive
+	return w.send == 0, nil
+}
+
+func (d *Dump) readBuffers(fd int) error {
 	for _, o := range []struct {
 		level, name int
 		label       string

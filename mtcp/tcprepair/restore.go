@@ -19,6 +19,7 @@ type Restored struct {
 	fd    int
 	dump  *Dump
 	lacks []string
+	grown bool // a buffer is larger than it was
 	live  bool
 }
 
@@ -55,7 +56,7 @@ func (r *Restored) restore(fresh *Options) (err error) {
 	if err := setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_ON, "TCP_REPAIR"); err != nil {
 		return err
 	}
-	if err := deafen(r.fd); err != nil { // the peer's segments may be here before the queues are
+	if err := r.stack.deafen(r.fd); err != nil { // the peer's segments may be here before the queues are
 		return err
 	}
 	if r.lacks, err = r.dump.Options.apply(r.fd, fresh, false); err != nil {

@@ -24,7 +24,7 @@ const hang = 60 * time.Second
 // world is a client and two servers that both have the service's address; which
 // of them the client talks to is in its neighbour table.
 type world struct {
-	t              *testing.T
+	t              testing.TB
 	rig            *netrig.Rig
 	client         *netrig.Host
 	servers        [2]*netrig.Host
@@ -33,7 +33,7 @@ type world struct {
 	at             int // the server that the client talks to
 }
 
-func newWorld(t *testing.T, v6 bool) *world {
+func newWorld(t testing.TB, v6 bool) *world {
 	t.Helper()
 	if err := netrig.Usable(); err != nil {
 		lab.Skip(t, err.Error())
@@ -56,7 +56,7 @@ func newWorld(t *testing.T, v6 bool) *world {
 }
 
 // in begins a subtest at the first server.
-func (w *world) in(t *testing.T) {
+func (w *world) in(t testing.TB) {
 	w.t = t
 	w.switchTo(0)
 }
@@ -66,44 +66,17 @@ func (w *world) switchTo(i int) {
 	w.client.Neigh(w.ours, w.servers[i].MAC())
 }
 
-// connect returns both ends of a connection to the first server.
+// connect returns both ends of a connection to the server that the client talks
+// to.
 func (w *world) connect(network string) (client, server *net.TCPConn) {
 	w.t.Helper()
-	var l net.Listener
-	listen := net.ListenConfig{}
-	listen.SetMultipathTCP(false)
-	host := w.ours.String()
-	if network == "tcp" {
-		host = "" // one socket for both families
-	}
-	w.servers[w.at].Do(func() (err error) {
-		l, err = listen.Listen(w.t.Context(), network, net.JoinHostPort(host, "0"))
-		return err
-	})
+	l := w.listen(network)
 	defer l.Close()
-	port := l.Addr().(*net.TCPAddr).Port
-	w.client.Do(func() error {
-		d := net.Dialer{Timeout: hang}
-		c, err := d.DialContext(w.t.Context(), "tcp", netip.AddrPortFrom(w.ours, uint16(port)).String())
-		if err == nil {
-			client = c.(*net.TCPConn)
-		}
-		return err
-	})
-	c, err := l.Accept()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	server = c.(*net.TCPConn)
-	for _, c := range []*net.TCPConn{client, server} {
-		w.t.Cleanup(func() { _ = c.SetLinger(0); c.Close() })
-		_ = c.SetDeadline(time.Now().Add(hang))
-	}
-	return client, server
+	return w.dial(l)
 }
 
 // fd runs f on a connection's descriptor.
-func fd[T any](t *testing.T, c *net.TCPConn, f func(fd int) (T, error)) T {
+func fd[T any](t testing.TB, c *net.TCPConn, f func(fd int) (T, error)) T {
 	t.Helper()
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -120,12 +93,12 @@ func fd[T any](t *testing.T, c *net.TCPConn, f func(fd int) (T, error)) T {
 	return v
 }
 
-func do(t *testing.T, c *net.TCPConn, f func(fd int) error) {
+func do(t testing.TB, c *net.TCPConn, f func(fd int) error) {
 	t.Helper()
 	fd(t, c, func(fd int) (struct{}, error) { return struct{}{}, f(fd) })
 }
 
-func stateOf(t *testing.T, c *net.TCPConn) mtcp.State {
+func stateOf(t testing.TB, c *net.TCPConn) mtcp.State {
 	t.Helper()
 	return fd(t, c, func(fd int) (mtcp.State, error) {
 		info, err := tcpInfo(fd)
@@ -136,7 +109,7 @@ func stateOf(t *testing.T, c *net.TCPConn) mtcp.State {
 	})
 }
 
-func await(t *testing.T, what string, cond func() bool) {
+func await(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(hang); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -179,8 +152,7 @@ func (w *world) arrive(d *Dump) *net.TCPConn {
 		conn, err = r.Conn()
 		return err
 	})
-	w.t.Cleanup(func() { _ = conn.SetLinger(0); conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(hang))
+	w.own(conn)
 	return conn
 }
 
@@ -206,7 +178,7 @@ func fillWith(b []byte, stream byte, off uint64) {
 }
 
 // sendPart writes n bytes of a stream, from off on.
-func sendPart(t *testing.T, c io.Writer, stream byte, off uint64, n int) {
+func sendPart(t testing.TB, c io.Writer, stream byte, off uint64, n int) {
 	t.Helper()
 	b := make([]byte, n)
 	fillWith(b, stream, off)
@@ -216,7 +188,7 @@ func sendPart(t *testing.T, c io.Writer, stream byte, off uint64, n int) {
 }
 
 // getPart reads n bytes of a stream, from off on.
-func getPart(t *testing.T, c io.Reader, stream byte, off uint64, n int) {
+func getPart(t testing.TB, c io.Reader, stream byte, off uint64, n int) {
 	t.Helper()
 	b := make([]byte, n)
 	if k, err := io.ReadFull(c, b); err != nil {
@@ -238,7 +210,7 @@ func verify(b []byte, stream byte, off uint64) error {
 	return nil
 }
 
-func wantEOF(t *testing.T, c io.Reader) {
+func wantEOF(t testing.TB, c io.Reader) {
 	t.Helper()
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Fatalf("read %d bytes, %v, want EOF", n, err)

@@ -8,14 +8,16 @@ import (
 	"os"
 	"sync"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
 // Stack is the TCP of a network namespace. It may be used by several
 // goroutines, each on a thread of that namespace.
 type Stack struct {
-	defaults [2]*Options // of a fresh socket: IPv4, IPv6; nil where there is no such family
-	scratch  sync.Pool   // *[]byte, to read send queues into
+	defaults [2]*Options   // of a fresh socket: IPv4, IPv6; nil where there is no such family
+	scratch  sync.Pool     // *[]byte, to read send queues into
+	nothing  *ebpf.Program // nil without CAP_BPF: then a filter is compiled for each socket
 	raw      rawSockets
 }
 
@@ -34,12 +36,18 @@ func Open() (*Stack, error) {
 		}
 		s.defaults[i] = o
 	}
+	s.nothing = loadNothing()
 	s.raw.open()
 	return s, nil
 }
 
-// Close gives up the raw sockets.
-func (s *Stack) Close() { s.raw.close() }
+// Close gives up what Open opened. Sockets stay as they are.
+func (s *Stack) Close() {
+	s.raw.close()
+	if s.nothing != nil {
+		s.nothing.Close()
+	}
+}
 
 // probe tries what repair needs on a socket of its own and reads its defaults.
 func probe(family int) (*Options, error) {
@@ -48,8 +56,8 @@ func probe(family int) (*Options, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	o, err := readOptions(fd, family == unix.AF_INET6)
-	if err != nil {
+	o := &Options{}
+	if err := o.read(fd, family == unix.AF_INET6); err != nil {
 		return nil, err
 	}
 	if err := setInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_ON, "TCP_REPAIR"); err != nil {

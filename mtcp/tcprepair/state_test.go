@@ -28,7 +28,7 @@ func half(t *testing.T, s mtcp.State, client, server *net.TCPConn) {
 		await(t, "the client's FIN", func() bool { return stateOf(t, server) == mtcp.CloseWait })
 	}
 	if s != mtcp.FinWait2 {
-		do(t, client, deafen) // acknowledges nothing
+		do(t, client, (&Stack{}).deafen) // acknowledges nothing
 	}
 	sendPart(t, server, downStream, 0, written)
 	if s.OwnFin() {

@@ -87,6 +87,21 @@ func TestWireOfAYoungerVersion(t *testing.T) {
 	same(t, got, d)
 }
 
+// The places that have names are what they say.
+func TestOptionTable(t *testing.T) {
+	for place, label := range map[int]string{
+		tos: "IP_TOS", tclass: "IPV6_TCLASS", priority: "SO_PRIORITY", keepAlive: "SO_KEEPALIVE", reuseAddr: "SO_REUSEADDR",
+		noDelay: "TCP_NODELAY", keepIdle: "TCP_KEEPIDLE", keepIntvl: "TCP_KEEPINTVL", keepCnt: "TCP_KEEPCNT",
+	} {
+		if optionTable[place].label != label {
+			t.Errorf("%d is %s, not %s", place, optionTable[place].label, label)
+		}
+	}
+	if b := sample(mtcp.Established).appendFixed(nil); len(b) != fixedLen {
+		t.Errorf("the fixed part has %d bytes, not %d", len(b), fixedLen)
+	}
+}
+
 func TestCheckRefuses(t *testing.T) {
 	for what, spoil := range map[string]func(d *Dump){
 		"listening":    func(d *Dump) { d.State = mtcp.Listen },
