@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -36,20 +37,48 @@ const loopback = 1
 var guards atomic.Uint32
 
 func newGuard() (*guard, error) {
-	c, err := nftables.New(nftables.AsLasting())
+	name := fmt.Sprintf("lazystate_%d_%d", os.Getpid(), guards.Add(1))
+	own := func(c *netlink.Conn) error { return ownTable(c, name) }
+	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(own))
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	g := &guard{nft: c}
-	g.table = c.AddTable(&nftables.Table{
-		Name:   fmt.Sprintf("lazystate_%d_%d", os.Getpid(), guards.Add(1)),
-		Family: nftables.TableFamilyINet, Flags: tableOwner,
-	})
+	g := &guard{nft: c, table: &nftables.Table{Name: name, Family: nftables.TableFamilyINet}}
 	if err := g.fill(); err != nil {
 		c.CloseLasting()
 		return nil, fmt.Errorf("guard: nftables: %w", err)
 	}
 	return g, nil
+}
+
+// ownTable makes a table that belongs to this netlink socket. The nftables
+// library leaves a table's flags out (v0.3.0, Conn.AddTable).
+func ownTable(c *netlink.Conn, name string) error {
+	attrs, err := netlink.MarshalAttributes([]netlink.Attribute{
+		{Type: unix.NFTA_TABLE_NAME, Data: append([]byte(name), 0)},
+		{Type: unix.NFTA_TABLE_FLAGS, Data: []byte{0, 0, 0, tableOwner}},
+	})
+	if err != nil {
+		return err
+	}
+	message := func(kind uint16, flags netlink.HeaderFlags, family byte, data ...byte) netlink.Message {
+		return netlink.Message{
+			Header: netlink.Header{Type: netlink.HeaderType(kind), Flags: netlink.Request | flags},
+			Data:   append([]byte{family, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES}, data...),
+		}
+	}
+	_, err = c.SendMessages([]netlink.Message{
+		message(unix.NFNL_MSG_BATCH_BEGIN, 0, 0),
+		message(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWTABLE, netlink.Create|netlink.Excl|netlink.Acknowledge, unix.NFPROTO_INET, attrs...),
+		message(unix.NFNL_MSG_BATCH_END, 0, 0),
+	})
+	if err == nil {
+		_, err = c.Receive()
+	}
+	if err != nil {
+		return fmt.Errorf("make table %s: %w", name, err)
+	}
+	return nil
 }
 
 func (g *guard) fill() error {

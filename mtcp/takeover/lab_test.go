@@ -15,7 +15,7 @@ func TestOnGuest(t *testing.T) {
 	}
 	for _, kernel := range []string{"6.1", "6.12"} {
 		t.Run(kernel, func(t *testing.T) {
-			vm := lab.Shared(t, lab.Config{Kernel: kernel, Modules: []string{"veth", "bridge", "crc32c_generic", "nf_tables"}})
+			vm := lab.Shared(t, lab.Config{Kernel: kernel, Modules: []string{"veth", "bridge", "crc32c_generic", "nf_tables", "nft_ct", "nf_conntrack_netlink"}})
 			lab.RunTest(t, vm, "./mtcp/takeover", "-test.skip=OnGuest")
 		})
 	}

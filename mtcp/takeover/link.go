@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -25,6 +26,9 @@ type Link struct {
 	guard  *guard
 	packet int // AF_PACKET; to close one costs 10 ms
 	icmp   int // of IPv6; -1 where there is none
+
+	promote []*os.File // promote_secondaries, of all and of dev
+	tracked *os.File   // how many connections are tracked; nil without tracking
 }
 
 // Open finds an interface and sets up the guard on this host, empty.
@@ -38,7 +42,10 @@ func Open(dev string) (*Link, error) {
 }
 
 func (l *Link) open() (err error) {
-	if l.nl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+	if l.nl, err = netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_NETFILTER); err != nil {
+		return err
+	}
+	if err := l.openSysctls(); err != nil {
 		return err
 	}
 	link, err := l.nl.LinkByName(l.dev)
@@ -60,6 +67,33 @@ func (l *Link) open() (err error) {
 	return err
 }
 
+// openSysctls opens what may have to be read later, on another thread: a file
+// under /proc/sys belongs to the namespace of the thread that opened it.
+func (l *Link) openSysctls() error {
+	for _, dev := range []string{"all", l.dev} {
+		f, err := os.Open("/proc/sys/net/ipv4/conf/" + dev + "/promote_secondaries")
+		if err != nil {
+			return err
+		}
+		l.promote = append(l.promote, f)
+	}
+	f, err := os.Open("/proc/sys/net/netfilter/nf_conntrack_count")
+	if err == nil {
+		l.tracked = f
+	}
+	return nil
+}
+
+// sysctl reads an opened variable.
+func sysctl(f *os.File) string {
+	b := make([]byte, 32)
+	n, err := f.ReadAt(b, 0)
+	if n == 0 && err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b[:n]))
+}
+
 // Close takes the guard off, whatever it guards.
 func (l *Link) Close() error {
 	var err error
@@ -69,6 +103,11 @@ func (l *Link) Close() error {
 	for _, fd := range []int{l.packet, l.icmp} {
 		if fd >= 0 {
 			unix.Close(fd)
+		}
+	}
+	for _, f := range append(l.promote, l.tracked) {
+		if f != nil {
+			f.Close()
 		}
 	}
 	if l.nl != nil {
@@ -131,15 +170,11 @@ func (l *Link) alone(ip netip.Addr, all []netlink.Addr, a *netlink.Addr) error {
 			others = append(others, addrOf(&all[i]))
 		}
 	}
-	if len(others) == 0 || promotes("all") || promotes(l.dev) {
+	promotes := func(f *os.File) bool { return sysctl(f) != "0" }
+	if len(others) == 0 || slices.ContainsFunc(l.promote, promotes) {
 		return nil
 	}
 	return &SharedError{ip, others}
-}
-
-func promotes(dev string) bool {
-	b, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + dev + "/promote_secondaries")
-	return err == nil && strings.TrimSpace(string(b)) != "0"
 }
 
 func addrOf(a *netlink.Addr) netip.Addr {

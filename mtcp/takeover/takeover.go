@@ -67,7 +67,7 @@ func (v *Leaving) Done() error {
 	if !v.gone {
 		return fmt.Errorf("leave %s: %s has not been released", v.l.dev, v.ip)
 	}
-	return v.l.guard.off(v.ip)
+	return errors.Join(v.l.forget(v.ip), v.l.guard.off(v.ip))
 }
 
 // Arriving is an address that is on this host and not yet in use.
