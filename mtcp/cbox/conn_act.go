@@ -5,6 +5,7 @@ package cbox
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -26,6 +27,9 @@ func (r *rootState) act(x mtcp.Action, do func(fd int) error) error {
 			return err
 		}
 		if !again {
+			if err := r.canEnd(x); err != nil {
+				return err
+			}
 			if r.actions.Full() {
 				return &LogFullError{"actions", uint64(r.actions.Next)}
 			}
@@ -38,6 +42,15 @@ func (r *rootState) act(x mtcp.Action, do func(fd int) error) error {
 		r.ended = r.ended || x.Kind == mtcp.ShutWrite || x.Kind == mtcp.CloseBoth
 		return nil
 	})
+}
+
+// canEnd: a replay that ends the stream before it has repeated all of it has
+// gone another way.
+func (r *rootState) canEnd(x mtcp.Action) error {
+	if !mtcp.EndsWriting([]mtcp.Action{x}) || r.down.Pos >= r.down.Head {
+		return nil
+	}
+	return &mtcp.DivergedError{Stream: true, Where: r.down.Pos, Was: fmt.Sprintf("output up to %d", r.down.Head), Is: x.Kind.String()}
 }
 
 func (r *rootState) record(x mtcp.Action) {
@@ -149,6 +162,9 @@ func (c *Conn) Close() error {
 	if errors.Is(err, ErrMigrated) {
 		c.letGo()
 		return nil
+	}
+	if diverged := (*mtcp.DivergedError)(nil); errors.As(err, &diverged) {
+		_ = c.tcp.SetLinger(0) // a FIN would say that this was all
 	}
 	var wait bool
 	if err == nil {

@@ -230,6 +230,39 @@ func TestFinish(t *testing.T) {
 	}
 }
 
+// A process that closes a session before it has repeated what the one before it
+// did has gone another way: the client is told by a reset, not by an end.
+func TestDivergedSessionIsReset(t *testing.T) {
+	k, socket := kept(t, Config{})
+	c := web(t, socket, "web")
+	client, s := accept(t, c, cbox.Config{})
+	writes(t, s, "abc")
+	reads(t, client, "abc")
+	held := must(k.Hold(s.ID(), hang))
+	region := s.Region()
+	region.File = must(dup(region.File))
+	f := must(held.Conn.File())
+	conn := must(tcpConn(f))
+	_ = f.Close()
+	held.Thaw()
+	s.Abandon()
+	next, err := cbox.Resume(region, conn, c.Config(cbox.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes(t, next, "a")
+	var diverged *mtcp.DivergedError
+	if err := next.Close(); !errors.As(err, &diverged) {
+		t.Errorf("close: %v", err)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("the client: %v", err)
+	}
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}
+
 // A session that its server has closed, but whose client is slow to take the
 // rest, is moved like any other, and finished where it comes to.
 func TestFinishElsewhere(t *testing.T) {

@@ -15,6 +15,11 @@ static uint32_t opt_crc(const struct bd_cbox_opt *o)
 	return cbox_crc32c(o, offsetof(struct bd_cbox_opt, crc));
 }
 
+static int ends_writing(const struct bd_cbox_act *a)
+{
+	return a->kind == BD_CBOX_SHUT_WRITE || a->kind == BD_CBOX_CLOSE;
+}
+
 static int same_option(const struct bd_cbox_opt *o, const struct bd_cbox_act *a)
 {
 	return o->level == a->level && o->name == a->name;
@@ -110,7 +115,7 @@ int act_begin(struct cbox *c, struct head *x, const struct snapshot *s)
 		if (!a)
 			return -CBOX_EDAMAGED;
 		c->acts[c->nacts++] = *a;
-		c->shut_due |= a->kind == BD_CBOX_SHUT_WRITE || a->kind == BD_CBOX_CLOSE;
+		c->shut_due |= ends_writing(a);
 		if (a->kind == BD_CBOX_SHUT_READ && shutdown(c->conn, SHUT_RD) < 0 && errno != ENOTCONN)
 			return -errno;
 	}
@@ -127,7 +132,7 @@ int act_begin(struct cbox *c, struct head *x, const struct snapshot *s)
 int act_ends_writing(const struct cbox *c)
 {
 	for (uint32_t i = 0; i < c->act_next - c->act_first; i++)
-		if (c->acts[i].kind == BD_CBOX_SHUT_WRITE || c->acts[i].kind == BD_CBOX_CLOSE)
+		if (ends_writing(&c->acts[i]))
 			return 1;
 	return 0;
 }
@@ -176,6 +181,9 @@ static int act_once(struct cbox *c, struct bd_cbox_act *a, int (*perform)(struct
 	if (err < 0)
 		return err;
 	if (!err) {
+		/* A replay that ends the stream before it has repeated all of it has gone another way. */
+		if (ends_writing(a) && c->down.pos < c->down.head)
+			return -CBOX_EDIVERGED;
 		if (c->nacts >= c->fixed.acts.count)
 			return -CBOX_ELOGFULL;
 		err = perform(c, a);
@@ -184,7 +192,7 @@ static int act_once(struct cbox *c, struct bd_cbox_act *a, int (*perform)(struct
 		record(c, a);
 	}
 	c->act_next++;
-	c->ended |= a->kind == BD_CBOX_SHUT_WRITE || a->kind == BD_CBOX_CLOSE;
+	c->ended |= ends_writing(a);
 	return 0;
 }
 

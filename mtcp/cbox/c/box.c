@@ -236,6 +236,8 @@ static int close_root(struct cbox *c)
 		err = finish(c);
 	if (err == -EAGAIN)
 		return err;
+	if (err == -CBOX_EDIVERGED) /* a FIN would say that this was all */
+		setsockopt(c->conn, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger));
 	if (!err)
 		sent = err = flush(c);
 	if (sent != -EAGAIN && box_begin(c) == 0) {
