@@ -12,9 +12,9 @@ import (
 	ucli "github.com/urfave/cli/v2"
 
 	"lazystate/internal/cli"
+	"lazystate/internal/identity"
 	"lazystate/repair"
 	"lazystate/tools/bdmon/config"
-	"lazystate/tools/bdmon/peer"
 )
 
 func action(c *ucli.Context) error {
@@ -64,7 +64,7 @@ func load(path string, dryRun bool) (*config.Config, error) {
 
 // newIdentity replaces no key that is there: other monitors know it.
 func newIdentity(w io.Writer, path string) error {
-	pem, public, err := peer.NewIdentity()
+	pem, public, err := identity.New()
 	if err != nil {
 		return err
 	}

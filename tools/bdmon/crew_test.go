@@ -19,7 +19,7 @@ import (
 
 	"github.com/vishvananda/netns"
 
-	"lazystate/tools/bdmon/peer"
+	"lazystate/internal/identity"
 	"lazystate/tools/control"
 )
 
@@ -46,7 +46,7 @@ type mate struct {
 	*rig // of its own files; no guest
 	name string
 	addr string
-	key  peer.PublicKey
+	key  identity.PublicKey
 	slot int
 	host *nsHost // nil: this process's
 	cmd  *exec.Cmd
@@ -77,7 +77,7 @@ func newMate(t *testing.T, name string, slot int, addr string) *mate {
 	t.Helper()
 	m := &mate{rig: &rig{dir: t.TempDir(), stderr: &syncBuffer{}}, name: name, slot: slot, addr: addr}
 	m.write(t, "key", strings.Repeat("01", 16))
-	pem, public, err := peer.NewIdentity()
+	pem, public, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}

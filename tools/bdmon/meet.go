@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lazystate/backdoor"
+	"lazystate/internal/identity"
 	"lazystate/sensorbox/fleet"
 	"lazystate/tools/bdmon/config"
 	"lazystate/tools/bdmon/etcd"
@@ -44,7 +45,7 @@ func (l *loop) meetInEtcd(f *config.Fleet) error {
 }
 
 func (l *loop) meetPeers(f *config.Fleet) error {
-	id, err := peer.LoadIdentity(f.Identity)
+	id, err := identity.Load(f.Identity)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (l *loop) meetPeers(f *config.Fleet) error {
 		Heard: func(conn uint64, r *fleet.Report) { l.tell(fleet.Heard{Conn: conn, Report: r}) },
 	}
 	for _, other := range f.Monitors {
-		key, err := peer.ParseKey(other.Key)
+		key, err := identity.ParseKey(other.Key)
 		if err != nil {
 			return err
 		}

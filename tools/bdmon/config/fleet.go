@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"lazystate/internal/identity"
 	"lazystate/sensorbox/fleet"
-	"lazystate/tools/bdmon/peer"
 )
 
 // Fleet is several monitors for the same targets (§3.4.2, §3.5.1, §3.8).
@@ -135,7 +135,7 @@ func (f *Fleet) checkMonitor(m *Monitor, targets []Target) error {
 	if _, _, err := net.SplitHostPort(m.Address); err != nil {
 		return at(".address", err)
 	}
-	if _, err := peer.ParseKey(m.Key); err != nil {
+	if _, err := identity.ParseKey(m.Key); err != nil {
 		return at(".key", err)
 	}
 	return nil

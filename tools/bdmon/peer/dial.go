@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lazystate/internal/identity"
 	"lazystate/sensorbox/fleet"
 )
 
@@ -51,7 +52,7 @@ func (d *dialer) run() {
 func (d *dialer) dial() (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(d.m.ctx, dialBound)
 	defer cancel()
-	return (&tls.Dialer{Config: d.m.Identity.config(func(k PublicKey) error {
+	return (&tls.Dialer{Config: d.m.Identity.TLS(protocol, func(k identity.PublicKey) error {
 		if k != d.peer.Key {
 			return fmt.Errorf("%s at %s has another key than the configuration says", d.peer.Name, d.peer.Address)
 		}

@@ -12,7 +12,7 @@
 // The trap: a connection that is there proves only that its peer was there. A
 // peer lives by its reports, which package fleet counts; nothing here does.
 //
-//	id, err := peer.LoadIdentity("/etc/lazystate/identity.pem")
+//	id, err := identity.Load("/etc/lazystate/identity.pem")
 //	if err != nil {
 //		return err
 //	}

@@ -12,18 +12,22 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lazystate/internal/identity"
 	"lazystate/sensorbox/fleet"
 )
+
+// protocol is what both ends must mean.
+const protocol = "lazystate-fleet/1"
 
 // Peer is another monitor.
 type Peer struct {
 	Name, Address string
-	Key           PublicKey
+	Key           identity.PublicKey
 }
 
 // Mesh is a monitor's connections to all others.
 type Mesh struct {
-	Identity *Identity
+	Identity *identity.Identity
 	Self     string
 	Listen   string
 	Peers    []Peer
@@ -123,7 +127,7 @@ func (m *Mesh) complain(about string, err error) {
 const mostNoise = 256
 
 // byKey finds whose key it is.
-func (m *Mesh) byKey(k PublicKey) (Peer, bool) {
+func (m *Mesh) byKey(k identity.PublicKey) (Peer, bool) {
 	for _, p := range m.Peers {
 		if p.Key == k {
 			return p, true

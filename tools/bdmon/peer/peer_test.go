@@ -11,24 +11,23 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"lazystate/internal/identity"
 	"lazystate/sensorbox/fleet"
 )
 
-func identity(t testing.TB) *Identity {
+func someone(t testing.TB) *identity.Identity {
 	t.Helper()
-	b, public, err := NewIdentity()
+	b, public, err := identity.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := parseIdentity(b)
+	id, err := identity.Parse(b)
 	if err != nil || id.Public != public {
 		t.Fatalf("identity %v, want %v: %v", id, public, err)
 	}
@@ -56,7 +55,7 @@ type rig struct {
 }
 
 // start runs a monitor's mesh; listen "": any free port.
-func start(t testing.TB, name string, id *Identity, listen string, peers ...Peer) *rig {
+func start(t testing.TB, name string, id *identity.Identity, listen string, peers ...Peer) *rig {
 	t.Helper()
 	r := &rig{heard: make(chan heard, 1000), log: &log{}}
 	if listen == "" {
@@ -75,8 +74,8 @@ func start(t testing.TB, name string, id *Identity, listen string, peers ...Peer
 }
 
 // pair is two monitors that know each other.
-func pair(t testing.TB) (a, b *rig, ida, idb *Identity) {
-	ida, idb = identity(t), identity(t)
+func pair(t testing.TB) (a, b *rig, ida, idb *identity.Identity) {
+	ida, idb = someone(t), someone(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -139,9 +138,9 @@ func TestConnectionsRise(t *testing.T) {
 }
 
 // dial connects as id does, and writes.
-func dial(t testing.TB, to net.Addr, id *Identity, text string) error {
+func dial(t testing.TB, to net.Addr, id *identity.Identity, text string) error {
 	t.Helper()
-	c, err := tls.Dial("tcp", to.String(), id.config(func(PublicKey) error { return nil }))
+	c, err := tls.Dial("tcp", to.String(), id.TLS(protocol, func(identity.PublicKey) error { return nil }))
 	if err != nil {
 		return err
 	}
@@ -155,8 +154,8 @@ func dial(t testing.TB, to net.Addr, id *Identity, text string) error {
 }
 
 func TestRefuses(t *testing.T) {
-	ida := identity(t)
-	b := start(t, "b", identity(t), "", Peer{"a", "127.0.0.1:1", ida.Public}) // a itself does not run
+	ida := someone(t)
+	b := start(t, "b", someone(t), "", Peer{"a", "127.0.0.1:1", ida.Public}) // a itself does not run
 	enc := func(r *fleet.Report) string {
 		text, err := r.Encode()
 		if err != nil {
@@ -165,11 +164,11 @@ func TestRefuses(t *testing.T) {
 		return string(text)
 	}
 	for name, c := range map[string]struct {
-		id   *Identity
+		id   *identity.Identity
 		text string
 		want string
 	}{
-		"a stranger":          {identity(t), enc(report("a", 9)), "nobody here knows this key"},
+		"a stranger":          {someone(t), enc(report("a", 9)), "nobody here knows this key"},
 		"another's name":      {ida, enc(report("b", 9)), "speaks for"},
 		"garbage":             {ida, "GET / HTTP/1.1\r\n\r\n", "report"},
 		"a line without end":  {ida, strings.Repeat("x", fleet.LongestReport+10), "token too long"},
@@ -197,7 +196,7 @@ func TestRefuses(t *testing.T) {
 
 // A monitor that answers in another's place is not told anything.
 func TestDialerKnowsItsPeer(t *testing.T) {
-	ida, idb, other := identity(t), identity(t), identity(t)
+	ida, idb, other := someone(t), someone(t), someone(t)
 	imposter := start(t, "b", other, "", Peer{"a", "127.0.0.1:1", ida.Public})
 	a := start(t, "a", ida, "", Peer{"b", imposter.Addr().String(), idb.Public})
 	a.Tell(report("a", 1))
@@ -249,7 +248,7 @@ func relay(t testing.TB, to string) (addr string, sent func() []byte) {
 
 // What was recorded on the wire makes no second report.
 func TestReplay(t *testing.T) {
-	ida, idb := identity(t), identity(t)
+	ida, idb := someone(t), someone(t)
 	b := start(t, "b", idb, "", Peer{"a", "127.0.0.1:1", ida.Public})
 	via, sent := relay(t, b.Addr().String())
 	a := start(t, "a", ida, "", Peer{"b", via, idb.Public})
@@ -296,59 +295,6 @@ func TestStrangersAtTheDoor(t *testing.T) {
 	}
 }
 
-func TestLoadIdentity(t *testing.T) {
-	b, public, err := NewIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "id")
-	write := func(b []byte, mode os.FileMode) {
-		t.Helper()
-		os.Remove(path)
-		if err := os.WriteFile(path, b, mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(b, 0o600)
-	if id, err := LoadIdentity(path); err != nil || id.Public != public {
-		t.Errorf("%v, %v", id, err)
-	}
-	for what, prepare := range map[string]func(){
-		"mode":           func() { write(b, 0o640) },
-		"PEM block":      func() { write([]byte("nothing"), 0o600) },
-		"no such file":   func() { os.Remove(path) },
-		"not a regular ": func() { os.Mkdir(path, 0o700) },
-	} {
-		prepare()
-		if _, err := LoadIdentity(path); err == nil || !strings.Contains(err.Error(), what) {
-			t.Errorf("want %q: %v", what, err)
-		}
-		os.Remove(path)
-	}
-	for _, text := range []string{"", "AAAA", public.String() + "A"} {
-		if _, err := ParseKey(text); err == nil {
-			t.Errorf("%q was taken for a key", text)
-		}
-	}
-	if k, err := ParseKey(public.String()); err != nil || k != public {
-		t.Errorf("%v, %v", k, err)
-	}
-}
-
-func FuzzParseIdentity(f *testing.F) {
-	b, _, err := NewIdentity()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if id, err := parseIdentity(b); err == nil && id.Public == (PublicKey{}) {
-			t.Error("an identity without a key")
-		}
-	})
-}
-
 // FuzzDoor sends bytes to the port itself: whatever they are, the mesh goes on
 // listening to who is known.
 func FuzzDoor(f *testing.F) {
@@ -372,8 +318,8 @@ func FuzzDoor(f *testing.F) {
 
 // A port that is taken is an error at the start, not silence later.
 func TestListenFails(t *testing.T) {
-	a := start(t, "a", identity(t), "")
-	second := &Mesh{Identity: identity(t), Self: "b", Listen: a.Addr().String(), Log: slog.New(slog.DiscardHandler)}
+	a := start(t, "a", someone(t), "")
+	second := &Mesh{Identity: someone(t), Self: "b", Listen: a.Addr().String(), Log: slog.New(slog.DiscardHandler)}
 	if err := second.Start(); !errors.Is(err, syscall.EADDRINUSE) {
 		second.Close()
 		t.Errorf("got %v", fmt.Sprint(err))

@@ -12,6 +12,7 @@ import (
 	"net"
 	"time"
 
+	"lazystate/internal/identity"
 	"lazystate/sensorbox/fleet"
 )
 
@@ -49,7 +50,7 @@ func (m *Mesh) accept() {
 // serve finds out who it is, and listens to him.
 func (m *Mesh) serve(c net.Conn) error {
 	var who Peer
-	t := tls.Server(c, m.Identity.config(func(k PublicKey) error {
+	t := tls.Server(c, m.Identity.TLS(protocol, func(k identity.PublicKey) error {
 		p, ok := m.byKey(k)
 		if !ok {
 			return errors.New("nobody here knows this key")

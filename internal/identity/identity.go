@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package peer
+package identity
 
 import (
 	"crypto/ed25519"
@@ -18,7 +18,7 @@ import (
 	"lazystate/internal/keyfile"
 )
 
-// PublicKey is who a monitor is to the others.
+// PublicKey is who a daemon is to the others.
 type PublicKey [ed25519.PublicKeySize]byte
 
 func (k PublicKey) String() string { return base64.StdEncoding.EncodeToString(k[:]) }
@@ -27,12 +27,12 @@ func (k PublicKey) String() string { return base64.StdEncoding.EncodeToString(k[
 func ParseKey(text string) (k PublicKey, err error) {
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(b) != len(k) {
-		return k, fmt.Errorf("public key %q: want 44 letters, as bdmon --new-identity prints them", text)
+		return k, fmt.Errorf("public key %q: want 44 letters, as --new-identity prints them", text)
 	}
 	return PublicKey(b), nil
 }
 
-// Identity is a monitor's private key, and the certificate that carries the
+// Identity is a daemon's private key, and the certificate that carries the
 // public one. Nobody signs certificates here and none expires: a peer is known
 // by its key, so that no clock and no authority is needed in an emergency.
 type Identity struct {
@@ -40,8 +40,8 @@ type Identity struct {
 	cert   tls.Certificate
 }
 
-// NewIdentity makes a key: the file's content, and what the others are told.
-func NewIdentity() ([]byte, PublicKey, error) {
+// New makes a key: the file's content, and what the others are told.
+func New() ([]byte, PublicKey, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, PublicKey{}, err
@@ -53,20 +53,21 @@ func NewIdentity() ([]byte, PublicKey, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), PublicKey(public), nil
 }
 
-// LoadIdentity reads a key that only its owner may read.
-func LoadIdentity(path string) (*Identity, error) {
+// Load reads a key that only its owner may read.
+func Load(path string) (*Identity, error) {
 	b, err := keyfile.Read(path)
 	if err != nil {
 		return nil, err
 	}
-	id, err := parseIdentity(b)
+	id, err := Parse(b)
 	if err != nil {
 		return nil, fmt.Errorf("identity %s: %w", path, err)
 	}
 	return id, nil
 }
 
-func parseIdentity(b []byte) (*Identity, error) {
+// Parse reads what New writes.
+func Parse(b []byte) (*Identity, error) {
 	block, _ := pem.Decode(b)
 	if block == nil || block.Type != "PRIVATE KEY" {
 		return nil, errors.New("want a PEM block PRIVATE KEY")
@@ -89,18 +90,16 @@ func parseIdentity(b []byte) (*Identity, error) {
 
 func selfSigned(public ed25519.PublicKey, private ed25519.PrivateKey) ([]byte, error) {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lazystate monitor"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lazystate"},
 		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // "no expiry", RFC 5280 4.1.2.5
 	}
 	return x509.CreateCertificate(rand.Reader, template, template, public, private)
 }
 
-// protocol is what both ends must mean.
-const protocol = "lazystate-fleet/1"
-
-// config is TLS between keys that are known beforehand: whose key it is, is
-// told to took. Chains and names of certificates mean nothing here.
-func (id *Identity) config(took func(PublicKey) error) *tls.Config {
+// TLS is between keys that are known beforehand: whose key it is, is told to
+// took. Chains and names of certificates mean nothing here; protocol is what
+// both ends must mean.
+func (id *Identity) TLS(protocol string, took func(PublicKey) error) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{id.cert}, NextProtos: []string{protocol},
 		ClientAuth: tls.RequireAnyClientCert, InsecureSkipVerify: true, SessionTicketsDisabled: true,
