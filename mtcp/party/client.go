@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package party
+
+import "fmt"
+
+// ClientState is the client's. Asking and Switching are MIGRATING of §2.5.2.
+type ClientState uint8
+
+// The client's states.
+const (
+	Off       ClientState = iota // it is where it was
+	Beginning                    // MIGRATING is being entered
+	Asking                       // MIGRATE_REQUEST is out
+	Switching                    // MIGRATE_REPLY is in: S1 is being left
+	Switched                     // RCVD_WHILE_MIGRATING is out
+	Arrived                      // S2 has spoken
+	Staying                      // S1 is being told that it was in vain
+	Stranded                     // S1 was left and S2 is silent: TCP will say so
+)
+
+func (s ClientState) String() string {
+	if s > Stranded {
+		return fmt.Sprintf("state %d", uint8(s))
+	}
+	return [...]string{"OFF", "BEGINNING", "ASKING", "SWITCHING", "SWITCHED", "ARRIVED", "STAYING", "STRANDED"}[s]
+}
+
+// Client is the agent of one session, for one move after another.
+type Client struct {
+	t       Timing
+	state   ClientState
+	targets int // not tried yet
+	tries   int
+	why     string // the last server did not take it
+}
+
+// NewClient makes one whose session may go to so many servers, one tried after
+// the other: each Begin is for the next of them.
+func NewClient(t Timing, targets int) *Client { return &Client{t: t, targets: targets} }
+
+// State is where it stands.
+func (c *Client) State() ClientState { return c.state }
+
+// Step takes an event.
+func (c *Client) Step(e Event) []Effect {
+	switch c.state {
+	case Off:
+		if e.Kind == Start {
+			return c.next("no server to go to")
+		}
+	case Beginning:
+		return c.beginning(e)
+	case Asking:
+		return c.asking(e)
+	case Switching:
+		return c.switching(e)
+	case Switched:
+		return c.switched(e)
+	case Staying:
+		return c.staying(e)
+	}
+	return nil
+}
+
+func (c *Client) next(why string) []Effect {
+	if c.targets == 0 {
+		c.state = Off
+		return all(end(why))
+	}
+	c.targets--
+	c.tries = 0
+	c.state = Beginning
+	return all(do(Begin))
+}
+
+func (c *Client) beginning(e Event) []Effect {
+	switch e.Kind {
+	case Done:
+		c.state = Asking
+		return all(say(Request), wake(c.t.Retry))
+	case Failed: // S1 was not asked for anything
+		return c.next(e.Why)
+	}
+	return nil
+}
+
+func (c *Client) asking(e Event) []Effect {
+	switch e.Kind {
+	case Reply:
+		c.state = Switching
+		return all(do(Switch))
+	case Refuse:
+		return c.fallBack(e.why())
+	case Gone:
+		c.targets = 0
+		return c.fallBack(e.why())
+	case Timer:
+		if c.tries++; c.tries >= c.t.Tries {
+			return c.fallBack("no answer")
+		}
+		return all(say(Request), wake(c.t.Retry))
+	}
+	return nil
+}
+
+// fallBack ends an attempt: whatever S2 still says to it is not heard.
+func (c *Client) fallBack(why string) []Effect {
+	c.state, c.tries, c.why = Staying, 0, why
+	return all(do(FallBack), say(Stay), wake(c.t.Retry))
+}
+
+func (c *Client) switching(e Event) []Effect {
+	switch e.Kind {
+	case Done:
+		c.state, c.tries = Switched, 0
+		return all(say(Ack), wake(c.t.Retry))
+	case Failed: // MIGRATING had ended before
+		return c.fallBack(e.Why)
+	}
+	return nil
+}
+
+func (c *Client) switched(e Event) []Effect {
+	switch e.Kind {
+	case Opened:
+		c.state = Arrived
+		return all(end(""))
+	case Reply: // the Ack was lost
+		return all(say(Ack))
+	case Refuse, Gone:
+		c.state = Stranded
+		return all(end(e.why()))
+	case Timer:
+		if c.tries++; c.tries >= c.t.Holds {
+			c.state = Stranded
+			return all(end("the new server is silent"))
+		}
+		return all(say(Ack), wake(c.t.Retry))
+	}
+	return nil
+}
+
+// staying tells S1, which is deaf, that it can go on; then the next server is
+// asked, if there is one.
+func (c *Client) staying(e Event) []Effect {
+	if e.Kind != Timer {
+		return nil
+	}
+	if c.tries++; c.targets > 0 || c.tries >= c.t.Stays {
+		return c.next(c.why)
+	}
+	return all(say(Stay), wake(c.t.Retry))
+}
