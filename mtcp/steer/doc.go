@@ -21,8 +21,9 @@
 //	SWITCHED   S1 is a BLACKHOLE; nothing leaves, for S2 may have no socket yet
 //	MOVED      S2 has spoken, which opens the way out
 //
-// SWITCHED becomes MOVED in the kernel at S2's first segment, everything else by
-// the agent. MIGRATING has a deadline, so an agent that dies is a move that did
+// SWITCHED becomes MOVED in the kernel at S2's first segment or MIGRATE_ARRIVED,
+// everything else by the agent. That segment can be lost: S2 repeats it until it
+// hears the client. MIGRATING has a deadline, so an agent that dies is a move that did
 // not happen. An acknowledgement never leaves for what the current server has
 // not sent yet: whatever S1's last segments do between switch and query, S2 is
 // not told of bytes it does not know to have sent (the deadlock of §3.6.5).
@@ -38,7 +39,7 @@
 //	a, err := steer.Open(steer.Config{Interfaces: []string{"eth0"}})
 //	defer a.Close()
 //	n, err := a.Begin(flow, steer.Try{Server: s2, For: 3 * time.Second}) // MIGRATING
-//	... SYN from n.SndUna-1 with MIGRATE_REQUEST{n.RcvNxt}; SYN+ACK by a.Next ...
+//	... SYN from n.SndNxt-1 with MIGRATE_REQUEST{n.RcvNxt}; SYN+ACK by a.Next ...
 //	n, err = a.Switch(flow)                                              // SWITCHED
 //	... ACK with RCVD_WHILE_MIGRATING{n.RcvNxt - reply.LSRC} ...
 //	s, err := a.Session(flow)                                            // MOVED

@@ -108,6 +108,9 @@ func (m *model) in(s wire.Segment) (uint32, wire.Segment) {
 	case e == nil:
 		return verdictNext, s
 	case w.Hop == e.Hop && ours(s) && !flags(s, wire.SYN):
+		if State(e.State) == Switched && first(shifted(s, -e.Down, -e.Up), e) {
+			e.State = uint32(Moved)
+		}
 		m.told = append(m.told, Option)
 		return verdictShot, s
 	case w.Hop == e.Hop:

@@ -23,7 +23,7 @@ type Try struct {
 }
 
 // Begin makes a session MIGRATING and returns the client's numbers as of then:
-// una^C and next^C of the request. At a gateway there are none.
+// una^C, nxt^C and next^C of the request. At a gateway there are none.
 func (a *Agent) Begin(f Flow, t Try) (Numbers, error) {
 	s, err := a.lookup(f)
 	switch {

@@ -15,14 +15,12 @@ import (
 	"lazystate/internal/seqnum"
 )
 
-// open starts an agent at the client.
-func (n net3) open(t *testing.T, hook Hook) *Agent {
+// open starts an agent.
+func open(t *testing.T, h *netrig.Host, cfg Config) *Agent {
 	t.Helper()
+	cfg.Interfaces = []string{netrig.Dev}
 	var a *Agent
-	n.client.Do(func() (err error) {
-		a, err = Open(Config{Interfaces: []string{netrig.Dev}, Hook: hook})
-		return err
-	})
+	h.Do(func() (err error) { a, err = Open(cfg); return err })
 	t.Cleanup(func() {
 		if err := a.Close(); err != nil {
 			t.Error(err)
@@ -30,6 +28,8 @@ func (n net3) open(t *testing.T, hook Hook) *Agent {
 	})
 	return a
 }
+
+func (n net3) open(t *testing.T, hook Hook) *Agent { return open(t, n.client, Config{Hook: hook}) }
 
 // exchange sends seeded bytes both ways at once and compares.
 func exchange(t *testing.T, a, b *net.TCPConn, size int) {

@@ -171,13 +171,13 @@ func (n net3) handshake(t *testing.T, v6 bool) {
 	if _, err := c.Write(held); err != nil { // stays with the client
 		t.Fatal(err)
 	}
-	syn := wire.Segment{Src: from, Dst: to, Seq: num.SndUna - 1, Flags: wire.SYN, Window: 65535}
-	syn.Options, _ = wire.Append(nil, wire.MigrateRequest{Next: num.RcvNxt, Server: wire.ServerID(f.Remote), Cert: wire.Certificate{7}})
+	syn := wire.Segment{Src: from, Dst: to, Seq: num.SndNxt - 1, Flags: wire.SYN, Window: 65535}
+	syn.Options, _ = wire.AppendSYN(nil, wire.MigrateRequest{Next: num.RcvNxt, Server: wire.ServerID(f.Remote), Cert: wire.Certificate{7}}, 1400)
 	n.client.Do(func() error { return out.Send(syn) })
 
 	e := event(t, srv2.source, Option)
 	req, ok := e.Segment.Migration().(wire.MigrateRequest)
-	if !ok || req.Next != num.RcvNxt || e.Segment.Seq != num.SndUna-1 || e.Flow != (Flow{to, from}) {
+	if !ok || req.Next != num.RcvNxt || e.Segment.Seq != num.SndNxt-1 || e.Flow != (Flow{to, from}) {
 		t.Fatalf("S2 was told %+v", e)
 	}
 	if err := srv1.Hold(Flow{f.Remote, f.Local}, Deaf, 0); err != nil { // S1 has given the session away
@@ -187,7 +187,7 @@ func (n net3) handshake(t *testing.T, v6 bool) {
 		t.Fatal(err)
 	}
 	synack := wire.Segment{Src: to, Dst: from, Seq: req.Next - 1, Ack: e.Segment.Seq + 1, Flags: wire.SYN | wire.ACK, Window: 65535}
-	synack.Options, _ = wire.Append(nil, wire.MigrateReply{LSRC: req.Next, ImplicitAck: e.Segment.Seq + 1})
+	synack.Options, _ = wire.AppendSYN(nil, wire.MigrateReply{LSRC: req.Next, ImplicitAck: e.Segment.Seq + 1}, 1400)
 	n.s2.Do(func() error { return in.Send(synack) })
 
 	e = event(t, a.source, Next)
@@ -196,7 +196,7 @@ func (n net3) handshake(t *testing.T, v6 bool) {
 		t.Fatalf("the client was told %+v", e)
 	}
 	n.client.Do(func() (err error) { num, err = a.Switch(f, Shift{}); return err })
-	ack := wire.Segment{Src: from, Dst: to, Seq: num.SndUna, Ack: num.RcvNxt, Flags: wire.ACK, Window: 65535}
+	ack := wire.Segment{Src: from, Dst: to, Seq: syn.Seq + 1, Ack: reply.LSRC, Flags: wire.ACK, Window: 65535}
 	ack.Options, _ = wire.Append(nil, wire.RcvdWhileMigrating{Delta: reply.LSRC.Size(num.RcvNxt)})
 	n.client.Do(func() error { return out.Send(ack) })
 	if e = event(t, srv2.source, Option); e.Segment.Migration() != wire.Option(wire.RcvdWhileMigrating{}) {

@@ -11,20 +11,24 @@
 //	MigrateRequest      C -> S2, on its SYN
 //	MigrateReply        S2 -> C, on its SYN+ACK
 //	RcvdWhileMigrating  C -> S2, on the ACK that ends the handshake
+//	MigrateArrived      S2 -> C, on an ACK: the session lives here
 //
 // All are options of kind 253 with experiment ID 0x4D54 "MT" (RFC 6994), and
 // always the first option of a segment: programs in the kernel look there only.
 // MigrateRequest and MigrateReply take 21 bytes, because the 19 that MSS, window
-// scale, SACK and timestamps take are needed beside them by firewalls that
-// follow a connection's window, and there are 40.
+// scale, SACK and timestamps take may be needed beside them by firewalls that
+// follow a connection's window (AppendSYN), and there are 40.
 //
 // The trap: a segment that carries one of these is for the agents, and its
-// numbers are those of a handshake that TCP itself never sees. What TCP is to
+// numbers are those of a handshake that TCP itself never sees; firewalls do, and
+// drop what their window does not allow. So the SYN begins behind what the client
+// has sent, acknowledgements say no more than the other side has shown, and
+// MigrateArrived shows the rest (docs/protocol.md). What TCP is to
 // see (the SYN+ACK with an Offer) must be right without the option too, for a
 // client without an agent and a path that removes it.
 //
-//	syn := wire.Segment{Src: client, Dst: s2, Seq: una - 1, Flags: wire.SYN, Window: 65535}
-//	syn.Options, err = wire.Append(nil, wire.MigrateRequest{Next: next, Server: wire.ServerID(s1), Cert: cert})
+//	syn := wire.Segment{Src: client, Dst: s2, Seq: nxt - 1, Flags: wire.SYN, Window: 65535}
+//	syn.Options, err = wire.AppendSYN(nil, wire.MigrateRequest{Next: next, Server: wire.ServerID(s1), Cert: cert}, mss)
 //	packet, err := syn.Append(nil) // IPv4 or IPv6, checksums and all
 //
 //	s, err := wire.ParseSegment(packet)

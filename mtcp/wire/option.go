@@ -32,13 +32,14 @@ const (
 	TypeRcvd
 	TypeAdvise
 	TypeRefuse
+	TypeArrived
 )
 
 func (t Type) String() string {
-	if t == 0 || t > TypeRefuse {
+	if t == 0 || t > TypeArrived {
 		return fmt.Sprintf("type %d", uint8(t))
 	}
-	return [...]string{"", "OFFER", "MIGRATE_REQUEST", "MIGRATE_REPLY", "RCVD_WHILE_MIGRATING", "MIGRATE_ADVISE", "MIGRATE_REFUSE"}[t]
+	return [...]string{"", "OFFER", "MIGRATE_REQUEST", "MIGRATE_REPLY", "RCVD_WHILE_MIGRATING", "MIGRATE_ADVISE", "MIGRATE_REFUSE", "MIGRATE_ARRIVED"}[t]
 }
 
 // Option is one of M-TCP's options.
@@ -89,12 +90,18 @@ type MigrateRefuse struct {
 	Cert   Certificate
 }
 
+// MigrateArrived says that the session lives at S2. Its numbers are what it is
+// for: from now on a firewall takes S2's for what they are (AppendSYN), and the
+// client's agent opens the way out.
+type MigrateArrived struct{}
+
 func (Offer) Type() Type              { return TypeOffer }
 func (MigrateRequest) Type() Type     { return TypeRequest }
 func (MigrateReply) Type() Type       { return TypeReply }
 func (RcvdWhileMigrating) Type() Type { return TypeRcvd }
 func (MigrateAdvise) Type() Type      { return TypeAdvise }
 func (MigrateRefuse) Type() Type      { return TypeRefuse }
+func (MigrateArrived) Type() Type     { return TypeArrived }
 
 func (o Offer) body(b []byte) []byte {
 	first := o.Part<<4 | o.Parts&15
@@ -134,6 +141,8 @@ func (o MigrateRefuse) body(b []byte) []byte {
 	b = append(b, o.N, byte(o.Reason))
 	return append(b, o.Cert[:]...)
 }
+
+func (MigrateArrived) body(b []byte) []byte { return b }
 
 func appendAddrPort(b []byte, a netip.AddrPort) []byte {
 	b = append(b, a.Addr().Unmap().AsSlice()...)

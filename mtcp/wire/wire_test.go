@@ -39,7 +39,7 @@ func drawCert(t *rapid.T) Certificate {
 func drawOption(t *rapid.T) Option {
 	v6 := rapid.Bool().Draw(t, "v6")
 	number := func(name string) seqnum.Value { return seqnum.Value(rapid.Uint32().Draw(t, name)) }
-	switch rapid.IntRange(0, 5).Draw(t, "type") {
+	switch rapid.IntRange(0, 6).Draw(t, "type") {
 	case 0:
 		o := Offer{Parts: rapid.Uint8Range(1, 8).Draw(t, "parts"), Cert: drawCert(t)}
 		o.Part = rapid.Uint8Range(0, o.Parts-1).Draw(t, "part")
@@ -59,6 +59,8 @@ func drawOption(t *rapid.T) Option {
 		return RcvdWhileMigrating{seqnum.Size(rapid.Uint32().Draw(t, "delta"))}
 	case 4:
 		return MigrateAdvise{rapid.Uint8().Draw(t, "n"), Reason(rapid.Uint8().Draw(t, "reason")), drawCert(t), drawAddr(t, v6, "target")}
+	case 5:
+		return MigrateArrived{}
 	}
 	return MigrateRefuse{rapid.Uint8().Draw(t, "n"), Reason(rapid.Uint8().Draw(t, "reason")), drawCert(t)}
 }
@@ -101,6 +103,7 @@ func TestLayouts(t *testing.T) {
 		{MigrateAdvise{7, ReasonDrain, cert, s2}, "fd15 4d54 15 07 02 c0c1c2c3c4c5c6c7 0a0000020050"},
 		{MigrateAdvise{7, ReasonDrain, cert, s2v6}, "fd21 4d54 15 07 02 c0c1c2c3c4c5c6c7 fd0000000000000000000000000000020050"},
 		{MigrateRefuse{7, ReasonPolicy, cert}, "fd0f 4d54 16 07 15 c0c1c2c3c4c5c6c7"},
+		{MigrateArrived{}, "fd05 4d54 17"},
 	} {
 		b, err := Append(nil, c.o)
 		want, _ := hex.DecodeString(string(bytes.ReplaceAll([]byte(c.want), []byte(" "), nil)))
@@ -150,7 +153,7 @@ func TestWhatCannotBeSaid(t *testing.T) {
 
 func TestMalformedOptions(t *testing.T) {
 	for _, c := range []string{
-		"fd", "fd00", "fd01", "fd06 4d54 12", "fd05 4d54 02", "fd05 4d54 10", "fd05 4d54 17", "fd15 4d54 22 01020304 0a0b0c0d c0c1c2c3c4c5c6c7",
+		"fd", "fd00", "fd01", "fd06 4d54 12", "fd05 4d54 02", "fd05 4d54 10", "fd05 4d54 18", "fd06 4d54 17 00", "fd15 4d54 22 01020304 0a0b0c0d c0c1c2c3c4c5c6c7",
 		"fd08 4d54 14 010203", "fd0e 4d54 11 00 c0c1c2c3c4c5c6c7", "fd0e 4d54 11 11 c0c1c2c3c4c5c6c7", "fd0f 4d54 11 01 c0c1c2c3c4c5c6c7 00", "0204",
 		"fd0d 4d54 11 01 c0c1c2c3c4c5c6", "fd16 4d54 15 07 02 c0c1c2c3c4c5c6c7 0a000002005000", "fd14 4d54 11 81 c0c1c2c3c4c5c6c7 0a0000020050",
 	} {
@@ -256,5 +259,33 @@ func TestSegmentsThatCannotBe(t *testing.T) {
 		if b, err := s.Append(nil); err == nil {
 			t.Errorf("%d bytes without an error", len(b))
 		}
+	}
+}
+
+// A SYN of a move begins an ordinary connection for everybody else.
+func TestSYNIsOrdinaryBesides(t *testing.T) {
+	o := MigrateRequest{Next: 9, Server: 8}
+	b, err := AppendSYN(nil, o, 1460)
+	if err != nil || len(b) > MaxLen {
+		t.Fatalf("%x, %v", b, err)
+	}
+	s := Segment{Src: netip.MustParseAddrPort("10.0.0.1:5"), Dst: netip.MustParseAddrPort("10.0.0.2:80"), Flags: SYN, Window: 65535, Options: b}
+	packet, err := s.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := gopacket.NewPacket(packet, layers.LayerTypeIPv4, gopacket.Default)
+	var kinds []layers.TCPOptionKind
+	for _, o := range p.TransportLayer().(*layers.TCP).Options {
+		if o.OptionType != layers.TCPOptionKindNop {
+			kinds = append(kinds, o.OptionType)
+		}
+	}
+	want := []layers.TCPOptionKind{253, layers.TCPOptionKindMSS, layers.TCPOptionKindWindowScale, layers.TCPOptionKindSACKPermitted}
+	if d := cmp.Diff(want, kinds); d != "" || s.Migration() != Option(o) {
+		t.Fatalf("%s, %v", d, s.Migration())
+	}
+	if b, err := AppendSYN(nil, Offer{}, 1460); err == nil || b != nil {
+		t.Errorf("%x, %v", b, err)
 	}
 }

@@ -172,6 +172,12 @@ static __always_inline bool opens(const struct segment *s, const struct session 
 	return !(m->flags & CLAMP_IN) || !after(m->frozen, bpf_ntohl(s->tcp.ack_seq) - m->up);
 }
 
+static __always_inline void open(struct session *m)
+{
+	m->state = MOVED;
+	count(OPENED);
+}
+
 static __always_inline int come(struct __sk_buff *skb, struct segment *s, struct session *m, const struct flow *app)
 {
 	if (m->state != MIGRATING && s->tcp.syn) { /* the SYN+ACK repeated: our ACK was lost */
@@ -183,8 +189,7 @@ static __always_inline int come(struct __sk_buff *skb, struct segment *s, struct
 			count(BLACKHOLED);
 			return SHOT;
 		}
-		m->state = MOVED;
-		count(OPENED);
+		open(m);
 	}
 	if (holding(m) && (s->tcp.rst || s->tcp.fin || s->tcp.syn)) {
 		count(BLACKHOLED);
@@ -228,7 +233,9 @@ int steer_in(struct __sk_buff *skb)
 	if (!m)
 		return NEXT;
 	if (w->hop == m->hop) {
-		if (is_ours(skb, &s) && !s.tcp.syn) { /* MIGRATE_ADVISE of the server it has */
+		if (is_ours(skb, &s) && !s.tcp.syn) { /* MIGRATE_ADVISE of the server it has; MIGRATE_ARRIVED */
+			if (m->state == SWITCHED && opens(&s, m))
+				open(m);
 			tell(skb, &s, TOLD_OPTION, false);
 			return SHOT;
 		}
