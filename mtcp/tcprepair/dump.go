@@ -4,6 +4,7 @@ package tcprepair
 
 import (
 	"net/netip"
+	"time"
 
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
@@ -71,6 +72,20 @@ func (d *Dump) outFirst() seqnum.Value { return d.end() - seqnum.Value(len(d.Out
 // to have received nothing behind Una: an acknowledgement of more than what was
 // sent is thrown away, and both sides wait for ever (§3.6.5).
 func (d *Dump) Resend() { d.Nxt = d.Una }
+
+// Elapse sets the timestamps' clock forward by the time for which the dump was on
+// its way: the frozen socket's clock went on, and the peer, if it heard a repeated
+// segment of its, drops what is older (RFC 7323, section 5). As little as is
+// certain to be enough: the peer's first acknowledgement of what was restored as
+// sent is taken for a round trip of so much longer.
+func (d *Dump) Elapse(t time.Duration) {
+	unit := time.Millisecond
+	if d.Negotiated.Timestamp&1 != 0 {
+		unit = time.Microsecond
+	}
+	// In steps of two, for the lowest bit is the unit.
+	d.Negotiated.Timestamp += uint32((t+2*unit-1)/(2*unit)) * 2
+}
 
 // check refuses what no socket can have given, so that Restore need not fear
 // the numbers.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/wire"
 )
@@ -153,6 +154,44 @@ func TestSegmentSize(t *testing.T) {
 			}
 			exchange(t, client, server)
 		})
+	}
+}
+
+// The timestamps of a connection never go back, however long the dump took.
+func TestTimestampsGoOn(t *testing.T) {
+	w := newWorld(t, false)
+	client, server := w.connect("tcp4")
+	clock := func(c *net.TCPConn) uint32 {
+		return fd(t, c, func(fd int) (uint32, error) {
+			v, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_TIMESTAMP)
+			return uint32(v), err
+		})
+	}
+	for range 2 {
+		begin := time.Now()
+		f, d := w.freeze(server)
+		time.Sleep(50 * time.Millisecond)
+		d.Elapse(time.Since(begin))
+		old := clock(server)
+		moved := w.arrive(d)
+		if now := clock(moved); int32(now-old) < 0 || int32(now-old) > 10_000 {
+			t.Errorf("clock %d at the new server, %d before at the old one", now, old)
+		}
+		if err := f.Discard(); err != nil {
+			t.Fatal(err)
+		}
+		server = moved
+	}
+	exchange(t, client, server)
+	d := sample(mtcp.Established)
+	for _, c := range []struct {
+		from, to uint32
+		t        time.Duration
+	}{{0xfffffffe, 8, 10 * time.Millisecond}, {1, 10001, 10 * time.Millisecond}, {0, 2, 1}, {0, 0, 0}} {
+		d.Negotiated.Timestamp = c.from
+		if d.Elapse(c.t); d.Negotiated.Timestamp != c.to {
+			t.Errorf("%d and %v: %d, want %d", c.from, c.t, d.Negotiated.Timestamp, c.to)
+		}
 	}
 }
 
