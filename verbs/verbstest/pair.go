@@ -37,8 +37,8 @@ type Pair struct {
 	// Slow: an emulated machine on a busy host stands still for half a second now
 	// and then. Retries are further apart, and races are looked for in fewer rounds.
 	Slow bool
-	// Sample is a seed: of the sizes only a quarter, which it draws, and of the many
-	// connections a quarter are tried. 0: all.
+	// Sample is a seed: of the sizes only a quarter, which it draws, and of what is
+	// done many times a part are tried. 0: all.
 	Sample uint64
 	// WideWindows: b looks at a window's key and not at its bounds, as rxe does.
 	WideWindows bool
