@@ -64,6 +64,7 @@ bench: build ## every table and figure into bench/results
 
 soak: build kmod ## the RDMA suite between all kernels and ours, all drills and negative controls, for hours; SEED=N orders and sizes them
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./verbs/verbstest/proxy
+	@$(setup) && LAZYSTATE_LAB=off go test -race $(gotest) ./verbs/...
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add

@@ -9,6 +9,13 @@
 // devices (driver.Caps, MaxMsgSize), and the few fields of Pair. A single test
 // is run with -run 'TestConformance/Sizes'.
 //
+// The pairs: mem, shm in one process and in two, roce over UDP, frames and a
+// network that loses packets, each in its own package; SoftRoCE with itself in
+// a guest, with -race on 6.12 and cgocheck2 on 6.1 (package ibv); roce and
+// SoftRoCE, each as the one that asks (package proxy), in short: make soak runs
+// that in full on both kernels, the two kernels with each other, and what needs
+// no guest with -race.
+//
 // The traps: a provider's test is in an external test package (roce_test), for
 // verbs imports the providers; and where messages are lost on purpose, a test
 // that counts retries cannot be right, so say Lossy.
