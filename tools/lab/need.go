@@ -41,6 +41,25 @@ func Skip(t testing.TB, reason string) {
 	t.Skip(reason)
 }
 
+// Net makes a network namespace that ends with the test: for what needs a network
+// and no machine.
+func Net(t testing.TB) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		Skip(t, "a network namespace needs root")
+	}
+	name := fmt.Sprintf("t-%d-%d", os.Getpid(), news.Add(1))
+	if err := locked(func() error { return makeNetns(name) }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := locked(func() error { return deleteNetns(name) }); err != nil {
+			t.Error(err)
+		}
+	})
+	return name
+}
+
 var shared struct {
 	sync.Mutex
 	vms map[string]*VM // nil unless the package's TestMain calls Main

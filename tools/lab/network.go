@@ -57,6 +57,18 @@ func HostAddr(net, bridge, prefix string) error {
 	})
 }
 
+// Plug makes a TAP in a namespace and joins it to a bridge there, which is made if
+// it has not been. A program on this host is then a machine on that bridge: it
+// attaches by the TAP's name, InNetns. It ends with the namespace.
+func Plug(net, bridge, tap string) error {
+	return InNetns(net, func() error {
+		if err := makeTap(tap, 1, NIC{Bridge: bridge}); err != nil {
+			return fmt.Errorf("TAP %s on %s: %w", tap, bridge, err)
+		}
+		return nil
+	})
+}
+
 // NetnsPath is the namespace's file, for programs such as nsenter.
 func NetnsPath(net string) string { return netnsRoot + "/" + netnsPrefix + net }
 
