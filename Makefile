@@ -6,7 +6,7 @@ commands := build/bin
 gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod cbox sparse checkpatch static test check drill lab generate bench soak install clean
+.PHONY: help build kmod cbox sparse checkpatch static test check drill lab generate bench survival soak install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ generate: ## regenerate what is generated and fail if that changes anything
 
 bench: build ## every table and figure into bench/results
 	@$(setup) && go run ./bench/all
+
+survival: build ## what survives which failure: the matrix of README, measured for hours, a run at a time; RUNS=5 of each row on both kernels
+	@$(setup) && go run ./bench/survival --runs $(or $(RUNS),5)
 
 soak: build kmod ## the RDMA suite between all kernels and ours, all drills and negative controls, for hours; SEED=N orders and sizes them
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./verbs/verbstest/proxy

@@ -46,8 +46,12 @@ func (b bench) arguments(quick bool) []string {
 var benches = []bench{
 	{name: "fetch"}, {name: "verbs"}, {name: "verbs-bandwidth", program: "verbs", args: []string{"--bandwidth=true"}}, {name: "lockgrant"}, {name: "monitorcpu"}, {name: "targetcost"},
 	{name: "targetcost-icount", program: "targetcost", args: []string{"--icount=true"}, runs: 2}, {name: "fig37"}, {name: "fig38"}, {name: "table33"}, {name: "boot"}, {name: "verbsvm"},
-	{name: "fig313"}, {name: "fig314"}, {name: "peers"},
+	{name: "falsepos"}, {name: "fig313"}, {name: "fig314"}, {name: "peers"},
 }
+
+// apart are benches that take hours and keep what they have by themselves:
+// make survival.
+var apart = []string{"survival"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -123,6 +127,9 @@ func choose(only string) ([]bench, error) {
 	var chosen []bench
 	for _, n := range strings.Split(only, ",") {
 		i := slices.Index(names(benches), n)
+		if slices.Contains(apart, n) {
+			return nil, fmt.Errorf("%s takes hours and is run by itself: go run ./bench/%s", n, n)
+		}
 		if i < 0 {
 			return nil, fmt.Errorf("no bench %q", n)
 		}

@@ -79,8 +79,10 @@ func (g *Guest) Unload(ctx context.Context) error {
 }
 
 // Machine describes host and guest.
-func (g *Guest) Machine() result.Machine {
-	m, i := result.Host(), g.VM.Info()
+func (g *Guest) Machine() result.Machine { return machineOf(g.VM) }
+
+func machineOf(vm *lab.VM) result.Machine {
+	m, i := result.Host(), vm.Info()
 	m.VM()
 	m.Accel, m.GuestKernel, m.GuestPackage = i.Accel, i.Kernel, i.Package
 	m.GuestCPUs, m.GuestMemMiB, m.GuestSwap = i.VCPUs, i.MemMiB, i.SwapMiB
