@@ -20,7 +20,7 @@ func main() {
 		Drill: &drill.Drill{Resource: drill.Memory, Limits: []policy.Basic{{Kind: policy.PolicyMaxRSSUID, Limit: 128 << 20}}},
 		Notes: []string{
 			"the paper: 1 GB of RAM, 2 GB of swap, hogs of up to 512 MB: 5 s alone, up to 5 hogs and with repair; with 30 hogs no iteration ended in 30 minutes",
-			"hogs of 16 MiB that walk over their memory for ever, in a cgroup of the least cpu.weight: what they compete for is memory, not the two processors",
+			"hogs of 16 MiB that walk over their memory for ever: five fit, and take their fair share of the two processors, which alone makes an iteration three times as long",
 		},
 		Curves: []useful.Curve{{Name: "memory hogs", Program: pool}},
 	}.Program().Exit()

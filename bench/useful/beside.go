@@ -111,20 +111,6 @@ func (o *outcome) add(one outcome) {
 	o.healed = max(o.healed, one.healed)
 }
 
-// light is a group with the least weight of the processors.
-const light = "light"
-
-// release starts a rogue in it if the program is a hog: what that competes for
-// is memory.
-func release(ctx context.Context, g *guest.Guest, p drill.Program) error {
-	argv := append([]string{"/bin/rogue"}, p.Args...)
-	if p.Args[0] == "hog-pool" {
-		argv = guest.InCgroup(light, argv...)
-	}
-	_, err := g.VM.Start(ctx, lab.Proc{Argv: argv, UID: p.UID})
-	return err
-}
-
 // beside watches the useful program for the window, with rogues beside it.
 // What is left of them is removed afterwards by a repair that is not timed.
 func beside(ctx context.Context, g *guest.Guest, p *Program, c Config, rogue drill.Program, withRepair bool) (o outcome, err error) {
@@ -135,7 +121,7 @@ func beside(ctx context.Context, g *guest.Guest, p *Program, c Config, rogue dri
 		}
 	}
 	released := time.Now()
-	err = release(ctx, g, rogue)
+	_, err = g.VM.Start(ctx, lab.Proc{Argv: append([]string{"/bin/rogue"}, rogue.Args...), UID: rogue.UID})
 	if err == nil {
 		err = trial.Sleep(ctx, c.window)
 	}

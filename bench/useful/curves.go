@@ -109,9 +109,6 @@ func measure(ctx context.Context, o *trial.Options, fig *result.Figure, c Config
 	if err := g.GiveKey(ctx); err != nil {
 		return err
 	}
-	if err := g.Cgroup(ctx, light, "cpu", "weight", "1"); err != nil {
-		return err
-	}
 	p, err := Start(ctx, g)
 	if err != nil {
 		return err
