@@ -73,7 +73,7 @@ func (b *Box) Freeze(dead func(slot uint32) bool, most time.Duration) error {
 	}
 	for slot := range uint32(b.head.Procs.Count) {
 		busy := b.m.word32(b.proc(slot, uapi.CboxProcBusyOff))
-		lives := func() bool { return alive(b.m.word64(b.proc(slot, uapi.CboxProcPIDOff)).Load()) }
+		lives := func() bool { return Alive(b.m.word64(b.proc(slot, uapi.CboxProcPIDOff)).Load()) }
 		if dead != nil {
 			lives = func() bool { return !dead(slot) }
 		}

@@ -26,7 +26,7 @@ func (s *Session) takeOver() error {
 	s.findWords()
 	s.owner = s.words.owned.Add(1)
 	before := s.m.word64(s.procOff(uapi.CboxProcPIDOff))
-	if err := settle(s.words.busy, func() bool { return alive(before.Load()) }, settleTime); err != nil {
+	if err := settle(s.words.busy, func() bool { return Alive(before.Load()) }, settleTime); err != nil {
 		return fmt.Errorf("take over slot %d from process %d: %w", s.slot, before.Load(), err)
 	}
 	s.disclaim()
@@ -56,9 +56,9 @@ func settle(busy *atomic.Uint32, alive func() bool, most time.Duration) error {
 	return nil
 }
 
-// alive reports whether there is such a process, for all that can be seen from
+// Alive reports whether there is such a process, for all that can be seen from
 // this one's namespace. A zombie writes no more.
-func alive(pid uint64) bool {
+func Alive(pid uint64) bool {
 	if pid == 0 || int64(pid) < 0 || unix.Kill(int(pid), 0) == unix.ESRCH {
 		return false
 	}

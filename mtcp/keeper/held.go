@@ -44,11 +44,17 @@ func (k *Keeper) Hold(id cbox.ID, most time.Duration) (*Held, error) {
 	return &Held{k, s, s.box, s.conn, s.name, s.uid}, nil
 }
 
-// dead says that no process can be inside an operation of a slot any more.
+// dead says that no process can be inside an operation of a slot any more. Who
+// got the slot from another process than us is known by the box only.
 func (k *Keeper) dead(s *session, slot uint32) bool {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	return s.owners[slot] == nil
+	owner := s.owners[slot]
+	k.mu.Unlock()
+	if owner != nil {
+		return false
+	}
+	h, err := s.box.Head()
+	return err == nil && !cbox.Alive(h.ProcTable[slot].PID)
 }
 
 // release gives a session back, and looks for processes that it lacks.

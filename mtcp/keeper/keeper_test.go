@@ -5,16 +5,16 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"lazystate/backdoor/uapi"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 )
@@ -211,282 +211,40 @@ func carry(t *testing.T, h *Held) (cbox.Region, *net.TCPConn) {
 	return r, conn
 }
 
-// What a process leaves to send when it closes is sent, though it ends at once.
-func TestFinish(t *testing.T) {
-	k, socket := kept(t, Config{})
-	c := web(t, socket, "web")
-	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
-	total := fill(t, s)
-	if err := s.Session.Close(); err != nil { // the last snapshot, and then it dies
-		t.Fatal(err)
-	}
-	c.Done(s.ID())
-	got, err := io.Copy(io.Discard, client)
-	if err != nil || int(got) != total {
-		t.Errorf("the client got %d of %d, %v", got, total, err)
-	}
-	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
-		t.Error("it is still held")
-	}
-}
-
-// A process that closes a session before it has repeated what the one before it
-// did has gone another way: the client is told by a reset, not by an end.
-func TestDivergedSessionIsReset(t *testing.T) {
-	k, socket := kept(t, Config{})
-	c := web(t, socket, "web")
-	client, s := accept(t, c, cbox.Config{})
-	writes(t, s, "abc")
-	reads(t, client, "abc")
-	held := must(k.Hold(s.ID(), hang))
-	region := s.Region()
-	region.File = must(dup(region.File))
-	f := must(held.Conn.File())
-	conn := must(tcpConn(f))
-	_ = f.Close()
-	held.Thaw()
-	s.Abandon()
-	next, err := cbox.Resume(region, conn, c.Config(cbox.Config{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writes(t, next, "a")
-	var diverged *mtcp.DivergedError
-	if err := next.Close(); !errors.As(err, &diverged) {
-		t.Errorf("close: %v", err)
-	}
-	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
-		t.Errorf("the client: %v", err)
-	}
-	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
-		t.Error("it is still held")
-	}
-}
-
-// A session that its server has closed, but whose client is slow to take the
-// rest, is moved like any other, and finished where it comes to.
-func TestFinishElsewhere(t *testing.T) {
-	s1, socket := kept(t, Config{})
-	s2, _ := kept(t, Config{})
-	c := web(t, socket, "web")
-	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
-	total := fill(t, s)
-	if err := s.Session.Close(); err != nil {
-		t.Fatal(err)
-	}
-	c.Done(s.ID())
-	for range 2 { // once it is let go again
-		held, err := s1.Hold(s.ID(), hang)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if total < 0 {
-			region, conn := carry(t, held)
-			if err := s2.Adopt(held.UID, held.Name, region, conn); err != nil {
+// The keeper's death costs the protection and nothing else: sessions go on, end,
+// and new ones come.
+func TestKeeperDies(t *testing.T) {
+	for _, lang := range []string{"Go", "C"} {
+		t.Run(lang, func(t *testing.T) {
+			k, socket := kept(t, Config{})
+			port := freePort(t)
+			started(t, "http", "Go", socket, port)
+			started(t, "back", lang, socket, port)
+			p := freePort(t)
+			started(t, "front", lang, socket, p)
+			c := dial(t, p)
+			state, err := converse(c, 0, 10, 0)
+			if err != nil {
 				t.Fatal(err)
 			}
-			held.Depart()
-			break
-		}
-		held.Thaw()
-		total = -total
+			dial(t, port).Close()
+			_ = os.Remove(socket)
+			k.Close()
+			if _, err := converse(c, 10, 20, state); err != nil {
+				t.Error(err)
+			}
+			_ = c.CloseWrite()
+			if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("at the end: %d bytes, %v", n, err)
+			}
+			resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/?n=1000", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := io.Copy(io.Discard, resp.Body); n != 1000 || err != nil {
+				t.Errorf("a new session: %d bytes, %v", n, err)
+			}
+			_ = resp.Body.Close()
+		})
 	}
-	got, err := io.Copy(io.Discard, client)
-	if err != nil || int(got) != -total {
-		t.Errorf("the client got %d of %d, %v", got, -total, err)
-	}
-	if !s2.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
-		t.Error("it is still held")
-	}
-}
-
-// fill writes more than the socket takes, held and then released by nothing but
-// the end; it returns how much.
-func fill(t *testing.T, s *cbox.Conn) int {
-	t.Helper()
-	_ = s.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-	total := 0
-	for err := error(nil); err == nil; {
-		var n int
-		n, err = s.Write(make([]byte, 1<<16))
-		total += n
-	}
-	_ = s.SetWriteDeadline(time.Time{})
-	if err := s.ExportNDI(nil); err != nil {
-		t.Fatal(err)
-	}
-	n, err := s.Write(make([]byte, 1<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return total + n
-}
-
-// Nobody goes on with a session: its client gets a reset, not an end that looks
-// like success.
-func TestOrphan(t *testing.T) {
-	k, socket := kept(t, Config{Orphan: 20 * time.Millisecond})
-	port := freePort(t)
-	p := started(t, "front", "Go", socket, port)
-	started(t, "back", "Go", socket, port)
-	c := dial(t, port)
-	if _, err := converse(c, 0, 5, 0); err != nil {
-		t.Fatal(err)
-	}
-	p.kill(t)
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
-		t.Errorf("got %v", err)
-	}
-	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
-		t.Error("it is still held")
-	}
-}
-
-// A client that is gone while nobody serves it is nobody's any more.
-func TestClientGoesMeanwhile(t *testing.T) {
-	k, socket := kept(t, Config{})
-	port := freePort(t)
-	p := started(t, "front", "Go", socket, port)
-	c := dial(t, port)
-	if !k.Wait(hang, func(i []Info) bool { return len(i) == 1 }) {
-		t.Fatal("it is not held")
-	}
-	p.kill(t)
-	_ = c.SetLinger(0)
-	_ = c.Close()
-	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 || i[0].PID == 0 }) {
-		t.Fatalf("it holds %+v", k.Sessions())
-	}
-	started(t, "front", "Go", socket, port)
-	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
-		t.Error("it is still held")
-	}
-}
-
-func TestLimits(t *testing.T) {
-	_, socket := kept(t, Config{Sessions: 1, Processes: 2, Listeners: 1})
-	c := web(t, socket, "web")
-	_, s := accept(t, c, cbox.Config{})
-	refused := func(what string, err error, want error) {
-		t.Helper()
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	conn := newConn(t)
-	_, err := cbox.Create(conn, c.Config(cbox.Config{}))
-	refused("a second session", err, unix.EDQUOT)
-	web(t, socket, "web")
-	_, err = Dial(socket, "web")
-	refused("a third process", err, unix.EUSERS)
-	_, err = Dial(socket, strings.Repeat("x", uapi.CboxName))
-	refused("a long name", err, unix.ENAMETOOLONG)
-	l, err := c.Listen(context.Background(), "tcp", "127.0.0.1:0", cbox.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, err = c.Listen(context.Background(), "tcp", "127.0.0.1:0", cbox.Config{})
-	refused("a second listener", err, unix.EDQUOT)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	k2, socket := kept(t, Config{Bytes: 100 << 10})
-	c = web(t, socket, "web")
-	accept(t, c, cbox.Config{})
-	_, err = cbox.Create(newConn(t), c.Config(cbox.Config{Log: 64 << 10}))
-	refused("more bytes", err, unix.EDQUOT)
-	if len(k2.Sessions()) != 1 {
-		t.Error("it was kept all the same")
-	}
-}
-
-func newConn(t *testing.T) *net.TCPConn {
-	t.Helper()
-	l, err := cbox.Listen(context.Background(), "tcp", "127.0.0.1:0", cbox.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	dial(t, l.Addr().(*net.TCPAddr).Port)
-	c, err := l.AcceptTCP()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// A process has no say in the sessions of another.
-func TestOthersSessions(t *testing.T) {
-	k, socket := kept(t, Config{})
-	mine, other := web(t, socket, "web"), web(t, socket, "web")
-	_, s := accept(t, mine, cbox.Config{Processes: 2, Channels: 1})
-	child, err := s.Associate("back", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.Hand(s.ID(), child); !errors.Is(err, unix.EPERM) {
-		t.Errorf("it hands a child of another's over: %v", err)
-	}
-	other.Done(s.ID())
-	if len(k.Sessions()) != 1 {
-		t.Error("it ended a session of another's")
-	}
-	raw := must(newConn(t).File())
-	defer raw.Close()
-	if err := other.Keep(s.ID(), s.Region(), newConn(t)); !errors.Is(err, unix.EEXIST) {
-		t.Errorf("it keeps a session of another's as its own: %v", err)
-	}
-	if err := mine.Hand(s.ID(), &cbox.Child{Slot: 77}); !errors.Is(err, unix.EPERM) {
-		t.Errorf("a slot that is not there: %v", err)
-	}
-	if err := mine.Hand(s.ID(), child); err != nil {
-		t.Errorf("its own: %v", err)
-	}
-}
-
-// Who says what makes no sense is hung up on, and leaves no descriptor behind.
-func TestNonsense(t *testing.T) {
-	_, socket := kept(t, Config{})
-	open := func() int { return len(must(os.ReadDir("/proc/self/fd"))) }
-	before := open()
-	hello := (&uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: uapi.ScdHello, Name: [uapi.CboxName]byte{'x'}}).Encode()
-	keep := (&uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: uapi.ScdKeep}).Encode()
-	for _, b := range [][]byte{hello, keep, []byte("hello"), append(hello, 0), make([]byte, 80)} {
-		c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := c.WriteMsgUnix(b, unix.UnixRights(0), nil); err != nil {
-			t.Fatal(err)
-		}
-		_ = c.SetReadDeadline(time.Now().Add(hang))
-		if n, err := c.Read(make([]byte, 100)); err == nil {
-			t.Errorf("%d bytes are answered by %d", len(b), n)
-		}
-		_ = c.Close()
-	}
-	for until := time.Now().Add(hang); open() > before; time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("%d descriptors before, %d after", before, open())
-		}
-	}
-}
-
-func FuzzParse(f *testing.F) {
-	for kind := range uint32(8) {
-		q := uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: kind, Name: [uapi.CboxName]byte{'x'}}
-		f.Add(q.Encode(), 2)
-	}
-	f.Add([]byte("short"), 0)
-	f.Fuzz(func(t *testing.T, b []byte, n int) {
-		q, err := parse(b, n)
-		if err != nil {
-			return
-		}
-		if uapi.CString(q.Name[:]) == "" && q.Kind == uapi.ScdHello || n != fdsOf[q.Kind] {
-			t.Errorf("it passes: %+v with %d descriptors", q, n)
-		}
-	})
 }

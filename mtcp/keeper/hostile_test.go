@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
+)
+
+func TestLimits(t *testing.T) {
+	_, socket := kept(t, Config{Sessions: 1, Processes: 2, Listeners: 1})
+	c := web(t, socket, "web")
+	_, s := accept(t, c, cbox.Config{})
+	refused := func(what string, err error, want error) {
+		t.Helper()
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	conn := newConn(t)
+	_, err := cbox.Create(conn, c.Config(cbox.Config{}))
+	refused("a second session", err, unix.EDQUOT)
+	web(t, socket, "web")
+	_, err = Dial(socket, "web")
+	refused("a third process", err, unix.EUSERS)
+	_, err = Dial(socket, strings.Repeat("x", uapi.CboxName))
+	refused("a long name", err, unix.ENAMETOOLONG)
+	l, err := c.Listen(context.Background(), "tcp", "127.0.0.1:0", cbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, err = c.Listen(context.Background(), "tcp", "127.0.0.1:0", cbox.Config{})
+	refused("a second listener", err, unix.EDQUOT)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k2, socket := kept(t, Config{Bytes: 100 << 10})
+	c = web(t, socket, "web")
+	accept(t, c, cbox.Config{})
+	_, err = cbox.Create(newConn(t), c.Config(cbox.Config{Log: 64 << 10}))
+	refused("more bytes", err, unix.EDQUOT)
+	if len(k2.Sessions()) != 1 {
+		t.Error("it was kept all the same")
+	}
+}
+
+func newConn(t *testing.T) *net.TCPConn {
+	t.Helper()
+	l, err := cbox.Listen(context.Background(), "tcp", "127.0.0.1:0", cbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dial(t, l.Addr().(*net.TCPAddr).Port)
+	c, err := l.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// A process has no say in the sessions of another.
+func TestOthersSessions(t *testing.T) {
+	k, socket := kept(t, Config{})
+	mine, other := web(t, socket, "web"), web(t, socket, "web")
+	_, s := accept(t, mine, cbox.Config{Processes: 2, Channels: 1})
+	child, err := s.Associate("back", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Hand(s.ID(), child); !errors.Is(err, unix.EPERM) {
+		t.Errorf("it hands a child of another's over: %v", err)
+	}
+	other.Done(s.ID())
+	if len(k.Sessions()) != 1 {
+		t.Error("it ended a session of another's")
+	}
+	raw := must(newConn(t).File())
+	defer raw.Close()
+	if err := other.Keep(s.ID(), s.Region(), newConn(t)); !errors.Is(err, unix.EEXIST) {
+		t.Errorf("it keeps a session of another's as its own: %v", err)
+	}
+	if err := mine.Hand(s.ID(), &cbox.Child{Slot: 77}); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a slot that is not there: %v", err)
+	}
+	if err := mine.Hand(s.ID(), child); err != nil {
+		t.Errorf("its own: %v", err)
+	}
+}
+
+// Who says what makes no sense is hung up on, and leaves no descriptor behind.
+func TestNonsense(t *testing.T) {
+	_, socket := kept(t, Config{})
+	open := func() int { return len(must(os.ReadDir("/proc/self/fd"))) }
+	before := open()
+	hello := (&uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: uapi.ScdHello, Name: [uapi.CboxName]byte{'x'}}).Encode()
+	keep := (&uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: uapi.ScdKeep}).Encode()
+	for _, b := range [][]byte{hello, keep, []byte("hello"), append(hello, 0), make([]byte, 80)} {
+		c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.WriteMsgUnix(b, unix.UnixRights(0), nil); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(hang))
+		if n, err := c.Read(make([]byte, 100)); err == nil {
+			t.Errorf("%d bytes are answered by %d", len(b), n)
+		}
+		_ = c.Close()
+	}
+	for until := time.Now().Add(hang); open() > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d descriptors before, %d after", before, open())
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for kind := range uint32(8) {
+		q := uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: kind, Name: [uapi.CboxName]byte{'x'}}
+		f.Add(q.Encode(), 2)
+	}
+	f.Add([]byte("short"), 0)
+	f.Fuzz(func(t *testing.T, b []byte, n int) {
+		q, err := parse(b, n)
+		if err != nil {
+			return
+		}
+		if uapi.CString(q.Name[:]) == "" && q.Kind == uapi.ScdHello || n != fdsOf[q.Kind] {
+			t.Errorf("it passes: %+v with %d descriptors", q, n)
+		}
+	})
+}
