@@ -73,9 +73,6 @@ func defaultVia(gw string) error {
 // of no connection.
 func strict(t *testing.T, hosts ...*netrig.Host) {
 	t.Helper()
-	if lab.InGuest() {
-		t.Skip("there is no nft in the guest")
-	}
 	if _, err := exec.LookPath("nft"); err != nil {
 		lab.Skip(t, "no nft")
 	}
@@ -162,6 +159,9 @@ func (r *trip) redirect(gateway *netrig.Host, to *site) {
 func TestGatewayRedirectsUnderTraffic(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		for _, firewall := range []bool{false, true} {
+			if firewall && lab.InGuest() {
+				continue // no nft there
+			}
 			t.Run(fmt.Sprintf("v6 %t firewall %t", v6, firewall), func(t *testing.T) {
 				n := newRouted(t)
 				if firewall {

@@ -23,7 +23,8 @@ type ServerConfig struct {
 	Holds      int    // at most; 0: 4096
 }
 
-// Service is a listener whose sessions may move.
+// Service is a listener whose sessions may move. What carries an option of M-TCP
+// to it is told and TCP does not see it, but a SYN only where it Takes.
 type Service struct {
 	Listen netip.AddrPort // an unspecified address is any
 	Takes  bool           // sessions may come here: MIGRATE_REQUEST is the agent's

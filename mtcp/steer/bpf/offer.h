@@ -108,8 +108,9 @@ static __always_inline int lengthen(struct __sk_buff *skb, const struct segment 
 	err |= bpf_l4_csum_replace(skb, CHECK(s), old, new, 2);
 	err |= bpf_skb_store_bytes(skb, s->l4 + 12, &new, 2, 0);
 	if (s->v6) {
-		more = new = bpf_htons(tcp + n);
-		return err | bpf_skb_store_bytes(skb, l2_len + offsetof(struct ipv6hdr, payload_len), &more, 2, 0);
+		more = bpf_htons(tcp + n);
+		return err | bpf_skb_store_bytes(skb, l2_len + offsetof(struct ipv6hdr, payload_len), &more, 2,
+						 BPF_F_RECOMPUTE_CSUM); /* as in set_v6 */
 	}
 	err |= bpf_skb_load_bytes(skb, l2_len + offsetof(struct iphdr, tot_len), &len, 2);
 	more = bpf_htons(bpf_ntohs(len) + n);

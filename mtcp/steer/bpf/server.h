@@ -53,7 +53,7 @@ int steer_server_in(struct __sk_buff *skb)
 		return NEXT;
 	if (is_ours(skb, &s)) {
 		v = service_of(&s);
-		if (v && v->flags & TAKES) {
+		if (v && (!s.tcp.syn || v->flags & TAKES)) {
 			tell(skb, &s, TOLD_OPTION, false);
 			return SHOT;
 		}
