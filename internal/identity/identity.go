@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
 	"time"
 
 	"lazystate/internal/keyfile"
@@ -51,6 +52,21 @@ func New() ([]byte, PublicKey, error) {
 		return nil, PublicKey{}, err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), PublicKey(public), nil
+}
+
+// Create makes a key in a file; one that is there is replaced by nobody, for
+// others know it.
+func Create(path string) (PublicKey, error) {
+	pem, public, err := New()
+	if err != nil {
+		return public, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return public, err
+	}
+	_, err = f.Write(pem)
+	return public, errors.Join(err, f.Sync(), f.Close())
 }
 
 // Load reads a key that only its owner may read.

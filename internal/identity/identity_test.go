@@ -30,7 +30,7 @@ func TestLoad(t *testing.T) {
 		"mode":           func() { write(b, 0o640) },
 		"PEM block":      func() { write([]byte("nothing"), 0o600) },
 		"no such file":   func() { os.Remove(path) },
-		"not a regular ": func() { os.Mkdir(path, 0o700) },
+		"not a regular ": func() { os.Remove(path); os.Mkdir(path, 0o700) },
 	} {
 		prepare()
 		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), what) {

@@ -5,9 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -22,7 +20,11 @@ func action(c *ucli.Context) error {
 		return cli.Usagef("unexpected argument %q", c.Args().First())
 	}
 	if path := c.String("new-identity"); path != "" {
-		return newIdentity(c.App.Writer, path)
+		public, err := identity.Create(path)
+		if err == nil {
+			_, err = fmt.Fprintln(c.App.Writer, public)
+		}
+		return err
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
@@ -60,22 +62,4 @@ func load(path string, dryRun bool) (*config.Config, error) {
 	}
 	cfg.DryRun = cfg.DryRun || dryRun
 	return cfg, nil
-}
-
-// newIdentity replaces no key that is there: other monitors know it.
-func newIdentity(w io.Writer, path string) error {
-	pem, public, err := identity.New()
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(pem)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(w, public)
-	return err
 }

@@ -25,6 +25,8 @@ type Request struct {
 	Value int64  `json:"value,omitempty"`
 
 	Lines int `json:"lines,omitempty"` // audit: the last ones
+
+	To string `json:"to,omitempty"` // scd: the server that sessions go to
 }
 
 // Response is one line from bdmon; a watch sends many.

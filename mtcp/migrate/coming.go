@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"lazystate/mtcp"
+	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/tcprepair"
+)
+
+// Limits bound what another server may send for one session.
+type Limits struct {
+	Queues int    // bytes of both of the socket's queues
+	Box    uint64 // bytes of the continuation box
+}
+
+// Coming is a session on its way to this server. Live or Drop ends it.
+type Coming struct {
+	Name string
+
+	dump *tcprepair.Dump
+	im   *cbox.Image
+	conn mtcp.Connection
+	move mtcp.Move
+
+	region   cbox.Region
+	box      *cbox.Box
+	restored *tcprepair.Restored
+}
+
+// Prepare checks a state that may be hostile and makes the session's box; local
+// and remote are the ends of its connection here.
+func Prepare(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error) {
+	c := &Coming{Name: s.Name}
+	var err error
+	if c.dump, err = tcprepair.Parse(s.Socket, lim.Queues); err != nil {
+		return nil, err
+	}
+	if c.im, err = cbox.ParseImage(s.Box, lim.Box); err != nil {
+		return nil, err
+	}
+	var up mtcp.Up
+	var down mtcp.Down
+	if c.conn, up, down, err = mtcp.Place(c.dump.Endpoint, s.Read, s.Written); err != nil {
+		return nil, err
+	}
+	if c.move, err = mtcp.Cut(c.im.Root(), up, down, s.Client, mtcp.Whole); err != nil {
+		return nil, err
+	}
+	if !local.IsValid() {
+		local, remote = c.dump.Local, c.dump.Remote
+	}
+	c.dump.Local, c.dump.Remote = local, remote
+	if _, err := c.dump.Obey(c.conn, c.move); err != nil { // what Restore will do is possible
+		return nil, err
+	}
+	if c.region, err = cbox.NewRegion(c.im.Size()); err != nil {
+		return nil, err
+	}
+	if c.box, err = c.im.Plant(c.region, local, remote); err != nil {
+		return nil, errors.Join(err, c.region.File.Close())
+	}
+	return c, nil
+}
+
+// Local is this server's end of its connection.
+func (c *Coming) Local() netip.AddrPort { return c.dump.Local }
+
+// Reply is what the client is told (MIGRATE_REPLY).
+func (c *Coming) Reply() mtcp.Reply { return c.conn.Reply(c.move) }
+
+// Fixup takes RCVD_WHILE_MIGRATING into account, before Restore.
+func (c *Coming) Fixup(delta uint64) error {
+	m, err := c.move.Fixup(delta)
+	if err != nil {
+		return err
+	}
+	c.move = m
+	return nil
+}
+
+// Restore makes the socket, which neither hears nor says anything yet. The
+// client is known to have nothing behind where S2 begins, or is not asked.
+func (c *Coming) Restore(stack *tcprepair.Stack, known bool) error {
+	d, err := c.dump.Obey(c.conn, c.move)
+	if err != nil {
+		return err
+	}
+	if known {
+		d.Resend()
+	}
+	c.restored, err = stack.Restore(d)
+	return err
+}
+
+// Live lets the session go on here: k finds a process of uid that serves its
+// name. A connection that has ended is no error.
+func (c *Coming) Live(k *keeper.Keeper, uid uint32) error {
+	if err := c.restored.Live(); err != nil {
+		return err
+	}
+	conn, err := c.restored.Conn()
+	if err != nil {
+		return err
+	}
+	err = c.box.Bind(conn, c.im.LogTo, c.move.Send.To)
+	if err == nil {
+		c.box.Thaw()
+		err = k.Adopt(uid, c.Name, c.region, conn)
+	}
+	c.box.Close()
+	c.box = nil
+	if err == nil {
+		return nil
+	}
+	err = errors.Join(err, conn.Close(), c.region.File.Close())
+	if over := (*mtcp.StateError)(nil); errors.As(err, &over) {
+		return nil
+	}
+	return fmt.Errorf("go on with session %s: %w", c.im.Head.ID(), err)
+}
+
+// Drop undoes everything, in silence.
+func (c *Coming) Drop() error {
+	if c.restored != nil {
+		c.restored.Abandon()
+	}
+	if c.box == nil {
+		return nil
+	}
+	c.box.Close()
+	c.box = nil
+	return c.region.File.Close()
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lazystate/internal/identity"
+	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/takeover"
+	"lazystate/mtcp/tcprepair"
+)
+
+// Service is one whose sessions may come and go. A session that comes is for a
+// process of uid that serves the name, and only if its address is configured.
+type Service struct {
+	Name   string
+	UID    uint32
+	Listen netip.AddrPort
+	Device string // that Listen's address is on, for takeover; "": it stays here
+}
+
+// Config is what a Mover has to do with.
+type Config struct {
+	Keeper   *keeper.Keeper
+	Stack    *tcprepair.Stack
+	Services []Service
+
+	Identity *identity.Identity
+	Peers    []Peer
+	Listen   net.Listener // for the other servers; nil: none come here
+
+	Journal string // folder in memory, private to this daemon
+	Limits  Limits
+	Most    int64 // bytes of all state replies that are held at once; 0: 1 GiB
+	Timing  party.Timing
+	Freeze  time.Duration // how long a process may be inside one operation; 0: a second
+	Log     *slog.Logger
+}
+
+// Mover is one server's side of all moves.
+type Mover struct {
+	cfg     Config
+	log     *slog.Logger
+	journal journal
+	mesh    *mesh
+	links   map[string]*device // by name
+	Stats   Stats
+
+	ctx   context.Context
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex
+	sources map[ID]*sourceMove
+	targets map[ID]*targetMove
+	bytes   int64 // of state replies
+	rates   map[string]*rate
+}
+
+// Defaults.
+const (
+	defaultMost   = 1 << 30
+	defaultFreeze = time.Second
+	defaultQueues = 64 << 20
+	defaultBox    = 16 << 20
+	noteAge       = 24 * time.Hour
+)
+
+// New opens what moves need; it stays in the network namespace of the calling
+// thread. Close after Run has ended.
+func New(cfg Config) (*Mover, error) {
+	cfg.Most, cfg.Freeze = cmp.Or(cfg.Most, defaultMost), cmp.Or(cfg.Freeze, defaultFreeze)
+	cfg.Limits.Queues, cfg.Limits.Box = cmp.Or(cfg.Limits.Queues, defaultQueues), cmp.Or(cfg.Limits.Box, defaultBox)
+	if cfg.Timing == (party.Timing{}) {
+		cfg.Timing = party.Defaults
+	}
+	m := &Mover{cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), journal: journal(cfg.Journal), links: map[string]*device{},
+		sources: map[ID]*sourceMove{}, targets: map[ID]*targetMove{}, rates: map[string]*rate{}}
+	m.mesh = newMesh(cfg, m.log)
+	m.mesh.heard, m.mesh.up = m.heard, m.up
+	if err := errors.Join(m.journal.open(), m.journal.prune(noteAge)); err != nil {
+		return nil, err
+	}
+	for _, s := range cfg.Services {
+		if s.Device == "" || m.links[s.Device] != nil {
+			continue
+		}
+		l, err := takeover.Open(s.Device)
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		m.links[s.Device] = &device{link: l}
+	}
+	return m, nil
+}
+
+// Close gives up what New opened.
+func (m *Mover) Close() error {
+	var err error
+	for _, l := range m.links {
+		err = errors.Join(err, l.link.Close())
+	}
+	return err
+}
+
+// Run takes part in moves until ctx ends. A move that is under way then is left
+// as it is, as by a daemon that dies.
+func (m *Mover) Run(ctx context.Context) {
+	m.mu.Lock()
+	m.ctx = ctx
+	m.mu.Unlock()
+	m.mesh.run(ctx)
+	m.tasks.Wait()
+}
+
+// service finds the one with an address.
+func (m *Mover) service(local netip.AddrPort, name string) (Service, bool) {
+	for _, s := range m.cfg.Services {
+		if s.Listen.Port() == local.Port() && (s.Listen.Addr() == local.Addr() || s.Listen.Addr().IsUnspecified()) && (name == "" || s.Name == name) {
+			return s, true
+		}
+	}
+	return Service{}, false
+}
+
+// device is where an address that may be taken over lives.
+func (m *Mover) device(addr netip.Addr) (*device, error) {
+	for _, s := range m.cfg.Services {
+		if s.Listen.Addr() == addr && s.Device != "" {
+			return m.links[s.Device], nil
+		}
+	}
+	return nil, fmt.Errorf("%s is no address of a service that may be taken over", addr)
+}
+
+// Has reports whether an address that may be taken over is here now.
+func (m *Mover) Has(addr netip.Addr) (bool, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false, fmt.Errorf("addresses of this server: %w", err)
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == addr {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// up is told of links by the mesh.
+func (m *Mover) up(l link, up bool) {
+	e := party.Event{Kind: party.Lost}
+	if up {
+		e.Kind = party.Linked
+	}
+	m.mu.Lock()
+	var all []*runner
+	for _, s := range m.sources {
+		if s.link == l {
+			all = append(all, s.runner)
+		}
+	}
+	for _, t := range m.targets {
+		if t.link == l {
+			all = append(all, t.runner)
+		}
+	}
+	m.mu.Unlock()
+	for _, r := range all {
+		r.tell(m.ctx, e)
+	}
+}
+
+// heard takes a frame of another server to the move that it is about.
+func (m *Mover) heard(l link, f frame) {
+	m.mu.Lock()
+	s, t := m.sources[f.id], m.targets[f.id]
+	m.mu.Unlock()
+	kind := between[f.kind]
+	switch {
+	case s != nil && s.link == l && f.kind != part:
+		s.runner.tell(m.ctx, party.Event{Kind: kind, Why: why(f)})
+	case t != nil && t.link == l:
+		t.heard(f)
+	case kind == party.Propose:
+		m.proposed(l, f)
+	case kind == party.Query || kind == party.Go:
+		m.say(l, f.id, party.Unknown(m.journal.noted(f.id)), "")
+	}
+}
+
+func (m *Mover) say(l link, id ID, k party.Kind, why string) {
+	if err := m.mesh.send(l, frame{kindOf(k), id, []byte(why)}); err != nil {
+		m.log.Debug("not said", "err", err)
+	}
+}
+
+// mostWhy is how much of another server's reasons is believed.
+const mostWhy = 500
+
+func why(f frame) string {
+	if kind := between[f.kind]; kind != party.Never && kind != party.Abort {
+		return ""
+	}
+	return fmt.Sprintf("%.*s", mostWhy, f.body)
+}

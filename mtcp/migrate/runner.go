@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"context"
+	"time"
+
+	"lazystate/mtcp/party"
+)
+
+// machine is one of mtcp/party's.
+type machine interface {
+	Step(party.Event) []party.Effect
+}
+
+// runner carries out what a machine decides, one thing after another.
+type runner struct {
+	m     machine
+	in    chan party.Event
+	carry func(party.Effect) error // all but Wake and End; an error is Failed
+	ended func(why string)
+	timer *time.Timer
+	over  bool
+}
+
+func newRunner(m machine, carry func(party.Effect) error, ended func(string)) *runner {
+	return &runner{m: m, in: make(chan party.Event, 64), carry: carry, ended: ended}
+}
+
+// tell has the machine hear of something; false if it is over.
+func (r *runner) tell(ctx context.Context, e party.Event) {
+	select {
+	case r.in <- e:
+	case <-ctx.Done():
+	}
+}
+
+// run ends with the machine, or with ctx.
+func (r *runner) run(ctx context.Context) {
+	r.timer = time.NewTimer(time.Hour)
+	defer r.timer.Stop()
+	for !r.over {
+		select {
+		case e := <-r.in:
+			r.step(e)
+		case <-r.timer.C:
+			r.step(party.Event{Kind: party.Timer})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// starred effects end with Done or Failed.
+func starred(d party.Do) bool {
+	switch d {
+	case party.Capture, party.Commit, party.Restore, party.Live, party.Begin, party.Switch:
+		return true
+	}
+	return false
+}
+
+func (r *runner) step(e party.Event) {
+	for _, effect := range r.m.Step(e) {
+		switch effect.Do {
+		case party.Wake:
+			r.timer.Reset(effect.After)
+		case party.End:
+			r.over = true
+			r.ended(effect.Why)
+		default:
+			err := r.carry(effect)
+			if !starred(effect.Do) {
+				continue // what could not be said is lost, as anything may be
+			}
+			if err != nil {
+				r.step(party.Event{Kind: party.Failed, Why: err.Error()})
+			} else {
+				r.step(party.Event{Kind: party.Done})
+			}
+		}
+	}
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lazystate/mtcp"
+	"lazystate/mtcp/party"
+)
+
+var sample = State{Name: "web", Read: 1 << 40, Written: 7, Client: mtcp.Client{Known: true, Next: 6, Fin: true}, Socket: []byte("socket"), Box: []byte("box")}
+
+func TestStateRoundTrip(t *testing.T) {
+	for _, want := range []State{sample, {Name: "", Socket: []byte{}, Box: []byte{}}} {
+		got, err := ParseState(want.AppendBinary(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(&want, got); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
+// A state that was cut anywhere, or has more behind it, is refused.
+func TestStateCut(t *testing.T) {
+	b := sample.AppendBinary(nil)
+	for n := range b {
+		if s, err := ParseState(b[:n]); err == nil {
+			t.Errorf("%d of %d bytes are %+v", n, len(b), s)
+		}
+	}
+	if _, err := ParseState(append(b, 0)); err == nil {
+		t.Error("a byte more is taken")
+	}
+	b[4]++
+	if bad := (*MalformedError)(nil); !errors.As(func() error { _, err := ParseState(b); return err }(), &bad) {
+		t.Error("another version is taken")
+	}
+}
+
+func FuzzParseState(f *testing.F) {
+	f.Add(sample.AppendBinary(nil))
+	f.Add([]byte(stateMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := ParseState(b)
+		if err != nil {
+			return
+		}
+		if again, err := ParseState(s.AppendBinary(nil)); err != nil || !cmp.Equal(s, again) {
+			t.Errorf("%+v, again %+v, %v", s, again, err)
+		}
+	})
+}
+
+func FuzzReadFrame(f *testing.F) {
+	f.Add(frame{kindOf(party.Go), ID{1}, nil}.append(nil))
+	f.Add(frame{part, ID{2}, []byte("body")}.append(nil))
+	f.Add([]byte{255, 255, 255, 255, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const most = 100
+		got, err := readFrame(bytes.NewReader(b), most)
+		if err != nil {
+			return
+		}
+		if len(got.body) > most || !bytes.HasPrefix(b, got.append(nil)) {
+			t.Errorf("%v of %x", got, b)
+		}
+	})
+}
+
+func FuzzParseProposal(f *testing.F) {
+	f.Add(proposal{ByTakeover, netip.MustParseAddr("10.0.0.1")}.append(nil))
+	f.Add(proposal{ByGateway, netip.MustParseAddr("fd00::1")}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := parseProposal(b)
+		if err == nil && !bytes.Equal(p.append(nil), b) {
+			t.Errorf("%x is %+v", b, p)
+		}
+	})
+}
+
+// Every kind has a number of its own, and there is none twice.
+func TestKinds(t *testing.T) {
+	for k := party.Propose; k <= party.Query; k++ {
+		if n := kindOf(k); n == 0 || n == part || between[n] != k {
+			t.Errorf("%v is %d", k, n)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"lazystate/internal/cli"
+	"lazystate/tools/control"
+	"lazystate/tools/scd/config"
+)
+
+// commands ask the daemon of this machine.
+func commands() []*ucli.Command {
+	socket := &ucli.StringFlag{Name: "socket", Value: config.DefaultSocket, EnvVars: []string{"MTCP_SOCKET"}, Usage: "the daemon's control `SOCKET`"}
+	asJSON := &ucli.BoolFlag{Name: "json", Usage: "print JSON with stable fields instead of a table"}
+	to := &ucli.StringFlag{Name: "to", Required: true, Usage: "the `SERVER` to go to, by its name in the configuration"}
+	return []*ucli.Command{
+		{Name: "ls", Usage: "list the sessions that are kept here", Flags: []ucli.Flag{socket, asJSON}, Action: list},
+		{Name: "move", Usage: "move an address and its sessions to another server", ArgsUsage: "ADDRESS", Flags: []ucli.Flag{socket, asJSON, to}, Action: mover("move", 1)},
+		{Name: "drain", Usage: "move all addresses and sessions to another server", Flags: []ucli.Flag{socket, asJSON, to}, Action: mover("drain", 0)},
+	}
+}
+
+func list(c *ucli.Context) error {
+	if c.Args().Present() {
+		return cli.Usagef("unexpected argument %q", c.Args().First())
+	}
+	ctl, err := control.Dial(c.Context, c.String("socket"))
+	if err != nil {
+		return err
+	}
+	defer ctl.Close()
+	var all []session
+	if err := ctl.Call(control.Request{Cmd: "ls"}, &all); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return json.NewEncoder(c.App.Writer).Encode(all)
+	}
+	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SESSION\tSERVICE\tUID\tGEN\tLOCAL\tCLIENT\tPID\tPROCS\tBYTES")
+	for _, s := range all {
+		fmt.Fprintf(w, "%.12s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\n", s.ID, s.Service, s.UID, s.Generation, s.Local, s.Remote, s.PID, s.Processes, s.Bytes)
+	}
+	return w.Flush()
+}
+
+func mover(cmd string, args int) ucli.ActionFunc {
+	return func(c *ucli.Context) error {
+		if c.NArg() != args {
+			return cli.Usagef("%s: want %d argument(s), there are %d", cmd, args, c.NArg())
+		}
+		ctl, err := control.Dial(c.Context, c.String("socket"))
+		if err != nil {
+			return err
+		}
+		defer ctl.Close()
+		show := shower{out: c.App.Writer, bar: c.App.ErrWriter, json: c.Bool("json")}
+		err = ctl.Stream(control.Request{Cmd: cmd, Target: c.Args().First(), To: c.String("to")}, show.line)
+		if errors.Is(err, errEnd) {
+			return nil
+		}
+		return err
+	}
+}
+
+var errEnd = errors.New("no more answers")
+
+// shower prints what moves; progress goes to a terminal only.
+type shower struct {
+	out, bar io.Writer
+	json     bool
+}
+
+func (s shower) line(raw json.RawMessage) error {
+	var m moved
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return err
+	}
+	switch {
+	case m.End:
+		return errEnd
+	case m.Step != "":
+		return s.progress(m)
+	case s.json:
+		_, err := fmt.Fprintf(s.out, "%s\n", raw)
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "%s: %d session(s), %d bytes, to %s; frozen for %d us\n", m.Address, m.Sessions, m.Bytes, m.To, m.FrozenUs)
+	return err
+}
+
+func (s shower) progress(m moved) error {
+	f, ok := s.bar.(*os.File)
+	if !ok || m.All == 0 {
+		return nil
+	}
+	if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice == 0 {
+		return nil
+	}
+	const width = 40
+	full := width * m.Done / m.All
+	_, err := fmt.Fprintf(f, "\r%-6s [%-*.*s] %d/%d", m.Step, width, full, "########################################", m.Done, m.All)
+	if err == nil && m.Done == m.All {
+		_, err = fmt.Fprintln(f)
+	}
+	return err
+}

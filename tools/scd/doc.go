@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Scd keeps the sessions of this machine's servers while their processes die
+// (mtcp/keeper), and moves them to other servers (mtcp/migrate). One runs per
+// server; without a command it is the daemon, with one it asks the daemon.
+//
+// The trap: what outlives a server's process does not outlive scd. When scd dies,
+// sessions go on unprotected, and one that was just leaving stays frozen until
+// its client gives up.
+//
+//	scd --config /etc/lazystate/scd.yaml
+//	scd ls --json
+//	scd move --to s2 10.0.0.100      # one address and its sessions
+//	scd drain --to s2                # all of them
+package main

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"lazystate/internal/identity"
+	"lazystate/internal/netrig"
+	"lazystate/tools/lab"
+)
+
+// hang is how long a test waits for what must come.
+const hang = 2 * time.Minute
+
+// The test's own binary plays the daemon and the server.
+func TestMain(m *testing.M) {
+	switch os.Getenv("SCD_ROLE") {
+	case "scd":
+		os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+	case "web":
+		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN")))
+		os.Exit(1)
+	}
+	os.Exit(lab.Main(m))
+}
+
+// site is a server machine with its daemon and its web server.
+type site struct {
+	*netrig.Host
+	t    *testing.T
+	name string
+	dir  string
+	key  identity.PublicKey
+	scd  *process
+	web  *process
+}
+
+// world is a client and servers on one network; the service's address is at s1.
+type world struct {
+	t      *testing.T
+	rig    *netrig.Rig
+	client *netrig.Host
+	sites  map[string]*site
+	addr   netip.Addr
+	at     string
+}
+
+const port = 8000
+
+func newWorld(t *testing.T, v6 bool) *world {
+	t.Helper()
+	if err := netrig.Usable(); err != nil {
+		lab.Skip(t, err.Error())
+	}
+	names := []string{"s1", "s2"}
+	r := netrig.New(t, append([]string{"client"}, names...)...)
+	w := &world{t: t, rig: r, client: r.Host("client"), sites: map[string]*site{}, addr: netip.MustParseAddr("10.9.0.100"), at: "s1"}
+	w.client.Addr("10.9.0.9/24")
+	w.client.Addr("fd09::9/64")
+	prefix := "10.9.0.100/24"
+	if v6 {
+		w.addr, prefix = netip.MustParseAddr("fd09::100"), "fd09::100/64"
+	}
+	for i, name := range names {
+		s := &site{Host: r.Host(name), t: t, name: name, dir: t.TempDir()}
+		s.Addr(fmt.Sprintf("10.9.0.%d/24", i+1))
+		s.Addr(fmt.Sprintf("fd09::%d/64", i+1))
+		var err error
+		if s.key, err = identity.Create(filepath.Join(s.dir, "id.pem")); err != nil {
+			t.Fatal(err)
+		}
+		w.sites[name] = s
+	}
+	w.sites["s1"].Addr(prefix)
+	for _, s := range w.sites {
+		w.configure(s)
+		s.startSCD()
+		s.startWeb()
+	}
+	return w
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+// configure writes a daemon's file.
+func (w *world) configure(s *site) {
+	w.t.Helper()
+	var peers []any
+	for i, name := range []string{"s1", "s2"} {
+		if o := w.sites[name]; o != s {
+			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String()})
+		}
+	}
+	text, err := json.Marshal(map[string]any{ // JSON is YAML
+		"servers": s.path("servers"), "socket": s.path("control"), "metrics": "-", "journal": s.path("moves"), "listen": ":7701",
+		"identity": s.path("id.pem"), "peers": peers,
+		"services": []any{map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": netip.AddrPortFrom(w.addr, port).String(), "device": netrig.Dev}},
+	})
+	if err == nil {
+		err = os.WriteFile(s.path("scd.yaml"), text, 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// process is one of a site's.
+type process struct {
+	*exec.Cmd
+	log  *lockedBuffer
+	once sync.Once
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (s *site) start(role string, args []string, env ...string) *process {
+	s.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command(exe, args...), log: &lockedBuffer{}}
+	p.Env = append(append(os.Environ(), "SCD_ROLE="+role), env...)
+	p.Stderr = p.log
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a death signal would come with the thread's end
+	s.Do(p.Start)
+	s.t.Cleanup(func() {
+		p.kill()
+		if s.t.Failed() {
+			s.t.Logf("%s of %s said:\n%s", role, s.name, p.log)
+		}
+	})
+	return p
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	p.once.Do(func() {
+		_ = p.Process.Kill()
+		_ = p.Wait()
+	})
+}
+
+func (s *site) startSCD() {
+	s.t.Helper()
+	s.scd = s.start("scd", []string{"--config", s.path("scd.yaml"), "--log-level", "debug"})
+	s.await("the daemon", func() bool { _, err := os.Stat(s.path("control")); return err == nil && s.ctl("ls") == nil })
+}
+
+func (s *site) startWeb() {
+	s.t.Helper()
+	s.web = s.start("web", nil, "SCD_SERVERS="+s.path("servers"), fmt.Sprintf("SCD_LISTEN=[::]:%d", port))
+	s.await("the web server", func() bool { return strings.Contains(s.web.log.String(), "serving") })
+}
+
+func (s *site) await(what string, f func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(hang); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("%s of %s does not come", what, s.name)
+		}
+	}
+}
+
+// ctl asks the site's daemon, as an operator would.
+func (s *site) ctl(args ...string) error {
+	_, err := s.ask(args...)
+	return err
+}
+
+func (s *site) ask(args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	args = append([]string{"scd", args[0], "--socket", s.path("control"), "--json"}, args[1:]...)
+	if code := run(context.Background(), args, strings.NewReader(""), &out, &errs); code != 0 {
+		return "", fmt.Errorf("%v: exit %d: %s", args, code, errs.String())
+	}
+	return out.String(), nil
+}
+
+func (s *site) ls() []session {
+	s.t.Helper()
+	var all []session
+	out, err := s.ask("ls")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &all)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return all
+}
+
+// move takes the address to the other server.
+func (w *world) move() moved {
+	w.t.Helper()
+	to := map[string]string{"s1": "s2", "s2": "s1"}[w.at]
+	out, err := w.sites[w.at].ask("move", "--to", to, w.addr.String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var m moved
+	for line := range strings.Lines(out) {
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.at = to
+	return m
+}
+
+func (w *world) url(path string) string {
+	return fmt.Sprintf("http://%s/%s", netip.AddrPortFrom(w.addr, port), path)
+}
