@@ -49,7 +49,7 @@ func (m *serverModel) out(s wire.Segment) (uint32, wire.Segment) {
 	}
 	v6 := s.Src.Addr().Is6()
 	o := wire.Offer{Parts: uint8(m.service.Parts(v6))}
-	o.Cert = m.service.Key.Certify(wire.Subject{Client: s.Dst, Server: s.Src, ISS: s.Seq, IRS: s.Ack - 1})
+	o.Cert = m.service.Key.Certify(wire.Subject{Client: s.Dst, Server: s.Src, ISS: s.Seq, IRS: s.Ack - 1, Generation: 1})
 	if !v6 && len(m.service.Servers) > 0 {
 		o.Servers = m.service.Servers[:1]
 	}

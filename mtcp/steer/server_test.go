@@ -118,7 +118,7 @@ func TestOfferOnTheSYNACK(t *testing.T) {
 				t.Fatalf("told %+v of %s", e, f)
 			}
 			offer, ok := e.Segment.Migration().(wire.Offer)
-			cert := testKey.Certify(wire.Subject{Client: f.Local, Server: f.Remote, ISS: e.Segment.Seq, IRS: e.Segment.Ack - 1})
+			cert := testKey.Certify(wire.Subject{Client: f.Local, Server: f.Remote, ISS: e.Segment.Seq, IRS: e.Segment.Ack - 1, Generation: 1})
 			want := wire.Offer{Parts: uint8(service.Parts(v6)), Cert: cert}
 			if !v6 {
 				want.Servers = service.Servers[:1]

@@ -31,7 +31,8 @@ func (c Certificate) String() string { return hex.EncodeToString(c[:]) }
 type Key [16]byte
 
 // Subject is what a certificate binds: the connection as the server sees it,
-// with both initial sequence numbers, and how often the session has moved.
+// with both initial sequence numbers, and which server of its life the session is
+// at: 1 where it was accepted.
 type Subject struct {
 	Client, Server netip.AddrPort
 	ISS, IRS       seqnum.Value // the server's and the client's

@@ -80,6 +80,7 @@ static __always_inline void make_offer(struct offer *o, const struct segment *s,
 	struct subject sub = {
 		.client = s->flow.remote, .server = s->flow.local, .cport = s->flow.rport, .sport = s->flow.lport,
 		.iss = s->tcp.seq, .irs = bpf_htonl(bpf_ntohl(s->tcp.ack_seq) - 1),
+		.generation = bpf_htonl(1), /* where it was accepted */
 	};
 	__u64 cert = certify(v->key, &sub);
 
