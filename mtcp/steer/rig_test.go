@@ -56,29 +56,19 @@ type half struct {
 	snd, rcv      seqnum.Value // the next byte's
 }
 
-func sockaddr(a netip.AddrPort) unix.Sockaddr {
-	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
-	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
-}
-
 // plant makes an ESTABLISHED socket out of nothing.
 func plant(t testing.TB, h *netrig.Host, e half) *net.TCPConn {
 	t.Helper()
 	var c *net.TCPConn
 	h.Do(func() error {
-		domain := unix.AF_INET
-		if e.local.Addr().Is6() {
-			domain = unix.AF_INET6
-		}
+		local, domain := sockaddr(e.local)
 		fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
 		f := os.NewFile(uintptr(fd), "planted")
 		defer f.Close()
-		if err := repair(fd, e); err != nil {
+		if err := repair(fd, e, local); err != nil {
 			return err
 		}
 		conn, err := net.FileConn(f)
@@ -92,7 +82,8 @@ func plant(t testing.TB, h *netrig.Host, e half) *net.TCPConn {
 	return c
 }
 
-func repair(fd int, e half) error {
+func repair(fd int, e half, local unix.Sockaddr) error {
+	remote, _ := sockaddr(e.remote)
 	set := func(opt, v int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, opt, v) }
 	err := errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
@@ -100,7 +91,7 @@ func repair(fd int, e half) error {
 		set(unix.TCP_REPAIR_QUEUE, 1), set(unix.TCP_QUEUE_SEQ, int(int32(e.rcv))), // received
 		set(unix.TCP_REPAIR_QUEUE, 2), set(unix.TCP_QUEUE_SEQ, int(int32(e.snd))), // to send
 		set(unix.TCP_MAXSEG, 1400),
-		unix.Bind(fd, sockaddr(e.local)), unix.Connect(fd, sockaddr(e.remote)))
+		unix.Bind(fd, local), unix.Connect(fd, remote))
 	if err != nil {
 		return err
 	}

@@ -122,34 +122,40 @@ func (s *Sender) Close() error {
 	return nil
 }
 
+// sockaddr is an address for the socket calls, with its family.
+func sockaddr(a netip.AddrPort) (unix.Sockaddr, int) {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}, unix.AF_INET
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}, unix.AF_INET6
+}
+
 // ReservePort binds a port of a client's address, so that the kernel gives it to
 // no other connection. It is the caller's until the descriptor is closed.
 func ReservePort(a netip.Addr) (netip.AddrPort, int, error) {
-	domain, any := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte{}})
-	if a.Is4() {
-		any = &unix.SockaddrInet4{Addr: a.As4()}
-	} else {
-		domain, any = unix.AF_INET6, &unix.SockaddrInet6{Addr: a.As16()}
-	}
+	sa, domain := sockaddr(netip.AddrPortFrom(a, 0))
 	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port: %w", err)
 	}
-	if err := unix.Bind(fd, any); err != nil {
-		unix.Close(fd)
-		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port of %s: %w", a, err)
-	}
-	name, err := unix.Getsockname(fd)
+	port, err := bindAny(fd, sa)
 	if err != nil {
 		unix.Close(fd)
 		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port of %s: %w", a, err)
 	}
-	port := 0
+	return netip.AddrPortFrom(a, port), fd, nil
+}
+
+func bindAny(fd int, sa unix.Sockaddr) (uint16, error) {
+	if err := unix.Bind(fd, sa); err != nil {
+		return 0, err
+	}
+	name, err := unix.Getsockname(fd)
 	switch n := name.(type) {
 	case *unix.SockaddrInet4:
-		port = n.Port
+		return uint16(n.Port), err
 	case *unix.SockaddrInet6:
-		port = n.Port
+		return uint16(n.Port), err
 	}
-	return netip.AddrPortFrom(a, uint16(port)), fd, nil
+	return 0, err
 }

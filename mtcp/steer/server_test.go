@@ -215,6 +215,10 @@ func (n net3) handshake(t *testing.T, v6 bool) {
 	if b := make([]byte, len(held)); !reads(t, moved, b) || string(b) != string(held) {
 		t.Fatalf("%q came to S2", b)
 	}
+	n.client.Do(func() (err error) { num, err = a.Query(f); return err })
+	if num.Retransmitted != 0 {
+		t.Errorf("what was held waited for a timer: %+v", num)
+	}
 	exchange(t, c, moved, 1<<20)
 	s.Close() // S1's kernel would send a FIN, and a RST later
 	if got, err := a.Session(f); err != nil || got.State != Moved {
