@@ -19,7 +19,11 @@
 enum bd_scd_kind {
 	/* First. name: what it serves; descriptors: its bell (an eventfd), the socket for sessions. */
 	BD_SCD_HELLO = 1,
-	/* A new session, before any of its bytes is read: offset, length; descriptors: box, connection. */
+	/*
+	 * A new session, before any of its bytes is read: offset, length; descriptors:
+	 * box, connection. Said again of what a process has, to a keeper that was
+	 * started anew; slot, and for others than the root's the box alone.
+	 */
 	BD_SCD_KEEP = 2,
 	/* session: its root has closed it; the box says what is left to do. */
 	BD_SCD_DONE = 3,

@@ -5,6 +5,7 @@ package cbox
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 
@@ -50,6 +51,24 @@ func (b *Bell) listen() {
 		for _, s := range woken {
 			s.look()
 		}
+	}
+}
+
+// Each calls f for every session that the bell rings for; conn is nil but for
+// roots. A keeper that was started anew is told by that what there is.
+func (b *Bell) Each(f func(s *Session, slot uint32, conn *net.TCPConn)) {
+	b.mu.Lock()
+	all := make([]*Session, 0, len(b.sessions))
+	for s := range b.sessions {
+		all = append(all, s)
+	}
+	b.mu.Unlock()
+	for _, s := range all {
+		if s.root != nil {
+			f(s, s.slot, s.root.tcp)
+			continue
+		}
+		f(s, s.slot, nil)
 	}
 }
 

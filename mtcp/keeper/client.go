@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,36 +21,44 @@ import (
 // Client is a process's side: it makes the keeper known to the sessions here,
 // and takes those that others leave behind. It is a cbox.Keeper.
 type Client struct {
-	name     string
-	bell     *cbox.Bell
-	sessions *net.UnixConn
+	path, name string
+	bell       *cbox.Bell
 
-	mu  sync.Mutex
-	ctl *net.UnixConn
+	mu       sync.Mutex
+	ctl      *net.UnixConn
+	sessions *net.UnixConn
+	listen   []*net.TCPListener // that are to outlive us
+	closed   bool
 }
 
 // Dial introduces this process as one that serves name: it may be handed any
 // session of that name, of this user.
 func Dial(path, name string) (*Client, error) {
-	ctl, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
+	bell, err := cbox.NewBell()
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{name: name, ctl: ctl}
-	if err := c.hello(); err != nil {
-		_ = c.Close()
+	c := &Client{path: path, name: name, bell: bell}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.connect(); err != nil {
+		_ = bell.Close()
 		return nil, fmt.Errorf("introduce %s to the keeper: %w", name, err)
 	}
 	return c, nil
 }
 
-func (c *Client) hello() (err error) {
+// connect dials and says HELLO; mu is held.
+func (c *Client) connect() error {
 	if len(c.name) >= uapi.CboxName {
 		return unix.ENAMETOOLONG
 	}
-	if c.bell, err = cbox.NewBell(); err != nil {
+	ctl, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: c.path, Net: "unixpacket"})
+	if err != nil {
 		return err
 	}
+	c.hangUp()
+	c.ctl = ctl
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socketpair", err)
@@ -61,26 +71,39 @@ func (c *Client) hello() (err error) {
 	}
 	q := uapi.ScdRequest{Kind: uapi.ScdHello}
 	uapi.PutCString(q.Name[:], c.name)
-	_, err = c.ask(&q, int(c.bell.File.Fd()), fds[1])
+	if _, err = c.exchange(&q, int(c.bell.File.Fd()), fds[1]); err != nil {
+		c.hangUp()
+	}
 	return err
+}
+
+// hangUp closes what there is; mu is held.
+func (c *Client) hangUp() {
+	if c.ctl != nil {
+		_ = c.ctl.Close()
+	}
+	if c.sessions != nil {
+		_ = c.sessions.Close()
+	}
 }
 
 // Close hangs up. Sessions that this process has stay its own.
 func (c *Client) Close() error {
-	err := c.ctl.Close()
-	if c.bell != nil {
-		err = errors.Join(err, c.bell.Close())
-	}
-	if c.sessions != nil {
-		err = errors.Join(err, c.sessions.Close())
-	}
-	return err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.hangUp()
+	return c.bell.Close()
 }
 
 // ask makes one request; files are what came with the answer.
 func (c *Client) ask(q *uapi.ScdRequest, fds ...int) (files []*os.File, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.exchange(q, fds...)
+}
+
+func (c *Client) exchange(q *uapi.ScdRequest, fds ...int) (files []*os.File, err error) {
 	q.Magic = uapi.ScdMagic
 	var oob []byte
 	if len(fds) > 0 {
@@ -110,11 +133,19 @@ func (c *Client) ask(q *uapi.ScdRequest, fds ...int) (files []*os.File, err erro
 
 // Keep is cbox.Keeper's.
 func (c *Client) Keep(id cbox.ID, r cbox.Region, conn *net.TCPConn) error {
+	return c.keep(id, 0, r, conn)
+}
+
+func (c *Client) keep(id cbox.ID, slot uint32, r cbox.Region, conn *net.TCPConn) error {
+	q := uapi.ScdRequest{Kind: uapi.ScdKeep, Session: id, Slot: slot, Offset: uint64(r.Offset), Length: uint64(r.Length)}
+	if conn == nil {
+		_, err := c.ask(&q, int(r.File.Fd()))
+		return err
+	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
-	q := uapi.ScdRequest{Kind: uapi.ScdKeep, Session: id, Offset: uint64(r.Offset), Length: uint64(r.Length)}
 	var inner error
 	if err := raw.Control(func(fd uintptr) { _, inner = c.ask(&q, int(r.File.Fd()), int(fd)) }); err != nil {
 		return err
@@ -134,8 +165,61 @@ func (c *Client) Hand(id cbox.ID, child *cbox.Child) error {
 
 // Take waits for a session that this process is to go on with: a root's comes
 // with its connection, for cbox.Resume, another slot is for cbox.Open; both with
-// Config.
-func (c *Client) Take() (*cbox.Passed, error) { return cbox.Take(c.sessions) }
+// Config. A keeper that has gone is waited for, and told what there is here.
+func (c *Client) Take() (*cbox.Passed, error) {
+	for {
+		c.mu.Lock()
+		sessions, closed := c.sessions, c.closed
+		c.mu.Unlock()
+		if closed {
+			return nil, net.ErrClosed
+		}
+		p, err := cbox.Take(sessions)
+		if err == nil {
+			return p, nil
+		}
+		if hungUp(err) {
+			c.redial()
+			continue
+		}
+		return nil, err
+	}
+}
+
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
+}
+
+// redialWait is how often a keeper that has gone is looked for.
+const redialWait = 100 * time.Millisecond
+
+// redial finds the keeper that has been started anew.
+func (c *Client) redial() {
+	for {
+		c.mu.Lock()
+		if c.closed {
+			c.mu.Unlock()
+			return
+		}
+		err := c.connect()
+		listen := c.listen
+		c.mu.Unlock()
+		if err == nil {
+			c.tellAll(listen)
+			return
+		}
+		time.Sleep(redialWait)
+	}
+}
+
+// tellAll tells a new keeper what this process has. What it refuses goes on
+// unprotected.
+func (c *Client) tellAll(listen []*net.TCPListener) {
+	for _, l := range listen {
+		_ = c.outlive(l)
+	}
+	c.bell.Each(func(s *cbox.Session, slot uint32, conn *net.TCPConn) { _ = c.keep(s.ID(), slot, s.Region(), conn) })
+}
 
 // Config is cfg for the sessions of this process.
 func (c *Client) Config(cfg cbox.Config) cbox.Config {
@@ -162,6 +246,9 @@ func (c *Client) Listen(ctx context.Context, network, address string, cfg cbox.C
 			return nil, err
 		}
 	}
+	c.mu.Lock()
+	c.listen = append(c.listen, l)
+	c.mu.Unlock()
 	return newListener(c, &cbox.Listener{TCPListener: l, Config: c.Config(cfg)}), nil
 }
 

@@ -12,6 +12,9 @@
 // death. Sessions go only from one process to another of the same user that
 // serves the same name.
 //
+// A keeper that dies takes nothing with it but the protection; one that is
+// started again is told by the processes what they have.
+//
 // The trap: the keeper's descriptor keeps a connection open. A server that only
 // closes its own socket sends no FIN; the session's Close tells the keeper, and
 // a process that dies without it is one that will be replaced.

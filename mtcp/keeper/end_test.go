@@ -18,7 +18,7 @@ import (
 func TestFinish(t *testing.T) {
 	k, socket := kept(t, Config{})
 	c := web(t, socket, "web")
-	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
+	client, s := accept(t, c, cbox.Config{Hold: 16 << 20})
 	total := fill(t, s)
 	if err := s.Session.Close(); err != nil { // the last snapshot, and then it dies
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestFinishElsewhere(t *testing.T) {
 	s1, socket := kept(t, Config{})
 	s2, _ := kept(t, Config{})
 	c := web(t, socket, "web")
-	client, s := accept(t, c, cbox.Config{Hold: 1 << 20})
+	client, s := accept(t, c, cbox.Config{Hold: 16 << 20})
 	total := fill(t, s)
 	if err := s.Session.Close(); err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func fill(t *testing.T, s *cbox.Conn) int {
 	if err := s.ExportNDI(nil); err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.Write(make([]byte, 1<<20))
+	n, err := s.Write(make([]byte, 16<<20)) // no socket takes that much
 	if err != nil {
 		t.Fatal(err)
 	}

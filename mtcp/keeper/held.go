@@ -108,7 +108,7 @@ func (h *Held) Depart() {
 // Adopt takes a session on that came from elsewhere, its box thawed, and finds
 // processes for it. It takes over region and conn if it succeeds.
 func (k *Keeper) Adopt(uid uint32, name string, region cbox.Region, conn *net.TCPConn) error {
-	s, err := k.keep(service{uid, name}, region, conn, nil)
+	s, err := k.keep(service{uid, name}, cbox.ID{}, region, conn, nil)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -74,7 +75,13 @@ func newConn(t *testing.T) *net.TCPConn {
 // A process has no say in the sessions of another.
 func TestOthersSessions(t *testing.T) {
 	k, socket := kept(t, Config{})
-	mine, other := web(t, socket, "web"), web(t, socket, "web")
+	other := web(t, socket, "web")
+	k.mu.Lock()
+	for p := range k.processes {
+		p.pid = 1 // somebody else
+	}
+	k.mu.Unlock()
+	mine := web(t, socket, "web")
 	_, s := accept(t, mine, cbox.Config{Processes: 2, Channels: 1})
 	child, err := s.Associate("back", 1)
 	if err != nil {
@@ -87,10 +94,18 @@ func TestOthersSessions(t *testing.T) {
 	if len(k.Sessions()) != 1 {
 		t.Error("it ended a session of another's")
 	}
-	raw := must(newConn(t).File())
-	defer raw.Close()
-	if err := other.Keep(s.ID(), s.Region(), newConn(t)); !errors.Is(err, unix.EEXIST) {
+	if err := other.Keep(s.ID(), s.Region(), newConn(t)); !errors.Is(err, unix.EBUSY) {
 		t.Errorf("it keeps a session of another's as its own: %v", err)
+	}
+	twin := s.Region()
+	twin.File = must(os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", twin.File.Fd()), os.O_RDWR, 0)) // the same box
+	defer twin.File.Close()
+	if err := mine.Keep(s.ID(), twin, newConn(t)); err != nil {
+		t.Errorf("it says again what it has: %v", err)
+	}
+	_, third := accept(t, mine, cbox.Config{})
+	if err := mine.Keep(s.ID(), third.Region(), newConn(t)); err == nil {
+		t.Error("it passes a session off as another of its own")
 	}
 	if err := mine.Hand(s.ID(), &cbox.Child{Slot: 77}); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a slot that is not there: %v", err)
@@ -139,7 +154,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if uapi.CString(q.Name[:]) == "" && q.Kind == uapi.ScdHello || n != fdsOf[q.Kind] {
+		if uapi.CString(q.Name[:]) == "" && q.Kind == uapi.ScdHello || n != fdsOf[q.Kind] && q.Slot == 0 {
 			t.Errorf("it passes: %+v with %d descriptors", q, n)
 		}
 	})

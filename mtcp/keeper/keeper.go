@@ -38,7 +38,8 @@ type Keeper struct {
 	bytes     int64
 	processes map[*process]struct{}
 	listeners map[listenerKey]*os.File
-	changed   chan struct{} // closed when anything has
+	early     map[slotKey]claim // of processes that were quicker than their root
+	changed   chan struct{}     // closed when anything has
 	closed    bool
 }
 
@@ -57,7 +58,7 @@ func New(cfg Config) *Keeper {
 		log = slog.Default()
 	}
 	return &Keeper{cfg: cfg, log: log, sessions: map[cbox.ID]*session{}, processes: map[*process]struct{}{},
-		listeners: map[listenerKey]*os.File{}, changed: make(chan struct{})}
+		listeners: map[listenerKey]*os.File{}, early: map[slotKey]claim{}, changed: make(chan struct{})}
 }
 
 // Serve talks to the processes that connect to l, until l is closed.

@@ -66,6 +66,53 @@ func writes(t *testing.T, w io.Writer, s string) {
 	}
 }
 
+// A keeper that is killed and started again is told by the processes what they
+// have: from then on they may die again.
+func TestKeeperRestarts(t *testing.T) {
+	for _, lang := range []string{"Go", "C"} {
+		t.Run(lang, func(t *testing.T) {
+			k, socket := kept(t, Config{})
+			port := freePort(t)
+			started(t, "back", lang, socket, port)
+			front := started(t, "front", lang, socket, port)
+			var clients []*net.TCPConn
+			states := make([]uint64, 5)
+			for i := range states {
+				clients = append(clients, dial(t, port))
+				states[i] = must(converse(clients[i], 0, 10, 0))
+			}
+			_ = os.Remove(socket)
+			k.Close()
+			for i, c := range clients {
+				states[i] = must(converse(c, 10, 20, states[i]))
+			}
+			k = keptAt(t, socket, Config{})
+			if !k.Wait(hang, func(all []Info) bool {
+				for _, i := range all {
+					if i.Processes != 2 {
+						return false
+					}
+				}
+				return len(all) == len(clients)
+			}) {
+				t.Fatalf("it holds %+v", k.Sessions())
+			}
+			front.kill(t)
+			late := dial(t, port) // the listening socket is kept again, too
+			started(t, "front", lang, socket, port)
+			for i, c := range append(clients, late) {
+				from, state := 0, uint64(0)
+				if i < len(states) {
+					from, state = 20, states[i]
+				}
+				if _, err := converse(c, from, from+10, state); err != nil {
+					t.Errorf("client %d: %v", i, err)
+				}
+			}
+		})
+	}
+}
+
 // A connection that comes while no process listens waits for the next one.
 func TestListenerOutlivesProcesses(t *testing.T) {
 	_, socket := kept(t, Config{})

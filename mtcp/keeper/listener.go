@@ -172,7 +172,7 @@ func (k *Keeper) takeNew(svc service, f *os.File, cfg cbox.Config) (cbox.ID, err
 	if err != nil {
 		return refuse(err)
 	}
-	s, err := k.keep(svc, region, conn, nil)
+	s, err := k.keep(svc, cbox.ID{}, region, conn, nil)
 	if err != nil {
 		_ = region.File.Close()
 		return refuse(err)

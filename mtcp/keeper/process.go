@@ -115,6 +115,11 @@ func (k *Keeper) watch(p *process) {
 	}
 	delete(k.processes, p)
 	p.end()
+	for key, c := range k.early {
+		if c.process == p {
+			delete(k.early, key)
+		}
+	}
 	k.log.Info("a process has ended", "pid", p.pid, "service", p.service.String(), "sessions", len(p.slots))
 	for key := range p.slots {
 		if s := k.sessions[key.id]; s != nil && s.owners[key.slot] == p {
@@ -214,10 +219,8 @@ func (k *Keeper) find(s *session, slot uint32) {
 // give makes a process the owner of a slot; mu is held.
 func (k *Keeper) give(p *process, s *session, slot uint32) {
 	s.found(slot)
-	s.owners[slot] = p
-	key := slotKey{s.id, slot}
-	p.slots[key] = struct{}{}
-	p.queue = append(p.queue, key)
+	s.own(slot, p)
+	p.queue = append(p.queue, slotKey{s.id, slot})
 	p.more.Signal()
 }
 

@@ -26,6 +26,9 @@ func parse(b []byte, n int) (*uapi.ScdRequest, error) {
 		return nil, err
 	}
 	want, known := fdsOf[q.Kind]
+	if q.Kind == uapi.ScdKeep && q.Slot != 0 {
+		want = 1
+	}
 	if q.Magic != uapi.ScdMagic || len(b) != uapi.ScdRequestSize || !known || n != want {
 		return nil, fmt.Errorf("request of kind %d, %d bytes, %d descriptors", q.Kind, len(b), n)
 	}
@@ -147,6 +150,9 @@ func (k *Keeper) hello(c *net.UnixConn, q *uapi.ScdRequest, files []*os.File) (*
 func (k *Keeper) do(p *process, q *uapi.ScdRequest, files []*os.File) (oob []byte, err error) {
 	switch q.Kind {
 	case uapi.ScdKeep:
+		if q.Slot != 0 {
+			return nil, k.keepSlot(p, q, files[0])
+		}
 		return nil, k.keepFor(p, q, files)
 	case uapi.ScdListen:
 		return nil, k.listen(p.service, files[0])
@@ -167,17 +173,24 @@ func (k *Keeper) keepFor(p *process, q *uapi.ScdRequest, files []*os.File) error
 	if err != nil {
 		return err
 	}
-	conn, err := tcpConn(files[1])
-	if err == nil {
-		_, err = k.keep(p.service, cbox.Region{File: box, Offset: int64(q.Offset), Length: int64(q.Length)}, conn, p)
-		if err != nil {
-			_ = conn.Close()
-		}
-	}
-	if err != nil {
+	region := cbox.Region{File: box, Offset: int64(q.Offset), Length: int64(q.Length)}
+	s, err := k.keepAs(q.Session, p, region, files[1])
+	if s == nil { // or it was held already
 		_ = box.Close()
 	}
 	return err
+}
+
+func (k *Keeper) keepAs(id cbox.ID, p *process, region cbox.Region, f *os.File) (*session, error) {
+	conn, err := tcpConn(f)
+	if err != nil {
+		return nil, err
+	}
+	s, err := k.keep(p.service, id, region, conn, p)
+	if s == nil {
+		_ = conn.Close()
+	}
+	return s, err
 }
 
 func dup(f *os.File) (*os.File, error) {

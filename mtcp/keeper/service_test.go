@@ -53,6 +53,11 @@ func must[T any](v T, err error) T {
 func kept(t *testing.T, cfg Config) (*Keeper, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "scd")
+	return keptAt(t, path, cfg), path
+}
+
+func keptAt(t *testing.T, path string, cfg Config) *Keeper {
+	t.Helper()
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +73,7 @@ func kept(t *testing.T, cfg Config) (*Keeper, string) {
 			t.Error(err)
 		}
 	})
-	return k, path
+	return k
 }
 
 func step(s, v uint64) uint64 { s = (s ^ v) * 0x9e3779b97f4a7c15; return s ^ s>>29 }
@@ -91,7 +96,7 @@ func backEnd(c *Client) error {
 	for {
 		p, err := c.Take()
 		if err != nil {
-			select {} // the keeper has gone: what is here goes on, unprotected
+			return err
 		}
 		s, err := cbox.Open(p.Region, p.Slot, c.Config(cbox.Config{}))
 		if errors.Is(err, net.ErrClosed) {

@@ -33,9 +33,10 @@ type session struct {
 	dropped    bool
 }
 
-// keep takes a session on; it takes over region and conn if it succeeds. owner
-// is the process that has accepted it; nil: it waits for one.
-func (k *Keeper) keep(svc service, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
+// keep takes a session on; it takes over region and conn if it returns one. owner
+// is the process that has accepted it, or has it still, and calls it id; nil: it
+// waits for one.
+func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
 	if err := movable(conn); err != nil {
 		return nil, err
 	}
@@ -43,8 +44,8 @@ func (k *Keeper) keep(svc service, region cbox.Region, conn *net.TCPConn, owner 
 	if err != nil {
 		return nil, err
 	}
-	s, err := k.admit(svc, box, region, conn, owner)
-	if err != nil {
+	s, err := k.admit(svc, id, box, region, conn, owner)
+	if s == nil {
 		box.Close()
 	}
 	return s, err
@@ -62,15 +63,21 @@ func movable(conn *net.TCPConn) error {
 	return inner
 }
 
-func (k *Keeper) admit(svc service, box *cbox.Box, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
+func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
 	h, err := box.Head()
 	if err != nil {
 		return nil, err
+	}
+	if id != (cbox.ID{}) && id != h.ID() {
+		return nil, unix.EINVAL
 	}
 	s := &session{service: svc, id: h.ID(), generation: h.Generation, box: box, region: region, conn: conn,
 		owners: map[uint32]*process{}, waiting: map[uint32]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if old := k.sessions[s.id]; old != nil && owner != nil {
+		return nil, k.again(old, 0, owner, region)
+	}
 	switch {
 	case k.closed || owner != nil && owner.gone:
 		return nil, unix.ESHUTDOWN
@@ -82,11 +89,17 @@ func (k *Keeper) admit(svc service, box *cbox.Box, region cbox.Region, conn *net
 	k.sessions[s.id] = s
 	k.bytes += region.Length
 	if owner != nil {
-		s.owners[0] = owner
-		owner.slots[slotKey{s.id, 0}] = struct{}{}
+		s.own(0, owner)
+		k.gather(s)
 	}
 	k.tell()
 	return s, nil
+}
+
+// own notes who has a slot; mu is held.
+func (s *session) own(slot uint32, p *process) {
+	s.owners[slot] = p
+	p.slots[slotKey{s.id, slot}] = struct{}{}
 }
 
 // slotName is what a process has to serve to be given the slot; open says

@@ -53,6 +53,8 @@ no_map:
 /* Gives up the mapping, but no descriptor that came from outside. */
 static void drop(struct cbox *c)
 {
+	if (c->keeper)
+		keeper_forget(c->keeper, c);
 	for (unsigned i = 0; i < c->nends; i++)
 		free(c->ends[i]);
 	munmap(c->m, c->where.length);
@@ -161,14 +163,9 @@ struct cbox *cbox_create(int conn, const struct cbox_config *cfg, int *err)
 	*err = fill(&r, conn, b);
 	if (!*err)
 		c = cbox_resume(&r, conn, err);
-	if (c && cfg->keeper) {
-		c->keeper = cfg->keeper;
-		c->bell = keeper_bell(c->keeper);
-		*err = keeper_keep(c->keeper, c);
-		if (*err) {
-			drop(c);
-			c = NULL;
-		}
+	if (c && cfg->keeper && (*err = keeper_keep(cfg->keeper, c))) {
+		drop(c);
+		c = NULL;
 	}
 	if (!c)
 		close(r.fd);
@@ -255,6 +252,7 @@ static int close_root(struct cbox *c)
 		return sent == -EAGAIN ? 0 : err;
 	if (sent != -EAGAIN)
 		return err;
+	keeper_forget(c->keeper, c);
 	c->keeper = NULL; /* it has gone, and with it who was to do the rest */
 	err = flush(c);
 	over(c);

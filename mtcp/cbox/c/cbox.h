@@ -125,15 +125,20 @@ struct cbox *cbox_take(int sock, int *err);
 
 /*
  * The keeper (scd) at a unix socket: it holds boxes and connections, and hands
- * them to another process of the same name and user when this one dies. Boxes
- * with a keeper ring its bell. One thread at a time uses it.
+ * them to another process of the same name and user when this one dies. Its bell
+ * wakes whoever sleeps in a session that has moved. Any thread may use it.
  */
 struct cbox_keeper *cbox_keeper_dial(const char *path, const char *name, int *err);
 void cbox_keeper_close(struct cbox_keeper *k);
 /* Readable when a session waits to be taken. */
 int cbox_keeper_fd(const struct cbox_keeper *k);
-/* As cbox_take, of what the keeper hands over. */
+/* As cbox_take, of what the keeper hands over. -EPIPE: it has gone; redial. */
 struct cbox *cbox_keeper_take(struct cbox_keeper *k, int *err);
+/*
+ * Finds a keeper that was started anew, and tells it of the sessions here, which
+ * went on meanwhile, and of the listening sockets. 0, or try later.
+ */
+int cbox_keeper_redial(struct cbox_keeper *k);
 /* Has a child's slot opened by a process that serves its name. */
 int cbox_keeper_hand(struct cbox_keeper *k, const struct cbox *c, uint32_t slot);
 /* Has a listening socket outlive this process, and all connections in its queue. */

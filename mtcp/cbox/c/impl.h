@@ -58,6 +58,7 @@ struct snapshot {
 struct cbox {
 	struct cbox_region where;
 	struct cbox_keeper *keeper;
+	struct cbox *next;		/* of the keeper's */
 	uint8_t *m;
 	struct bd_cbox_head *h;		/* in m */
 	struct bd_cbox_head fixed;	/* a checked copy: what is written once */
@@ -162,8 +163,8 @@ int recv_fds(int sock, void *p, size_t len, int *fds, unsigned *n);	/* at most 4
 void close_fds(const int *fds, unsigned n);
 
 /* keeper.c */
-int keeper_keep(struct cbox_keeper *k, const struct cbox *c);
+int keeper_keep(struct cbox_keeper *k, struct cbox *c);
 int keeper_done(struct cbox_keeper *k, const struct cbox *c);
-int keeper_bell(const struct cbox_keeper *k);
+void keeper_forget(struct cbox_keeper *k, struct cbox *c);
 
 #endif

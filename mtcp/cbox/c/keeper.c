@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* keeper.c - the process's side of kmod/uapi/scd.h. */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -12,17 +14,27 @@
 static_assert(sizeof(struct bd_scd_request) == 80 && offsetof(struct bd_scd_request, name) == 48, "request");
 static_assert(sizeof(struct bd_scd_answer) == 16 && offsetof(struct bd_scd_answer, error) == 12, "answer");
 
+#define LISTENERS	16
+
 struct cbox_keeper {
-	int sock, bell, sessions;
+	pthread_mutex_t mu;
+	int sock, bell, sessions;	/* sock: -1 while it is away */
+	struct cbox *boxes;		/* that it keeps, a list */
+	int listeners[LISTENERS];	/* likewise, duplicates */
+	unsigned nlisteners;
+	char name[BD_CBOX_NAME];
+	struct sockaddr_un at;
 };
 
 /* One request and its answer; *fd is what came along, or -1. */
-static int ask(struct cbox_keeper *k, struct bd_scd_request *q, const int *fds, unsigned n, int *fd)
+static int exchange(struct cbox_keeper *k, struct bd_scd_request *q, const int *fds, unsigned n, int *fd)
 {
 	struct bd_scd_answer a;
 	int got[4], err;
 	unsigned ngot;
 
+	if (k->sock < 0)
+		return -EPIPE;
 	q->magic = BD_SCD_MAGIC;
 	err = send_fds(k->sock, q, sizeof(*q), fds, n);
 	if (!err)
@@ -38,89 +50,80 @@ static int ask(struct cbox_keeper *k, struct bd_scd_request *q, const int *fds, 
 	return -EBADMSG;
 }
 
-static int dial(const char *path)
+static int ask(struct cbox_keeper *k, struct bd_scd_request *q, const int *fds, unsigned n, int *fd)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd, err;
+	int err;
 
-	if (strlen(path) >= sizeof(a.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(a.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return fd;
-	err = -errno;
-	close(fd);
+	pthread_mutex_lock(&k->mu);
+	err = exchange(k, q, fds, n, fd);
+	pthread_mutex_unlock(&k->mu);
 	return err;
 }
 
 /* Introduces this process: its bell, and where it takes sessions. */
-static int hello(struct cbox_keeper *k, const char *name)
+static int hello(struct cbox_keeper *k)
 {
 	struct bd_scd_request q = { .kind = BD_SCD_HELLO };
 	int pair[2], fds[2], err;
 
-	if (!*name || strlen(name) >= sizeof(q.name))
-		return -EMSGSIZE;
-	memcpy(q.name, name, strlen(name));
-	k->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (k->bell < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	k->sessions = pair[0];
+	memcpy(q.name, k->name, sizeof(q.name));
 	fds[0] = k->bell;
 	fds[1] = pair[1];
-	err = ask(k, &q, fds, 2, NULL);
+	err = exchange(k, &q, fds, 2, NULL);
 	close(pair[1]);
+	if (err || k->sessions < 0) {
+		if (err)
+			close(pair[0]);
+		else
+			k->sessions = pair[0];
+		return err;
+	}
+	err = dup3(pair[0], k->sessions, O_CLOEXEC) < 0 ? -errno : 0; /* whoever polls it need not know */
+	close(pair[0]);
+	return err;
+}
+
+static int dial(struct cbox_keeper *k)
+{
+	int err;
+
+	if (k->sock >= 0)
+		close(k->sock);
+	k->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (k->sock < 0)
+		return -errno;
+	err = connect(k->sock, (struct sockaddr *)&k->at, sizeof(k->at)) < 0 ? -errno : hello(k);
+	if (err) {
+		close(k->sock);
+		k->sock = -1;
+	}
 	return err;
 }
 
 struct cbox_keeper *cbox_keeper_dial(const char *path, const char *name, int *err)
 {
-	struct cbox_keeper *k = malloc(sizeof(*k));
+	struct cbox_keeper *k;
 
+	*err = -ENAMETOOLONG;
+	if (!*name || strlen(name) >= sizeof(k->name) || strlen(path) >= sizeof(k->at.sun_path))
+		return NULL;
+	k = calloc(1, sizeof(*k));
 	*err = -ENOMEM;
 	if (!k)
 		return NULL;
-	k->bell = k->sessions = -1;
-	k->sock = dial(path);
-	*err = k->sock < 0 ? k->sock : hello(k, name);
+	pthread_mutex_init(&k->mu, NULL);
+	k->sock = k->sessions = -1;
+	memcpy(k->name, name, strlen(name));
+	k->at.sun_family = AF_UNIX;
+	memcpy(k->at.sun_path, path, strlen(path));
+	k->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	*err = k->bell < 0 ? -errno : dial(k);
 	if (!*err)
 		return k;
 	cbox_keeper_close(k);
 	return NULL;
-}
-
-void cbox_keeper_close(struct cbox_keeper *k)
-{
-	int fds[3] = { k->sock, k->bell, k->sessions };
-
-	for (int i = 0; i < 3; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-	free(k);
-}
-
-int cbox_keeper_fd(const struct cbox_keeper *k)
-{
-	return k->sessions;
-}
-
-int keeper_bell(const struct cbox_keeper *k)
-{
-	return k->bell;
-}
-
-struct cbox *cbox_keeper_take(struct cbox_keeper *k, int *err)
-{
-	struct cbox *c = cbox_take(k->sessions, err);
-
-	if (c) {
-		c->keeper = k;
-		c->bell = k->bell;
-	}
-	return c;
 }
 
 static struct bd_scd_request about(const struct cbox *c, uint32_t kind)
@@ -131,12 +134,95 @@ static struct bd_scd_request about(const struct cbox *c, uint32_t kind)
 	return q;
 }
 
-int keeper_keep(struct cbox_keeper *k, const struct cbox *c)
+static int keep(struct cbox_keeper *k, const struct cbox *c)
 {
 	struct bd_scd_request q = about(c, BD_SCD_KEEP);
 	int fds[2] = { c->where.fd, c->conn };
 
-	return ask(k, &q, fds, 2, NULL);
+	return exchange(k, &q, fds, c->conn < 0 ? 1 : 2, NULL);
+}
+
+static int listen_too(struct cbox_keeper *k, int fd)
+{
+	struct bd_scd_request q = { .kind = BD_SCD_LISTEN };
+
+	return exchange(k, &q, &fd, 1, NULL);
+}
+
+int cbox_keeper_redial(struct cbox_keeper *k)
+{
+	int err;
+
+	pthread_mutex_lock(&k->mu);
+	err = dial(k);
+	for (unsigned i = 0; !err && i < k->nlisteners; i++)
+		listen_too(k, k->listeners[i]);
+	for (struct cbox *c = k->boxes; !err && c; c = c->next)
+		keep(k, c); /* one that it refuses goes on unprotected */
+	pthread_mutex_unlock(&k->mu);
+	return err;
+}
+
+void cbox_keeper_close(struct cbox_keeper *k)
+{
+	int fds[3] = { k->sock, k->bell, k->sessions };
+
+	for (int i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	close_fds(k->listeners, k->nlisteners);
+	pthread_mutex_destroy(&k->mu);
+	free(k);
+}
+
+/* c is one of those that it keeps from now on. */
+static void add(struct cbox_keeper *k, struct cbox *c)
+{
+	c->keeper = k;
+	c->bell = k->bell;
+	c->next = k->boxes;
+	k->boxes = c;
+}
+
+void keeper_forget(struct cbox_keeper *k, struct cbox *c)
+{
+	struct cbox **at;
+
+	pthread_mutex_lock(&k->mu);
+	for (at = &k->boxes; *at && *at != c; at = &(*at)->next)
+		;
+	if (*at)
+		*at = c->next;
+	pthread_mutex_unlock(&k->mu);
+}
+
+int keeper_keep(struct cbox_keeper *k, struct cbox *c)
+{
+	int err;
+
+	pthread_mutex_lock(&k->mu);
+	err = keep(k, c);
+	if (!err)
+		add(k, c);
+	pthread_mutex_unlock(&k->mu);
+	return err;
+}
+
+int cbox_keeper_fd(const struct cbox_keeper *k)
+{
+	return k->sessions;
+}
+
+struct cbox *cbox_keeper_take(struct cbox_keeper *k, int *err)
+{
+	struct cbox *c = cbox_take(k->sessions, err);
+
+	if (c) {
+		pthread_mutex_lock(&k->mu);
+		add(k, c);
+		pthread_mutex_unlock(&k->mu);
+	}
+	return c;
 }
 
 int keeper_done(struct cbox_keeper *k, const struct cbox *c)
@@ -156,9 +242,18 @@ int cbox_keeper_hand(struct cbox_keeper *k, const struct cbox *c, uint32_t slot)
 
 int cbox_keeper_listen(struct cbox_keeper *k, int listener)
 {
-	struct bd_scd_request q = { .kind = BD_SCD_LISTEN };
+	int err, fd = fcntl(listener, F_DUPFD_CLOEXEC, 0);
 
-	return ask(k, &q, &listener, 1, NULL);
+	if (fd < 0)
+		return -errno;
+	pthread_mutex_lock(&k->mu);
+	err = k->nlisteners == LISTENERS ? -ENOSPC : listen_too(k, fd);
+	if (!err)
+		k->listeners[k->nlisteners++] = fd;
+	pthread_mutex_unlock(&k->mu);
+	if (err)
+		close(fd);
+	return err;
 }
 
 int cbox_keeper_listener(struct cbox_keeper *k, uint16_t port)
@@ -166,5 +261,8 @@ int cbox_keeper_listener(struct cbox_keeper *k, uint16_t port)
 	struct bd_scd_request q = { .kind = BD_SCD_LISTENER, .port = port };
 	int fd = -1, err = ask(k, &q, NULL, 0, &fd);
 
-	return err ? err : fd;
+	if (err)
+		return err;
+	cbox_keeper_listen(k, fd); /* so that the next keeper is told of it, too */
+	return fd;
 }

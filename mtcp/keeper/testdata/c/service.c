@@ -16,12 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cbox.h"
 
 static struct cbox_keeper *keeper;
-static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER; /* thread at a time uses the keeper */
 
 static void complain(const char *what, long err)
 {
@@ -57,9 +57,7 @@ static int front(struct cbox *c)
 	err = cbox_associate(c, "back", 1, &slot);
 	if (err)
 		return err;
-	pthread_mutex_lock(&one);
 	err = cbox_keeper_hand(keeper, c, slot);
-	pthread_mutex_unlock(&one);
 	while (!err && (err = whole(c, 0, 0, &v, sizeof(v))) > 0) {
 		err = all(cbox_chan_write(c, slot, 0, &v, sizeof(v)), sizeof(v));
 		if (!err)
@@ -110,9 +108,7 @@ static void *serve(void *p)
 	}
 	if (err && err != -ECONNRESET)
 		complain(root ? "front" : "back", err);
-	pthread_mutex_lock(&one); /* it tells the keeper */
 	err = cbox_close(c);
-	pthread_mutex_unlock(&one);
 	if (err && err != -EBADF)
 		complain("close", err);
 	return NULL;
@@ -143,6 +139,14 @@ static int listener(uint16_t port)
 	return fd;
 }
 
+static void redial(void)
+{
+	struct timespec pause = { 0, 50000000 };
+
+	if (cbox_keeper_redial(keeper))
+		nanosleep(&pause, NULL);
+}
+
 static void accepted(int fd)
 {
 	struct cbox_config cfg = { .processes = 2, .channels = 1, .name = "front", .keeper = keeper };
@@ -151,9 +155,7 @@ static void accepted(int fd)
 
 	if (conn < 0)
 		return; /* gone, or another process was quicker */
-	pthread_mutex_lock(&one);
 	c = cbox_create(conn, &cfg, &err);
-	pthread_mutex_unlock(&one);
 	if (c)
 		begin(c);
 	else
@@ -182,7 +184,7 @@ int main(int argc, char **argv)
 			if (c)
 				begin(c);
 			else if (err == -EPIPE)
-				p[0].fd = -1; /* the keeper has gone: what is here goes on, unprotected */
+				redial(); /* it has gone: what is here goes on meanwhile */
 			else if (err != -EBADF && err != -CBOX_EMIGRATED)
 				complain("take", err);
 		}
