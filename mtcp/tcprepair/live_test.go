@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/netrig"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/wire"
@@ -93,7 +94,7 @@ func TestFullQueues(t *testing.T) {
 	}
 	stuff := func(c *net.TCPConn, stream byte) (n int) {
 		b := make([]byte, 4<<20)
-		fillWith(b, stream, 0)
+		netrig.Fill(b, stream, 0)
 		for {
 			_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 			k, err := c.Write(b[n:])
@@ -268,7 +269,7 @@ func TestPartlyAcknowledgedSegment(t *testing.T) {
 	if got.Una != d.Una+100 || len(got.Out) != 900 {
 		t.Fatalf("una %d, %d bytes, want %d and 900", got.Una, len(got.Out), d.Una+100)
 	}
-	if err := verify(got.Out, downStream, 100); err != nil {
+	if err := netrig.Verify(got.Out, downStream, 100); err != nil {
 		t.Error(err)
 	}
 	if err := f.Thaw(); err != nil {

@@ -75,37 +75,37 @@ func TestMovesUnderLoad(t *testing.T) {
 				rng := rand.New(rand.NewPCG(uint64(i), uint64(j)))
 				client, server := w.pair(40000, first, first-5000)
 				var over atomic.Bool
-				c := &pump{conn: client, inStream: downStream, outName: upStream, over: &over, seed: 1}
-				s := &pump{conn: server, inStream: upStream, outName: downStream, over: &over, seed: 2}
-				c.start()
-				s.start()
+				c := &netrig.Pump{Conn: client, InStream: downStream, OutStream: upStream, Over: &over, Seed: 1}
+				s := &netrig.Pump{Conn: server, InStream: upStream, OutStream: downStream, Over: &over, Seed: 2}
+				c.Start()
+				s.Start()
 				for hop := range hops {
 					time.Sleep(time.Duration(rng.IntN(20_000)) * time.Microsecond)
 					if hop == hops-3 {
 						over.Store(true)
 					}
-					s.stop(t)
-					conn := s.conn
+					s.Stop(t)
+					conn := s.Conn
 					through := !stateOf(t, conn).Movable() // both halves are closed
 					if through {
 						_ = conn.SetDeadline(time.Now().Add(hang))
 					} else {
 						conn = w.move(conn)
 					}
-					s = &pump{conn: conn, in: s.in, out: s.out, inStream: upStream, outName: downStream, over: &over, seed: 2, closed: s.closed, eof: s.eof}
-					s.start()
+					s = s.On(conn)
+					s.Start()
 					if through {
 						break
 					}
 				}
 				watch := time.AfterFunc(hang/2, func() { t.Logf("hangs:\n%s", w.sockets()) })
 				defer watch.Stop()
-				c.finish(t, nil)
-				s.finish(t, nil)
-				if c.in != s.out || s.in != c.out {
-					t.Errorf("client read %d of %d, server %d of %d", c.in, s.out, s.in, c.out)
+				c.Finish(t)
+				s.Finish(t)
+				if c.In != s.Out || s.In != c.Out {
+					t.Errorf("client read %d of %d, server %d of %d", c.In, s.Out, s.In, c.Out)
 				}
-				t.Logf("%d bytes up, %d down", s.in, c.in)
+				t.Logf("%d bytes up, %d down", s.In, c.In)
 			})
 		}
 	}

@@ -5,6 +5,7 @@ package tcprepair
 import (
 	"testing"
 
+	"lazystate/internal/netrig"
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
 )
@@ -18,8 +19,8 @@ func inState(s mtcp.State) (d *Dump, read, written uint64) {
 	if s.OwnFinAcked() {
 		d.Out = nil
 	}
-	fillWith(d.Out, downStream, 1000)
-	fillWith(d.In, upStream, 500)
+	netrig.Fill(d.Out, downStream, 1000)
+	netrig.Fill(d.In, upStream, 500)
 	d.Unread = 40
 	d.Una = 0xffffffc0 // the numbers wrap around inside
 	d.Write = d.Una + seqnum.Value(len(d.Out))
@@ -84,7 +85,7 @@ func TestObeyWhatTheClientHas(t *testing.T) {
 		if got.Una != d.Una+35 || got.Nxt != d.Nxt || got.Write != d.Write || len(got.Out) != 65 {
 			t.Errorf("una %d, nxt %d, write %d, %d bytes", got.Una, got.Nxt, got.Write, len(got.Out))
 		}
-		if err := verify(got.Out, downStream, 1035); err != nil {
+		if err := netrig.Verify(got.Out, downStream, 1035); err != nil {
 			t.Error(err)
 		}
 		got.Resend()
@@ -116,7 +117,7 @@ func TestObeyMinimal(t *testing.T) {
 	if right := got.Ack + seqnum.Value(got.Window.Receive); right != d.Ack+seqnum.Value(d.Window.Receive) {
 		t.Errorf("the window that was granted ends at %d now", right)
 	}
-	if err := verify(got.In, upStream, 500); err != nil {
+	if err := netrig.Verify(got.In, upStream, 500); err != nil {
 		t.Error(err)
 	}
 }

@@ -3,7 +3,6 @@
 package tcprepair
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -168,20 +167,11 @@ func (w *world) move(server *net.TCPConn) *net.TCPConn {
 	return conn
 }
 
-// fillWith writes what stands in a stream at an offset; both directions have
-// streams of their own.
-func fillWith(b []byte, stream byte, off uint64) {
-	for i := range b {
-		x := off + uint64(i)
-		b[i] = byte(x) ^ byte(x>>8)*31 ^ byte(x>>16)*17 ^ byte(x>>24) ^ stream
-	}
-}
-
 // sendPart writes n bytes of a stream, from off on.
 func sendPart(t testing.TB, c io.Writer, stream byte, off uint64, n int) {
 	t.Helper()
 	b := make([]byte, n)
-	fillWith(b, stream, off)
+	netrig.Fill(b, stream, off)
 	if _, err := c.Write(b); err != nil {
 		t.Fatalf("write [%d,%d): %v", off, off+uint64(n), err)
 	}
@@ -194,20 +184,9 @@ func getPart(t testing.TB, c io.Reader, stream byte, off uint64, n int) {
 	if k, err := io.ReadFull(c, b); err != nil {
 		t.Fatalf("read [%d,%d): %v after %d bytes", off, off+uint64(n), err, k)
 	}
-	if err := verify(b, stream, off); err != nil {
+	if err := netrig.Verify(b, stream, off); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func verify(b []byte, stream byte, off uint64) error {
-	want := make([]byte, len(b))
-	fillWith(want, stream, off)
-	for i := range b {
-		if b[i] != want[i] {
-			return fmt.Errorf("byte %d of stream %d is %#x, want %#x", off+uint64(i), stream, b[i], want[i])
-		}
-	}
-	return nil
 }
 
 func wantEOF(t testing.TB, c io.Reader) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lazystate/internal/netrig"
 	"lazystate/mtcp"
 )
 
@@ -28,7 +29,7 @@ func sample(s mtcp.State) *Dump {
 	if s.OwnFinAcked() {
 		d.Out, d.Una, d.Nxt = nil, d.Write, d.Write
 	}
-	fillWith(d.Out, downStream, 0)
+	netrig.Fill(d.Out, downStream, 0)
 	d.Options.set(priority, 6)
 	d.Options.set(len(optionTable)-1, -5)
 	return d
