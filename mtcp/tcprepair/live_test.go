@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -360,4 +361,86 @@ func TestRestoreWithoutTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	exchange(t, client, server)
+}
+
+// Data that was looked at and not read is data that moves; where the user looks
+// next moves, too. TCP has this option since 6.9.
+func TestPeekOffset(t *testing.T) {
+	w := newWorld(t, false)
+	client, server := w.connect("tcp4")
+	set := func(c *net.TCPConn) error {
+		return fd(t, c, func(fd int) (error, error) { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, 0), nil })
+	}
+	if err := set(server); errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skip("SO_PEEK_OFF of TCP came with 6.9")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	look := func(c *net.TCPConn, off uint64, n int) {
+		t.Helper()
+		b := make([]byte, n)
+		got := fd(t, c, func(fd int) (int, error) { return peek(fd, b) })
+		if err := netrig.Verify(b[:got], upStream, off); err != nil || got != n {
+			t.Errorf("looked at %d bytes of %d, %v", got, n, err)
+		}
+	}
+	sendPart(t, client, upStream, 0, 1000)
+	await(t, "the data", func() bool {
+		return fd(t, server, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.SIOCINQ) }) == 1000
+	})
+	look(server, 0, 300)
+	f, _ := w.freeze(server)
+	if err := f.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	look(server, 300, 100)
+	server = w.move(server)
+	look(server, 400, 100)
+	getPart(t, server, upStream, 0, 1000)
+	exchange(t, client, server)
+}
+
+// What fails, is undone or given up leaves nothing open.
+func TestNoDescriptorsAreLeft(t *testing.T) {
+	w := newWorld(t, false)
+	_, server := w.connect("tcp4")
+	count := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	once := func() {
+		f, d := w.freeze(server)
+		w.servers[1].Do(func() error {
+			s, err := Open()
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			r, err := s.Restore(d)
+			if err != nil {
+				return err
+			}
+			r.Abandon()
+			bad := *d
+			bad.Window.Wl1 = d.RcvNxt + 1<<30 // fails late
+			if _, err := s.Restore(&bad); err == nil {
+				t.Error("restored")
+			}
+			return nil
+		})
+		if err := f.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	once()
+	was := count()
+	for range 20 {
+		once()
+	}
+	if is := count(); is > was {
+		t.Errorf("%d descriptors, %d before", is, was)
+	}
 }

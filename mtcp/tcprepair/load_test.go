@@ -30,7 +30,7 @@ func (w *world) pair(port uint16, up, down seqnum.Value) (client, server *net.TC
 			Endpoint:   mtcp.Endpoint{State: mtcp.Established, Una: out, Nxt: out, Write: out, RcvNxt: in, Ack: in},
 			Window:     Window{Wl1: in, Send: 1 << 16, SendMost: 1 << 16, Receive: 1 << 16, Clamp: 1 << 20, SendBuffer: 87040, RecvBuffer: 131072, BufferLocks: 0},
 			Negotiated: Negotiated{MSS: 1440, Scaled: true, SendScale: 8, RecvScale: 8, SACK: true, Stamped: true, Timestamp: uint32(out)},
-			Options:    Options{Congestion: w.stacks[0].defaults[0].Congestion, Linger: -1, PeekOff: -1},
+			Options:    NewOptions(),
 		}
 	}
 	restored := func(h *netrig.Host, d *Dump) (r *Restored) {

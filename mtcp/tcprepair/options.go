@@ -79,6 +79,21 @@ func (o *Options) Int(label string) (int, bool) {
 	return 0, false
 }
 
+// NewOptions are those of somebody who has set nothing.
+func NewOptions() Options { return Options{Linger: -1, PeekOff: -1} }
+
+// Set notes an option of type int by its C name, for a dump that comes from
+// elsewhere than from a socket here. It is false for one that is not carried.
+func (o *Options) Set(label string, v int) bool {
+	for i, t := range optionTable {
+		if t.label == label {
+			o.set(i, int32(v))
+			return true
+		}
+	}
+	return false
+}
+
 func (o *Options) set(i int, v int32) {
 	o.has |= 1 << i
 	o.val[i] = v
@@ -87,7 +102,7 @@ func (o *Options) set(i int, v int32) {
 // read reads all that can be read in any state, before TCP_REPAIR, which changes
 // SO_REUSEADDR.
 func (o *Options) read(fd int, v6 bool) error {
-	*o = Options{PeekOff: -1, Linger: -1}
+	*o = NewOptions()
 	for i, t := range optionTable {
 		if t.level == unix.IPPROTO_IP && v6 || t.level == unix.IPPROTO_IPV6 && !v6 {
 			continue
@@ -152,7 +167,7 @@ func (o *Options) apply(fd int, fresh *Options, late bool) (lacks []string, err 
 	if late {
 		return lacks, o.applyStructs(fd)
 	}
-	if o.Congestion == fresh.Congestion {
+	if o.Congestion == "" || o.Congestion == fresh.Congestion {
 		return lacks, nil
 	}
 	if err := unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, o.Congestion); err != nil {

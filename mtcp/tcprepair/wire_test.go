@@ -98,6 +98,13 @@ func TestOptionTable(t *testing.T) {
 			t.Errorf("%d is %s, not %s", place, optionTable[place].label, label)
 		}
 	}
+	o := NewOptions()
+	if !o.Set("SO_MARK", 9) || o.Set("SO_LINGER", 9) {
+		t.Error("what is carried is an int, and nothing else")
+	}
+	if v, ok := o.Int("SO_MARK"); v != 9 || !ok {
+		t.Errorf("SO_MARK is %d, %v", v, ok)
+	}
 	if b := sample(mtcp.Established).appendFixed(nil); len(b) != fixedLen {
 		t.Errorf("the fixed part has %d bytes, not %d", len(b), fixedLen)
 	}
