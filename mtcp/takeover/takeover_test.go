@@ -25,6 +25,16 @@ func (w *world) take(conns []*net.TCPConn) []*net.TCPConn {
 	arriving, err := w.links[1-w.at].Arrive(leaving.Prefix())
 	must(w.t, err)
 	restored := w.restore(dumps)
+	for i, f := range frozen {
+		if changed, err := f.Changed(); err != nil {
+			w.t.Fatal(err)
+		} else if changed {
+			restored[i].Abandon()
+			d, err := f.Dump()
+			must(w.t, err)
+			restored[i] = w.restore([]*tcprepair.Dump{d})[0]
+		}
+	}
 	must(w.t, leaving.Release())
 	must(w.t, arriving.Open())
 	var here []*net.TCPConn

@@ -120,6 +120,11 @@ func (w *world) moveBox(c *cbox.Conn, client, held *net.TCPConn, p mtcp.Policy, 
 	there, err := im.Plant(region, d.Local, d.Remote)
 	check(err)
 	defer there.Close()
+	if w.changed(f) {
+		check(f.Thaw())
+		here.Thaw()
+		return w.moveBox(c, client, held, p, known)
+	}
 	conn := w.arrive(d)
 	check(there.Bind(conn, im.LogTo, cut.Send.To))
 	if known {

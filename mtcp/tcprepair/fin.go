@@ -76,13 +76,9 @@ func (r *Restored) finArrives() error {
 // peersFin is the peer's FIN: it acknowledges nothing that is not acknowledged,
 // and grants what was granted.
 func (d *Dump) peersFin() ([]byte, error) {
-	scale := uint8(0)
-	if d.Negotiated.Scaled {
-		scale = d.Negotiated.SendScale
-	}
 	return wire.Segment{
 		Src: d.Remote, Dst: d.Local, Seq: d.inEnd(), Ack: d.outFirst(), Flags: wire.FIN | wire.ACK,
-		Window: uint16(min(d.Window.Send>>scale, 0xffff)),
+		Window: uint16(min(d.Window.Send>>d.sendScale(), 0xffff)),
 	}.Append(nil)
 }
 
@@ -109,18 +105,25 @@ func (r *rawSockets) close() {
 	}
 }
 
-func (r *rawSockets) send(to netip.Addr, packet []byte) error {
-	fd, sa := r.v4, unix.Sockaddr(nil)
+// has reports whether send can work for a family.
+func (r *rawSockets) has(to netip.Addr) bool {
 	if to.Is4() {
-		sa = &unix.SockaddrInet4{Addr: to.As4()}
-	} else {
-		fd, sa = r.v6, &unix.SockaddrInet6{Addr: to.As16()}
+		return r.v4 >= 0
 	}
-	if fd < 0 {
+	return r.v6 >= 0
+}
+
+func (r *rawSockets) send(to netip.Addr, packet []byte) error {
+	if !r.has(to) {
 		return fmt.Errorf("raw socket: %w without CAP_NET_RAW", ErrPermission)
 	}
+	fd := r.v6
+	if to.Is4() {
+		fd = r.v4
+	}
+	sa := sockaddr(netip.AddrPortFrom(to, 0))
 	if err := unix.Sendto(fd, packet, 0, sa); err != nil {
-		return fmt.Errorf("send a segment to ourselves: %w", err)
+		return fmt.Errorf("send a segment of our own: %w", err)
 	}
 	return nil
 }

@@ -17,8 +17,9 @@ import (
 type Frozen struct {
 	stack  *Stack
 	fd     int
-	dump   Dump   // what was read before TCP_REPAIR, or cannot change any more
-	window uint32 // what the peer granted, 0 in the socket meanwhile
+	dump   Dump          // what was read before TCP_REPAIR, or cannot change any more
+	last   *unix.TCPInfo // when the last dump began
+	window uint32        // what the peer granted, 0 in the socket meanwhile
 	done   bool
 }
 

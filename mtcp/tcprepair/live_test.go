@@ -425,7 +425,8 @@ func TestNoDescriptorsAreLeft(t *testing.T) {
 			}
 			r.Abandon()
 			bad := *d
-			bad.Window.Wl1 = d.RcvNxt + 1<<30 // fails late
+			bad.Options.Set("TCP_USER_TIMEOUT", -1)
+			bad.Options.Set("TCP_KEEPCNT", 9999)
 			if _, err := s.Restore(&bad); err == nil {
 				t.Error("restored")
 			}

@@ -25,32 +25,50 @@ func (f *Frozen) Dump() (*Dump, error) {
 	return d, nil
 }
 
-func (f *Frozen) read() (*Dump, error) {
-	before, err := tcpInfo(f.fd)
+// Changed reports whether the socket is no longer what the last Dump says. The
+// CPU that had such a segment may have been stopped under it, by a hypervisor:
+// ask as late as can be, before the new server goes live, and dump again.
+func (f *Frozen) Changed() (bool, error) {
+	if f.done {
+		return false, errOver
+	}
+	now, err := tcpInfo(f.fd)
+	if err != nil {
+		return false, err
+	}
+	w, err := readWindow(f.fd)
+	return w.send != 0 || !f.still(now), err
+}
+
+// still reports whether nothing has come since the last dump began.
+func (f *Frozen) still(now *unix.TCPInfo) bool {
+	return f.last.State == now.State && f.last.Bytes_received == now.Bytes_received && f.last.Bytes_acked == now.Bytes_acked
+}
+
+func (f *Frozen) read() (d *Dump, err error) {
+	if f.last, err = tcpInfo(f.fd); err != nil {
+		return nil, err
+	}
 	for range 10 {
-		if err != nil {
+		if err := f.quiet(); err != nil {
 			return nil, err
 		}
-		d, err := f.copy(before)
-		if err != nil {
+		if d, err = f.copy(f.last); err != nil {
 			return nil, err
 		}
-		after, err := tcpInfo(f.fd)
+		now, err := tcpInfo(f.fd)
 		if err != nil {
 			return nil, err
 		}
 		// Read last: a segment that brings nothing else may bring a window.
-		still, err := d.readWindow(f)
+		shut, err := d.readWindow(f)
 		if err != nil {
 			return nil, err
 		}
-		if still && before.State == after.State && before.Bytes_received == after.Bytes_received && before.Bytes_acked == after.Bytes_acked {
+		if shut && f.still(now) {
 			return d, d.check()
 		}
-		if err := f.quiet(); err != nil {
-			return nil, err
-		}
-		before = after
+		f.last = now
 	}
 	return nil, ErrUnquiet
 }
@@ -113,7 +131,7 @@ func (d *Dump) readNegotiated(fd int, info *unix.TCPInfo) error {
 }
 
 // readWindow also reports whether the peer's is still taken away.
-func (d *Dump) readWindow(f *Frozen) (still bool, err error) {
+func (d *Dump) readWindow(f *Frozen) (shut bool, err error) {
 	w, err := readWindow(f.fd)
 	if err != nil {
 		return false, err

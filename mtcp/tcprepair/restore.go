@@ -142,10 +142,11 @@ func (r *Restored) window() error {
 	if end := d.inEnd(); end.Less(wup) { // the peer's FIN is not there yet
 		wup = end
 	}
-	rw := repairWindow{uint32(w.Wl1), w.Send, w.SendMost, w.Receive + uint32(wup.Size(d.Ack)), uint32(wup)}
-	if right := d.inEnd() + seqnum.Value(rw.receive); right.Less(w.Wl1) {
-		return invalid("window", "wl1 %d behind what was granted, %d", w.Wl1, right)
+	wl1 := w.Wl1
+	if last := d.inEnd() - 1; last.Less(wl1) { // so that the peer's next word on its window counts
+		wl1 = last
 	}
+	rw := repairWindow{uint32(wl1), w.Send, w.SendMost, w.Receive + uint32(wup.Size(d.Ack)), uint32(wup)}
 	return writeWindow(r.fd, rw)
 }
 
@@ -165,8 +166,7 @@ func (r *Restored) awake() error {
 	if err := hear(r.fd); err != nil {
 		return err
 	}
-	// With a window probe, which makes the peer tell us what it has.
-	if err := setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF, "TCP_REPAIR"); err != nil {
+	if err := r.speak(); err != nil {
 		return err
 	}
 	if err := r.send(d.Out[d.sent():]); err != nil {

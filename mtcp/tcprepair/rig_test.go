@@ -127,30 +127,40 @@ func (w *world) freeze(server *net.TCPConn) (*Frozen, *Dump) {
 	return f, d
 }
 
-// arrive brings a dump to life at the server that the client is switched to.
+// arrive brings a dump to life at the server that the client is not switched to.
 func (w *world) arrive(d *Dump) *net.TCPConn {
+	w.t.Helper()
+	r := w.restore(d)
+	w.switchTo(1 - w.at)
+	return w.live(r)
+}
+
+func (w *world) restore(d *Dump) (r *Restored) {
 	w.t.Helper()
 	got, err := Parse(d.AppendBinary(nil), 1<<30)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var conn *net.TCPConn
 	w.servers[1-w.at].Do(func() error {
-		r, err := w.stacks[1-w.at].Restore(got)
-		if err != nil {
-			return err
-		}
-		w.switchTo(1 - w.at)
-		if err := r.Live(); err != nil {
-			r.Abandon()
-			return err
-		}
-		if l := r.Lacks(); len(l) > 0 {
-			w.t.Errorf("lacks %q", l)
-		}
-		conn, err = r.Conn()
+		r, err = w.stacks[1-w.at].Restore(got)
 		return err
 	})
+	return r
+}
+
+func (w *world) live(r *Restored) *net.TCPConn {
+	w.t.Helper()
+	if err := r.Live(); err != nil {
+		r.Abandon()
+		w.t.Fatal(err)
+	}
+	if l := r.Lacks(); len(l) > 0 {
+		w.t.Errorf("lacks %q", l)
+	}
+	conn, err := r.Conn()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	w.own(conn)
 	return conn
 }
@@ -159,12 +169,34 @@ func (w *world) arrive(d *Dump) *net.TCPConn {
 func (w *world) move(server *net.TCPConn) *net.TCPConn {
 	w.t.Helper()
 	f, d := w.freeze(server)
-	conn := w.arrive(d)
+	r := w.restore(d)
+	for w.changed(f) {
+		r.Abandon()
+		d, err := f.Dump()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		r = w.restore(d)
+	}
+	w.switchTo(1 - w.at)
+	conn := w.live(r)
 	if err := f.Discard(); err != nil {
 		w.t.Fatal(err)
 	}
 	server.Close()
 	return conn
+}
+
+func (w *world) changed(f *Frozen) bool {
+	w.t.Helper()
+	changed, err := f.Changed()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if changed {
+		w.t.Log("a segment was past the filter")
+	}
+	return changed
 }
 
 // sendPart writes n bytes of a stream, from off on.

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/internal/seqnum"
 )
 
 // Not in x/sys: include/uapi/linux/tcp.h.
@@ -62,7 +64,14 @@ func readWindow(fd int) (repairWindow, error) {
 	return w, nil
 }
 
+// writeWindow: the kernel refuses a wl1 behind the window that is granted, which
+// it may have itself: where memory is short it takes back what it granted
+// (net/ipv4/tcp_output.c, tcp_select_window). An earlier one only makes the next
+// segment's window count.
 func writeWindow(fd int, w repairWindow) error {
+	if seqnum.Value(w.wup).Less(seqnum.Value(w.wl1)) {
+		w.wl1 = w.wup
+	}
 	if err := setStructs(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_WINDOW, []repairWindow{w}); err != nil {
 		return fmt.Errorf("set TCP_REPAIR_WINDOW to %+v: %w", w, err)
 	}
