@@ -20,7 +20,8 @@ type Config struct {
 	Pin      string
 	Sessions int // at most; 0: 4096
 	// Gateway says that the clients are elsewhere: there is no socket to ask for
-	// numbers, so nothing is clamped.
+	// numbers, so nothing is clamped, and what they send while a session moves is
+	// kept and sent on. That needs CAP_PERFMON.
 	Gateway bool
 }
 
@@ -35,6 +36,7 @@ type Agent struct {
 	wires    *ebpf.Map
 	counters *ebpf.Map
 	query    *ebpf.Program
+	keeper   *keeper // at a gateway
 
 	mu    sync.Mutex
 	flows map[Flow][]Flow // of each session on the wire, but its own
@@ -67,6 +69,11 @@ func Open(cfg Config) (*Agent, error) {
 	}
 	if err := a.recall(); err != nil {
 		return nil, errors.Join(err, a.Close())
+	}
+	if cfg.Gateway {
+		if a.keeper, err = newKeeper(a, l.maps[bpfMapKeeping]); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
 	}
 	return a, nil
 }
@@ -133,7 +140,11 @@ func (a *Agent) Stats() (Stats, error) { return readStats(a.counters) }
 // Close detaches the programs; sessions that have moved are cut off. With Pin
 // both stay for the next Open.
 func (a *Agent) Close() error {
-	err := errors.Join(a.close(), a.hooks.close())
+	var err error
+	if a.keeper != nil {
+		err = a.keeper.close()
+	}
+	err = errors.Join(err, a.close(), a.hooks.close())
 	a.loader.close()
 	return err
 }

@@ -31,8 +31,10 @@ const (
 	bpfCounterOFFERS_TOO_LONG  bpfCounter = 12
 	bpfCounterHELD_IN          bpfCounter = 13
 	bpfCounterHELD_OUT         bpfCounter = 14
-	bpfCounterREFUSED          bpfCounter = 15
-	bpfCounterCOUNTERS         bpfCounter = 16
+	bpfCounterKEPT             bpfCounter = 15
+	bpfCounterKEPT_LOST        bpfCounter = 16
+	bpfCounterREFUSED          bpfCounter = 17
+	bpfCounterCOUNTERS         bpfCounter = 18
 )
 
 type bpfEndpoint struct {
@@ -81,6 +83,13 @@ type bpfHold struct {
 	What  uint32
 	Pad   uint32
 	Until uint64
+}
+
+type bpfKept struct {
+	_    structs.HostLayout
+	App  bpfFlow
+	Link uint32
+	Len  uint32
 }
 
 type bpfQuery struct {
@@ -167,6 +176,7 @@ const (
 	bpfMapCounters        = "counters"
 	bpfMapEvents          = "events"
 	bpfMapHolds           = "holds"
+	bpfMapKeeping         = "keeping"
 	bpfMapScratch         = "scratch"
 	bpfMapServices        = "services"
 	bpfMapSessions        = "sessions"
@@ -178,6 +188,7 @@ const (
 	bpfProgSteerServerOut = "steer_server_out"
 	bpfVarCounterInBtf    = "counter_in_btf"
 	bpfVarEventInBtf      = "event_in_btf"
+	bpfVarKeptInBtf       = "kept_in_btf"
 	bpfVarL2Len           = "l2_len"
 	bpfVarQueryInBtf      = "query_in_btf"
 	bpfVarStateInBtf      = "state_in_btf"
@@ -240,6 +251,7 @@ type bpfMapSpecs struct {
 	Counters *ebpf.MapSpec `ebpf:"counters"`
 	Events   *ebpf.MapSpec `ebpf:"events"`
 	Holds    *ebpf.MapSpec `ebpf:"holds"`
+	Keeping  *ebpf.MapSpec `ebpf:"keeping"`
 	Scratch  *ebpf.MapSpec `ebpf:"scratch"`
 	Services *ebpf.MapSpec `ebpf:"services"`
 	Sessions *ebpf.MapSpec `ebpf:"sessions"`
@@ -252,6 +264,7 @@ type bpfMapSpecs struct {
 type bpfVariableSpecs struct {
 	CounterInBtf *ebpf.VariableSpec `ebpf:"counter_in_btf"`
 	EventInBtf   *ebpf.VariableSpec `ebpf:"event_in_btf"`
+	KeptInBtf    *ebpf.VariableSpec `ebpf:"kept_in_btf"`
 	L2Len        *ebpf.VariableSpec `ebpf:"l2_len"`
 	QueryInBtf   *ebpf.VariableSpec `ebpf:"query_in_btf"`
 	StateInBtf   *ebpf.VariableSpec `ebpf:"state_in_btf"`
@@ -281,6 +294,7 @@ type bpfMaps struct {
 	Counters *ebpf.Map `ebpf:"counters"`
 	Events   *ebpf.Map `ebpf:"events"`
 	Holds    *ebpf.Map `ebpf:"holds"`
+	Keeping  *ebpf.Map `ebpf:"keeping"`
 	Scratch  *ebpf.Map `ebpf:"scratch"`
 	Services *ebpf.Map `ebpf:"services"`
 	Sessions *ebpf.Map `ebpf:"sessions"`
@@ -292,6 +306,7 @@ func (m *bpfMaps) Close() error {
 		m.Counters,
 		m.Events,
 		m.Holds,
+		m.Keeping,
 		m.Scratch,
 		m.Services,
 		m.Sessions,
@@ -305,6 +320,7 @@ func (m *bpfMaps) Close() error {
 type bpfVariables struct {
 	CounterInBtf *ebpf.Variable `ebpf:"counter_in_btf"`
 	EventInBtf   *ebpf.Variable `ebpf:"event_in_btf"`
+	KeptInBtf    *ebpf.Variable `ebpf:"kept_in_btf"`
 	L2Len        *ebpf.Variable `ebpf:"l2_len"`
 	QueryInBtf   *ebpf.Variable `ebpf:"query_in_btf"`
 	StateInBtf   *ebpf.Variable `ebpf:"state_in_btf"`

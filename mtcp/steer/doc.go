@@ -8,7 +8,8 @@
 //	Agent    at the client, where Cooperation begins and ends: rewrites addresses,
 //	         ports and, where a path changes them, sequence numbers of the
 //	         sessions that have moved; and at a Gateway that the client's traffic
-//	         crosses, where it is the same engine without a client's socket
+//	         crosses, where it is the same engine without a client's socket, and
+//	         keeps what it holds back
 //	Server   offers migration on SYN+ACKs; takes the handshake of a move out of the
 //	         stream before TCP sees it; holds flows: early segments at the new
 //	         server, everything at the old one until MOVED

@@ -90,7 +90,7 @@ func (a *Agent) begin(f, asked Flow, s bpfSession, limit time.Duration) (Numbers
 		s.Deadline = now() + uint64(limit)
 	}
 	if a.cfg.Gateway {
-		s.Flags &^= clampIn
+		s.Flags = s.Flags&^clampIn | keep
 		return Numbers{}, a.put(f, s)
 	}
 	// Held from here on; what the client knows is asked after that, so that no

@@ -58,6 +58,7 @@ func TestLayouts(t *testing.T) {
 		{"wire", int(unsafe.Sizeof(bpfWire{})), binary.Size(bpfWire{}), 40},
 		{"event", int(unsafe.Sizeof(bpfEvent{})), binary.Size(bpfEvent{}), eventSize},
 		{"query", int(unsafe.Sizeof(bpfQuery{})), binary.Size(bpfQuery{}), 96},
+		{"kept", int(unsafe.Sizeof(bpfKept{})), binary.Size(bpfKept{}), 44},
 		{"hold", int(unsafe.Sizeof(bpfHold{})), binary.Size(bpfHold{}), 16},
 		{"service", int(unsafe.Sizeof(bpfService{})), binary.Size(bpfService{}), 40},
 	} {

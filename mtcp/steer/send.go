@@ -41,46 +41,63 @@ func NewSender() (*Sender, error) {
 	return &Sender{fd, nl}, nil
 }
 
-// Send sends a segment where the kernel would route it.
-func (s *Sender) Send(seg wire.Segment) error {
-	packet, err := seg.Append(nil)
-	if err != nil {
-		return err
+// Send sends segments to one address where the kernel would route it, divided
+// into what the link takes.
+func (s *Sender) Send(segs ...wire.Segment) error {
+	if len(segs) == 0 {
+		return nil
 	}
-	r, err := route(s.nl, seg.Dst.Addr())
-	if err != nil {
-		return err
-	}
-	hop := seg.Dst.Addr().Unmap()
-	if gw, ok := netip.AddrFromSlice(r.Gw); ok {
-		hop = gw.Unmap()
-	}
-	mac, err := s.resolve(r.LinkIndex, hop)
-	if err != nil {
-		return fmt.Errorf("send to %s: %w", seg.Dst, err)
-	}
-	to := &unix.SockaddrLinklayer{Protocol: swap(unix.ETH_P_IP), Ifindex: r.LinkIndex, Halen: uint8(len(mac))}
-	if hop.Is6() {
-		to.Protocol = swap(unix.ETH_P_IPV6)
-	}
-	copy(to.Addr[:], mac)
-	if err := unix.Sendto(s.fd, packet, 0, to); err != nil {
-		return fmt.Errorf("send to %s: %w", seg.Dst, err)
+	to, mtu, err := s.way(segs[0].Dst.Addr().Unmap())
+	for _, seg := range segs {
+		for _, piece := range seg.Split(mtu) {
+			var packet []byte
+			if err == nil {
+				packet, err = piece.Append(nil)
+			}
+			if err == nil {
+				err = unix.Sendto(s.fd, packet, 0, to)
+			}
+			if err != nil {
+				return fmt.Errorf("send to %s: %w", seg.Dst, err)
+			}
+		}
 	}
 	return nil
 }
 
-// resolve returns a neighbor's link address, nil where a link has none.
-func (s *Sender) resolve(index int, hop netip.Addr) (net.HardwareAddr, error) {
-	l, err := s.nl.LinkByIndex(index)
+// way is the link address of the next hop to an address, and the link's MTU.
+func (s *Sender) way(dst netip.Addr) (*unix.SockaddrLinklayer, int, error) {
+	r, err := route(s.nl, dst)
 	if err != nil {
-		return nil, fmt.Errorf("interface %d: %w", index, err)
+		return nil, 0, err
 	}
+	hop := dst
+	if gw, ok := netip.AddrFromSlice(r.Gw); ok {
+		hop = gw.Unmap()
+	}
+	l, err := s.nl.LinkByIndex(r.LinkIndex)
+	if err != nil {
+		return nil, 0, fmt.Errorf("interface %d: %w", r.LinkIndex, err)
+	}
+	mac, err := s.resolve(l, hop)
+	if err != nil {
+		return nil, 0, err
+	}
+	to := &unix.SockaddrLinklayer{Protocol: swap(unix.ETH_P_IP), Ifindex: r.LinkIndex, Halen: uint8(len(mac))}
+	if dst.Is6() {
+		to.Protocol = swap(unix.ETH_P_IPV6)
+	}
+	copy(to.Addr[:], mac)
+	return to, l.Attrs().MTU, nil
+}
+
+// resolve returns a neighbor's link address, nil where a link has none.
+func (s *Sender) resolve(l netlink.Link, hop netip.Addr) (net.HardwareAddr, error) {
 	if headerLen(l) == 0 || l.Attrs().Flags&net.FlagLoopback != 0 {
 		return l.Attrs().HardwareAddr, nil
 	}
 	for end := time.Now().Add(resolveFor); ; time.Sleep(time.Millisecond) {
-		mac, err := s.neighbor(index, hop)
+		mac, err := s.neighbor(l.Attrs().Index, hop)
 		if mac != nil || err != nil {
 			return mac, err
 		}

@@ -38,6 +38,7 @@ const (
 	clampIn = 1 << iota
 	clampOut
 	direct
+	keep
 )
 
 // Bits of what was seen of a session's end.

@@ -21,6 +21,7 @@ type Stats struct {
 	Told, TellingsLost        uint64 // events, and those for which there was no room
 	Offered, OffersTooLong    uint64 // SYN+ACKs
 	HeldIn, HeldOut           uint64 // segments of flows on hold
+	Kept, KeptLost            uint64 // segments held back at a gateway: to be sent later, or for which there was no room
 	Refused                   uint64 // segments dropped because they could not be rewritten
 }
 
@@ -32,6 +33,7 @@ func (s *Stats) fields() map[bpfCounter]*uint64 {
 		bpfCounterSACKS_BLANKED: &s.SacksBlanked, bpfCounterBLACKHOLED: &s.Blackholed, bpfCounterOPENED: &s.Opened,
 		bpfCounterEXPIRED: &s.Expired, bpfCounterTELLINGS: &s.Told, bpfCounterTELLINGS_LOST: &s.TellingsLost,
 		bpfCounterOFFERED: &s.Offered, bpfCounterOFFERS_TOO_LONG: &s.OffersTooLong,
+		bpfCounterKEPT: &s.Kept, bpfCounterKEPT_LOST: &s.KeptLost,
 		bpfCounterHELD_IN: &s.HeldIn, bpfCounterHELD_OUT: &s.HeldOut, bpfCounterREFUSED: &s.Refused,
 	}
 }

@@ -130,22 +130,35 @@ func checksum(s uint32, b []byte) uint16 {
 // ParseSegment reads an IP packet that holds a whole TCP segment. Options and
 // Payload are parts of packet.
 func ParseSegment(packet []byte) (Segment, error) {
+	s, t, err := parseSegment(packet)
+	if err == nil && checksum(pseudo(s.Src.Addr(), s.Dst.Addr(), len(t)), t) != 0 {
+		return Segment{}, &MalformedError{"TCP header", "checksum"}
+	}
+	return s, err
+}
+
+// ParseOffloaded reads one whose checksum is left to a device, as the kernel
+// hands segments over that it has merged or has not divided yet.
+func ParseOffloaded(packet []byte) (Segment, error) {
+	s, _, err := parseSegment(packet)
+	return s, err
+}
+
+// parseSegment returns a segment and its TCP part, with the checksum unseen.
+func parseSegment(packet []byte) (Segment, []byte, error) {
 	src, dst, t, err := splitIP(packet)
 	if err != nil {
-		return Segment{}, err
+		return Segment{}, nil, err
 	}
 	if len(t) < tcpLen || int(t[12]>>4)*4 < tcpLen || int(t[12]>>4)*4 > len(t) {
-		return Segment{}, &MalformedError{"TCP header", fmt.Sprintf("%d bytes are there", len(t))}
-	}
-	if checksum(pseudo(src, dst, len(t)), t) != 0 {
-		return Segment{}, &MalformedError{"TCP header", "checksum"}
+		return Segment{}, nil, &MalformedError{"TCP header", fmt.Sprintf("%d bytes are there", len(t))}
 	}
 	off := int(t[12]>>4) * 4
 	return Segment{
 		Src: netip.AddrPortFrom(src, binary.BigEndian.Uint16(t)), Dst: netip.AddrPortFrom(dst, binary.BigEndian.Uint16(t[2:])),
 		Seq: number(t[4:]), Ack: number(t[8:]), Flags: Flags(t[13]), Window: binary.BigEndian.Uint16(t[14:]),
 		Options: t[tcpLen:off:off], Payload: t[off:],
-	}, nil
+	}, t, nil
 }
 
 // splitIP returns the addresses and what lies behind the IP header. Fragments

@@ -289,3 +289,31 @@ func TestSYNIsOrdinaryBesides(t *testing.T) {
 		t.Errorf("%x, %v", b, err)
 	}
 }
+
+// The pieces of a segment say together what it said, and each fits.
+func TestSplit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSegment(t)
+		s.Payload = rapid.SliceOfN(rapid.Byte(), 0, 3000).Draw(t, "payload")
+		mtu := rapid.IntRange(110, 1500).Draw(t, "mtu")
+		var payload []byte
+		var all Flags
+		pieces := s.Split(mtu)
+		for i, p := range pieces {
+			b, err := p.Append(nil)
+			if err != nil || len(b) > mtu {
+				t.Fatalf("%d bytes, %v", len(b), err)
+			}
+			if p.Seq != s.Seq.Add(seqnum.Size(len(payload))) || p.Ack != s.Ack || !bytes.Equal(p.Options, s.Options) {
+				t.Fatalf("piece %d is %+v of %+v", i, p, s)
+			}
+			if i < len(pieces)-1 && p.Flags&(FIN|PSH) != 0 || i > 0 && p.Flags&CWR != 0 {
+				t.Fatalf("piece %d of %d has %s", i, len(pieces), p.Flags)
+			}
+			payload, all = append(payload, p.Payload...), all|p.Flags
+		}
+		if !bytes.Equal(payload, s.Payload) || all != s.Flags {
+			t.Fatalf("%d bytes of %d, %s of %s", len(payload), len(s.Payload), all, s.Flags)
+		}
+	})
+}

@@ -23,6 +23,29 @@ struct {
 	__type(value, struct wire);
 } wires SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} keeping SEC(".maps");
+
+/* hold_back does not let a segment leave. At a client its TCP is told so and
+ * sends it again in time; at a gateway the client has sent it, and only we have
+ * it. */
+static __always_inline int hold_back(struct __sk_buff *skb, const struct segment *s, const struct session *m)
+{
+	struct kept k = {.app = s->flow, .link = l2_len, .len = skb->len};
+
+	count(DATA_HELD);
+	if (!(m->flags & KEEP) || (!s->payload && !s->tcp.fin))
+		return SHOT;
+	if (bpf_perf_event_output(skb, &keeping, BPF_F_CURRENT_CPU | (__u64)skb->len << 32, &k, sizeof(k)))
+		count(KEPT_LOST);
+	else
+		count(KEPT);
+	return SHOT;
+}
+
 /* holding reports a session that is MIGRATING. One whose agent has gone is not
  * for ever. */
 static __always_inline bool holding(const struct session *m)
@@ -97,14 +120,10 @@ int steer_out(struct __sk_buff *skb)
 	note_seen(m, SEEN_FIN_OUT, &s);
 	if (s.tcp.rst && m->state != MOVED)
 		tell(skb, &s, TOLD_ABORT, true);
-	if (holding(m) && (s.payload || s.tcp.fin || s.tcp.syn)) {
-		count(DATA_HELD);
-		return SHOT;
-	}
-	if (m->state == SWITCHED) { /* it would meet a RST */
-		count(DATA_HELD);
-		return SHOT;
-	}
+	if (holding(m) && (s.payload || s.tcp.fin || s.tcp.syn))
+		return hold_back(skb, &s, m);
+	if (m->state == SWITCHED) /* it would meet a RST */
+		return hold_back(skb, &s, m);
 	if (m->flags & CLAMP_OUT && s.tcp.ack && after(bpf_ntohl(s.tcp.ack_seq), m->sent)) {
 		if (set_number(skb, &s, &s.tcp.ack_seq, m->sent))
 			return SHOT;

@@ -28,6 +28,7 @@ const enum counter *const counter_in_btf __attribute__((unused));
 const enum told *const told_in_btf __attribute__((unused));
 const enum state *const state_in_btf __attribute__((unused));
 const struct event *const event_in_btf __attribute__((unused));
+const struct kept *const kept_in_btf __attribute__((unused));
 const struct query *const query_in_btf __attribute__((unused));
 
 static __always_inline void count(__u32 which)

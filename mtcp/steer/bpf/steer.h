@@ -32,6 +32,7 @@ enum {
 	CLAMP_IN = 1,  /* frozen is known */
 	CLAMP_OUT = 2, /* sent is known */
 	DIRECT = 4,    /* the next hop is the same: no other link address */
+	KEEP = 8,      /* what is held back is handed over: it is sent later */
 };
 
 /* session is one moved connection, by the flow that the application sees. */
@@ -110,6 +111,13 @@ struct query {
 	__u64 bytes_acked;
 };
 
+/* kept comes before a segment that is handed over, with its link's header. */
+struct kept {
+	struct flow app;
+	__u32 link; /* bytes of that header */
+	__u32 len;  /* of it all */
+};
+
 enum {
 	DROP_IN = 1,  /* nothing of the flow reaches TCP */
 	DROP_OUT = 2, /* nothing that TCP has to say leaves */
@@ -160,6 +168,8 @@ enum counter {
 	OFFERS_TOO_LONG,
 	HELD_IN,
 	HELD_OUT,
+	KEPT,
+	KEPT_LOST,
 	REFUSED, /* not to be rewritten: a helper said no */
 	COUNTERS,
 };
@@ -169,6 +179,7 @@ _Static_assert(sizeof(struct session) == 128, "session");
 _Static_assert(sizeof(struct wire) == 40, "wire");
 _Static_assert(sizeof(struct event) == 112, "event");
 _Static_assert(sizeof(struct query) == 96, "query");
+_Static_assert(sizeof(struct kept) == 44, "kept");
 _Static_assert(sizeof(struct hold) == 16, "hold");
 _Static_assert(sizeof(struct service) == 40, "service");
 
