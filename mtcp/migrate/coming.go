@@ -71,6 +71,11 @@ func Prepare(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error
 // Local is this server's end of its connection.
 func (c *Coming) Local() netip.AddrPort { return c.dump.Local }
 
+func (c *Coming) id() cbox.ID { return c.im.Head.ID() }
+
+// generation is the session's here.
+func (c *Coming) generation() uint64 { return c.im.Head.Generation + 1 }
+
 // Reply is what the client is told (MIGRATE_REPLY).
 func (c *Coming) Reply() mtcp.Reply { return c.conn.Reply(c.move) }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const protocol = "lazystate-mtcp/1"
 type Peer struct {
 	Name, Address string
 	Key           identity.PublicKey
+	Serves        []netip.AddrPort // where clients that leave this server may go
 }
 
 // link is one of the two connections with a peer: whoever begins a move speaks

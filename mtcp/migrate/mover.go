@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"lazystate/internal/identity"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
 	"lazystate/mtcp/takeover"
 	"lazystate/mtcp/tcprepair"
+	"lazystate/mtcp/wire"
 )
 
 // Service is one whose sessions may come and go. A session that comes is for a
@@ -34,6 +37,10 @@ type Config struct {
 	Keeper   *keeper.Keeper
 	Stack    *tcprepair.Stack
 	Services []Service
+
+	// Interfaces are those towards clients whose agents move sessions; none: no
+	// session comes or goes that way.
+	Interfaces []string
 
 	Identity *identity.Identity
 	Peers    []Peer
@@ -56,14 +63,58 @@ type Mover struct {
 	links   map[string]*device // by name
 	Stats   Stats
 
+	steer   *steer.Server // nil: clients' agents find nobody here
+	sender  *steer.Sender
+	key     wire.Key
+	servers map[uint32]string // peers by the numbers of where they serve
+
 	ctx   context.Context
 	tasks sync.WaitGroup
 
-	mu      sync.Mutex
-	sources map[ID]*sourceMove
-	targets map[ID]*targetMove
-	bytes   int64 // of state replies
-	rates   map[string]*rate
+	mu    sync.Mutex
+	moves map[ID]move
+	keys  map[string]ID // what is being moved: one thing goes to one place
+	bytes int64         // of state replies
+	rates map[string]*rate
+
+	certs   map[wire.Certificate]cbox.ID // of sessions that clients brought
+	taken   map[steer.Flow]*takenMove
+	refused map[steer.Flow]time.Time // moves that have ended
+}
+
+// move is what this server does in one move.
+type move interface {
+	on() link
+	heard(f frame)
+	tell(ctx context.Context, e party.Event)
+	run(ctx context.Context)
+	left() // under Mover.mu: nothing is heard any more
+}
+
+// errBusy: two moves of one thing.
+var errBusy = errors.New("it is being moved already")
+
+// begin lets a move run, which is of what the key names.
+func (m *Mover) begin(id ID, key string, v move) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, busy := m.keys[key]
+	switch {
+	case m.ctx == nil || m.ctx.Err() != nil:
+		return errors.New("this server takes part in no moves")
+	case busy || m.moves[id] != nil:
+		return fmt.Errorf("move %s: %w", key, errBusy)
+	}
+	m.moves[id], m.keys[key] = v, id
+	m.tasks.Go(func() {
+		v.run(m.ctx)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.moves, id)
+		delete(m.keys, key)
+		v.left()
+	})
+	return nil
 }
 
 // Defaults.
@@ -84,7 +135,8 @@ func New(cfg Config) (*Mover, error) {
 		cfg.Timing = party.Defaults
 	}
 	m := &Mover{cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), journal: journal(cfg.Journal), links: map[string]*device{},
-		sources: map[ID]*sourceMove{}, targets: map[ID]*targetMove{}, rates: map[string]*rate{}}
+		moves: map[ID]move{}, keys: map[string]ID{}, rates: map[string]*rate{},
+		certs: map[wire.Certificate]cbox.ID{}, taken: map[steer.Flow]*takenMove{}, refused: map[steer.Flow]time.Time{}}
 	m.mesh = newMesh(cfg, m.log)
 	m.mesh.heard, m.mesh.up = m.heard, m.up
 	if err := errors.Join(m.journal.open(), m.journal.prune(noteAge)); err != nil {
@@ -100,12 +152,15 @@ func New(cfg Config) (*Mover, error) {
 		}
 		m.links[s.Device] = &device{link: l}
 	}
+	if err := m.openSteer(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
 	return m, nil
 }
 
 // Close gives up what New opened.
 func (m *Mover) Close() error {
-	var err error
+	err := m.closeSteer()
 	for _, l := range m.links {
 		err = errors.Join(err, l.link.Close())
 	}
@@ -118,6 +173,10 @@ func (m *Mover) Run(ctx context.Context) {
 	m.mu.Lock()
 	m.ctx = ctx
 	m.mu.Unlock()
+	if m.steer != nil {
+		m.tasks.Go(m.segments)
+		defer context.AfterFunc(ctx, func() { m.steer.SetDeadline(time.Now()) })()
+	}
 	m.mesh.run(ctx)
 	m.tasks.Wait()
 }
@@ -163,36 +222,33 @@ func (m *Mover) up(l link, up bool) {
 		e.Kind = party.Linked
 	}
 	m.mu.Lock()
-	var all []*runner
-	for _, s := range m.sources {
-		if s.link == l {
-			all = append(all, s.runner)
-		}
-	}
-	for _, t := range m.targets {
-		if t.link == l {
-			all = append(all, t.runner)
+	var all []move
+	for _, v := range m.moves {
+		if v.on() == l {
+			all = append(all, v)
 		}
 	}
 	m.mu.Unlock()
-	for _, r := range all {
-		r.tell(m.ctx, e)
+	for _, v := range all {
+		v.tell(m.ctx, e)
 	}
 }
 
 // heard takes a frame of another server to the move that it is about.
 func (m *Mover) heard(l link, f frame) {
 	m.mu.Lock()
-	s, t := m.sources[f.id], m.targets[f.id]
+	v := m.moves[f.id]
 	m.mu.Unlock()
 	kind := between[f.kind]
 	switch {
-	case s != nil && s.link == l && f.kind != part:
-		s.runner.tell(m.ctx, party.Event{Kind: kind, Why: why(f)})
-	case t != nil && t.link == l:
-		t.heard(f)
+	case v != nil && v.on() == l:
+		v.heard(f)
+	case v != nil:
+		m.log.Warn("another server speaks about a move", "move", f.id, "peer", l.peer)
 	case kind == party.Propose:
 		m.proposed(l, f)
+	case kind == party.Ask:
+		m.asked(l, f)
 	case kind == party.Query || kind == party.Go:
 		m.say(l, f.id, party.Unknown(m.journal.noted(f.id)), "")
 	}

@@ -16,7 +16,7 @@ type machine interface {
 
 // runner carries out what a machine decides, one thing after another.
 type runner struct {
-	m     machine
+	steps machine
 	in    chan party.Event
 	carry func(party.Effect) error // all but Wake and End; an error is Failed
 	ended func(why string)
@@ -25,11 +25,14 @@ type runner struct {
 }
 
 func newRunner(m machine, carry func(party.Effect) error, ended func(string)) *runner {
-	return &runner{m: m, in: make(chan party.Event, 64), carry: carry, ended: ended}
+	return &runner{steps: m, in: make(chan party.Event, 64), carry: carry, ended: ended}
 }
 
-// tell has the machine hear of something; false if it is over.
+// tell has the machine hear of something.
 func (r *runner) tell(ctx context.Context, e party.Event) {
+	if e.Kind == 0 {
+		return
+	}
 	select {
 	case r.in <- e:
 	case <-ctx.Done():
@@ -62,7 +65,7 @@ func starred(d party.Do) bool {
 }
 
 func (r *runner) step(e party.Event) {
-	for _, effect := range r.m.Step(e) {
+	for _, effect := range r.steps.Step(e) {
 		switch effect.Do {
 		case party.Wake:
 			r.timer.Reset(effect.After)

@@ -85,7 +85,7 @@ func (m *Mover) lead(ctx context.Context, s *sourceMove) (Result, error) {
 	if err := m.mesh.await(ctx, s.link); err != nil {
 		return Result{}, err
 	}
-	if err := m.enter(s); err != nil {
+	if err := m.begin(s.id, "from here: "+s.proposal.addr.String(), s); err != nil {
 		return Result{}, err
 	}
 	s.tell(ctx, party.Event{Kind: party.Start})
@@ -104,28 +104,13 @@ func (m *Mover) knows(peer string) bool {
 	return slices.ContainsFunc(m.cfg.Peers, func(p Peer) bool { return p.Name == peer })
 }
 
-// errBusy: one address cannot go to two servers.
-var errBusy = errors.New("it is being moved already")
+func (s *sourceMove) on() link { return s.link }
+func (s *sourceMove) left()    {}
 
-func (m *Mover) enter(s *sourceMove) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.ctx == nil || m.ctx.Err() != nil {
-		return errors.New("this server takes part in no moves")
+func (s *sourceMove) heard(f frame) {
+	if f.kind != part {
+		s.tell(s.m.ctx, party.Event{Kind: between[f.kind], Why: why(f)})
 	}
-	for _, other := range m.sources {
-		if other.proposal.addr == s.proposal.addr {
-			return fmt.Errorf("move %s: %w", s.proposal.addr, errBusy)
-		}
-	}
-	m.sources[s.id] = s
-	m.tasks.Go(func() {
-		s.run(m.ctx)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.sources, s.id)
-	})
-	return nil
 }
 
 func (s *sourceMove) carry(e party.Effect) error {

@@ -13,17 +13,11 @@ import (
 // targetMove is a move of which this server is S2.
 type targetMove struct {
 	*runner
-	m        *Mover
 	id       ID
 	link     link
 	proposal proposal
 
-	// Until State has been heard these are the link's goroutine's, then the runner's.
-	states []*State
-	place  []byte
-	bytes  int64
-	gone   bool // under Mover.mu, as bytes
-
+	inbox
 	arriving arriving
 	coming   []*Coming
 }
@@ -34,10 +28,10 @@ func (m *Mover) proposed(l link, f frame) {
 	if err == nil {
 		err = m.admissible(l, p)
 	}
-	t := &targetMove{m: m, id: f.id, link: l, proposal: p}
+	t := &targetMove{inbox: inbox{m: m}, id: f.id, link: l, proposal: p}
 	if err == nil {
 		t.runner = newRunner(party.NewTarget(party.BySource, m.cfg.Timing), t.carry, t.ended)
-		err = m.enterTarget(t)
+		err = m.begin(t.id, "to here: "+p.addr.String(), t)
 	}
 	if err != nil {
 		m.log.Info("a move is declined", "from", l.peer, "err", err)
@@ -60,62 +54,9 @@ func (m *Mover) admissible(l link, p proposal) error {
 	return nil
 }
 
-func (m *Mover) enterTarget(t *targetMove) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, other := range m.targets {
-		if other.proposal.addr == t.proposal.addr {
-			return fmt.Errorf("%s: %w", t.proposal.addr, errBusy)
-		}
-	}
-	m.targets[t.id] = t
-	m.tasks.Go(func() {
-		t.run(m.ctx)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.targets, t.id)
-		m.bytes -= t.bytes
-		t.gone = true
-	})
-	return nil
-}
+func (t *targetMove) on() link { return t.link }
 
-// heard takes parts together and passes on the rest.
-func (t *targetMove) heard(f frame) {
-	kind := between[f.kind]
-	switch {
-	case t.place != nil && (f.kind == part || kind == party.State):
-		t.tell(t.m.ctx, party.Event{Kind: party.Abort, Why: "a second state reply"})
-		return
-	case f.kind == part:
-		if err := t.part(f.body); err != nil {
-			t.tell(t.m.ctx, party.Event{Kind: party.Abort, Why: err.Error()})
-		}
-		return
-	case kind == party.State:
-		t.place = append([]byte{}, f.body...)
-	}
-	t.tell(t.m.ctx, party.Event{Kind: kind, Why: why(f)})
-}
-
-func (t *targetMove) part(b []byte) error {
-	m := t.m
-	m.mu.Lock()
-	full := t.gone || m.bytes+int64(len(b)) > m.cfg.Most
-	if !full {
-		m.bytes += int64(len(b))
-		t.bytes += int64(len(b))
-	}
-	m.mu.Unlock()
-	if full {
-		return errors.New("no room for so much state")
-	}
-	s, err := ParseState(b)
-	if err == nil {
-		t.states = append(t.states, s)
-	}
-	return err
-}
+func (t *targetMove) heard(f frame) { t.tell(t.m.ctx, t.open(f)) }
 
 func (t *targetMove) carry(e party.Effect) error {
 	switch e.Do {

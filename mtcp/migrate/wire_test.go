@@ -12,6 +12,7 @@ import (
 
 	"lazystate/mtcp"
 	"lazystate/mtcp/party"
+	"lazystate/mtcp/wire"
 )
 
 var sample = State{Name: "web", Read: 1 << 40, Written: 7, Client: mtcp.Client{Known: true, Next: 6, Fin: true}, Socket: []byte("socket"), Box: []byte("box")}
@@ -82,6 +83,15 @@ func FuzzParseProposal(f *testing.F) {
 		p, err := parseProposal(b)
 		if err == nil && !bytes.Equal(p.append(nil), b) {
 			t.Errorf("%x is %+v", b, p)
+		}
+	})
+}
+
+func FuzzParseRequest(f *testing.F) {
+	f.Add(request{wire.Certificate{1}, 7, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("[fd00::1]:2")}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := parseRequest(b); err == nil && !bytes.Equal(r.append(nil), b) {
+			t.Errorf("%x is %+v", b, r)
 		}
 	})
 }

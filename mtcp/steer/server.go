@@ -96,6 +96,7 @@ type Server struct {
 	*source
 	loader   *loader
 	hooks    *hooks
+	query    *ebpf.Program
 	holds    *ebpf.Map
 	services *ebpf.Map
 	counters *ebpf.Map
@@ -110,7 +111,7 @@ func OpenServer(cfg ServerConfig) (*Server, error) {
 	if n == 0 {
 		n = defaultMax
 	}
-	l, err := newLoader(cfg.Pin, map[string]uint32{bpfMapHolds: uint32(n)}, bpfProgSteerServerIn, bpfProgSteerServerOut)
+	l, err := newLoader(cfg.Pin, map[string]uint32{bpfMapHolds: uint32(n)}, bpfProgSteerServerIn, bpfProgSteerServerOut, bpfProgSteerQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func OpenServer(cfg ServerConfig) (*Server, error) {
 	}
 	return &Server{
 		source: s, loader: l, hooks: h,
-		holds: l.maps[bpfMapHolds], services: l.maps[bpfMapServices], counters: l.maps[bpfMapCounters],
+		query: l.program(bpfProgSteerQuery), holds: l.maps[bpfMapHolds], services: l.maps[bpfMapServices], counters: l.maps[bpfMapCounters],
 	}, nil
 }
 
@@ -210,6 +211,9 @@ func (s *Server) Expire() (int, error) {
 	}
 	return len(old), err
 }
+
+// Query returns the numbers of a connection of this host; Local is its end.
+func (s *Server) Query(f Flow) (Numbers, error) { return query(s.query, f) }
 
 // Hook says which hook it came to be.
 func (s *Server) Hook() Hook { return s.hooks.hook }

@@ -43,7 +43,7 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 		return nil, err
 	}
 	mc := migrate.Config{
-		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log,
+		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces,
 		Limits: migrate.Limits{Queues: cfg.State.Queues, Box: cfg.State.Box}, Most: cfg.State.Total,
 	}
 	if err := d.network(&mc); err != nil {
@@ -73,7 +73,7 @@ func (d *state) network(mc *migrate.Config) (err error) {
 		if err != nil {
 			return err
 		}
-		mc.Peers = append(mc.Peers, migrate.Peer{Name: p.Name, Address: p.Address, Key: key})
+		mc.Peers = append(mc.Peers, migrate.Peer{Name: p.Name, Address: p.Address, Key: key, Serves: p.Serves})
 	}
 	if d.cfg.Listen == "" {
 		return nil

@@ -34,7 +34,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN")))
 		os.Exit(1)
 	}
-	os.Exit(lab.Main(m))
+	code := lab.Main(m)
+	if path, err := mtcpd(); err == nil && built.Load() {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
 }
 
 // site is a server machine with its daemon and its web server.
@@ -93,21 +97,35 @@ func newWorld(t *testing.T, v6 bool) *world {
 	return w
 }
 
+// own is where a site serves under an address of its own.
+func own(i int, v6 bool) netip.AddrPort {
+	if v6 {
+		return netip.MustParseAddrPort(fmt.Sprintf("[fd09::%d]:%d", i+1, port))
+	}
+	return netip.MustParseAddrPort(fmt.Sprintf("10.9.0.%d:%d", i+1, port))
+}
+
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 // configure writes a daemon's file.
 func (w *world) configure(s *site) {
 	w.t.Helper()
-	var peers []any
+	var peers, services []any
 	for i, name := range []string{"s1", "s2"} {
 		if o := w.sites[name]; o != s {
-			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String()})
+			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String(),
+				"serves": []string{own(i, false).String(), own(i, true).String()}})
+			continue
+		}
+		for _, v6 := range []bool{false, true} {
+			services = append(services, map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": own(i, v6).String()})
 		}
 	}
+	services = append(services, map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": netip.AddrPortFrom(w.addr, port).String(), "device": netrig.Dev})
 	text, err := json.Marshal(map[string]any{ // JSON is YAML
 		"servers": s.path("servers"), "socket": s.path("control"), "metrics": "-", "journal": s.path("moves"), "listen": ":7701",
 		"identity": s.path("id.pem"), "peers": peers,
-		"services": []any{map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": netip.AddrPortFrom(w.addr, port).String(), "device": netrig.Dev}},
+		"services": services, "interfaces": []string{netrig.Dev},
 	})
 	if err == nil {
 		err = os.WriteFile(s.path("scd.yaml"), text, 0o600)
@@ -147,15 +165,22 @@ func (s *site) start(role string, args []string, env ...string) *process {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := &process{Cmd: exec.Command(exe, args...), log: &lockedBuffer{}}
-	p.Env = append(append(os.Environ(), "SCD_ROLE="+role), env...)
+	cmd := exec.Command(exe, args...)
+	cmd.Env = append(append(os.Environ(), "SCD_ROLE="+role), env...)
+	return started(s.t, s.Host, role, cmd)
+}
+
+// started runs a process on a host until the test ends.
+func started(t *testing.T, h *netrig.Host, what string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: cmd, log: &lockedBuffer{}}
 	p.Stderr = p.log
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a death signal would come with the thread's end
-	s.Do(p.Start)
-	s.t.Cleanup(func() {
+	h.Do(p.Start)
+	t.Cleanup(func() {
 		p.kill()
-		if s.t.Failed() {
-			s.t.Logf("%s of %s said:\n%s", role, s.name, p.log)
+		if t.Failed() {
+			t.Logf("%s of %s said:\n%s", what, h.Name, p.log)
 		}
 	})
 	return p

@@ -29,6 +29,8 @@ type Config struct {
 	Peers    []Peer    `yaml:"peers"`
 	Services []Service `yaml:"services"`
 
+	Interfaces []string `yaml:"interfaces"` // towards clients whose agents move sessions; none: they find nobody
+
 	Sessions int              `yaml:"sessions"` // most that are kept; 0: no bound
 	Bytes    int64            `yaml:"bytes"`    // most of their boxes; 0: no bound
 	Orphan   confile.Duration `yaml:"orphan"`   // a session waits so long for a process; 0: for ever
@@ -40,6 +42,9 @@ type Peer struct {
 	Name    string `yaml:"name"`
 	Address string `yaml:"address"`
 	Key     string `yaml:"key"` // as scd --new-identity printed it there
+	// Serves are addresses and ports there to which clients' agents may take sessions.
+	Serves []netip.AddrPort `yaml:"-"`
+	Raw    []string         `yaml:"serves"`
 }
 
 // Service is one whose sessions may come and go.
@@ -104,7 +109,8 @@ func (c *Config) check() error {
 		return errors.New("a negative bound")
 	}
 	names, keys := map[string]bool{}, map[string]bool{}
-	for i, p := range c.Peers {
+	for i := range c.Peers {
+		p := &c.Peers[i]
 		at := fmt.Sprintf(".peers[%d]", i)
 		if p.Name == "" || names[p.Name] {
 			return confile.At(at+".name", fmt.Errorf("%q: want a name of its own", p.Name))
@@ -117,6 +123,13 @@ func (c *Config) check() error {
 		}
 		if keys[p.Key] {
 			return confile.At(at+".key", errors.New("another peer has this key"))
+		}
+		for j, raw := range p.Raw {
+			a, err := netip.ParseAddrPort(raw)
+			if err != nil || a.Port() == 0 || a.Addr().IsUnspecified() {
+				return confile.At(fmt.Sprintf("%s.serves[%d]", at, j), fmt.Errorf("%q: want an address and a port", raw))
+			}
+			p.Serves = append(p.Serves, a)
 		}
 		names[p.Name], keys[p.Key] = true, true
 	}

@@ -41,6 +41,7 @@ func TestParseRefuses(t *testing.T) {
 		"listen":      {service("name: web, user: \"0\", listen: \"80\""), "services[0].listen"},
 		"device":      {service("name: web, user: \"0\", listen: \"0.0.0.0:80\", device: eth0"), "services[0].device"},
 		"long name":   {service("name: " + strings.Repeat("x", 40) + ", user: \"0\", listen: \"1.2.3.4:80\""), "services[0].name"},
+		"serves":      {"identity: /id\npeers: [{name: s2, address: \"a:1\", key: \"" + key + "\", serves: [\"80\"]}]\n", "peers[0].serves[0]"},
 		"bound":       {"sessions: -1\n", "a negative bound"},
 		"metrics":     {"metrics: here\n", "[1:10] metrics"},
 	} {

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/wire"
+)
+
+// Agent is the client's side of moves (§2.5.2): it learns from SYN+ACKs which
+// connections can move and where to, and moves them.
+type Agent struct {
+	steer  *steer.Agent
+	sender *steer.Sender
+	timing party.Timing
+	log    *slog.Logger
+
+	ctx   context.Context
+	tasks sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[steer.Flow]*clientSession // by what the application sees
+	asked    map[steer.Flow]*clientMove    // by the flow to the server that is asked
+}
+
+// clientSession is a connection that can move.
+type clientSession struct {
+	cert    wire.Certificate
+	servers []netip.AddrPort // that cooperate
+	at      netip.AddrPort   // the one it is with
+	since   time.Time
+	moving  *clientMove
+	moves   int
+	port    int // descriptor that keeps its port on the wire, from the first move on
+}
+
+// keepPort keeps the present one, and lets go of that before.
+func (s *clientSession) keepPort(fd int) {
+	s.freePort()
+	s.port = fd
+}
+
+func (s *clientSession) freePort() {
+	if s.port > 0 {
+		unix.Close(s.port)
+	}
+	s.port = 0
+}
+
+// mostSessions bounds what offers can make an agent remember.
+const mostSessions = 65536
+
+// NewAgent takes over what the caller has opened; the agent neither closes it.
+func NewAgent(s *steer.Agent, out *steer.Sender, t party.Timing, log *slog.Logger) *Agent {
+	return &Agent{steer: s, sender: out, timing: t, log: log, sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}}
+}
+
+// Run listens to the kernel's programs until ctx ends.
+func (a *Agent) Run(ctx context.Context) error {
+	a.mu.Lock()
+	a.ctx = ctx
+	a.mu.Unlock()
+	defer a.tasks.Wait()
+	defer context.AfterFunc(ctx, func() { a.steer.SetDeadline(time.Now()) })()
+	for {
+		e, err := a.steer.Next()
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("segments of servers: %w", err)
+		}
+		a.take(e)
+	}
+}
+
+func (a *Agent) take(e steer.Event) {
+	switch o := e.Segment.Migration().(type) {
+	case wire.Offer:
+		a.offered(e.Flow, o)
+		return
+	case wire.MigrateArrived:
+		return // the kernel has opened the way; the move looks at that
+	case wire.MigrateReply:
+		a.tell(e.Flow, party.Reply, func(m *clientMove) bool { return m.replied(o, e.Segment) })
+		return
+	}
+	switch e.Told {
+	case steer.Next:
+		switch {
+		case e.Segment.Flags&wire.RST != 0:
+			a.tell(e.Flow, party.Refuse, nil)
+		case e.Segment.Flags&wire.SYN != 0: // a server that knows nothing of M-TCP
+			a.tell(e.Flow, party.Refuse, func(m *clientMove) bool { return m.ordinary(e.Segment) })
+		}
+	case steer.Abort:
+		a.mu.Lock()
+		s := a.sessions[e.Flow]
+		a.mu.Unlock()
+		if s != nil && s.moving != nil {
+			s.moving.tell(a.ctx, party.Event{Kind: party.Gone})
+		}
+	}
+}
+
+// tell has the move of a flow hear of something that check finds credible.
+func (a *Agent) tell(f steer.Flow, k party.Kind, check func(*clientMove) bool) {
+	a.mu.Lock()
+	m := a.asked[f]
+	a.mu.Unlock()
+	if m != nil && (check == nil || check(m)) {
+		m.tell(a.ctx, party.Event{Kind: k})
+	}
+}
+
+// offered is a part of an offer; the first comes with a connection's SYN+ACK.
+func (a *Agent) offered(f steer.Flow, o wire.Offer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.sessions[f]
+	switch {
+	case o.Part == 0:
+		if s == nil && len(a.sessions) >= mostSessions {
+			a.prune()
+		}
+		a.sessions[f] = &clientSession{cert: o.Cert, servers: o.Servers, at: f.Remote, since: time.Now()}
+	case s != nil && s.cert.Equal(o.Cert):
+		s.servers = append(s.servers, o.Servers...)
+	}
+}
+
+// prune forgets connections that have ended; mu is held.
+func (a *Agent) prune() {
+	for f, s := range a.sessions {
+		if s.moving != nil {
+			continue
+		}
+		if _, err := a.steer.Query(f); errors.Is(err, steer.ErrNoSocket) {
+			s.freePort()
+			delete(a.sessions, f)
+		}
+	}
+}
+
+// ClientInfo is one connection that can move.
+type ClientInfo struct {
+	Flow    steer.Flow
+	At      netip.AddrPort
+	Servers []netip.AddrPort
+	Moves   int
+	Moving  bool
+	Numbers steer.Numbers
+}
+
+// Sessions lists the connections that can move and still are.
+func (a *Agent) Sessions() []ClientInfo {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.prune()
+	out := []ClientInfo{}
+	for f, s := range a.sessions {
+		n, _ := a.steer.Query(f)
+		out = append(out, ClientInfo{f, s.at, s.servers, s.moves, s.moving != nil, n})
+	}
+	return out
+}
+
+// Move moves a connection to the first of the servers that takes it, and waits
+// for the outcome. Without servers those are meant that its offer has named.
+func (a *Agent) Move(ctx context.Context, f steer.Flow, servers ...netip.AddrPort) error {
+	m, err := a.begin(f, servers)
+	if err != nil {
+		return err
+	}
+	m.tell(ctx, party.Event{Kind: party.Start})
+	select {
+	case <-m.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if m.why != "" {
+		return fmt.Errorf("move %s: %s (%s)", f, m.why, m.party.State())
+	}
+	return nil
+}
+
+// ErrNoOffer: nobody has said that the connection can move.
+var ErrNoOffer = errors.New("no server has offered to move it")
+
+func (a *Agent) begin(f steer.Flow, servers []netip.AddrPort) (*clientMove, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.sessions[f]
+	switch {
+	case s == nil:
+		return nil, fmt.Errorf("move %s: %w", f, ErrNoOffer)
+	case s.moving != nil:
+		return nil, fmt.Errorf("move %s: %w", f, errBusy)
+	case a.ctx == nil:
+		return nil, errors.New("the agent does not run")
+	}
+	if len(servers) == 0 {
+		servers = s.servers
+	}
+	m := &clientMove{a: a, s: s, f: f, servers: servers, done: make(chan struct{})}
+	m.party = party.NewClient(a.timing, len(servers))
+	m.runner = newRunner(m.party, m.carry, m.ended)
+	s.moving = m
+	a.tasks.Go(func() { m.run(a.ctx) })
+	return m, nil
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp"
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/wire"
+)
+
+// clientMove is one move of a connection, as its client sees it.
+type clientMove struct {
+	*runner
+	a       *Agent
+	s       *clientSession
+	f       steer.Flow
+	party   *party.Client
+	servers []netip.AddrPort // that are left
+	done    chan struct{}
+	why     string
+
+	mu       sync.Mutex // of what the agent's goroutine looks at
+	to       steer.Flow // on the wire, to the server that is asked
+	port     int        // descriptor that keeps its port
+	old      steer.Flow // on the wire, to the server that has it
+	began    steer.Numbers
+	reply    *wire.MigrateReply
+	shown    wire.Segment // the ACK
+	switched bool
+}
+
+func (m *clientMove) carry(e party.Effect) error {
+	switch e.Do {
+	case party.Send:
+		err := m.send(e.Msg)
+		if err != nil && e.Msg == party.Request { // there is no way to the server
+			m.tell(m.a.ctx, party.Event{Kind: party.Refuse, Why: err.Error()})
+		}
+		return err
+	case party.Begin:
+		return m.begin()
+	case party.Switch:
+		return m.doSwitch()
+	case party.FallBack:
+		return m.fallBack()
+	}
+	return fmt.Errorf("%s at the client", e)
+}
+
+// begin makes it MIGRATING. The port towards S2 is one that no other connection
+// of this client can have.
+func (m *clientMove) begin() error {
+	server := m.servers[0]
+	m.servers = m.servers[1:]
+	old := m.f
+	if s, err := m.a.steer.Session(m.f); err == nil {
+		old = s.Wire
+	}
+	if server == m.s.at {
+		return errors.New("it is there already")
+	}
+	local, fd, err := m.reserve(server)
+	if err != nil {
+		return err
+	}
+	limit := m.a.timing.Retry * time.Duration(m.a.timing.Tries+2)
+	n, err := m.a.steer.Begin(m.f, steer.Try{Server: server, Local: local, For: limit})
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	m.mu.Lock()
+	m.to, m.port, m.old, m.began, m.reply = steer.Flow{Local: local, Remote: server}, fd, old, n, nil
+	m.mu.Unlock()
+	m.a.mu.Lock()
+	m.a.asked[m.to] = m
+	m.a.mu.Unlock()
+	return nil
+}
+
+// reserve finds a port with which this attempt cannot be taken for the last one.
+func (m *clientMove) reserve(server netip.AddrPort) (netip.AddrPort, int, error) {
+	for {
+		local, fd, err := steer.ReservePort(m.f.Local.Addr())
+		if err != nil || !m.to.Local.IsValid() || attempt(local, server) != attempt(m.to.Local, m.to.Remote) {
+			return local, fd, err
+		}
+		unix.Close(fd)
+	}
+}
+
+func (m *clientMove) send(k party.Kind) error {
+	var seg wire.Segment
+	var err error
+	switch k {
+	case party.Request:
+		seg = wire.Segment{Src: m.to.Local, Dst: m.to.Remote, Seq: m.began.SndNxt - 1, Flags: wire.SYN, Window: 65535}
+		seg.Options, err = wire.AppendSYN(nil, wire.MigrateRequest{Next: m.began.RcvNxt, Server: wire.ServerID(m.s.at), Cert: m.s.cert}, shownMSS)
+	case party.Ack:
+		seg = m.shown
+	case party.Stay:
+		seg = wire.Segment{Src: m.old.Local, Dst: m.old.Remote, Seq: m.began.SndNxt, Ack: m.began.RcvNxt, Flags: wire.ACK, Window: 65535}
+		seg.Options, err = wire.Append(nil, wire.MigrateRefuse{N: attempt(m.to.Local, m.to.Remote), Reason: wire.ReasonPolicy, Cert: m.s.cert})
+	default:
+		return fmt.Errorf("%s at the client", k)
+	}
+	if err != nil {
+		return err
+	}
+	return m.a.sender.Send(seg)
+}
+
+// replied notes a reply whose numbers can be true; others are somebody else's.
+func (m *clientMove) replied(o wire.MigrateReply, seg wire.Segment) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if seg.Flags&(wire.SYN|wire.ACK) != wire.SYN|wire.ACK || seg.Ack != m.began.SndNxt {
+		return false
+	}
+	if m.switched {
+		return *m.reply == o
+	}
+	n, err := m.a.steer.Query(m.f)
+	if err != nil {
+		return false
+	}
+	half := mtcp.Half{Una: m.began.SndUna, Nxt: n.SndNxt, RcvNxt: n.RcvNxt}
+	if _, _, err := half.OnReply(mtcp.Reply{LSRC: o.LSRC, ImplicitAck: o.ImplicitAck}); err != nil {
+		m.a.log.Warn("a reply that cannot be true", "flow", m.f, "err", err)
+		return false
+	}
+	m.reply = &o
+	return true
+}
+
+// ordinary ends a connection that a server took our SYN to begin.
+func (m *clientMove) ordinary(seg wire.Segment) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.switched {
+		return false
+	}
+	if err := m.a.sender.Send(wire.Segment{Src: m.to.Local, Dst: m.to.Remote, Seq: seg.Ack, Flags: wire.RST}); err != nil {
+		m.a.log.Debug("reset", "err", err)
+	}
+	return true
+}
+
+// doSwitch leaves S1: from here on there is no way back.
+func (m *clientMove) doSwitch() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.a.steer.Switch(m.f, steer.Shift{})
+	if err != nil {
+		if s, look := m.a.steer.Session(m.f); look != nil || s.State == steer.Migrating || s.State == steer.Off || s.Wire == m.old {
+			return err
+		}
+		if n, err = m.a.steer.Query(m.f); err != nil { // it is left, though what follows failed
+			return err
+		}
+	}
+	m.switched = true
+	m.shown = wire.Segment{Src: m.to.Local, Dst: m.to.Remote, Seq: m.began.SndNxt, Ack: m.reply.LSRC, Flags: wire.ACK, Window: 65535}
+	if m.shown.Options, err = wire.Append(nil, wire.RcvdWhileMigrating{Delta: m.reply.LSRC.Size(n.RcvNxt)}); err != nil {
+		return err
+	}
+	m.a.tasks.Go(m.watch)
+	return nil
+}
+
+// watchEvery is how often the kernel is asked whether S2 has spoken.
+const watchEvery = 2 * time.Millisecond
+
+func (m *clientMove) watch() {
+	t := time.NewTicker(watchEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			if s, err := m.a.steer.Session(m.f); err != nil || s.State == steer.Moved {
+				k := party.Opened
+				if err != nil {
+					k = party.Gone
+				}
+				m.tell(m.a.ctx, party.Event{Kind: k})
+				return
+			}
+		case <-m.done:
+			return
+		case <-m.a.ctx.Done():
+			return
+		}
+	}
+}
+
+func (m *clientMove) fallBack() error {
+	m.release()
+	return m.a.steer.FallBack(m.f)
+}
+
+// release forgets the flow to a server that was asked.
+func (m *clientMove) release() {
+	m.a.mu.Lock()
+	delete(m.a.asked, m.to)
+	m.a.mu.Unlock()
+	unix.Close(m.port)
+}
+
+func (m *clientMove) ended(why string) {
+	m.a.mu.Lock()
+	m.s.moving = nil
+	if m.party.State() == party.Arrived {
+		m.s.at, m.s.cert = m.to.Remote, m.reply.Cert
+		m.s.moves++
+		m.s.keepPort(m.port)
+		delete(m.a.asked, m.to)
+	}
+	m.a.mu.Unlock()
+	m.why = why
+	m.a.log.Info("a move has ended", "flow", m.f, "state", m.party.State(), "why", why)
+	close(m.done)
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"lazystate/internal/seqnum"
+	"lazystate/mtcp"
+	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/wire"
+)
+
+// givenMove is a session that a client takes away: this server is S1.
+type givenMove struct {
+	*runner
+	m        *Mover
+	id       ID
+	link     link
+	req      request
+	session  cbox.ID
+	flow     steer.Flow
+	captured *Captured
+}
+
+// asked is S2's state request.
+func (m *Mover) asked(l link, f frame) {
+	r, err := parseRequest(f.body)
+	if err == nil {
+		err = m.give(l, f.id, r)
+	}
+	if err != nil {
+		m.log.Info("a session is not given away", "to", l.peer, "err", err)
+		m.say(l, f.id, party.Abort, err.Error())
+	}
+}
+
+// errCertificate is one of no session here.
+var errCertificate = errors.New("a certificate of no session here")
+
+func (m *Mover) give(l link, id ID, r request) error {
+	if m.steer == nil || !m.allow(l.peer) {
+		return errors.New("not for now")
+	}
+	session, flow, ok := m.certified(r.cert)
+	if !ok {
+		return errCertificate
+	}
+	g := &givenMove{m: m, id: id, link: l, req: r, session: session, flow: flow}
+	p := party.NewSource(party.ByClient, m.cfg.Timing)
+	g.runner = newRunner(p, g.carry, func(why string) {
+		m.log.Info("a client's move has ended", "session", session, "state", p.State(), "why", why)
+	})
+	if err := m.begin(id, "session "+session.String(), g); err != nil {
+		return err
+	}
+	g.tell(m.ctx, party.Event{Kind: party.Start})
+	return nil
+}
+
+func (g *givenMove) on() link { return g.link }
+func (g *givenMove) left()    {}
+
+func (g *givenMove) heard(f frame) {
+	if f.kind != part {
+		g.tell(g.m.ctx, party.Event{Kind: between[f.kind], Why: why(f)})
+	}
+}
+
+func (g *givenMove) carry(e party.Effect) error {
+	switch e.Do {
+	case party.Send:
+		if e.Msg == party.State {
+			if err := g.m.mesh.send(g.link, frame{part, g.id, g.captured.State.AppendBinary(nil)}); err != nil {
+				return err
+			}
+		}
+		return g.m.mesh.send(g.link, frame{kindOf(e.Msg), g.id, []byte(e.Why)})
+	case party.Capture:
+		return g.capture()
+	case party.Undo:
+		return g.undo()
+	case party.Discard:
+		return g.discard()
+	}
+	return fmt.Errorf("%s at S1", e)
+}
+
+// capture checks the certificate once more, against numbers that cannot change.
+func (g *givenMove) capture() error {
+	held, err := g.m.cfg.Keeper.Hold(g.session, g.m.cfg.Freeze)
+	if err != nil {
+		return err
+	}
+	generation := uint64(0)
+	if h, err := held.Box.Head(); err == nil {
+		generation = h.Generation
+	}
+	g.captured, err = Capture(held, g.m.cfg.Stack, func(c mtcp.Connection, down mtcp.Down) (mtcp.Client, error) {
+		if !g.m.certificate(g.flow, c, generation).Equal(g.req.cert) {
+			return mtcp.Client{}, errCertificate
+		}
+		return c.Client(g.req.next, down)
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.m.steer.Hold(g.flow, steer.Deaf, 0); err != nil {
+		return errors.Join(err, g.captured.Undo())
+	}
+	return nil
+}
+
+func (g *givenMove) undo() error {
+	g.m.Stats.undone.Add(1)
+	err := errors.Join(g.m.steer.Release(g.flow), g.captured.Undo())
+	if err != nil {
+		g.m.log.Error("undo a client's move", "session", g.session, "err", err)
+	}
+	return err
+}
+
+// lingering is how long a flow that has moved is answered by silence.
+const lingering = time.Minute
+
+func (g *givenMove) discard() error {
+	g.m.Stats.left.Add(1)
+	err := errors.Join(g.captured.Discard(), g.m.steer.Hold(g.flow, steer.Deaf, lingering))
+	g.m.forget(g.session)
+	if err != nil {
+		g.m.log.Error("end of a client's move", "session", g.session, "err", err)
+	}
+	return err
+}
+
+// stays is a client's word that an attempt is over.
+func (m *Mover) stays(f steer.Flow, o wire.MigrateRefuse) {
+	m.mu.Lock()
+	var g *givenMove
+	for _, v := range m.moves {
+		if c, ok := v.(*givenMove); ok && c.flow == f {
+			g = c
+		}
+	}
+	m.mu.Unlock()
+	if g != nil && o.Cert.Equal(g.req.cert) && o.N == attempt(g.req.client, g.req.server) {
+		g.tell(m.ctx, party.Event{Kind: party.Stay, Why: o.Reason.String()})
+	}
+}
+
+// certificate is that of a session of this server, as SYN+ACKs carry it (their
+// generation is 0) or MIGRATE_REPLY.
+func (m *Mover) certificate(f steer.Flow, c mtcp.Connection, generation uint64) wire.Certificate {
+	if generation <= 1 {
+		generation = 0
+	}
+	return m.key.Certify(wire.Subject{
+		Client: f.Remote, Server: f.Local, ISS: c.Down.First - 1, IRS: c.Up.First - 1, Generation: uint32(generation),
+	})
+}
+
+// certified finds the session of a certificate: one that came here by it, or
+// one that was accepted here, whose numbers the kernel is asked for.
+func (m *Mover) certified(cert wire.Certificate) (cbox.ID, steer.Flow, bool) {
+	m.mu.Lock()
+	known, ok := m.certs[cert]
+	m.mu.Unlock()
+	for _, i := range m.cfg.Keeper.Sessions() {
+		f, err := flowOf(i.Local, i.Remote)
+		if err != nil || ok && i.ID != known {
+			continue
+		}
+		if ok {
+			return i.ID, f, true
+		}
+		n, err := m.steer.Query(f)
+		if err != nil || i.Generation > 1 {
+			continue
+		}
+		c := mtcp.Connection{
+			Up:   mtcp.Stream{First: n.RcvNxt - seqnum.Value(n.Received)},
+			Down: mtcp.Stream{First: n.SndUna - seqnum.Value(n.Acked)},
+		}
+		if m.certificate(f, c, i.Generation).Equal(cert) {
+			return i.ID, f, true
+		}
+	}
+	return cbox.ID{}, steer.Flow{}, false
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lazystate/internal/seqnum"
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/wire"
+)
+
+// takenMove is a session that a client brings: this server is S2.
+type takenMove struct {
+	*runner
+	inbox
+	id   ID
+	link link
+	flow steer.Flow // Local is this server's end
+	syn  wire.Segment
+	req  wire.MigrateRequest
+
+	coming *Coming
+	reply  wire.MigrateReply
+
+	mu    sync.Mutex
+	delta uint64 // of the client's ACK
+}
+
+// requested is a client's SYN.
+func (m *Mover) requested(e steer.Event, req wire.MigrateRequest) {
+	m.mu.Lock()
+	t, late := m.taken[e.Flow], time.Since(m.refused[e.Flow]) < lingering
+	m.mu.Unlock()
+	switch {
+	case t != nil:
+		t.tell(m.ctx, party.Event{Kind: party.Request})
+		return
+	case late && m.lives(e.Flow): // a double of the SYN that brought it
+		return
+	case late:
+		m.refuse(e.Flow, e.Segment, req.Cert, wire.ReasonState)
+		return
+	}
+	if reason, err := m.take(e, req); err != nil {
+		m.log.Info("a client is refused", "client", e.Flow.Remote, "err", err)
+		m.refuse(e.Flow, e.Segment, req.Cert, reason)
+	}
+}
+
+func (m *Mover) take(e steer.Event, req wire.MigrateRequest) (wire.Reason, error) {
+	if _, ok := m.service(e.Flow.Local, ""); !ok {
+		return wire.ReasonUnknown, fmt.Errorf("%s is no service of this server", e.Flow.Local)
+	}
+	peer, ok := m.servers[req.Server]
+	if !ok {
+		return wire.ReasonUnknown, fmt.Errorf("no server of number %#x is known", req.Server)
+	}
+	if !m.allow("client " + e.Flow.Remote.Addr().String()) {
+		return wire.ReasonResources, errors.New("it asks too often")
+	}
+	t := &takenMove{inbox: inbox{m: m}, id: newID(), link: link{peer, true}, flow: e.Flow, syn: e.Segment, req: req}
+	t.runner = newRunner(party.NewTarget(party.ByClient, m.cfg.Timing), t.carry, t.ended)
+	if err := m.begin(t.id, "flow "+e.Flow.String(), t); err != nil {
+		return wire.ReasonBusy, err
+	}
+	m.mu.Lock()
+	m.taken[e.Flow] = t
+	m.mu.Unlock()
+	t.tell(m.ctx, party.Event{Kind: party.Request})
+	return 0, nil
+}
+
+func (t *takenMove) on() link { return t.link }
+
+// left: what is late is refused for a while.
+func (t *takenMove) left() {
+	t.inbox.left()
+	delete(t.m.taken, t.flow)
+	if len(t.m.refused) > mostRefused {
+		clear(t.m.refused)
+	}
+	t.m.refused[t.flow] = time.Now()
+}
+
+const mostRefused = 4096
+
+func (t *takenMove) heard(f frame) { t.tell(t.m.ctx, t.open(f)) }
+
+// acked is the client's ACK.
+func (m *Mover) acked(e steer.Event, o wire.RcvdWhileMigrating) {
+	m.mu.Lock()
+	t := m.taken[e.Flow]
+	_, refused := m.refused[e.Flow]
+	m.mu.Unlock()
+	if t == nil {
+		if refused && !m.lives(e.Flow) {
+			m.refuse(e.Flow, e.Segment, wire.Certificate{}, wire.ReasonState)
+		}
+		return
+	}
+	t.mu.Lock()
+	t.delta = uint64(o.Delta)
+	t.mu.Unlock()
+	t.tell(m.ctx, party.Event{Kind: party.Ack})
+}
+
+// lives reports whether a flow has a socket here.
+func (m *Mover) lives(f steer.Flow) bool {
+	_, err := m.steer.Query(f)
+	return err == nil
+}
+
+func (t *takenMove) carry(e party.Effect) error {
+	m := t.m
+	switch e.Do {
+	case party.Send:
+		return t.send(e)
+	case party.Hold:
+		return m.steer.Hold(t.flow, steer.Early, holdBound)
+	case party.Restore:
+		return t.restore()
+	case party.Live:
+		return t.live()
+	case party.Drop:
+		err := m.steer.Release(t.flow)
+		if t.coming != nil {
+			err = errors.Join(err, t.coming.Drop())
+		}
+		return err
+	}
+	return fmt.Errorf("%s at S2", e)
+}
+
+// holdBound ends a hold that nobody ends.
+const holdBound = 2 * time.Minute
+
+func (t *takenMove) send(e party.Effect) error {
+	m := t.m
+	switch e.Msg {
+	case party.Ask:
+		return m.mesh.send(t.link, frame{kindOf(party.Ask), t.id, request{t.req.Cert, t.req.Next, t.flow.Remote, t.flow.Local}.append(nil)})
+	case party.Reply:
+		seg := t.segment(wire.SYN | wire.ACK)
+		seg.Seq = t.reply.LSRC - 1
+		var err error
+		if seg.Options, err = wire.AppendSYN(nil, t.reply, shownMSS); err != nil {
+			return err
+		}
+		return m.sender.Send(seg)
+	case party.Refuse:
+		m.refuse(t.flow, t.syn, t.req.Cert, wire.ReasonSource)
+		return nil
+	}
+	return m.mesh.send(t.link, frame{kindOf(e.Msg), t.id, []byte(e.Why)})
+}
+
+// shownMSS is for firewalls only.
+const shownMSS = 1400
+
+func (t *takenMove) segment(f wire.Flags) wire.Segment {
+	return wire.Segment{Src: t.flow.Local, Dst: t.flow.Remote, Ack: t.syn.Seq + 1, Flags: f, Window: 65535}
+}
+
+// refuse answers a client by a RST that says why.
+func (m *Mover) refuse(f steer.Flow, to wire.Segment, cert wire.Certificate, why wire.Reason) {
+	seg := wire.Segment{Src: f.Local, Dst: f.Remote, Seq: to.Ack, Ack: to.Seq + 1, Flags: wire.RST | wire.ACK}
+	var err error
+	if seg.Options, err = wire.Append(nil, wire.MigrateRefuse{Reason: why, Cert: cert}); err == nil {
+		err = m.sender.Send(seg)
+	}
+	if err != nil {
+		m.log.Debug("refuse a client", "client", f.Remote, "err", err)
+	}
+}
+
+func (t *takenMove) restore() error {
+	m := t.m
+	if len(t.states) != 1 {
+		return &MalformedError{"state reply", fmt.Sprintf("%d sessions", len(t.states))}
+	}
+	s := t.states[0]
+	if _, ok := m.service(t.flow.Local, s.Name); !ok {
+		return fmt.Errorf("%q at %s is no service of this server", s.Name, t.flow.Local)
+	}
+	c, err := Prepare(s, m.cfg.Limits, t.flow.Local, t.flow.Remote)
+	if err != nil {
+		return err
+	}
+	t.coming = c
+	r := c.Reply()
+	t.reply = wire.MigrateReply{LSRC: r.LSRC, ImplicitAck: r.ImplicitAck, Cert: m.certificate(t.flow, c.conn, c.generation())}
+	return nil
+}
+
+// live: the client has left S1 and told what it has.
+func (t *takenMove) live() error {
+	m, c := t.m, t.coming
+	t.mu.Lock()
+	delta := t.delta
+	t.mu.Unlock()
+	if err := c.Fixup(delta); err != nil {
+		return err
+	}
+	if err := c.Restore(m.cfg.Stack, true); err != nil {
+		return err
+	}
+	if err := m.journal.note(t.id); err != nil {
+		return err
+	}
+	arrived := t.segment(wire.ACK)
+	arrived.Seq = t.reply.LSRC + seqnum.Value(delta)
+	var err error
+	if arrived.Options, err = wire.Append(nil, wire.MigrateArrived{}); err == nil {
+		err = m.sender.Send(arrived)
+	}
+	s, _ := m.service(t.flow.Local, c.Name)
+	m.remember(t.reply.Cert, c.id())
+	if err = errors.Join(err, m.steer.Release(t.flow), c.Live(m.cfg.Keeper, s.UID)); err != nil {
+		return errors.Join(err, m.journal.strike(t.id))
+	}
+	m.Stats.came.Add(1)
+	m.tasks.Go(func() { m.repeat(arrived) })
+	return nil
+}
+
+// arrivals is how often MIGRATE_ARRIVED is said; S2's own segments say it as well.
+const arrivals = 5
+
+func (m *Mover) repeat(s wire.Segment) {
+	for range arrivals - 1 {
+		select {
+		case <-time.After(m.cfg.Timing.Retry):
+			if err := m.sender.Send(s); err != nil {
+				m.log.Debug("repeat", "err", err)
+			}
+		case <-m.ctx.Done():
+			return
+		}
+	}
+}
+
+func (t *takenMove) ended(why string) {
+	t.m.log.Info("a client's session", "client", t.flow.Remote, "from", t.link.peer, "why", why)
+}
+
+// flowOf parses a flow as the keeper shows it.
+func flowOf(local, remote string) (f steer.Flow, err error) {
+	if f.Local, err = netip.ParseAddrPort(local); err != nil {
+		return f, err
+	}
+	f.Remote, err = netip.ParseAddrPort(remote)
+	f.Local = netip.AddrPortFrom(f.Local.Addr().Unmap(), f.Local.Port())
+	f.Remote = netip.AddrPortFrom(f.Remote.Addr().Unmap(), f.Remote.Port())
+	return f, err
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	ucli "github.com/urfave/cli/v2"
+
+	"lazystate/internal/cli"
+	"lazystate/mtcp/migrate"
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
+	"lazystate/tools/control"
+)
+
+func action(c *ucli.Context) error {
+	if c.Args().Present() {
+		return cli.Usagef("unexpected argument %q", c.Args().First())
+	}
+	if len(c.StringSlice("interface")) == 0 {
+		return cli.Usagef("no --interface")
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
+		return cli.Usagef("--log-level: %v", err)
+	}
+	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
+	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin")})
+	if err != nil {
+		return err
+	}
+	out, err := steer.NewSender()
+	if err != nil {
+		return errors.Join(err, programs.Close())
+	}
+	err = serve(c.Context, c.String("socket"), c.String("group"), programs, out, log)
+	return errors.Join(err, out.Close(), programs.Close())
+}
+
+// sweepEvery is how often connections that are over are looked for.
+const sweepEvery = 10 * time.Second
+
+func serve(ctx context.Context, socket, group string, programs *steer.Agent, out *steer.Sender, log *slog.Logger) error {
+	allow, gid, err := control.Allow(group)
+	if err != nil {
+		return err
+	}
+	ctl, err := control.Listen(socket, gid)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	a := migrate.NewAgent(programs, out, party.Defaults, log)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		control.Serve(ctx, ctl, allow, handler{a}.handle)
+	}()
+	go func() {
+		for t := time.NewTicker(sweepEvery); ; {
+			select {
+			case <-t.C:
+				if _, err := programs.Sweep(time.Hour); err != nil {
+					log.Warn("sweep", "err", err)
+				}
+			case <-ctx.Done():
+				t.Stop()
+				return
+			}
+		}
+	}()
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		log.Warn("systemd notification", "err", err)
+	}
+	err = a.Run(ctx)
+	<-done
+	return err
+}
+
+type handler struct{ a *migrate.Agent }
+
+// connection is a line of `mtcpd ls`.
+type connection struct {
+	Flow    string   `json:"flow"` // client's end, then the server's, as the application has them
+	At      string   `json:"at"`   // the server that it is with
+	Servers []string `json:"servers"`
+	Moves   int      `json:"moves"`
+	Moving  bool     `json:"moving"`
+	Bytes   uint64   `json:"received"`
+	SRTTUs  int64    `json:"srtt_us"`
+}
+
+func (h handler) handle(ctx context.Context, _ control.Peer, r control.Request, send func(any) error) error {
+	switch r.Cmd {
+	case "ls":
+		all := []connection{}
+		for _, s := range h.a.Sessions() {
+			c := connection{Flow: s.Flow.String(), At: s.At.String(), Moves: s.Moves, Moving: s.Moving, Bytes: s.Numbers.Received, SRTTUs: s.Numbers.SRTT.Microseconds(), Servers: []string{}}
+			for _, a := range s.Servers {
+				c.Servers = append(c.Servers, a.String())
+			}
+			all = append(all, c)
+		}
+		return send(all)
+	case "move":
+		f, err := parseFlow(r.Target)
+		if err != nil {
+			return err
+		}
+		var to []netip.AddrPort
+		if r.To != "" {
+			a, err := netip.ParseAddrPort(r.To)
+			if err != nil {
+				return err
+			}
+			to = append(to, a)
+		}
+		return h.a.Move(ctx, f, to...)
+	}
+	return fmt.Errorf("no command %q", r.Cmd)
+}
+
+// parseFlow reads what steer.Flow prints.
+func parseFlow(text string) (f steer.Flow, err error) {
+	local, remote, ok := strings.Cut(text, "-")
+	if !ok {
+		return f, fmt.Errorf("%q: want CLIENT:PORT-SERVER:PORT, as ls prints it", text)
+	}
+	if f.Local, err = netip.ParseAddrPort(local); err != nil {
+		return f, err
+	}
+	f.Remote, err = netip.ParseAddrPort(remote)
+	return f, err
+}

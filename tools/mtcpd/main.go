@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"lazystate/internal/cli"
+)
+
+const defaultSocket = "/run/lazystate/mtcpd.sock"
+
+func main() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	app := &ucli.App{
+		Name: "mtcpd", Usage: "lets connections of this host go on with other servers",
+		Flags: []ucli.Flag{
+			&ucli.StringSliceFlag{Name: "interface", EnvVars: []string{"MTCP_INTERFACES"}, Usage: "the `INTERFACE` towards servers; may be repeated"},
+			&ucli.StringFlag{Name: "socket", Value: defaultSocket, EnvVars: []string{"MTCP_SOCKET"}, Usage: "control `SOCKET`"},
+			&ucli.StringFlag{Name: "group", Usage: "whose members may use it, besides root"},
+			&ucli.StringFlag{Name: "pin", Usage: "a `FOLDER` of a BPF file system, where connections outlive mtcpd"},
+			&ucli.StringFlag{Name: "log-level", Value: "info", EnvVars: []string{"MTCP_LOG_LEVEL"}, Usage: "debug, info, warn or error"},
+		},
+		Action:   action,
+		Commands: commands(),
+	}
+	return cli.Main(ctx, app, args, stdin, stdout, stderr)
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lazystate/mtcp/steer"
+	"lazystate/tools/lab"
+)
+
+var built atomic.Bool
+
+// mtcpd is the client's daemon, built once.
+var mtcpd = sync.OnceValues(func() (string, error) {
+	built.Store(true)
+	dir, err := os.MkdirTemp("", "mtcpd")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "mtcpd")
+	out, err := exec.Command("go", "build", "-o", path, "lazystate/tools/mtcpd").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build mtcpd: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// agent is a client's mtcpd.
+type agent struct {
+	w      *world
+	path   string
+	socket string
+	*process
+}
+
+func (w *world) agent() *agent {
+	w.t.Helper()
+	if err := steer.Probe(); err != nil {
+		lab.Skip(w.t, err.Error())
+	}
+	path, err := mtcpd()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a := &agent{w: w, path: path, socket: filepath.Join(w.t.TempDir(), "sock")}
+	a.start()
+	return a
+}
+
+func (a *agent) start() {
+	a.w.t.Helper()
+	a.process = started(a.w.t, a.w.client, "mtcpd", exec.Command(a.path, "--interface", "eth0", "--socket", a.socket, "--log-level", "debug"))
+	a.w.sites["s1"].await("the client's agent", func() bool { _, err := a.ask("ls", "--json"); return err == nil })
+}
+
+func (a *agent) ask(args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	cmd := exec.Command(a.path, append([]string{args[0], "--socket", a.socket}, args[1:]...)...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("mtcpd %s: %w: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return out.String(), nil
+}
+
+// line is of `mtcpd ls --json`.
+type line struct {
+	Flow, At string
+	Servers  []string
+	Moves    int
+	Received uint64
+}
+
+func (a *agent) connections() []line {
+	a.w.t.Helper()
+	out, err := a.ask("ls", "--json")
+	var all []line
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &all)
+	}
+	if err != nil {
+		a.w.t.Fatal(err)
+	}
+	return all
+}
+
+func (a *agent) flow() line {
+	a.w.t.Helper()
+	var all []line
+	a.w.sites["s1"].await("a connection that can move", func() bool { all = a.connections(); return len(all) == 1 })
+	return all[0]
+}
+
+// hop moves the one connection to the other server.
+func (a *agent) hop(v6 bool) {
+	a.w.t.Helper()
+	l := a.flow()
+	to := own(1, v6)
+	if netip.MustParseAddrPort(l.At) == to {
+		to = own(0, v6)
+	}
+	if _, err := a.ask("move", "--to", to.String(), l.Flow); err != nil {
+		a.w.t.Fatal(err)
+	}
+}
+
+// A client with an agent downloads from one server after another, each with an
+// address of its own; curl has connected to the first and knows nothing.
+func TestAgentMovesDownload(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) {
+			const total, hops = 30 << 20, 4
+			w := newWorld(t, false)
+			a := w.agent()
+			file := filepath.Join(t.TempDir(), "got")
+			cmd, errs := w.curl("--limit-rate", "15M", "-o", file, fmt.Sprintf("http://%s/%d", own(0, v6), total))
+			for range hops {
+				time.Sleep(100 * time.Millisecond)
+				a.hop(v6)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Fatalf("curl: %v: %s", err, errs)
+			}
+			if sum := fileSum(t, file); sum != patternSum(total) {
+				t.Errorf("curl got other bytes")
+			}
+		})
+	}
+}
+
+func TestAgentMovesUpload(t *testing.T) {
+	const total, hops = 15 << 20, 4
+	w := newWorld(t, false)
+	a := w.agent()
+	b := make([]byte, total)
+	pattern(b, 0)
+	sent, got := filepath.Join(t.TempDir(), "sent"), filepath.Join(t.TempDir(), "sum")
+	if err := os.WriteFile(sent, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd, errs := w.curl("--limit-rate", "8M", "-H", "Expect:", "-T", sent, "-o", got, fmt.Sprintf("http://%s/x", own(0, false)))
+	for range hops {
+		time.Sleep(100 * time.Millisecond)
+		a.hop(false)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("curl: %v: %s", err, errs)
+	}
+	if sum, err := os.ReadFile(got); err != nil || string(sum) != patternSum(total) {
+		t.Errorf("the server has got other bytes: %q, %v", sum, err)
+	}
+}
+
+// S2 refuses, knows nothing of M-TCP, or is not there: the client stays, and
+// its application notices nothing.
+func TestAgentStays(t *testing.T) {
+	for name, spoil := range map[string]func(w *world){
+		"no daemon":              func(w *world) { w.sites["s2"].scd.kill() },
+		"no daemon, no listener": func(w *world) { w.sites["s2"].scd.kill(); w.sites["s2"].web.kill() },
+		"unreachable":            func(w *world) { w.sites["s2"].Unaddr("10.9.0.2/24") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const total = 20 << 20
+			w := newWorld(t, false)
+			a := w.agent()
+			file := filepath.Join(t.TempDir(), "got")
+			cmd, errs := w.curl("--limit-rate", "5M", "-o", file, fmt.Sprintf("http://%s/%d", own(0, false), total))
+			l := a.flow()
+			spoil(w)
+			if out, err := a.ask("move", l.Flow); err == nil {
+				t.Errorf("it has moved: %s", out)
+			}
+			for _, now := range a.connections() { // none: the download was quicker
+				if now.At != l.At {
+					t.Errorf("it is at %s", now.At)
+				}
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Fatalf("curl: %v: %s", err, errs)
+			}
+			if sum := fileSum(t, file); sum != patternSum(total) {
+				t.Errorf("curl got other bytes")
+			}
+		})
+	}
+}
