@@ -109,6 +109,37 @@ func dropped(t *testing.T, h *netrig.Host) (n int) {
 	return n
 }
 
+// translate makes a router hide the clients behind its own address.
+func translate(t *testing.T, h *netrig.Host) {
+	t.Helper()
+	rules := "table inet nat { chain post { type nat hook postrouting priority 100; ip saddr 10.8.0.0/24 ip daddr 10.9.0.0/24 masquerade; ip6 saddr fd08::/64 ip6 daddr fd09::/64 masquerade; }; }"
+	h.Do(func() error {
+		if out, err := exec.Command("nft", rules).CombinedOutput(); err != nil {
+			return fmt.Errorf("nft: %w: %s", err, out)
+		}
+		return nil
+	})
+}
+
+// A client behind an address translator moves: nobody names the connection by
+// addresses that the translator changes.
+func TestMoveThroughATranslator(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) {
+			n := newRouted(t)
+			strict(t, n.client, n.router, n.s1, n.s2)
+			translate(t, n.router)
+			client, s1, s2 := farV4, s1V4, s2V4
+			if v6 {
+				client, s1, s2 = farV6, s1V6, s2V6
+			}
+			if r := n.underTraffic(t, client, s1, s2, 4<<20, 3); r.peer.Remote.Addr() == client {
+				t.Error("nothing was translated")
+			}
+		})
+	}
+}
+
 // redirect moves a session at the gateway: no word of it is on the client's side.
 func (r *trip) redirect(gateway *netrig.Host, to *site) {
 	r.t.Helper()

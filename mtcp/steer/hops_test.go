@@ -131,12 +131,14 @@ type trip struct {
 	client *netrig.Host
 	agent  *Agent
 	out    *Sender
-	f      Flow
+	f      Flow // as the client has it
+	peer   Flow // as the server has it: a translator may be between
 	at     *site
 	app    *app
 }
 
-// request asks a server for the session and returns what it is told.
+// request asks a server for the session and returns from where, and what the
+// server is told.
 func (r *trip) request(to *site) (from netip.AddrPort, e Event) {
 	r.t.Helper()
 	var num Numbers
@@ -163,11 +165,7 @@ func (r *trip) move(to *site) {
 	defer r.app.mu.Unlock()
 	var frozen *tcprepair.Frozen
 	var dump *tcprepair.Dump
-	s, err := r.agent.Session(r.f)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	old := Flow{s.Wire.Remote, s.Wire.Local}
+	old := r.peer
 	r.at.Do(func() (err error) {
 		if err = r.at.srv.Hold(old, Deaf, 0); err != nil {
 			return err
@@ -182,21 +180,21 @@ func (r *trip) move(to *site) {
 		if err := to.srv.Hold(e.Flow, Early, hang); err != nil {
 			return err
 		}
-		synack := wire.Segment{Src: to.addr, Dst: from, Seq: reply.LSRC - 1, Ack: e.Segment.Seq + 1, Flags: wire.SYN | wire.ACK, Window: 65535}
+		synack := wire.Segment{Src: to.addr, Dst: e.Flow.Remote, Seq: reply.LSRC - 1, Ack: e.Segment.Seq + 1, Flags: wire.SYN | wire.ACK, Window: 65535}
 		synack.Options, _ = wire.AppendSYN(nil, reply, 1400)
 		return to.out.Send(synack)
 	})
 	delta := r.accept(to, from, e.Segment.Seq+1)
 	dump.Una = reply.LSRC.Add(delta)
 	dump.Out = dump.Out[len(dump.Out)-int(dump.Una.Size(dump.Write)):]
-	dump.Local, dump.Remote = to.addr, from
+	dump.Local, dump.Remote = to.addr, e.Flow.Remote
 	dump.Resend()
 	to.Do(func() error {
 		restored, err := to.stack.Restore(dump)
 		if err != nil {
 			return err
 		}
-		arrived := wire.Segment{Src: to.addr, Dst: from, Seq: dump.Una, Ack: e.Segment.Seq + 1, Flags: wire.ACK, Window: 65535}
+		arrived := wire.Segment{Src: to.addr, Dst: e.Flow.Remote, Seq: dump.Una, Ack: e.Segment.Seq + 1, Flags: wire.ACK, Window: 65535}
 		arrived.Options, _ = wire.Append(nil, wire.MigrateArrived{})
 		if err := errors.Join(to.srv.Release(e.Flow), to.out.Send(arrived), restored.Live()); err != nil {
 			return err
@@ -206,7 +204,7 @@ func (r *trip) move(to *site) {
 	})
 	r.arrived()
 	r.at.Do(func() error { return errors.Join(frozen.Discard(), r.at.srv.Release(old)) })
-	r.at = to
+	r.at, r.peer = to, e.Flow
 }
 
 // accept is the end of the handshake, from the SYN+ACK on.
@@ -273,11 +271,11 @@ func (r *trip) run(c *net.TCPConn) <-chan error {
 	return done
 }
 
-func (n net3) underTraffic(t *testing.T, client, s1, s2 netip.Addr, total, hops int) {
+func (n net3) underTraffic(t *testing.T, client, s1, s2 netip.Addr, total, hops int) *trip {
 	sites := []*site{newSite(t, n.s1, netip.AddrPortFrom(s1, 80)), newSite(t, n.s2, netip.AddrPortFrom(s2, 8080))}
 	agent := n.open(t, Auto)
 	c, s := connect(t, n.client, n.s1, client, sites[0].addr)
-	r := &trip{t: t, client: n.client, agent: agent, out: sender(t, n.client), f: flowOfConn(c), at: sites[0], app: newApp(t, s, total)}
+	r := &trip{t: t, client: n.client, agent: agent, out: sender(t, n.client), f: flowOfConn(c), peer: flowOfConn(s), at: sites[0], app: newApp(t, s, total)}
 	done := r.run(c)
 	for i := range hops {
 		time.Sleep(20 * time.Millisecond)
@@ -294,4 +292,5 @@ func (n net3) underTraffic(t *testing.T, client, s1, s2 netip.Addr, total, hops 
 	if err != nil || st.Opened != uint64(hops) || st.Refused != 0 {
 		t.Errorf("%+v, %v", st, err)
 	}
+	return r
 }

@@ -30,7 +30,7 @@ func TestOnGuest(t *testing.T) {
 		t.Run(kernel, func(t *testing.T) {
 			vm := lab.Shared(t, lab.Config{Kernel: kernel, Modules: []string{"veth", "bridge", "sch_ingress", "cls_bpf"}})
 			// The compiler and nft are here and not there.
-			lab.RunTest(t, vm, "./mtcp/steer", "-test.skip=OnGuest|OfTheSources|ThroughFirewalls")
+			lab.RunTest(t, vm, "./mtcp/steer", "-test.skip=OnGuest|OfTheSources|MoveThrough")
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/internal/netrig"
+	"lazystate/internal/seqnum"
 	"lazystate/mtcp/wire"
 )
 
@@ -350,32 +351,33 @@ func TestAdviceAndRefusal(t *testing.T) {
 	if e := event(t, srv.source, Option); e.Flow != (Flow{r.f.Remote, r.f.Local}) || e.Segment.Migration() != wire.Option(refusal) {
 		t.Errorf("S1 was told %+v", e)
 	}
-	before := r.inSegments(t)
+	before := infoOf(t, r.c)
 	say(r.s1, down, Flow{r.f.Remote, r.f.Local}, wire.Offer{Part: 1, Parts: 2, Cert: cert, Servers: []netip.AddrPort{r.to.Remote}})
 	event(t, r.a.source, Option)
-	if after := r.inSegments(t); after != before {
-		t.Errorf("the client's TCP has seen %d segments", after-before)
+	if after := infoOf(t, r.c); after.Segs_in != before.Segs_in {
+		t.Errorf("the client's TCP has seen %d segments", after.Segs_in-before.Segs_in)
 	}
 	exchange(t, r.c, r.s, 1<<16)
 }
 
-// inSegments is how much the client's TCP has heard.
-func (r *rigged) inSegments(t *testing.T) (n uint32) {
+// infoOf is what a socket has heard and said.
+func infoOf(t *testing.T, c *net.TCPConn) (info *unix.TCPInfo) {
 	t.Helper()
-	raw, err := r.c.SyscallConn()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := raw.Control(func(fd uintptr) {
-		var info *unix.TCPInfo
-		if info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			n = info.Segs_in
-		}
-	}); e != nil || err != nil {
+	if e := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }); e != nil || err != nil {
 		t.Fatal(e, err)
 	}
-	return n
+	return info
 }
+
+func plus(a netip.AddrPort, n int) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr(), a.Port()+uint16(n))
+}
+
+func seq(n uint32) seqnum.Value { return seqnum.Value(n) }
 
 // A client that gives up while its session moves tells its agent; sessions whose
 // connections are gone are swept.

@@ -141,6 +141,17 @@ func drawWorld(t *rapid.T) world {
 	return w
 }
 
+// paperWorld is a session at its second server.
+func paperWorld() world {
+	at := netip.MustParseAddrPort
+	w := world{
+		app: Flow{at("10.9.0.1:40000"), at("10.9.0.2:80")}, cur: Flow{at("10.9.0.1:40001"), at("10.9.0.3:8080")},
+		next: Flow{at("10.9.0.1:40002"), at("10.9.0.4:80")}, old: Flow{at("10.9.0.1:40003"), at("10.9.0.5:80")},
+	}
+	w.session = bpfSession{Wire: w.cur.bpf(), Asked: w.next.bpf(), Hop: 3, State: uint32(Moved)}
+	return w
+}
+
 func drawAround(t *rapid.T, w world, in bool) wire.Segment {
 	s := wire.Segment{
 		Flags:   wire.Flags(rapid.Uint8().Draw(t, "flags of TCP")),
