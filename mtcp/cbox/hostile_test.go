@@ -178,6 +178,17 @@ func TestRegionIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad("it can grow", Region{f, 0, good.Length})
+	if fd, err := unix.MemfdCreate("huge", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_HUGETLB); err == nil {
+		huge := newFile(fd)
+		defer huge.Close()
+		if err := huge.Truncate(2 << 20); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := unix.FcntlInt(huge.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+			t.Fatal(err)
+		}
+		bad("huge pages, of which there may be none left", Region{huge, 0, 4096})
+	}
 	disk, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)

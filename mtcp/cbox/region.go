@@ -64,12 +64,28 @@ func (r Region) Check() error {
 	if st.Size-r.Length < r.Offset {
 		return damaged("region", "%d bytes at %d of a file of %d", r.Length, r.Offset, st.Size)
 	}
+	if err := ordinary(r.File); err != nil {
+		return err
+	}
 	have, err := unix.FcntlInt(r.File.Fd(), unix.F_GET_SEALS, 0)
 	if err != nil {
 		return fmt.Errorf("seals of the box's file: %w", err)
 	}
 	if have&seals != seals || have&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
 		return damaged("region", "seals %#x, not those of a box", have)
+	}
+	return nil
+}
+
+// ordinary refuses memory whose pages may not be there when they are touched: a
+// memfd of huge pages has seals too, and kills its reader when none is left.
+func ordinary(f *os.File) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		return fmt.Errorf("box's file: %w", err)
+	}
+	if fs.Type != unix.TMPFS_MAGIC {
+		return damaged("region", "file system %#x, not that of a memfd", fs.Type)
 	}
 	return nil
 }

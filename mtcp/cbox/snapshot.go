@@ -73,13 +73,16 @@ func DecodeSnapshots(b []byte, chans int) (*Snapshot, error) {
 	return DecodeSnapshot(newest, chans)
 }
 
+// copyMost bounds what is copied of a snapshot that changes all the time.
+const copyMost = 64 << 20
+
 // lastSnapshot copies the last snapshot of a process out of a box that is
 // mapped here, while the process may take the next ones: it stores seq = 0
 // before it writes, so a copy is whole if seq has not changed. Pages that nobody
 // has written to it does not touch.
 func lastSnapshot(m memory, p *uapi.CboxProc, chans int) (s *Snapshot, err error) {
 	b := make([]byte, p.SnapLen)
-	for range 1000 {
+	for range max(10, min(1000, copyMost/len(b))) {
 		off := p.SnapOff
 		seq, two := m.word64(off).Load(), m.word64(off+uint64(p.SnapLen)).Load()
 		if two > seq {

@@ -16,7 +16,7 @@ import (
 
 // What a process leaves to send when it closes is sent, though it ends at once.
 func TestFinish(t *testing.T) {
-	k, socket := kept(t, Config{})
+	k, socket := kept(t, Config{Box: 64 << 20})
 	c := web(t, socket, "web")
 	client, s := accept(t, c, cbox.Config{Hold: 16 << 20})
 	total := fill(t, s)
@@ -69,8 +69,8 @@ func TestDivergedSessionIsReset(t *testing.T) {
 // A session that its server has closed, but whose client is slow to take the
 // rest, is moved like any other, and finished where it comes to.
 func TestFinishElsewhere(t *testing.T) {
-	s1, socket := kept(t, Config{})
-	s2, _ := kept(t, Config{})
+	s1, socket := kept(t, Config{Box: 64 << 20})
+	s2, _ := kept(t, Config{Box: 64 << 20})
 	c := web(t, socket, "web")
 	client, s := accept(t, c, cbox.Config{Hold: 16 << 20})
 	total := fill(t, s)

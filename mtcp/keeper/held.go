@@ -92,14 +92,8 @@ func (h *Held) Depart() {
 	s.box.Depart()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	rung := map[*process]bool{}
 	for _, p := range s.owners {
-		if !rung[p] {
-			rung[p] = true
-			if err := cbox.RingBell(p.bell); err != nil {
-				k.log.Warn("ring a bell", "pid", p.pid, "err", err)
-			}
-		}
+		k.wake(p)
 	}
 	k.drop(s)
 	s.unuse()

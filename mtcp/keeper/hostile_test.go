@@ -46,6 +46,9 @@ func TestLimits(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	_, socket = kept(t, Config{Box: 64 << 10})
+	_, err = cbox.Create(newConn(t), web(t, socket, "web").Config(cbox.Config{Log: 64 << 10}))
+	refused("a large box", err, unix.EFBIG)
 	k2, socket := kept(t, Config{Bytes: 100 << 10})
 	c = web(t, socket, "web")
 	accept(t, c, cbox.Config{})
@@ -112,6 +115,37 @@ func TestOthersSessions(t *testing.T) {
 	}
 	if err := mine.Hand(s.ID(), child); err != nil {
 		t.Errorf("its own: %v", err)
+	}
+}
+
+// A bell that blocks whoever rings it holds up nobody else.
+func TestBellThatBlocks(t *testing.T) {
+	k, socket := kept(t, Config{})
+	c := web(t, socket, "web")
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := os.NewFile(uintptr(fd), "a bell that blocks")
+	defer full.Close()
+	if _, err := full.Write([]byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}); err != nil {
+		t.Fatal(err)
+	}
+	k.mu.Lock()
+	for p := range k.processes {
+		_ = p.bell.Close()
+		p.bell = must(dup(full))
+	}
+	k.mu.Unlock()
+	for range 5 {
+		_, s := accept(t, c, cbox.Config{})
+		must(k.Hold(s.ID(), hang)).Depart()
+	}
+	if n := len(k.Sessions()); n != 0 {
+		t.Errorf("it holds %d", n)
+	}
+	if _, err := full.Read(make([]byte, 8)); err != nil { // let the ringer go
+		t.Error(err)
 	}
 }
 

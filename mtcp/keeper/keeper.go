@@ -14,10 +14,11 @@ import (
 	"lazystate/mtcp/cbox"
 )
 
-// Config bounds what a keeper takes on. Zero is no bound for the first four.
+// Config bounds what a keeper takes on. Zero is no bound, where nothing else is said.
 type Config struct {
 	Sessions  int   // at once
 	Bytes     int64 // of their boxes
+	Box       int64 // of one of them; 0: 16 MiB
 	Processes int
 	Listeners int
 
@@ -86,6 +87,7 @@ func (k *Keeper) Close() {
 	}
 	for p := range k.processes {
 		p.end()
+		delete(k.processes, p)
 	}
 	for key, l := range k.listeners {
 		_ = l.Close()

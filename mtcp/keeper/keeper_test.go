@@ -39,13 +39,16 @@ func accept(t *testing.T, c *Client, cfg cbox.Config) (client *net.TCPConn, s *c
 		t.Fatal(err)
 	}
 	defer l.Close()
-	l.Refused = func(_ net.Conn, err error) net.Conn { t.Error(err); return nil }
+	l.Refused = func(c net.Conn, err error) net.Conn { t.Error(err); return c }
 	client = dial(t, l.Addr().(*net.TCPAddr).Port)
 	conn, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = conn.(*cbox.Conn)
+	s, ok := conn.(*cbox.Conn)
+	if !ok {
+		t.FailNow()
+	}
 	_ = s.SetDeadline(time.Now().Add(hang))
 	t.Cleanup(s.Abandon)
 	return client, s

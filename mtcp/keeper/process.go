@@ -25,6 +25,7 @@ type process struct {
 	queue    []slotKey            // to be handed
 	more     *sync.Cond           // the queue, or gone, has changed
 	gone     bool                 // it takes no more
+	rings    chan struct{}        // for its bell, which may be one that blocks
 }
 
 // slotKey is a process's part in a session.
@@ -95,6 +96,8 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 	}
 	k.processes[p] = struct{}{}
 	p.more = sync.NewCond(&k.mu)
+	p.rings = make(chan struct{}, 1)
+	go k.ring(p)
 	go k.hand(p)
 	go k.watch(p)
 	k.giveWaiting(p)
@@ -133,10 +136,32 @@ func (k *Keeper) watch(p *process) {
 // end gives up what a process had given us; mu is held.
 func (p *process) end() {
 	p.leave()
+	close(p.rings)
 	_ = p.ctl.Close()
 	_ = p.bell.Close()
 	_ = p.pidfd.Close()
 	_ = p.sessions.Close()
+}
+
+// ring rings a process's bell whenever that is asked for. Nobody else waits for
+// it: the descriptor is whatever the process has sent.
+func (k *Keeper) ring(p *process) {
+	for range p.rings {
+		if err := cbox.RingBell(p.bell); err != nil {
+			k.log.Warn("ring a bell", "pid", p.pid, "err", err)
+		}
+	}
+}
+
+// wake has a process look at its sessions; mu is held.
+func (k *Keeper) wake(p *process) {
+	if _, lives := k.processes[p]; !lives {
+		return
+	}
+	select {
+	case p.rings <- struct{}{}:
+	default: // it will be rung anyway
+	}
 }
 
 // hungUp finds others for what a process was not handed before it hung up.

@@ -37,6 +37,13 @@ type session struct {
 // is the process that has accepted it, or has it still, and calls it id; nil: it
 // waits for one.
 func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
+	most := int64(16 << 20)
+	if k.cfg.Box > 0 {
+		most = k.cfg.Box
+	}
+	if region.Length > most {
+		return nil, unix.EFBIG
+	}
 	if err := movable(conn); err != nil {
 		return nil, err
 	}

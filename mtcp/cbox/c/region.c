@@ -2,8 +2,10 @@
 /* region.c - where boxes lie: memfds that nobody can cut under whoever maps them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "impl.h"
@@ -28,6 +30,7 @@ int region_new(struct cbox_region *r, uint64_t length)
 /* What came from another process is not mapped before it has been looked at. */
 static int region_check(const struct cbox_region *r)
 {
+	struct statfs fs;
 	struct stat st;
 	int seals;
 
@@ -36,6 +39,11 @@ static int region_check(const struct cbox_region *r)
 	if (fstat(r->fd, &st) < 0)
 		return -errno;
 	if ((uint64_t)st.st_size < r->length || r->offset > (uint64_t)st.st_size - r->length)
+		return -CBOX_EDAMAGED;
+	/* A memfd of huge pages has seals too, and kills its reader when none is left. */
+	if (fstatfs(r->fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != TMPFS_MAGIC)
 		return -CBOX_EDAMAGED;
 	seals = fcntl(r->fd, F_GET_SEALS);
 	if (seals < 0)
