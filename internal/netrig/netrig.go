@@ -56,7 +56,8 @@ func New(t testing.TB, names ...string) *Rig {
 		h.Do(func() error { return errors.Join(up("lo"), up(Dev)) })
 	}
 	for _, name := range names {
-		r.hosts[name].Do(ready)
+		r.hosts[name].Do(func() error { return errors.Join(carried(Dev), ready()) })
+		r.Wire.Do(func() error { return carried(name) })
 	}
 	return r
 }
@@ -98,8 +99,23 @@ func up(name string) error {
 	return netlink.LinkSetUp(l)
 }
 
-// ready waits for the kernel to see that the link has a carrier, which it looks
-// at once a second: until then an IPv6 address is tentative, whatever is asked.
+// carried waits for the kernel to see that a link has a carrier, which it looks
+// at once a second: until then a bridge does not use the port.
+func carried(name string) error {
+	for range 1000 {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if l.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("link %s does not come up", name)
+}
+
+// ready waits for IPv6: until it is, an address is tentative, whatever is asked.
 func ready() error {
 	l, err := netlink.LinkByName(Dev)
 	if err != nil {
@@ -117,7 +133,7 @@ func ready() error {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return errors.New("link does not come up")
+	return errors.New("IPv6 does not come up")
 }
 
 // onThread runs f on a thread that dies with it.
@@ -150,7 +166,23 @@ func (h *Host) Do(f func() error) {
 // Addr gives the host an address, usable at once.
 func (h *Host) Addr(cidr string) {
 	h.t.Helper()
-	h.Do(func() error { return change(netlink.AddrReplace, cidr) })
+	h.Do(func() error {
+		if err := change(netlink.AddrReplace, cidr); err != nil {
+			return err
+		}
+		return local(netip.MustParsePrefix(cidr).Addr())
+	})
+}
+
+// local waits for the kernel's worker that makes an IPv6 address one.
+func local(ip netip.Addr) error {
+	for range 1000 {
+		if routes, err := netlink.RouteGet(ip.AsSlice()); err == nil && routes[0].Type == unix.RTN_LOCAL {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("%s does not become an address", ip)
 }
 
 // Unaddr takes an address away.

@@ -13,12 +13,14 @@
 //	old host                          new host
 //	Leave: guard
 //	freeze, dump, send            ->  Arrive: guard, then the address
-//	Release: the address goes     <-  restore
+//	Release, if nothing Changed   <-  restore
 //	                              ->  Open: announce, guard off; sockets go live
 //	Done: guard off; discard
 //
-// Either side can Undo until then. The guard belongs to the process that set it
-// up and goes with it, so a daemon that dies leaves no dead address behind.
+// Where the old host is dead, the peers can be asked between Announce and Open
+// what they have (Asker). Either side can Undo until the sockets live. The guard
+// belongs to the process that set it up and goes with it, so a daemon that dies
+// leaves no address behind that nothing answers for.
 //
 // The traps. A gratuitous ARP reply is ignored for a second after the last change
 // (neigh locktime); a request is not. Removing an address may take others of its

@@ -3,6 +3,7 @@
 package takeover
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/tcprepair"
 )
 
 // guard is a table of nftables with two sets of addresses, whose TCP neither
@@ -92,6 +95,7 @@ func (g *guard) fill() error {
 	in := g.chain("in", nftables.ChainHookPrerouting)
 	g.drop(in, expr.MetaKeyIIF, unix.NFPROTO_IPV4, 16, 4, g.v4)
 	g.drop(in, expr.MetaKeyIIF, unix.NFPROTO_IPV6, 24, 16, g.v6)
+	// An Asker's questions go out; the answers it hears before they are dropped.
 	out := g.chain("out", nftables.ChainHookOutput)
 	g.drop(out, expr.MetaKeyOIF, unix.NFPROTO_IPV4, 12, 4, g.v4)
 	g.drop(out, expr.MetaKeyOIF, unix.NFPROTO_IPV6, 8, 16, g.v6)
@@ -109,6 +113,8 @@ func (g *guard) chain(name string, hook *nftables.ChainHook) *nftables.Chain {
 // of the network header is in the set.
 func (g *guard) drop(c *nftables.Chain, dev expr.MetaKey, family byte, off, n uint32, set *nftables.Set) {
 	g.nft.AddRule(&nftables.Rule{Table: g.table, Chain: c, Exprs: []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binary.NativeEndian.AppendUint32(nil, tcprepair.ProbeMark)},
 		&expr.Meta{Key: dev, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{loopback, 0, 0, 0}},
 		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -189,7 +190,28 @@ func (l *Link) add(a *netlink.Addr) error {
 		}
 		return fmt.Errorf("add %s: %w", a.IPNet, err)
 	}
-	return nil
+	return l.settle(addrOf(a))
+}
+
+// settleBound is for a kernel worker to run.
+const settleBound = 2 * time.Second
+
+// settle waits until an IPv6 address is one: the kernel leaves the last step to
+// a worker (net/ipv6/addrconf.c, addrconf_dad_work), and drops what comes before,
+// such as the answer to the first neighbour solicitation.
+func (l *Link) settle(ip netip.Addr) error {
+	if ip.Is4() {
+		return nil
+	}
+	for end := time.Now().Add(settleBound); ; time.Sleep(50 * time.Microsecond) {
+		routes, err := l.nl.RouteGet(ip.AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("add %s: it has no route after %v: %w", ip, settleBound, errors.Join(err, ErrNoAddress))
+		}
+	}
 }
 
 func (l *Link) del(a *netlink.Addr) error {

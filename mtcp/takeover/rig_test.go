@@ -68,6 +68,11 @@ func own(format string, i int) string {
 	return netip.MustParsePrefix(format[:len(format)-len("%d/24")] + string(rune('1'+i)) + format[len(format)-3:]).String()
 }
 
+// stranger is the end of a connection that is not there.
+func (w *world) stranger(family string) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParsePrefix(families[family][0]).Addr(), 9)
+}
+
 // listen opens the service's port on a server, whose kernel then would answer
 // for it.
 func (w *world) listen(i, port int) *net.TCPListener {

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"lazystate/mtcp/tcprepair"
 )
 
 // Leaving is an address on its way out of this host.
@@ -93,6 +95,13 @@ func (l *Link) Arrive(p netip.Prefix) (*Arriving, error) {
 // Announce tells the network where the address is, while the guard still
 // stands: Ask needs the peers' answers to come here.
 func (v *Arriving) Announce() error { return v.l.Announce(v.ip) }
+
+// Asker asks the peers of an address that has arrived and been announced what
+// they have of sockets that are not restored yet. To open one takes time: do it
+// beforehand.
+func (l *Link) Asker(ip netip.Addr) (*tcprepair.Asker, error) {
+	return tcprepair.NewAsker(l.index, ip.Is6())
+}
 
 // Open announces the address and takes the guard off. Every socket of it must
 // have been restored: a segment for another is answered with RST.

@@ -8,6 +8,7 @@
 //	Frozen   a live socket that nothing reaches any more; Dump, Thaw, Discard
 //	Dump     the socket on paper: numbers, window, options, both queues
 //	Restored a socket that nothing reaches yet; Live, Abandon
+//	Asker    asks a peer what it has, where the old server cannot say
 //
 // A Dump speaks mtcp's language: its Endpoint goes into mtcp.Place, and Obey
 // makes of it what an mtcp.Move wants at the new server. It has a form for the

@@ -17,10 +17,11 @@ const (
 	recvQueue = 1
 	sendQueue = 2
 
-	optMSS   = 2 // kinds of TCP options, RFC 9293 and 7323
-	optScale = 3
-	optSACK  = 4
-	optStamp = 8
+	optMSS    = 2 // kinds of TCP options, RFC 9293 and 7323
+	optScale  = 3
+	optSACK   = 4
+	optBlocks = 5
+	optStamp  = 8
 
 	infoTimestamps = 1 // TCPI_OPT_*
 	infoSACK       = 2

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tcprepair
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/internal/seqnum"
+)
+
+// ProbeMark is the mark of an Asker's segments: a takeover's guard, which lets
+// no other out, knows them by it.
+const ProbeMark = 0x4d54
+
+// Asker asks the peers of sockets that are nowhere what they have received, in
+// the old server's name: with a byte that they have already. They answer with
+// the number they wait for next, which no state at the server shows (§3.6.5 does
+// without, and pays with retransmission timers).
+//
+// The answer is final only if nothing of the old server is under way any more:
+// that of a dead one, or of one whose segments had the time of a round trip. An
+// acknowledgement that was on its way before is no answer: an answer names the
+// byte (D-SACK, RFC 2883), or is the same as that to the question before.
+type Asker struct {
+	raw    rawSockets
+	packet int
+	v6     bool
+}
+
+// NewAsker listens on an interface, before the network's filters, which may
+// drop the peers' segments meanwhile. Address and route must be there when Ask
+// is called.
+func NewAsker(index int, v6 bool) (*Asker, error) {
+	a := &Asker{raw: rawSockets{-1, -1}, packet: -1, v6: v6}
+	if err := a.open(index); err != nil {
+		a.Close()
+		return nil, fmt.Errorf("ask peers: %w", err)
+	}
+	return a, nil
+}
+
+func (a *Asker) open(index int) error {
+	a.raw.open()
+	fd, protocol := a.raw.v4, uint16(unix.ETH_P_IP)
+	if a.v6 {
+		fd, protocol = a.raw.v6, unix.ETH_P_IPV6
+	}
+	if fd < 0 {
+		return fmt.Errorf("raw socket: %w without CAP_NET_RAW", ErrPermission)
+	}
+	if err := setInt(fd, unix.SOL_SOCKET, unix.SO_MARK, ProbeMark, "SO_MARK"); err != nil {
+		return err
+	}
+	network := protocol<<8 | protocol>>8
+	var err error
+	if a.packet, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+		return fmt.Errorf("packet socket: %w", err)
+	}
+	_ = unix.SetsockoptInt(a.packet, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20) // thousands may answer at once
+	return unix.Bind(a.packet, &unix.SockaddrLinklayer{Protocol: network, Ifindex: index})
+}
+
+// Close gives the sockets up; that takes 10 ms.
+func (a *Asker) Close() {
+	a.raw.close()
+	if a.packet >= 0 {
+		unix.Close(a.packet)
+	}
+}
+
+// connection is its two ends, as its peer's segments have them.
+type connection struct{ peer, own netip.AddrPort }
+
+// question is what is open of one connection.
+type question struct {
+	dump  *Dump
+	said  seqnum.Value // in round
+	round int          // 0: nothing yet
+}
+
+// Ask asks for each dump, and again as often as given, a wait apart. Where the
+// peer answers, what it has is dropped from the dump, and the rest counts as
+// never sent (Resend). It returns how many have answered; the others stay as
+// they are.
+func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (int, error) {
+	open := make(map[connection]*question, len(dumps))
+	for _, d := range dumps {
+		open[connection{d.Remote, d.Local}] = &question{dump: d}
+	}
+	all := len(open)
+	for round := 1; round <= times && len(open) > 0; round++ {
+		for _, q := range open {
+			seg, err := q.dump.probe()
+			if err != nil {
+				return all - len(open), err
+			}
+			if err := a.raw.send(q.dump.Remote.Addr(), seg); err != nil && !errors.Is(err, unix.ENOBUFS) {
+				return all - len(open), fmt.Errorf("ask %s: %w", q.dump.Remote, err)
+			}
+		}
+		if err := a.listen(open, round, time.Now().Add(wait)); err != nil {
+			return all - len(open), fmt.Errorf("ask peers: %w", err)
+		}
+	}
+	return all - len(open), nil
+}
+
+// listen removes from open who has answered. It ends early if all have.
+func (a *Asker) listen(open map[connection]*question, round int, until time.Time) error {
+	b := make([]byte, 256)
+	for len(open) > 0 {
+		left := time.Until(until)
+		if left <= 0 {
+			return nil
+		}
+		p := []unix.PollFd{{Fd: int32(a.packet), Events: unix.POLLIN}}
+		if n, err := unix.Poll(p, int(left.Milliseconds())+1); err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		} else if n <= 0 {
+			continue
+		}
+		n, _, err := unix.Recvfrom(a.packet, b, unix.MSG_TRUNC)
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		ends, ack, options, ok := acknowledgement(b[:min(n, len(b))])
+		if q := open[ends]; ok && q != nil && q.hear(ack, options, round) && q.dump.has(ack) {
+			delete(open, ends)
+		}
+	}
+	return nil
+}
+
+// hear reports whether this is the answer.
+func (q *question) hear(ack seqnum.Value, options []byte, round int) bool {
+	probe := q.dump.outFirst() - 1
+	again := q.round > 0 && q.round < round && q.said == ack
+	if q.round == 0 || q.said != ack {
+		q.said, q.round = ack, round
+	}
+	return again || names(options, probe)
+}
+
+// names reports whether the first SACK block is the byte at seq.
+func names(options []byte, seq seqnum.Value) bool {
+	for len(options) > 0 {
+		switch kind := options[0]; {
+		case kind == 0:
+			return false
+		case kind == 1:
+			options = options[1:]
+			continue
+		case len(options) < 2 || options[1] < 2 || int(options[1]) > len(options):
+			return false
+		case kind == optBlocks:
+			return options[1] >= 10 && seqnum.Value(binary.BigEndian.Uint32(options[2:])) == seq && seqnum.Value(binary.BigEndian.Uint32(options[6:])) == seq+1
+		}
+		options = options[options[1]:]
+	}
+	return false
+}
+
+// has takes what the peer has out of a dump, if it can have that.
+func (d *Dump) has(next seqnum.Value) bool {
+	first := d.outFirst()
+	if next.Less(d.Una) || d.Nxt.Less(next) {
+		return false
+	}
+	d.Out = d.Out[min(first.Size(next), seqnum.Size(len(d.Out))):] // next may count our FIN
+	if end := d.end(); end.Less(next) && !d.State.OwnFinAcked() {
+		next = end // it is sent again and acknowledged again
+	}
+	d.Una = seqnum.Max(d.Una, next)
+	d.Resend()
+	return true
+}
+
+// acknowledgement reads the head of a packet that somebody else has checked, or
+// nobody: its checksum may still be open, for a device to fill in.
+func acknowledgement(p []byte) (ends connection, ack seqnum.Value, options []byte, ok bool) {
+	var src, dst netip.Addr
+	switch {
+	case len(p) >= 20 && p[0]>>4 == 4 && p[9] == unix.IPPROTO_TCP && p[0]&15 >= 5 && len(p) >= int(p[0]&15)*4:
+		src, dst = netip.AddrFrom4([4]byte(p[12:])), netip.AddrFrom4([4]byte(p[16:]))
+		p = p[int(p[0]&15)*4:]
+	case len(p) >= 40 && p[0]>>4 == 6 && p[6] == unix.IPPROTO_TCP:
+		src, dst = netip.AddrFrom16([16]byte(p[8:])), netip.AddrFrom16([16]byte(p[24:]))
+		p = p[40:]
+	default:
+		return ends, 0, nil, false
+	}
+	const syn, rst, ackFlag = 2, 4, 16
+	if len(p) < 20 || p[12]>>4 < 5 || p[13]&(syn|rst|ackFlag) != ackFlag {
+		return ends, 0, nil, false
+	}
+	ends = connection{netip.AddrPortFrom(src, binary.BigEndian.Uint16(p)), netip.AddrPortFrom(dst, binary.BigEndian.Uint16(p[2:]))}
+	return ends, seqnum.Value(binary.BigEndian.Uint32(p[8:])), p[20:max(20, min(len(p), int(p[12]>>4)*4))], true
+}
