@@ -198,7 +198,8 @@ func (c *Conn) end() {
 }
 
 // Abandon lets go of a session without a word, as a process that dies: whoever
-// holds its box and its connection goes on with it.
+// holds its box and its connection goes on with it; a keeper once this process
+// has ended.
 func (c *Conn) Abandon() { c.letGo() }
 
 func (c *Conn) letGo() {

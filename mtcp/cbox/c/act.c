@@ -254,6 +254,7 @@ int cbox_setsockopt(struct cbox *c, int level, int name, const void *value, size
 	if (len > BD_CBOX_OPT_LEN)
 		return -EMSGSIZE;
 	a.len = (uint16_t)len;
-	memcpy(a.value, value, len);
+	if (len)
+		memcpy(a.value, value, len);
 	return act_do(c, &a, perform_option);
 }

@@ -75,7 +75,7 @@ struct cbox *cbox_open(const struct cbox_region *r, uint32_t slot, int *err);
  * it returns but -EAGAIN (cbox_nonblock), c is gone.
  */
 int cbox_close(struct cbox *c);
-/* Lets go of it without a word, as a process that dies. */
+/* Lets go of it without a word, as a process that dies; a keeper waits for that death. */
 void cbox_abandon(struct cbox *c);
 
 const struct cbox_region *cbox_where(const struct cbox *c);

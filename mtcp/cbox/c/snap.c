@@ -172,6 +172,7 @@ ssize_t cbox_import(const struct cbox *c, void *state, size_t len)
 {
 	if (!c->has_state)
 		return -ENODATA;
-	memcpy(state, c->state, least(len, c->state_len));
+	if (len)
+		memcpy(state, c->state, least(len, c->state_len));
 	return (ssize_t)c->state_len;
 }
