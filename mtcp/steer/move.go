@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -77,10 +78,28 @@ func (a *Agent) claim(f, asked Flow, hop uint32) error {
 	if err := a.putWire(asked, f, hop+1); err != nil {
 		return err
 	}
+	return a.note(f, asked)
+}
+
+// flowsKept is how many flows of a session before its present one stay black
+// holes: what comes late comes soon.
+const flowsKept = 8
+
+// note remembers which flows are a session's, and forgets the oldest.
+func (a *Agent) note(f, asked Flow) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.flows[f] = append(a.flows[f], asked)
-	return nil
+	all := slices.DeleteFunc(a.flows[f], func(w Flow) bool { return w == asked })
+	if asked != f { // whose place is its own
+		all = append(all, asked)
+	}
+	var err error
+	for len(all) > flowsKept+2 { // the present and the next
+		err = errors.Join(err, remove(a.wires, all[0]))
+		all = all[1:]
+	}
+	a.flows[f] = all
+	return err
 }
 
 func (a *Agent) begin(f, asked Flow, s bpfSession, limit time.Duration) (Numbers, error) {

@@ -98,7 +98,8 @@ func TestPaperBlackholeIsSilent(t *testing.T) {
 func TestPaperManyTimes(t *testing.T) {
 	r := newRigged(t, Config{})
 	up, down := uint32(1000), uint32(2000)
-	for i := range 5 {
+	const moves = flowsKept + 7
+	for i := range moves {
 		site, to := r.s2, r.to
 		if i%2 == 1 {
 			site, to = r.s1, Flow{r.to.Local, r.f.Remote} // S1 again, from another port
@@ -118,7 +119,21 @@ func TestPaperManyTimes(t *testing.T) {
 		exchange(t, r.c, s, 5000)
 		up, down = up+5000, down+5001
 	}
-	if got, err := r.a.Session(r.f); err != nil || got.Moves != 5 || got.State != Moved {
+	if got, err := r.a.Session(r.f); err != nil || got.Moves != moves || got.State != Moved {
 		t.Errorf("%+v, %v", got, err)
+	}
+	var n int
+	var f bpfFlow
+	var w bpfWire
+	for it := r.a.wires.Iterate(); it.Next(&f, &w); n++ {
+		if w.Hop == 0 {
+			t.Errorf("%s is nobody's", flowOf(f))
+		}
+	}
+	if n != 1+flowsKept+2 {
+		t.Errorf("%d flows are remembered", n)
+	}
+	if err := r.a.Forget(r.f); err != nil || r.a.wires.Iterate().Next(&f, &w) {
+		t.Errorf("%s is left, %v", flowOf(f), err)
 	}
 }
