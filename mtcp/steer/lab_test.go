@@ -28,7 +28,7 @@ func TestOnGuest(t *testing.T) {
 	}
 	for _, kernel := range []string{"6.1", "6.12"} {
 		t.Run(kernel, func(t *testing.T) {
-			vm := lab.Shared(t, lab.Config{Kernel: kernel, Modules: []string{"veth", "bridge", "sch_ingress", "cls_bpf"}})
+			vm := lab.Shared(t, lab.Config{Kernel: kernel, Modules: []string{"veth", "bridge", "sch_ingress", "cls_bpf", "tun"}})
 			// The compiler and nft are here and not there.
 			lab.RunTest(t, vm, "./mtcp/steer", "-test.skip=OnGuest|OfTheSources|MoveThrough")
 		})
