@@ -16,7 +16,7 @@ build: ## all commands into build/bin, the modules into build/kmod, the C librar
 
 .PHONY: binaries
 binaries:
-	@$(setup) && mkdir -p $(commands) && go build -o $(commands)/ ./tools/... ./bench/...
+	@$(setup) && mkdir -p $(commands) && go build -o $(commands)/ ./tools/... ./bench/... ./examples/...
 
 build/bin/bdlab: FORCE
 	@$(setup) && mkdir -p $(commands) && go build -o $@ ./tools/bdlab

@@ -26,11 +26,11 @@ var layers = []struct {
 	{"idea", true, []string{"backdoor", "backdoor/uapi", "backdoor/layout"}},
 	{"carriers", false, []string{"backdoor/rdma", "backdoor/inic", "backdoor/bdtest"}},
 	{"cores", false, []string{"sensorbox", "sensorbox/fleet", "backdoor/guard", "repair/policy", "mtcp", "mtcp/wire", "mtcp/party", "dsm"}},
-	{"parts", true, []string{"mtcp/cbox", "mtcp/cbox/*", "mtcp/keeper", "mtcp/tcprepair", "mtcp/steer", "mtcp/takeover", "repair/drill", "backdoor/nic"}},
+	{"parts", true, []string{"mtcp/cbox", "mtcp/cbox/*", "mtcp/keeper", "mtcp/keeper/*", "mtcp/web", "mtcp/tcprepair", "mtcp/steer", "mtcp/takeover", "repair/drill", "backdoor/nic"}},
 	{"services", false, []string{"sensorbox/monitor", "repair", "mtcp/migrate", "mtcp/salvage", "dsm/pager", "dsm/transport", "dsm/store"}},
 	{"lab", true, []string{"tools/lab", "tools/lab/*"}},
 	{"glue", false, []string{"tools/target", "tools/control", "tools/heal"}},
-	{"commands", true, []string{"tools/*", "tools/*/*", "tools/*/*/*", "kmod/*", "bench", "bench/*", "bench/*/*"}},
+	{"commands", true, []string{"tools/*", "tools/*/*", "tools/*/*/*", "kmod/*", "bench", "bench/*", "bench/*/*", "examples/*"}},
 }
 
 // forbidden are imports that the order of the layers alone would allow.

@@ -11,7 +11,8 @@ bootstrap_go=1.26.8 # used only where PATH has no Go as new as go.mod asks
 packages="ca-certificates make gcc gcc-12 libc6-dev libelf1 sparse
 	qemu-system-x86 busybox-static kmod xz-utils iproute2 systemd python3-scapy
 	libibverbs-dev librdmacm-dev ibverbs-providers
-	clang llvm libbpf-dev nftables"
+	clang llvm libbpf-dev nftables
+	curl wget mpg123 postgresql-15"
 
 say() { echo "bootstrap: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -32,6 +33,8 @@ install_packages() {
 		apt-get -qq update >&2
 	fi
 	say "apt-get install $*"
+	# The tests start a PostgreSQL of their own: the package is not to make one of the machine's.
+	[ -e /etc/postgresql-common ] || { mkdir /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }
 	# shellcheck disable=SC2068
 	apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $@ >&2
 }

@@ -30,7 +30,7 @@ func (r *rootState) Read(p []byte) (int, error) {
 			r.in.err = r.failed(err)
 		}
 		r.in.p = nil
-		again, err := r.s.retry(r.in.err, r.readBy, news)
+		again, err := r.s.retry(r.in.err, r.until(&r.readBy), news)
 		if !again {
 			return r.in.n, err
 		}
@@ -117,7 +117,7 @@ func (r *rootState) Write(p []byte) (int, error) {
 		}
 		r.out.p = nil
 		done += r.out.n
-		again, err := r.s.retry(r.out.err, r.writeBy, news)
+		again, err := r.s.retry(r.out.err, r.until(&r.writeBy), news)
 		if !again {
 			return done, err
 		}
@@ -249,6 +249,13 @@ func (r *rootState) deadline(by *time.Time, t time.Time, set func(time.Time) err
 		return nil // the deadline that look has set stays
 	}
 	return set(t)
+}
+
+// until is a deadline, which another goroutine may be setting.
+func (r *rootState) until(by *time.Time) time.Time {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return *by
 }
 
 // interrupt ends calls that wait for the client; mu is held, moved is set.

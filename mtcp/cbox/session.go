@@ -155,6 +155,9 @@ func (s *Session) enter() error {
 	if s.closed {
 		return net.ErrClosed
 	}
+	if s.words.owned.Load() != s.owner {
+		return s.why() // busy is another process's, who must not be thought idle
+	}
 	s.words.busy.Store(1)
 	if s.words.state.Load() == uapi.CboxLive && s.words.owned.Load() == s.owner {
 		return nil
