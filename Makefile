@@ -43,7 +43,7 @@ test: kmod ## everything, on real kernels in virtual machines; needs root
 
 static: ## format, vet, staticcheck
 	@$(setup) && bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')) && [ -z "$$bad" ] || { echo "not gofmt'ed: $$bad" >&2; exit 1; }
-	@$(setup) && go vet ./... && go tool staticcheck ./...
+	@$(setup) && for m in $$(git ls-files '*go.mod'); do go vet -C $$(dirname $$m) ./... || exit 1; done && go tool staticcheck ./...
 
 check: static ## format, vet, staticcheck and the tests that need no root
 	@$(setup) && LAZYSTATE_LAB=off tools/test.sh -count=1
