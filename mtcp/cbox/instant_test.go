@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/mtcp/cbox/cboxtest"
+	"lazystate/tools/lab"
 )
 
 // A process in C is killed before and after each of its system calls and some
@@ -50,7 +51,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	for n := range stops * later {
 		p := waiting(t)
 		if err := syscall.PtraceAttach(p.cmd.Process.Pid); err != nil {
-			t.Skipf("no ptrace here: %v", err)
+			lab.Skip(t, "no ptrace here: "+err.Error())
 		}
 		stopped(t, p)
 		if err := Pass(p.conn, r, id, 1, 0, kept); err != nil {
@@ -92,7 +93,7 @@ func waiting(t *testing.T) *process {
 	for until := time.Now().Add(hang); ; time.Sleep(100 * time.Microsecond) {
 		call, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", p.cmd.Process.Pid))
 		if err != nil {
-			t.Skipf("what a process waits in is not to be seen here: %v", err)
+			lab.Skip(t, "what a process waits in is not to be seen here: "+err.Error())
 		}
 		if bytes.HasPrefix(call, want) {
 			return p
