@@ -20,7 +20,7 @@ import (
 const (
 	keepBuffer = 1 << 20                // per CPU, between the programs and us
 	keepMost   = 16 << 20               // bytes of all sessions
-	keepFor    = 5 * time.Second        // of a move that does not end
+	keepFor    = 30 * time.Second       // of a move that does not end
 	keepPoll   = 200 * time.Microsecond // how often it is looked whether it has
 )
 
