@@ -116,7 +116,7 @@ func TestNotMovable(t *testing.T) {
 		if err := control(c, func(fd int) error {
 			return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &all[0]})
 		}); errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
-			lab.Skip(t, "this machine lets only root attach a filter: " + err.Error())
+			lab.Skip(t, "this machine lets only root attach a filter: "+err.Error())
 		} else if err != nil {
 			t.Fatal(err)
 		}
