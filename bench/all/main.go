@@ -44,13 +44,13 @@ func (b bench) arguments(quick bool) []string {
 
 // benches in the order of their cost: what fails early fails cheaply.
 var benches = []bench{
-	{name: "fetch"}, {name: "verbs"}, {name: "verbs-bandwidth", program: "verbs", args: []string{"--bandwidth=true"}}, {name: "lockgrant"}, {name: "monitorcpu"}, {name: "targetcost"},
+	{name: "fetch"}, {name: "fetch-wire", program: "fetch", args: []string{"--wire=true"}}, {name: "verbs"}, {name: "verbs-bandwidth", program: "verbs", args: []string{"--bandwidth=true"}}, {name: "lockgrant"}, {name: "monitorcpu"}, {name: "targetcost"},
 	{name: "targetcost-icount", program: "targetcost", args: []string{"--icount=true"}, runs: 2}, {name: "fig37"}, {name: "fig38"}, {name: "table33"}, {name: "boot"}, {name: "verbsvm"},
-	{name: "falsepos"}, {name: "fig313"}, {name: "fig314"}, {name: "peers"},
+	{name: "detect"}, {name: "falsepos"}, {name: "fig313"}, {name: "fig314"}, {name: "peers"},
 }
 
 // apart are benches that take hours and keep what they have by themselves:
-// make survival.
+// make survival. (The soak of detect, an hour, is another: go run ./bench/detect --soak 1h.)
 var apart = []string{"survival"}
 
 func main() {

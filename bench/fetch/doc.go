@@ -10,4 +10,5 @@
 //
 //	go run ./bench/fetch --files   # a synthetic target: no VM
 //	go run ./bench/fetch
+//	go run ./bench/fetch --wire    # by rdma_rxe and bdnic, over RoCEv2, beside it
 package main

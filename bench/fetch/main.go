@@ -18,12 +18,25 @@ import (
 )
 
 func main() {
-	var files bool
+	var files, wire bool
 	p := trial.Program{
 		Name: "fetch", About: "remote reads and the fetch of a Sensor Box (section 3.9.3)", Runs: 11, Timeout: 2 * time.Minute,
-		Flags:   func(fs *flag.FlagSet) { fs.BoolVar(&files, "files", false, "a synthetic target in files, no VM") },
-		Takes:   func(*trial.Options) time.Duration { return trial.Boot + 5*time.Second },
-		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, files) },
+		Flags: func(fs *flag.FlagSet) {
+			fs.BoolVar(&files, "files", false, "a synthetic target in files, no VM")
+			fs.BoolVar(&wire, "wire", false, "by every carrier: rdma_rxe, bdnic over RoCEv2, mapped memory")
+		},
+		Takes: func(o *trial.Options) time.Duration {
+			if wire {
+				return 2*trial.Boot + time.Duration(o.Runs)*6*time.Second
+			}
+			return trial.Boot + 5*time.Second
+		},
+		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) {
+			if wire {
+				return measureWire(ctx, o)
+			}
+			return measure(ctx, o, files)
+		},
 	}
 	p.Exit()
 }
@@ -33,14 +46,10 @@ var sizes = []int{8, 64, 1024, 4096, 10240}
 
 const reads = 2000 // of each run
 
+const mapped = "ours: remote read (I-NIC)"
+
 func measure(ctx context.Context, o *trial.Options, files bool) (*result.Figure, error) {
-	fig := &result.Figure{
-		Title: "Remote read, and fetch of a Sensor Box (3.9.3)", X: "bytes", Y: "us", LogX: true, LogY: true,
-		Columns: []string{"p99 us"},
-	}
-	fig.Paper("paper: remote read (Myrinet)", 64, 16)
-	fig.Paper("paper: remote read (Myrinet)", 10240, 118)
-	fig.Notef("each sample is the median of %d reads; p99 is the median of the runs' 99th percentiles", reads)
+	fig := newFigure("Remote read, and fetch of a Sensor Box (3.9.3)", reads)
 	if files {
 		f, err := guest.NewFiles(ctx, 100)
 		if err != nil {
@@ -48,7 +57,7 @@ func measure(ctx context.Context, o *trial.Options, files bool) (*result.Figure,
 		}
 		fig.Machine = result.Host()
 		fig.Notef("target: a synthetic kernel in two files, mapped by the I-NIC carrier; no VM")
-		return fig, errors.Join(readAll(ctx, o, fig, f.Target), f.Close())
+		return fig, errors.Join(readAll(ctx, o, fig, f.Target, mapped, reads), fetch(ctx, o, fig, f.Target), f.Close())
 	}
 	g, err := guest.Boot(ctx, o, guest.Config{Name: "fetch"})
 	if err != nil {
@@ -56,22 +65,31 @@ func measure(ctx context.Context, o *trial.Options, files bool) (*result.Figure,
 	}
 	fig.Machine = g.Machine()
 	fig.Notef("target: a VM, memory mapped by the I-NIC carrier; the 10 KB are of the direct map")
-	return fig, errors.Join(readAll(ctx, o, fig, g.Target), g.Close())
+	return fig, errors.Join(readAll(ctx, o, fig, g.Target, mapped, reads), fetch(ctx, o, fig, g.Target), g.Close())
 }
 
-func readAll(ctx context.Context, o *trial.Options, fig *result.Figure, t *backdoor.Target) error {
+func newFigure(title string, reads int) *result.Figure {
+	fig := &result.Figure{Title: title, X: "bytes", Y: "us", LogX: true, LogY: true, Columns: []string{"p99 us"}}
+	fig.Paper("paper: remote read (Myrinet)", 64, 16)
+	fig.Paper("paper: remote read (Myrinet)", 10240, 118)
+	fig.Notef("each sample is the median of %d reads; p99 is the median of the runs' 99th percentiles", reads)
+	return fig
+}
+
+// readAll reads a number of times, one read after the other, of each size.
+func readAll(ctx context.Context, o *trial.Options, fig *result.Figure, t *backdoor.Target, series string, reads int) error {
 	memory, err := t.Region(uapi.KindMemory)
 	if err != nil {
 		return err
 	}
 	for _, n := range sizes {
 		buf := make([]byte, n)
-		err := sample(fig, o, "ours: remote read (I-NIC)", n, func() error { return t.Do(ctx, memory.Read(1<<16, buf)) })
+		err := sample(fig, o, series, n, reads, func() error { return t.Do(ctx, memory.Read(1<<16, buf)) })
 		if err != nil {
 			return err
 		}
 	}
-	return fetch(ctx, o, fig, t)
+	return nil
 }
 
 // fetch is fetch_sb: check that it is still the same machine, read the box,
@@ -83,7 +101,7 @@ func fetch(ctx context.Context, o *trial.Options, fig *result.Figure, t *backdoo
 	}
 	box := make([]byte, r.Len)
 	var view sensorbox.View
-	err = sample(fig, o, "ours: fetch_sb, checked and decoded", len(box), func() error {
+	err = sample(fig, o, "ours: fetch_sb, checked and decoded", len(box), reads, func() error {
 		if err := t.Check(ctx); err != nil {
 			return err
 		}
@@ -97,7 +115,7 @@ func fetch(ctx context.Context, o *trial.Options, fig *result.Figure, t *backdoo
 }
 
 // sample times each call of read, o.Runs times reads calls.
-func sample(fig *result.Figure, o *trial.Options, series string, n int, read func() error) error {
+func sample(fig *result.Figure, o *trial.Options, series string, n, reads int, read func() error) error {
 	var medians, p99s []float64
 	for range o.Runs {
 		took := make([]float64, reads)

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"lazystate/backdoor"
@@ -67,7 +68,6 @@ type WiredConfig struct {
 	Limits string     // the target's contract
 	Seed   uint64     // of the link
 	NIC    string     // the bdnic program on this host
-	Dir    string     // for bdnic's files
 }
 
 // Wire boots a target and prepares all three ways to it.
@@ -80,7 +80,7 @@ func Wire(ctx context.Context, c WiredConfig) (*Wired, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Wired{VM: vm, Keys: armed.Keys{}, dir: c.Dir, args: []string{"--nic", "eth0", "--allow-repair"}}
+	w := &Wired{VM: vm, Keys: armed.Keys{}, args: []string{"--nic", "eth0", "--allow-repair"}}
 	if c.Limits != "" {
 		w.args = append(w.args, "--limits", c.Limits)
 	}
@@ -94,7 +94,7 @@ func Wire(ctx context.Context, c WiredConfig) (*Wired, error) {
 		err = w.Arm(ctx)
 	}
 	if err == nil {
-		err = w.StartNIC(ctx, c.NIC)
+		w.nic, err = startNIC(ctx, w, c.NIC)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("wire %s: %w", c.Name, err), w.Close())
@@ -104,6 +104,9 @@ func Wire(ctx context.Context, c WiredConfig) (*Wired, error) {
 
 // wire makes the network around the target.
 func (w *Wired) wire(c WiredConfig) (err error) {
+	if w.dir, err = os.MkdirTemp("", "lazystate-bench-"); err != nil {
+		return err
+	}
 	net := w.VM.Config().Net
 	if w.Link, err = link.Open(link.Options{Net: net, Near: nearBridge, Far: farBridge, Seed: c.Seed}); err != nil {
 		return err
@@ -125,12 +128,6 @@ func (w *Wired) Arm(ctx context.Context) error {
 		return err
 	}
 	return w.VM.Insmod(ctx, ko)
-}
-
-// StartNIC starts bdnic beside the machine: a host of its own on its network.
-func (w *Wired) StartNIC(ctx context.Context, program string) (err error) {
-	w.nic, err = startNIC(ctx, w, program)
-	return err
 }
 
 // StopNIC ends bdnic, which gives up the one writer's place.
@@ -189,6 +186,9 @@ func (w *Wired) Close() error {
 	err := w.StopNIC()
 	if w.Link != nil {
 		err = errors.Join(err, w.Link.Close())
+	}
+	if w.dir != "" {
+		err = errors.Join(err, os.RemoveAll(w.dir))
 	}
 	return errors.Join(err, w.VM.Down())
 }

@@ -13,12 +13,12 @@ import (
 
 // Sizes of the figure, in pixels.
 const (
-	titleWidth  = 270
+	titleWidth  = 310
 	carrierCell = 128
 	outsideCell = 64
 	rowHeight   = 40
 	headHeight  = 56
-	footHeight  = 44
+	footHeight  = 62
 	boxHeight   = 18
 	margin      = 8
 )
@@ -81,10 +81,15 @@ func (m *matrix) picture() []byte {
 			m.cells[i][j].draw(c, left[j], y, &m.columns[j])
 		}
 	}
-	c.text(margin, height-26, 11, "start", "R read, L locked, M mended: in how many runs; below: how long after the fault the monitor told (median), and its false events. "+
-		"Green: in all runs, yellow: in some, red: in none.")
-	c.text(margin, height-10, 11, "start", fmt.Sprintf("At least %d run(s) of each row on each kernel: %s. %s.", m.fewest(),
-		strings.Join(of(m.lines, func(l *line) string { return l.Release }), ", "), strings.Join(of(m.lines, func(l *line) string { return l.Machine }), "; ")))
+	join := func(get func(*line) string) string { return strings.Join(of(m.lines, get), ", ") }
+	for i, s := range []string{
+		"R read, L locked, M mended: in how many runs; below: how long after the fault the monitor told (median), and its false events. " +
+			"Green: in all runs, yellow: in some, red: in none.",
+		fmt.Sprintf("At least %d run(s) of each row on each kernel: %s.", m.fewest(), join(func(l *line) string { return l.Release })),
+		join(func(l *line) string { return l.Machine }),
+	} {
+		c.text(margin, height-footHeight+20+16*i, 11, "start", s)
+	}
 	c.WriteString("</svg>\n")
 	return c.Bytes()
 }
@@ -134,11 +139,11 @@ func (cell *cell) draw(c *canvas, x, y int, col *column) {
 	if len(cell.detected) > 0 {
 		told = brisk(result.Median(cell.detected))
 		if len(cell.detected) < cell.runs {
-			told += fmt.Sprintf(" (%d of %d)", len(cell.detected), cell.runs)
+			told += fmt.Sprintf(" (%d/%d)", len(cell.detected), cell.runs)
 		}
 	}
 	if cell.wrong > 0 {
-		told = strings.TrimSpace(told + fmt.Sprintf(" false: %d", cell.wrong))
+		told = strings.TrimSpace(told + fmt.Sprintf(" false %d", cell.wrong))
 	}
 	if told != "" {
 		c.text(x+col.width()/2, y+boxHeight+13, 10, "middle", told)

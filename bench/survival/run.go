@@ -40,26 +40,26 @@ type trialRun struct {
 	over     time.Time
 	lines    map[string]*line
 	columns  []string
-	unable   bool // this kernel cannot be broken so
+	unable   bool  // this kernel cannot be broken so
+	spoilt   error // what has nothing to do with the target went wrong: the run does not count
 }
 
 // measure makes one run and returns its lines.
 func (s *series) measure(ctx context.Context, kernel string, r *row, run int) (lines []line, err error) {
 	seed := s.seed + uint64(run)
 	t := &trialRun{row: r, watches: map[guest.Carrier]*guest.Watch{}, lines: map[string]*line{}}
-	dir, err := os.MkdirTemp("", "lazystate-survival-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
 	t.target, err = guest.Wire(ctx, guest.WiredConfig{
-		Name: fmt.Sprintf("survival-%d", os.Getpid()), Dir: dir, NIC: s.nic, Seed: seed, Limits: daemon.Limits,
+		Name: fmt.Sprintf("survival-%d", os.Getpid()), NIC: s.nic, Seed: seed, Limits: daemon.Limits,
 		Lab: lab.Config{Kernel: kernel, SwapMiB: 512, VCPUs: 2, MemMiB: 512, Login: true, Files: s.files},
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() {
+		if down := t.close(); down != nil { // of a machine that is broken on purpose
+			s.logf("%s on %s, run %d: take it down: %v", r.name, kernel, run, down)
+		}
+	}()
 	t.newLines(s, kernel, run, seed)
 	if err := t.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
@@ -70,7 +70,7 @@ func (s *series) measure(ctx context.Context, kernel string, r *row, run int) (l
 	if !t.unable {
 		t.askAll(ctx, seed)
 	}
-	return t.result(), ctx.Err()
+	return t.result(), errors.Join(t.spoilt, ctx.Err())
 }
 
 func (t *trialRun) newLines(s *series, kernel string, run int, seed uint64) {
@@ -228,13 +228,12 @@ func (t *trialRun) act(ctx context.Context, c guest.Carrier) {
 
 // writer takes over the one writer's place from bdnic.
 func (t *trialRun) writer(ctx context.Context) (*hand, backdoor.Memory, error) {
-	if err := t.target.StopNIC(); err != nil {
-		return nil, nil, err
-	}
+	stopped := t.target.StopNIC()
 	h := &hand{carrier: guest.INIC}
 	h.slot, h.key = t.target.Who(guest.INIC)
 	mem, err := t.target.Open(ctx, guest.INIC, true)
 	if err != nil {
+		t.spoilt = errors.Join(err, stopped)
 		return nil, nil, err
 	}
 	h.target, err = backdoor.Open(ctx, mem)
@@ -283,7 +282,7 @@ func (t *trialRun) close() error {
 		}
 	}
 	for _, end := range slices.Backward(t.ends) {
-		_ = end() // of a machine that is broken on purpose
+		_ = end()
 	}
 	return errors.Join(append(errs, t.target.Close())...)
 }
