@@ -29,6 +29,7 @@ kmod: build/bin/bdlab ## backdoor.ko and bd_inject.ko for each kernel of the lab
 
 cbox: ## libcbox.a and its headers, for servers in C whose sessions can move
 	@$(MAKE) -s -C mtcp/cbox/c O=$(CURDIR)/build/cbox
+	@mkdir -p $(commands) && gcc -O2 -Wall -Wextra -Werror -Imtcp/cbox/c -Ikmod -o $(commands)/files examples/files/c/files.c build/cbox/libcbox.a -lpthread
 	@mkdir -p build/lib build/include/lazystate/uapi && cp build/cbox/libcbox.a build/lib/ && cp mtcp/cbox/c/cbox.h build/include/lazystate/ && cp kmod/uapi/cbox.h kmod/uapi/scd.h build/include/lazystate/uapi/
 
 sparse: build/bin/bdlab ## the modules through sparse
