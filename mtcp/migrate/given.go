@@ -96,12 +96,13 @@ func (g *givenMove) capture() error {
 	if err != nil {
 		return err
 	}
-	generation := uint64(0)
-	if h, err := held.Box.Head(); err == nil {
-		generation = h.Generation
+	h, err := held.Box.Head()
+	if err != nil {
+		held.Thaw()
+		return err
 	}
 	g.captured, err = Capture(held, g.m.cfg.Stack, func(c mtcp.Connection, down mtcp.Down) (mtcp.Client, error) {
-		if !g.m.certificate(g.flow, c, generation).Equal(g.req.cert) {
+		if !g.m.certificate(g.flow, c, h.Generation).Equal(g.req.cert) {
 			return mtcp.Client{}, errCertificate
 		}
 		return c.Client(g.req.next, down)
@@ -152,12 +153,9 @@ func (m *Mover) stays(f steer.Flow, o wire.MigrateRefuse) {
 	}
 }
 
-// certificate is that of a session of this server, as SYN+ACKs carry it (their
-// generation is 0) or MIGRATE_REPLY.
+// certificate is that of a session of this server, as its SYN+ACK carries it (then
+// its generation is 1) or MIGRATE_REPLY.
 func (m *Mover) certificate(f steer.Flow, c mtcp.Connection, generation uint64) wire.Certificate {
-	if generation <= 1 {
-		generation = 0
-	}
 	return m.key.Certify(wire.Subject{
 		Client: f.Remote, Server: f.Local, ISS: c.Down.First - 1, IRS: c.Up.First - 1, Generation: uint32(generation),
 	})
@@ -188,6 +186,7 @@ func (m *Mover) certified(cert wire.Certificate) (cbox.ID, steer.Flow, bool) {
 		if m.certificate(f, c, i.Generation).Equal(cert) {
 			return i.ID, f, true
 		}
+		m.log.Debug("another session's certificate", "session", i.ID, "flow", f, "numbers", n)
 	}
 	return cbox.ID{}, steer.Flow{}, false
 }
