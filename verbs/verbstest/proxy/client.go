@@ -135,13 +135,11 @@ func (c *client) do(ctx context.Context, method string, args []any, results ...a
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
-	if ctx != nil {
-		defer context.AfterFunc(ctx, func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.enc.Encode(&request{ID: id, Cancel: true})
-		})()
-	}
+	defer context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.enc.Encode(&request{ID: id, Cancel: true})
+	})()
 	r, ok := <-ch
 	switch {
 	case !ok && c.killed():
@@ -175,7 +173,7 @@ func (c *client) store(r *reply, results []any, ctx context.Context) error {
 	if r.Err == nil {
 		return nil
 	}
-	if ctx != nil && ctx.Err() != nil && r.Err.Unwrap() == context.Canceled {
+	if ctx.Err() != nil && r.Err.Unwrap() == context.Canceled {
 		return ctx.Err() // over there every end of a context is a cancellation
 	}
 	return r.Err

@@ -32,7 +32,7 @@ func Environ(url string) []string { return []string{urlVar + "=" + url, farVar +
 // Dial talks to such a process; stop ends it.
 func Dial(to io.Writer, from io.Reader, m Mapper, stop func() error) (*Far, error) {
 	d := &Device{client: newClient(to, from, nil, stop), memory: map[uint32][]byte{}, fds: map[driver.Channel]int{}}
-	if err := d.do(nil, "Attr", nil, &d.attr); err != nil {
+	if err := d.do(context.Background(), "Attr", nil, &d.attr); err != nil {
 		d.end()
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (f *Far) Alloc(bytes int) (driver.Memory, error) {
 	none := driver.Memory{FD: -1}
 	var id uint32
 	var frames []uint64
-	if err := f.do(nil, "AllocPages", []any{bytes}, &id, &frames); err != nil || f.killed() {
+	if err := f.do(context.Background(), "AllocPages", []any{bytes}, &id, &frames); err != nil || f.killed() {
 		return none, err
 	}
 	b, err := f.mapper(frames)
@@ -74,7 +74,7 @@ func (f *Far) Free(m driver.Memory) error {
 	if err := unmap(b); err != nil {
 		return err
 	}
-	return f.do(nil, "FreeFile", []any{s.ID})
+	return f.do(context.Background(), "FreeFile", []any{s.ID})
 }
 
 // RegMR registers memory that Alloc returned, or a part of it. From then on its
@@ -89,7 +89,7 @@ func (f *Far) RegMR(pd driver.PD, m driver.Memory, iova uint64, a driver.Access)
 		return info, err
 	}
 	var now []uint64
-	if err := f.do(nil, "PagesOf", []any{s.ID}, &now); err != nil {
+	if err := f.do(context.Background(), "PagesOf", []any{s.ID}, &now); err != nil {
 		return info, err
 	}
 	f.mu.Lock()
@@ -115,7 +115,7 @@ type channel struct {
 // CreateChannel returns an eventfd.
 func (f *Far) CreateChannel() (driver.Channel, int, error) {
 	var h driver.Channel
-	if err := f.do(nil, "OpenChannel", nil, &h); err != nil {
+	if err := f.do(context.Background(), "OpenChannel", nil, &h); err != nil {
 		return 0, -1, err
 	}
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -185,5 +185,5 @@ func (f *Far) DestroyChannel(h driver.Channel) error {
 	ch.stop()
 	<-ch.ended
 	unix.Close(ch.fd)
-	return f.do(nil, "DestroyChannel", []any{h})
+	return f.do(context.Background(), "DestroyChannel", []any{h})
 }
