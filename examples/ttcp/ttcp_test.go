@@ -22,7 +22,8 @@ func TestMain(m *testing.M) { keepertest.Main(m, run) }
 
 const size = 24 << 20 // more than all buffers
 
-// interrupted reads a stream; before is called now and then.
+// interrupted reads a stream; before is called now and then, but not before its
+// first bytes: until then the connection may not be the keeper's yet.
 func interrupted(t *testing.T, addr string, before func()) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -32,7 +33,7 @@ func interrupted(t *testing.T, addr string, before func()) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(keepertest.Hang))
 	rng := rand.New(rand.NewPCG(5, 6))
-	r, left := readerFunc(nil), 0
+	r, left := readerFunc(nil), 1<<20
 	r = func(p []byte) (int, error) {
 		if left == 0 {
 			before()
