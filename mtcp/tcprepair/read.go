@@ -127,6 +127,9 @@ func (d *Dump) readNegotiated(fd int, info *unix.TCPInfo) error {
 	}
 	ts, err := getInt(fd, unix.IPPROTO_TCP, unix.TCP_TIMESTAMP, "TCP_TIMESTAMP")
 	n.MSS, n.Timestamp = uint32(mss), uint32(ts)
+	if info.Options&infoMicroseconds == 0 {
+		n.Timestamp &^= 1 // kernels before 6.7 know no such mark
+	}
 	return err
 }
 

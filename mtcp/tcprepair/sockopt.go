@@ -23,9 +23,10 @@ const (
 	optBlocks = 5
 	optStamp  = 8
 
-	infoTimestamps = 1 // TCPI_OPT_*
-	infoSACK       = 2
-	infoScale      = 4
+	infoTimestamps   = 1 // TCPI_OPT_*
+	infoSACK         = 2
+	infoScale        = 4
+	infoMicroseconds = 64
 )
 
 // repairWindow is struct tcp_repair_window.
