@@ -155,7 +155,7 @@ func TestTooOld(t *testing.T) {
 // transactions that are over.
 func forget(t *testing.T) {
 	t.Helper()
-	advance(t, 3<<20)
+	advance(t)
 	run1(t, adminDSN(), "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
 	for _, name := range column[string](t, adminDSN(), "SELECT datname FROM pg_database") {
 		run1(t, fmt.Sprintf("host=%s user=shop dbname=%s", cluster.dir, name), "VACUUM (FREEZE)")
