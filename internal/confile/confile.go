@@ -28,6 +28,19 @@ func Read(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+// Load reads a file and has parse check it; errors begin with its name.
+func Load[C any](path string, parse func([]byte) (*C, error)) (*C, error) {
+	b, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
 // Decode reads one YAML document into v, strictly. io.EOF: there is none.
 func Decode(b []byte, v any) error {
 	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())

@@ -99,12 +99,7 @@ func one(c *ucli.Context) (string, error) {
 
 // ask calls bdmon once.
 func ask(ctx context.Context, c *ucli.Context, r control.Request, data any) error {
-	conn, err := control.Dial(ctx, c.String("socket"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	err = conn.Call(r, data)
+	err := control.Ask(ctx, c.String("socket"), r, data)
 	if ctx.Err() != nil && err != nil {
 		return ctx.Err()
 	}

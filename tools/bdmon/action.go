@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -26,9 +25,9 @@ func action(c *ucli.Context) error {
 		}
 		return err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
-		return cli.Usagef("--log-level: %v", err)
+	log, err := cli.Logger(c)
+	if err != nil {
+		return err
 	}
 	path := c.String("config")
 	cfg, err := load(path, c.Bool("dry-run"))
@@ -39,7 +38,6 @@ func action(c *ucli.Context) error {
 		fmt.Fprintf(c.App.Writer, "%s: ok, %d target(s)\n", path, len(cfg.Targets))
 		return nil
 	}
-	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
 	audit, err := repair.OpenAudit(cfg.Audit)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.BoolFlag{Name: "check-config", Usage: "check the configuration and exit"},
 			&ucli.StringFlag{Name: "new-identity", Usage: "make this monitor's private key in `FILE`, print its public one and exit"},
 			&ucli.BoolFlag{Name: "dry-run", EnvVars: []string{"BD_DRY_RUN"}, Usage: "plan and log repairs, carry none out"},
-			&ucli.StringFlag{Name: "log-level", Value: "info", EnvVars: []string{"BD_LOG_LEVEL"}, Usage: "debug, info, warn or error"},
+			cli.LogFlag("BD_LOG_LEVEL"),
 		},
 		Action: action,
 	}

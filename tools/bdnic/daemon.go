@@ -35,9 +35,9 @@ func action(c *ucli.Context) error {
 	if c.Args().Present() {
 		return cli.Usagef("unexpected argument %q", c.Args().First())
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
-		return cli.Usagef("--log-level: %v", err)
+	log, err := cli.Logger(c)
+	if err != nil {
+		return err
 	}
 	path := c.String("config")
 	cfg, policy, err := load(path)
@@ -48,7 +48,7 @@ func action(c *ucli.Context) error {
 		fmt.Fprintf(c.App.Writer, "%s: ok, %d monitor(s)\n", path, len(policy.Monitors))
 		return nil
 	}
-	d := &state{path: path, cfg: cfg, policy: policy, log: slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))}
+	d := &state{path: path, cfg: cfg, policy: policy, log: log}
 	return d.run(c.Context)
 }
 

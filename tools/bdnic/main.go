@@ -20,7 +20,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		Flags: []ucli.Flag{
 			&ucli.StringFlag{Name: "config", Value: defaultPath, EnvVars: []string{"BD_NIC_CONFIG"}, Usage: "configuration `FILE`"},
 			&ucli.BoolFlag{Name: "check-config", Usage: "check the configuration and exit"},
-			&ucli.StringFlag{Name: "log-level", Value: "info", EnvVars: []string{"BD_LOG_LEVEL"}, Usage: "debug, info, warn or error"},
+			cli.LogFlag("BD_LOG_LEVEL"),
 		},
 		Action: action,
 	}

@@ -22,14 +22,14 @@ func (n no) Error() string { return string(n) }
 
 func (n no) Is(target error) bool { return target == ErrFalse }
 
-// Client is a connection to bdmon.
+// Client is a connection to a daemon: bdmon, scd, mtcpd.
 type Client struct {
 	conn net.Conn
 	dec  *json.Decoder
 	stop func() bool
 }
 
-// Dial connects to bdmon's socket; ctx bounds all that the client does.
+// Dial connects to a daemon's socket; ctx bounds all that the client does.
 func Dial(ctx context.Context, path string) (*Client, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
@@ -37,6 +37,16 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	return &Client{conn: conn, dec: json.NewDecoder(conn), stop: stop}, nil
+}
+
+// Ask calls whom path belongs to once.
+func Ask(ctx context.Context, path string, r Request, data any) error {
+	c, err := Dial(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Call(r, data)
 }
 
 func (c *Client) Close() error {
@@ -52,7 +62,7 @@ func (c *Client) Call(r Request, data any) error {
 	return c.next(data)
 }
 
-// send returns bdmon's own word if it has closed the connection with one.
+// send returns the daemon's own word if it has closed the connection with one.
 func (c *Client) send(r Request) error {
 	err := json.NewEncoder(c.conn).Encode(r)
 	if err == nil {

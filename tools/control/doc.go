@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package control is what bdmon and bdctl say to each other, and how a target
-// is shown (§3.7.1): requests and answers are JSON lines over a unix socket of
-// mode 0660, whose peer is known by its kernel credentials (SO_PEERCRED).
+// Package control is what daemons (bdmon, scd, mtcpd) and those who ask them say
+// to each other, and how a target is shown (§3.7.1): requests and answers are
+// JSON lines over a unix socket of mode 0660, whose peer is known by its kernel
+// credentials (SO_PEERCRED).
 //
 // bdctl reads a target directly if it is given a URL; it writes only through
 // bdmon, which is the target's one writer (DECISION 21).

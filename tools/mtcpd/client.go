@@ -28,13 +28,8 @@ func list(c *ucli.Context) error {
 	if c.Args().Present() {
 		return cli.Usagef("unexpected argument %q", c.Args().First())
 	}
-	ctl, err := control.Dial(c.Context, c.String("socket"))
-	if err != nil {
-		return err
-	}
-	defer ctl.Close()
 	var all []connection
-	if err := ctl.Call(control.Request{Cmd: "ls"}, &all); err != nil {
+	if err := control.Ask(c.Context, c.String("socket"), control.Request{Cmd: "ls"}, &all); err != nil {
 		return err
 	}
 	if c.Bool("json") {
@@ -52,10 +47,5 @@ func move(c *ucli.Context) error {
 	if c.NArg() != 1 {
 		return cli.Usagef("move: want a connection, as ls prints it")
 	}
-	ctl, err := control.Dial(c.Context, c.String("socket"))
-	if err != nil {
-		return err
-	}
-	defer ctl.Close()
-	return ctl.Call(control.Request{Cmd: "move", Target: c.Args().First(), To: c.String("to")}, nil)
+	return control.Ask(c.Context, c.String("socket"), control.Request{Cmd: "move", Target: c.Args().First(), To: c.String("to")}, nil)
 }

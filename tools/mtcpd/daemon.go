@@ -28,11 +28,10 @@ func action(c *ucli.Context) error {
 	if len(c.StringSlice("interface")) == 0 {
 		return cli.Usagef("no --interface")
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
-		return cli.Usagef("--log-level: %v", err)
+	log, err := cli.Logger(c)
+	if err != nil {
+		return err
 	}
-	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
 	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin")})
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.StringFlag{Name: "socket", Value: defaultSocket, EnvVars: []string{"MTCP_SOCKET"}, Usage: "control `SOCKET`"},
 			&ucli.StringFlag{Name: "group", Usage: "whose members may use it, besides root"},
 			&ucli.StringFlag{Name: "pin", Usage: "a `FOLDER` of a BPF file system, where connections outlive mtcpd"},
-			&ucli.StringFlag{Name: "log-level", Value: "info", EnvVars: []string{"MTCP_LOG_LEVEL"}, Usage: "debug, info, warn or error"},
+			cli.LogFlag("MTCP_LOG_LEVEL"),
 		},
 		Action:   action,
 		Commands: commands(),

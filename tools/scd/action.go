@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -24,9 +23,9 @@ func action(c *ucli.Context) error {
 		}
 		return err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
-		return cli.Usagef("--log-level: %v", err)
+	log, err := cli.Logger(c)
+	if err != nil {
+		return err
 	}
 	cfg, err := config.Load(c.String("config"))
 	if err != nil {
@@ -36,7 +35,6 @@ func action(c *ucli.Context) error {
 		fmt.Fprintf(c.App.Writer, "%s: ok, %d service(s), %d peer(s)\n", c.String("config"), len(cfg.Services), len(cfg.Peers))
 		return nil
 	}
-	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
 	d, err := newDaemon(cfg, log)
 	if err != nil {
 		return err

@@ -33,13 +33,8 @@ func list(c *ucli.Context) error {
 	if c.Args().Present() {
 		return cli.Usagef("unexpected argument %q", c.Args().First())
 	}
-	ctl, err := control.Dial(c.Context, c.String("socket"))
-	if err != nil {
-		return err
-	}
-	defer ctl.Close()
 	var all []session
-	if err := ctl.Call(control.Request{Cmd: "ls"}, &all); err != nil {
+	if err := control.Ask(c.Context, c.String("socket"), control.Request{Cmd: "ls"}, &all); err != nil {
 		return err
 	}
 	if c.Bool("json") {

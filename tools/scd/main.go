@@ -22,7 +22,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.StringFlag{Name: "config", Value: config.DefaultPath, EnvVars: []string{"MTCP_CONFIG"}, Usage: "configuration `FILE`"},
 			&ucli.BoolFlag{Name: "check-config", Usage: "check the configuration and exit"},
 			&ucli.StringFlag{Name: "new-identity", Usage: "make this server's private key in `FILE`, print its public one and exit"},
-			&ucli.StringFlag{Name: "log-level", Value: "info", EnvVars: []string{"MTCP_LOG_LEVEL"}, Usage: "debug, info, warn or error"},
+			cli.LogFlag("MTCP_LOG_LEVEL"),
 		},
 		Action:   action,
 		Commands: commands(),

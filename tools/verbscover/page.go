@@ -15,7 +15,7 @@ import (
 )
 
 // headers are those measured: of a library what a program includes first.
-var headers = []struct{ library, file string }{
+var headers = []struct{ of, file string }{
 	{"libibverbs", "infiniband/verbs.h"},
 	{"librdmacm", "rdma/rdma_cma.h"},
 }
@@ -67,7 +67,7 @@ func measure(root, include string) ([]byte, error) {
 		}
 		protos := prototypes(string(text))
 		maps.Copy(known, protos)
-		section(&page, h.library, h.file, protos, by)
+		section(&page, h.of, h.file, protos, by)
 	}
 	return page.Bytes(), mistakes(said, known)
 }

@@ -75,17 +75,7 @@ const (
 )
 
 // Load reads and checks a file.
-func Load(path string) (*Config, error) {
-	b, err := confile.Read(path)
-	if err != nil {
-		return nil, err
-	}
-	c, err := Parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return c, nil
-}
+func Load(path string) (*Config, error) { return confile.Load(path, Parse) }
 
 // Parse reads and checks a configuration. Errors begin with line and column.
 func Parse(b []byte) (*Config, error) {
