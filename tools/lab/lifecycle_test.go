@@ -192,6 +192,22 @@ func TestMemoryOfAnotherRunIsKept(t *testing.T) {
 	}
 }
 
+// A namespace without a machine is swept when its maker is gone, not before.
+func TestNetOfALivingTestIsKept(t *testing.T) {
+	Need(t)
+	name := Net(t)
+	dead := name + "-dead"
+	if err := locked(func() error { return makeNetns(dead) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := locked(sweep); err != nil {
+		t.Fatal(err)
+	}
+	if len(traces(name)) != 1 || len(traces(dead)) != 0 {
+		t.Errorf("of the living %v, of the dead %v", traces(name), traces(dead))
+	}
+}
+
 func TestDownByAnotherProcess(t *testing.T) {
 	Need(t)
 	name := fmt.Sprintf("asked-%d", os.Getpid())

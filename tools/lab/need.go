@@ -4,6 +4,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -49,11 +50,20 @@ func Net(t testing.TB) string {
 		Skip(t, "a network namespace needs root")
 	}
 	name := fmt.Sprintf("t-%d-%d", os.Getpid(), news.Add(1))
-	if err := locked(func() error { return makeNetns(name) }); err != nil {
+	var lock *os.File
+	err := locked(func() (err error) {
+		if lock, err = flock(netLock(name)); err != nil {
+			return err
+		}
+		return makeNetns(name)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := locked(func() error { return deleteNetns(name) }); err != nil {
+		defer lock.Close()
+		err := locked(func() error { return errors.Join(deleteNetns(name), os.Remove(netLock(name))) })
+		if err != nil {
 			t.Error(err)
 		}
 	})

@@ -108,6 +108,9 @@ func (d stateDir) alive() bool {
 
 func shmLock(name string) string { return filepath.Join(shmRoot, name, "lock") }
 
+// netLock is held by who made a namespace that has no machine.
+func netLock(net string) string { return filepath.Join(stateRoot, "net-"+net+".lock") }
+
 // names lists the state folders, dead or alive.
 func names() ([]string, error) {
 	entries, err := os.ReadDir(stateRoot)

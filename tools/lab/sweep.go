@@ -73,9 +73,18 @@ func sweepNets(used []string) error {
 	}
 	errs := []error{err}
 	for _, e := range entries {
-		if net, ok := strings.CutPrefix(e.Name(), netnsPrefix); ok && !slices.Contains(used, net) {
-			errs = append(errs, deleteNetns(net))
+		net, ok := strings.CutPrefix(e.Name(), netnsPrefix)
+		if !ok || slices.Contains(used, net) {
+			continue
 		}
+		f, err := flock(netLock(net))
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			continue // of Net: there is no machine in it
+		}
+		if err == nil {
+			f.Close()
+		}
+		errs = append(errs, deleteNetns(net), os.Remove(netLock(net)))
 	}
 	return errors.Join(errs...)
 }
