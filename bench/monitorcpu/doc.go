@@ -10,7 +10,8 @@
 // sample. The sensors move a thousand times a second, by another process, so
 // that no sample finds the box unchanged.
 //
-// What no monitor can do without, to wake, is measured beside it.
+// A loop that only sleeps and wakes is measured beside it. Wake-ups are counted
+// too: their number says more than the CPU time where the host is busy.
 //
 //	go run ./bench/monitorcpu --runs 3
 package main

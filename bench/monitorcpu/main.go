@@ -72,7 +72,7 @@ var conditions = []struct {
 func (b *bench) measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	fig := &result.Figure{
 		Title: fmt.Sprintf("CPU use of a monitor with %d progress sensors (3.9.3)", sensors), X: "sampling", Y: "% of one core",
-		LogY: true, Machine: result.Host(), Columns: []string{"samples per second", "us of CPU per sample"},
+		LogY: true, Machine: result.Host(), Columns: []string{"samples per second", "us of CPU per sample", "wake-ups of threads per sample"},
 	}
 	for i, c := range conditions {
 		fig.XNames = append(fig.XNames, c.name)
@@ -82,7 +82,7 @@ func (b *bench) measure(ctx context.Context, o *trial.Options) (*result.Figure, 
 	}
 	fig.Notef("ours (I-NIC): a synthetic kernel in two files mapped by the I-NIC carrier, no VM; another process moves all sensors every ms")
 	fig.Notef("the paper's figure at 100 ms is \"under 1 %%\"; free-running ours never waits for a network, so it fills its core")
-	fig.Notef("a Go loop that only wakes: the same thread, the same absolute sleep, no sample: what Linux and the Go runtime (a second thread, sysmon, is woken with each) take for the wake-up alone")
+	fig.Notef("a Go loop that only wakes: a locked thread that sleeps in the kernel to the same times, no sample; the Go runtime wakes a second thread, sysmon, with each. The monitor sleeps in the runtime's poller, where it does not")
 	err := files(ctx, o, fig)
 	if err == nil && b.vm {
 		err = machine(ctx, o, fig)
@@ -161,7 +161,7 @@ func inUse(ctx context.Context, t *backdoor.Target) (int, error) {
 
 // add measures one point.
 func add(ctx context.Context, o *trial.Options, fig *result.Figure, w watched, i int, one watch) error {
-	var percent, rate, each []float64
+	var percent, rate, each, wakes []float64
 	for range o.Runs {
 		u, err := one(ctx, w.target, w.open, o.Window)
 		if err != nil {
@@ -170,8 +170,9 @@ func add(ctx context.Context, o *trial.Options, fig *result.Figure, w watched, i
 		percent = append(percent, 100*u.cpu.Seconds()/u.took.Seconds())
 		rate = append(rate, float64(u.samples)/u.took.Seconds())
 		each = append(each, float64(u.cpu.Microseconds())/float64(u.samples))
+		wakes = append(wakes, float64(u.wakes)/float64(u.samples))
 	}
 	o.Logf("%s, %s: %.3g %% of a core, %.3g samples/s", conditions[i].name, w.series, result.Median(percent), result.Median(rate))
-	fig.Add(w.series, float64(i+1), percent, fmt.Sprintf("%.5g", result.Median(rate)), fmt.Sprintf("%.3g", result.Median(each)))
+	fig.Add(w.series, float64(i+1), percent, fmt.Sprintf("%.5g", result.Median(rate)), fmt.Sprintf("%.3g", result.Median(each)), fmt.Sprintf("%.3g", result.Median(wakes)))
 	return nil
 }

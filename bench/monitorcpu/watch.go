@@ -22,6 +22,7 @@ import (
 type usage struct {
 	samples uint64
 	cpu     time.Duration
+	wakes   int64 // of any of its threads: what does not depend on how busy the host is
 	took    time.Duration
 }
 
@@ -29,12 +30,17 @@ type usage struct {
 type meter struct {
 	began time.Time
 	cpu   time.Duration
+	wakes int64
 }
 
-func begin() meter { return meter{time.Now(), cpuTime()} }
+func begin() meter {
+	cpu, wakes := used()
+	return meter{time.Now(), cpu, wakes}
+}
 
 func (m meter) end(samples uint64) usage {
-	return usage{samples, cpuTime() - m.cpu, time.Since(m.began)}
+	cpu, wakes := used()
+	return usage{samples, cpu - m.cpu, wakes - m.wakes, time.Since(m.began)}
 }
 
 // every watches as bdmon does, with a period.
@@ -103,8 +109,8 @@ func freeRunning(ctx context.Context, t *backdoor.Target, _ opener, window time.
 	return meter.end(n), ctx.Err()
 }
 
-// waking is every without its samples: a locked thread that sleeps to absolute
-// times. What it costs no monitor in Go with that period can cost less.
+// waking is a locked thread that sleeps to absolute times and does nothing: the
+// plain way to keep a period in Go, which costs two threads' wake-ups.
 func waking(period time.Duration) watch {
 	return func(ctx context.Context, _ *backdoor.Target, _ opener, window time.Duration) (usage, error) {
 		runtime.LockOSThread()
@@ -125,11 +131,12 @@ func waking(period time.Duration) watch {
 	}
 }
 
-// cpuTime is what this process has used, in user space and in the kernel.
-func cpuTime() time.Duration {
+// used is the CPU time of this process, in user space and in the kernel, and
+// how often its threads have gone to sleep.
+func used() (cpu time.Duration, sleeps int64) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		panic("getrusage: " + err.Error()) // cannot fail for RUSAGE_SELF
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), u.Nvcsw
 }

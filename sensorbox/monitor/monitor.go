@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -52,11 +51,13 @@ func New(o Options) *Monitor { return &Monitor{opts: o.withDefaults()} }
 // Run watches until ctx ends (nil) or the sampling plan is refused for a
 // reason that is in the options alone. One that the target or the path may
 // cure (its L changes at a reload of its module) is tried again. Status says
-// why in any case. It holds an operating system thread.
+// why in any case.
 func (m *Monitor) Run(ctx context.Context) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	sharpTimers()
+	wake, err := newAlarm(ctx)
+	if err != nil {
+		return err
+	}
+	defer wake.close()
 	var mem backdoor.Memory
 	defer func() {
 		if mem != nil {
@@ -64,7 +65,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		}
 	}()
 	for ctx.Err() == nil {
-		keep, err := m.watch(ctx, &mem)
+		keep, err := m.watch(ctx, wake, &mem)
 		m.note(ctx, err)
 		if m.opts.hopeless(err) {
 			return err
@@ -75,13 +76,13 @@ func (m *Monitor) Run(ctx context.Context) error {
 			}
 			mem = nil
 		}
-		_ = sleepUntil(ctx, now()+m.opts.Retry)
+		_ = wake.sleepUntil(now() + m.opts.Retry)
 	}
 	return nil
 }
 
 // watch is one session, and whether the memory behind it can serve another.
-func (m *Monitor) watch(ctx context.Context, mem *backdoor.Memory) (keep bool, err error) {
+func (m *Monitor) watch(ctx context.Context, wake *alarm, mem *backdoor.Memory) (keep bool, err error) {
 	if *mem == nil {
 		opened, err := m.opts.Open(ctx)
 		if err != nil {
@@ -99,7 +100,7 @@ func (m *Monitor) watch(ctx context.Context, mem *backdoor.Memory) (keep bool, e
 	m.mu.Lock()
 	s.probe = probe
 	m.mu.Unlock()
-	o := s.run(ctx)
+	o := s.run(ctx, wake)
 	return o != sensorbox.IsGone, s.refusal
 }
 

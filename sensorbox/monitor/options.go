@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Open func(context.Context) (backdoor.Memory, error)
 
-	// Sink is given every event on the sampling thread; it must not block.
+	// Sink is given every event by the sampling goroutine; it must not block.
 	Sink func(*backdoor.Target, sensorbox.Event)
 	// Opened is told each machine that is watched from now on; may be nil.
 	Opened func(*backdoor.Target)

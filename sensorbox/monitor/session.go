@@ -163,8 +163,8 @@ func (s *session) spare() *buffers {
 
 // run samples until the context ends (0) or the target is no longer the one
 // that was opened: IsGone, IsReplaced or IsWithdrawn.
-func (s *session) run(ctx context.Context) sensorbox.Outcome {
-	for sleepUntil(ctx, s.schedule.next) == nil {
+func (s *session) run(ctx context.Context, wake *alarm) sensorbox.Outcome {
+	for wake.sleepUntil(s.schedule.next) == nil {
 		switch o := s.step(ctx); o {
 		case sensorbox.IsGone, sensorbox.IsReplaced, sensorbox.IsWithdrawn:
 			return o

@@ -83,11 +83,17 @@ func TestScheduleIsAbsolute(t *testing.T) {
 }
 
 func TestSleepUntilIsPunctual(t *testing.T) {
-	ctx := context.Background()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wake, err := newAlarm(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wake.close()
 	best := time.Hour
 	for range 20 {
 		at := now() + time.Millisecond
-		if err := sleepUntil(ctx, at); err != nil {
+		if err := wake.sleepUntil(at); err != nil {
 			t.Fatal(err)
 		}
 		late := now() - at
@@ -99,11 +105,35 @@ func TestSleepUntilIsPunctual(t *testing.T) {
 	if best > 5*time.Millisecond {
 		t.Errorf("best of 20 wake-ups was %v late", best)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-	defer cancel()
+	time.AfterFunc(20*time.Millisecond, cancel)
 	began := now()
-	if err := sleepUntil(ctx, began+time.Hour); err == nil || now()-began > 5*time.Second {
+	if err := wake.sleepUntil(began + time.Hour); err != context.Canceled || now()-began > 5*time.Second {
 		t.Errorf("cancelled sleep: %v after %v", err, now()-began)
+	}
+	if err := wake.sleepUntil(0); err != context.Canceled {
+		t.Errorf("sleep after the end: %v", err)
+	}
+}
+
+// A time that has come is not slept for, and what it left behind does not cut
+// the next sleep short.
+func TestSleepsDoNotDisturbEachOther(t *testing.T) {
+	wake, err := newAlarm(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wake.close()
+	for i := range 200 {
+		at := now() + time.Duration(i%7-3)*50*time.Microsecond
+		if err := wake.sleepUntil(at); err != nil {
+			t.Fatal(err)
+		}
+		if late := now() - at; late < 0 {
+			t.Fatalf("sleep %d ended %v early", i, -late)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = wake.sleepUntil(now() + 10*time.Microsecond) }); n != 0 {
+		t.Errorf("%v allocations per sleep", n)
 	}
 }
 

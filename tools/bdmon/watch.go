@@ -97,7 +97,7 @@ func (w *watch) stop() {
 	w.sampler.Wait()
 }
 
-// sink runs on the sampling thread and never waits.
+// sink runs on the sampling goroutine and never waits.
 func (w *watch) sink(t *backdoor.Target, ev sensorbox.Event) {
 	select {
 	case w.queue <- found{t, ev}:
