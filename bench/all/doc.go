@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command all is `make bench`: it builds every bench program of issue 2 (§3.9.3,
-// §3.9.5), runs one after the other, draws their figures and prints a table of
+// Command all is `make bench`: it builds every bench program of chapters 2
+// and 3 (§2.7, §3.9.3, §3.9.5), runs one after the other, draws their figures and prints a table of
 // what was measured and how long it took. Exit 1 if any failed.
 //
 // The trap: the machine has few CPUs, and a bench beside another measures the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package netrig is a network for tests: hosts, each a network namespace, on one
+// Package netrig is a network for tests and benches: hosts, each a network namespace, on one
 // bridge in a namespace of its own. Real TCP between them, and nothing of it is
 // seen outside (the three machines of §2.7.1).
 //

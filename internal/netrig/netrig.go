@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -28,6 +27,13 @@ func Usable() error {
 	return nil
 }
 
+// TB is what a rig wants of a test: a testing.TB, or a bench's own.
+type TB interface {
+	Helper()
+	Fatal(args ...any) // does not return
+	Cleanup(f func())
+}
+
 // Rig is some hosts on one network.
 type Rig struct {
 	hosts map[string]*Host
@@ -37,12 +43,12 @@ type Rig struct {
 // Host is a network namespace.
 type Host struct {
 	Name string
-	t    testing.TB
+	t    TB
 	ns   netns.NsHandle
 }
 
 // New makes a rig that ends with the test. Hosts have no addresses yet.
-func New(t testing.TB, names ...string) *Rig {
+func New(t TB, names ...string) *Rig {
 	t.Helper()
 	r := &Rig{map[string]*Host{}, newHost(t, "wire")}
 	r.Wire.Do(func() error {
@@ -65,15 +71,18 @@ func New(t testing.TB, names ...string) *Rig {
 // Host returns the host with a name.
 func (r *Rig) Host(name string) *Host { return r.hosts[name] }
 
-func newHost(t testing.TB, name string) *Host {
+func newHost(t TB, name string) *Host {
 	t.Helper()
 	h := &Host{Name: name, t: t}
-	onThread(t, func() (err error) {
+	err := onThread(func() (err error) {
 		if h.ns, err = netns.New(); err == nil {
 			err = errors.Join(sysctl("net/ipv6/conf/all/accept_dad", "0"), sysctl("net/ipv6/conf/default/accept_dad", "0"))
 		}
 		return err
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { h.ns.Close() })
 	return h
 }
@@ -137,30 +146,35 @@ func ready() error {
 }
 
 // onThread runs f on a thread that dies with it.
-func onThread(t testing.TB, f func() error) {
-	t.Helper()
+func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		done <- f()
 	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	return <-done
 }
 
 // Do runs f in the host's namespace and fails the test if it fails.
 func (h *Host) Do(f func() error) {
 	h.t.Helper()
-	onThread(h.t, func() error {
+	if err := h.Try(f); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// Try runs f in the host's namespace; any goroutine may.
+func (h *Host) Try(f func() error) error {
+	err := onThread(func() error {
 		if err := netns.Set(h.ns); err != nil {
 			return err
 		}
-		if err := f(); err != nil {
-			return fmt.Errorf("on %s: %w", h.Name, err)
-		}
-		return nil
+		return f()
 	})
+	if err != nil {
+		return fmt.Errorf("on %s: %w", h.Name, err)
+	}
+	return nil
 }
 
 // Addr gives the host an address, usable at once.

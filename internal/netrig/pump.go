@@ -11,7 +11,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -94,7 +93,7 @@ func (p *Pump) write() error {
 }
 
 // Stop interrupts the application between two calls.
-func (p *Pump) Stop(t testing.TB) {
+func (p *Pump) Stop(t TB) {
 	t.Helper()
 	_ = p.Conn.SetDeadline(time.Unix(1, 0))
 	p.end(t, os.ErrDeadlineExceeded)
@@ -107,12 +106,12 @@ func (p *Pump) On(conn *net.TCPConn) *Pump {
 }
 
 // Finish waits for the end of both streams.
-func (p *Pump) Finish(t testing.TB) {
+func (p *Pump) Finish(t TB) {
 	t.Helper()
 	p.end(t, nil)
 }
 
-func (p *Pump) end(t testing.TB, but error) {
+func (p *Pump) end(t TB, but error) {
 	t.Helper()
 	p.wait.Wait()
 	for _, err := range p.err {

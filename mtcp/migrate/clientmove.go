@@ -27,6 +27,8 @@ type clientMove struct {
 	servers []netip.AddrPort // that are left
 	done    chan struct{}
 	why     string
+	start   time.Time     // of the last attempt
+	waited  time.Duration // from start to the switch
 
 	mu       sync.Mutex // of what the agent's goroutine looks at
 	to       steer.Flow // on the wire, to the server that is asked
@@ -59,6 +61,7 @@ func (m *clientMove) carry(e party.Effect) error {
 // begin makes it MIGRATING. The port towards S2 is one that no other connection
 // of this client can have.
 func (m *clientMove) begin() error {
+	m.start = time.Now()
 	server := m.servers[0]
 	m.servers = m.servers[1:]
 	old := m.f
@@ -168,7 +171,7 @@ func (m *clientMove) doSwitch() error {
 			return err
 		}
 	}
-	m.switched = true
+	m.switched, m.waited = true, time.Since(m.start)
 	m.shown = wire.Segment{Src: m.to.Local, Dst: m.to.Remote, Seq: m.began.SndNxt, Ack: m.reply.LSRC, Flags: wire.ACK, Window: 65535}
 	if m.shown.Options, err = wire.Append(nil, wire.RcvdWhileMigrating{Delta: m.reply.LSRC.Size(n.RcvNxt)}); err != nil {
 		return err
@@ -226,6 +229,6 @@ func (m *clientMove) ended(why string) {
 	}
 	m.a.mu.Unlock()
 	m.why = why
-	m.a.log.Info("a move has ended", "flow", m.f, "state", m.party.State(), "why", why)
+	m.a.log.Info("a move has ended", "flow", m.f, "state", m.party.State(), "why", why, "waited", m.waited)
 	close(m.done)
 }

@@ -25,6 +25,10 @@ type givenMove struct {
 	session  cbox.ID
 	flow     steer.Flow
 	captured *Captured
+
+	since            time.Time // of the state request
+	begun            time.Time // of the capture
+	prepared, frozen time.Duration
 }
 
 // asked is S2's state request.
@@ -43,6 +47,7 @@ func (m *Mover) asked(l link, f frame) {
 var errCertificate = errors.New("a certificate of no session here")
 
 func (m *Mover) give(l link, id ID, r request) error {
+	since := time.Now()
 	if m.steer == nil || !m.allow(l.peer) {
 		return errors.New("not for now")
 	}
@@ -50,10 +55,10 @@ func (m *Mover) give(l link, id ID, r request) error {
 	if !ok {
 		return errCertificate
 	}
-	g := &givenMove{m: m, id: id, link: l, req: r, session: session, flow: flow}
+	g := &givenMove{m: m, id: id, link: l, req: r, session: session, flow: flow, since: since}
 	p := party.NewSource(party.ByClient, m.cfg.Timing)
 	g.runner = newRunner(p, g.carry, func(why string) {
-		m.log.Info("a client's move has ended", "session", session, "state", p.State(), "why", why)
+		m.log.Info("a client's move has ended", "session", session, "state", p.State(), "why", why, "prepared", g.prepared, "frozen", g.frozen)
 	})
 	if err := m.begin(id, "session "+session.String(), g); err != nil {
 		return err
@@ -75,6 +80,7 @@ func (g *givenMove) carry(e party.Effect) error {
 	switch e.Do {
 	case party.Send:
 		if e.Msg == party.State {
+			g.prepared = time.Since(g.since)
 			if err := g.m.mesh.send(g.link, frame{part, g.id, g.captured.State.AppendBinary(nil)}); err != nil {
 				return err
 			}
@@ -92,6 +98,7 @@ func (g *givenMove) carry(e party.Effect) error {
 
 // capture checks the certificate once more, against numbers that cannot change.
 func (g *givenMove) capture() error {
+	g.begun = time.Now()
 	held, err := g.m.cfg.Keeper.Hold(g.session, g.m.cfg.Freeze)
 	if err != nil {
 		return err
@@ -129,6 +136,7 @@ func (g *givenMove) undo() error {
 const lingering = time.Minute
 
 func (g *givenMove) discard() error {
+	g.frozen = time.Since(g.begun)
 	g.m.Stats.left.Add(1)
 	err := errors.Join(g.captured.Discard(), g.m.steer.Hold(g.flow, steer.Deaf, lingering))
 	g.m.forget(g.session)

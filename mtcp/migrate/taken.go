@@ -28,6 +28,9 @@ type takenMove struct {
 	coming *Coming
 	reply  wire.MigrateReply
 
+	since   time.Time     // of the state request
+	fetched time.Duration // from there to the state reply
+
 	mu    sync.Mutex
 	delta uint64 // of the client's ACK
 }
@@ -144,6 +147,7 @@ func (t *takenMove) send(e party.Effect) error {
 	m := t.m
 	switch e.Msg {
 	case party.Ask:
+		t.since = time.Now()
 		return m.mesh.send(t.link, frame{kindOf(party.Ask), t.id, request{t.req.Cert, t.req.Next, t.flow.Remote, t.flow.Local}.append(nil)})
 	case party.Reply:
 		seg := t.segment(wire.SYN | wire.ACK)
@@ -181,6 +185,7 @@ func (m *Mover) refuse(f steer.Flow, to wire.Segment, cert wire.Certificate, why
 
 func (t *takenMove) restore() error {
 	m := t.m
+	t.fetched = time.Since(t.since)
 	if len(t.states) != 1 {
 		return &MalformedError{"state reply", fmt.Sprintf("%d sessions", len(t.states))}
 	}
@@ -246,7 +251,7 @@ func (m *Mover) repeat(s wire.Segment) {
 }
 
 func (t *takenMove) ended(why string) {
-	t.m.log.Info("a client's session", "client", t.flow.Remote, "from", t.link.peer, "why", why)
+	t.m.log.Info("a client's session", "client", t.flow.Remote, "from", t.link.peer, "why", why, "fetched", t.fetched)
 }
 
 // flowOf parses a flow as the keeper shows it.

@@ -32,7 +32,11 @@ func action(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin")})
+	hook, err := hookOf(c.String("hook"))
+	if err != nil {
+		return err
+	}
+	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin"), Hook: hook})
 	if err != nil {
 		return err
 	}
@@ -42,6 +46,15 @@ func action(c *ucli.Context) error {
 	}
 	err = serve(c.Context, c.String("socket"), c.String("group"), programs, out, log)
 	return errors.Join(err, out.Close(), programs.Close())
+}
+
+func hookOf(name string) (steer.Hook, error) {
+	for _, h := range []steer.Hook{steer.Auto, steer.TCX, steer.Clsact} {
+		if h.String() == name {
+			return h, nil
+		}
+	}
+	return 0, cli.Usagef("--hook %q: auto, tcx or clsact", name)
 }
 
 // sweepEvery is how often connections that are over are looked for.

@@ -10,6 +10,7 @@ import (
 	ucli "github.com/urfave/cli/v2"
 
 	"lazystate/internal/cli"
+	"lazystate/mtcp/steer"
 )
 
 const defaultSocket = "/run/lazystate/mtcpd.sock"
@@ -21,6 +22,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		Name: "mtcpd", Usage: "lets connections of this host go on with other servers",
 		Flags: []ucli.Flag{
 			&ucli.StringSliceFlag{Name: "interface", EnvVars: []string{"MTCP_INTERFACES"}, Usage: "the `INTERFACE` towards servers; may be repeated"},
+			&ucli.StringFlag{Name: "hook", Value: steer.Auto.String(), Usage: "where its programs are attached: tcx, clsact, or auto"},
 			&ucli.StringFlag{Name: "socket", Value: defaultSocket, EnvVars: []string{"MTCP_SOCKET"}, Usage: "control `SOCKET`"},
 			&ucli.StringFlag{Name: "group", Usage: "whose members may use it, besides root"},
 			&ucli.StringFlag{Name: "pin", Usage: "a `FOLDER` of a BPF file system, where connections outlive mtcpd"},

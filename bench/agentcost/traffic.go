@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"time"
+
+	"lazystate/bench/testbed"
+	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/keeper"
+)
+
+const (
+	serveArg = "serve"
+	service  = "traffic"
+	message  = 100
+	more     = 'd' // what a message begins with that asks for a download
+)
+
+// serve answers messages with themselves, until one asks for more.
+func serve(socket, listen string) int {
+	fmt.Fprintln(os.Stderr, "serve:", traffic(socket, listen))
+	return 1
+}
+
+func traffic(socket, listen string) error {
+	k, err := keeper.Dial(socket, service)
+	if err != nil {
+		return err
+	}
+	l, err := k.Listen(context.Background(), "tcp", listen, cbox.Config{})
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		if s, ok := c.(*cbox.Conn); ok {
+			go answer(s) // its error: the client is gone, or it is elsewhere
+		}
+	}
+}
+
+func answer(c *cbox.Conn) {
+	defer c.Close()
+	if b, _ := c.Import(); len(b) == 0 && !echo(c) {
+		return
+	}
+	for b := make([]byte, 256<<10); ; {
+		if _, err := c.Write(b); err != nil || c.Export([]byte{more}) != nil {
+			return
+		}
+	}
+}
+
+// echo ends when more is asked for, or with the session.
+func echo(c *cbox.Conn) bool {
+	for b := make([]byte, message); ; {
+		if _, err := io.ReadFull(c, b); err != nil {
+			return false
+		}
+		if b[0] == more {
+			return true
+		}
+		if _, err := c.Write(b); err != nil || c.Export(nil) != nil {
+			return false
+		}
+	}
+}
+
+// converse counts answers a second.
+func converse(ctx context.Context, window time.Duration, conn net.Conn) (float64, error) {
+	b, n, start := make([]byte, message), 0, time.Now()
+	for time.Since(start) < window {
+		_, err := conn.Write(b)
+		if err == nil {
+			_, err = io.ReadFull(conn, b)
+		}
+		if err != nil {
+			return 0, errors.Join(err, ctx.Err())
+		}
+		n++
+	}
+	return float64(n) / time.Since(start).Seconds(), nil
+}
+
+// download counts megabytes a second, after a short beginning.
+func download(ctx context.Context, window time.Duration, conn net.Conn) (float64, error) {
+	b := make([]byte, message)
+	b[0] = more
+	if _, err := conn.Write(b); err != nil {
+		return 0, err
+	}
+	b = make([]byte, 1<<20)
+	var sum int
+	var start time.Time
+	for begun := time.Now(); start.IsZero() || time.Since(start) < window; {
+		n, err := conn.Read(b)
+		if err != nil {
+			return 0, errors.Join(err, ctx.Err())
+		}
+		if !start.IsZero() {
+			sum += n
+		} else if time.Since(begun) > window/10 {
+			start = time.Now()
+		}
+	}
+	return float64(sum) / 1e6 / time.Since(start).Seconds(), nil
+}
+
+// iperf3 is a stock client and server, from S1 to the client.
+func iperf3(ctx context.Context, window time.Duration, b *testbed.Bed) (float64, error) {
+	const port = "5201"
+	server := exec.CommandContext(ctx, "iperf3", "--server", "--one-off", "--port", port)
+	if err := b.S1.Try(server.Start); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	var out []byte
+	var err error
+	for range 100 { // until it listens
+		client := exec.CommandContext(ctx, "iperf3", "--client", b.S1.Addr.Addr().String(), "--port", port, "--reverse", "--json", "--time", fmt.Sprint(max(1, int(window.Seconds()))))
+		err = b.Clients[0].Try(func() (err error) { out, err = client.Output(); return err })
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
+		_ = server.Process.Kill()
+		return 0, errors.Join(fmt.Errorf("%w: %s", err, out), <-ended)
+	}
+	var r struct {
+		End struct {
+			Received struct {
+				Bits float64 `json:"bits_per_second"`
+			} `json:"sum_received"`
+		} `json:"end"`
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		return 0, err
+	}
+	return r.End.Received.Bits / 8e6, <-ended
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"testing"
+
+	"lazystate/bench/testbed/bedtest"
+)
+
+func TestRuns(t *testing.T) {
+	bedtest.Positive(t, bedtest.Measured(t, &program, "--runs=2", "--batch=5", "--batches=1"), len(names))
+}

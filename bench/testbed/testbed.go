@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"lazystate/internal/netrig"
+)
+
+// Port is the service's, at every server.
+const Port = 5001
+
+// Link is a client's: so many bits a second in each direction, 0: as many as
+// there can be.
+type Link struct {
+	Bits  uint64
+	Agent bool     // mtcpd runs there
+	Args  []string // further ones of mtcpd
+}
+
+// Config is what a bench needs.
+type Config struct {
+	Service string // name under which its server's processes are known to the keeper
+	Clients []Link
+	Server  uint64 // bits a second that each server can send; 0: no bound
+}
+
+// Bed is the machines, with their daemons.
+type Bed struct {
+	S1, S2  *Site
+	Clients []*Client
+
+	service string
+	rig     *netrig.Rig
+	frame   *frame
+	bin     string
+	dir     string
+}
+
+// frame takes the place of a test.
+type frame struct{ after []func() }
+
+type failure struct{ error }
+
+func (*frame) Helper()            {}
+func (f *frame) Cleanup(g func()) { f.after = append(f.after, g) }
+
+func (f *frame) Fatal(args ...any) {
+	if err, ok := args[0].(error); ok {
+		panic(failure{err})
+	}
+	panic(failure{errors.New(fmt.Sprint(args...))})
+}
+
+func (f *frame) end() {
+	for i := len(f.after) - 1; i >= 0; i-- {
+		f.after[i]()
+	}
+}
+
+// Run makes a bed, has it used, and takes it down.
+func Run(ctx context.Context, cfg Config, use func(b *Bed) error) (err error) {
+	if err := netrig.Usable(); err != nil {
+		return err
+	}
+	bin, err := programs()
+	if err != nil {
+		return err
+	}
+	f := &frame{}
+	defer f.end()
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case failure:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	b := &Bed{frame: f, bin: bin, service: cfg.Service}
+	if b.dir, err = os.MkdirTemp("", "testbed-"); err != nil {
+		return err
+	}
+	f.Cleanup(func() { _ = os.RemoveAll(b.dir) })
+	if err := b.open(ctx, cfg); err != nil {
+		return err
+	}
+	return use(b)
+}
+
+func (b *Bed) open(ctx context.Context, cfg Config) error {
+	names := []string{"s1", "s2"}
+	for i := range cfg.Clients {
+		names = append(names, fmt.Sprintf("c%d", i))
+	}
+	b.rig = netrig.New(b.frame, names...)
+	if err := b.openSites(ctx, cfg); err != nil {
+		return err
+	}
+	for i, l := range cfg.Clients {
+		c := &Client{Host: b.rig.Host(names[2+i]), Addr: netip.AddrFrom4([4]byte{10, 9, 0, byte(10 + i)}), socket: filepath.Join(b.dir, names[2+i])}
+		c.Host.Addr(c.Addr.String() + "/24")
+		b.Clients = append(b.Clients, c)
+		if err := b.limit(c.Host, l.Bits); err != nil {
+			return err
+		}
+		if l.Agent {
+			if err := b.startAgent(ctx, c, l.Args); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// limit bounds what goes to a host and what comes from it.
+func (b *Bed) limit(h *netrig.Host, bits uint64) error {
+	if bits == 0 {
+		return nil
+	}
+	if err := h.Try(func() error { return shape(netrig.Dev, bits) }); err != nil {
+		return err
+	}
+	return b.rig.Wire.Try(func() error { return shape(h.Name, bits) })
+}
+
+const (
+	burst  = 16 << 10
+	queued = 20 * time.Millisecond // most that the link keeps waiting
+)
+
+func shape(dev string, bits uint64) error {
+	l, err := netlink.LinkByName(dev)
+	if err != nil {
+		return err
+	}
+	bytes := bits / 8
+	return netlink.QdiscReplace(&netlink.Tbf{
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: l.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
+		Rate:       bytes, Limit: burst + uint32(float64(bytes)*queued.Seconds()), Buffer: netlink.Xmittime(bytes, burst),
+	})
+}
+
+// await polls until f holds.
+func await(ctx context.Context, what string, f func() bool) error {
+	for !f() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not come: %w", what, context.Cause(ctx))
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+	return nil
+}

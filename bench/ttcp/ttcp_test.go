@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"testing"
+	"time"
+
+	"lazystate/bench/testbed/bedtest"
+)
+
+// Both figures' servers, with little to send: who moves, moves once at least.
+func TestRuns(t *testing.T) {
+	states, periods = []int{1}, []time.Duration{0, 100 * time.Millisecond}
+	for _, more := range [][]string{nil, {"--processes=2"}, {"--processes=2", "--mute"}} {
+		fig := bedtest.Measured(t, &program, append(more, "--runs=1", "--rounds=1", "--size=4000000", "--mbit=50")...)
+		bedtest.Positive(t, fig, 2+2*2)
+		for _, p := range fig.Points {
+			if p.Series == "lazy, moves every 100ms" && p.More[1] == "0" {
+				t.Errorf("%v: no move", more)
+			}
+		}
+	}
+}
