@@ -14,6 +14,8 @@ var (
 	ErrPermission = errors.New("not permitted")
 	// ErrUnquiet: segments went on changing a socket that is deaf.
 	ErrUnquiet = errors.New("socket does not come to rest")
+	// ErrMemory: the kernel has no memory for the queues; later it may.
+	ErrMemory = errors.New("TCP has no memory left (net.ipv4.tcp_mem)")
 )
 
 // LacksError is a kernel without something that repair needs.

@@ -21,6 +21,8 @@ type Frozen struct {
 	last   *unix.TCPInfo // when the last dump began
 	window uint32        // what the peer granted, 0 in the socket meanwhile
 	done   bool
+
+	measured func(queue int) // a test's, before that queue is read
 }
 
 // Freeze makes a live socket deaf, then puts it into repair mode. fd stays the

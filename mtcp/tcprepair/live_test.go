@@ -386,7 +386,7 @@ func TestPeekOffset(t *testing.T) {
 	}
 	sendPart(t, client, upStream, 0, 1000)
 	await(t, "the data", func() bool {
-		return fd(t, server, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.SIOCINQ) }) == 1000
+		return length(t, server, unix.SIOCINQ) == 1000
 	})
 	look(server, 0, 300)
 	f, _ := w.freeze(server)

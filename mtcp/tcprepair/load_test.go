@@ -3,6 +3,7 @@
 package tcprepair
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -116,7 +117,7 @@ func TestFrozenSocketSendsNothingNew(t *testing.T) {
 		t.Fatal("everything was sent before the socket was frozen")
 	}
 	came := func() int {
-		return fd(t, client, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.SIOCINQ) })
+		return length(t, client, unix.SIOCINQ)
 	}
 	time.Sleep(300 * time.Millisecond)
 	if changed, err := f.Changed(); err != nil {
@@ -137,4 +138,59 @@ func TestFrozenSocketSendsNothingNew(t *testing.T) {
 	}
 	sendPart(t, client, upStream, 0, 10)
 	getPart(t, moved, upStream, 0, 10)
+}
+
+// A segment that was past the filter arrives between the call that measures a
+// queue and the one that reads it: what was read then means nothing, and is read
+// again. Here the socket hears again at that moment.
+func TestTornDump(t *testing.T) {
+	const up, late, down = 100, 10, 5000
+	for _, c := range []struct {
+		name     string
+		at       int // which queue was measured
+		in, left int
+		happens  func(t *testing.T, client, server *net.TCPConn)
+	}{
+		{"bytes arrive", recvQueue, up + late, down, func(t *testing.T, client, server *net.TCPConn) {
+			sendPart(t, client, upStream, up, late)
+			await(t, "them", func() bool { return length(t, server, unix.SIOCINQ) == up+late })
+		}},
+		{"bytes are acknowledged", sendQueue, up, 0, func(t *testing.T, client, server *net.TCPConn) {
+			do(t, client, hear)
+			await(t, "the acknowledgement", func() bool { return length(t, server, unix.SIOCOUTQ) == 0 })
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, false)
+			client, server := w.connect("tcp4")
+			sendPart(t, client, upStream, 0, up)
+			await(t, "the data", func() bool { return length(t, server, unix.SIOCINQ) == up })
+			do(t, client, w.stacks[0].deafen)
+			sendPart(t, server, downStream, 0, down)
+			f := fd(t, server, w.stacks[0].Freeze)
+			do(t, server, hear)
+			torn := false
+			f.measured = func(q int) {
+				if q == c.at && !torn {
+					torn = true
+					c.happens(t, client, server)
+				}
+			}
+			d, err := f.Dump()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !torn || len(d.In) != c.in || len(d.Out) != c.left {
+				t.Errorf("%d bytes in, %d out; want %d, %d", len(d.In), len(d.Out), c.in, c.left)
+			}
+			if err := errors.Join(netrig.Verify(d.In, upStream, 0), netrig.Verify(d.Out, downStream, 0)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func length(t *testing.T, c *net.TCPConn, which uint) int {
+	t.Helper()
+	return fd(t, c, func(fd int) (int, error) { return unix.IoctlGetInt(fd, which) })
 }

@@ -5,6 +5,7 @@ package tcprepair
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,44 +44,97 @@ func (r *Restored) fill(q, opt int, was int32, b []byte) error {
 	if err := selectQueue(r.fd, q); err != nil {
 		return err
 	}
-	return r.write(b, opt, was)
+	return r.write(b, filling{opt: opt, was: was})
 }
 
-// send writes what was never sent.
+// send writes what was never sent. There is no way back any more, so it goes in
+// whether TCP has memory or not.
 func (r *Restored) send(b []byte) error {
-	if err := r.write(b, unix.SO_SNDBUFFORCE, r.dump.Window.SendBuffer); err != nil {
+	if err := r.write(b, filling{opt: unix.SO_SNDBUFFORCE, was: r.dump.Window.SendBuffer, force: true}); err != nil {
 		return fmt.Errorf("send queue: %w", err)
 	}
 	return nil
 }
 
-// write writes all of b. Where the kernel finds no room it is asked for less at
-// a time, then given more.
-func (r *Restored) write(b []byte, opt int, was int32) error {
-	most := len(b)
-	for grown := len(b); len(b) > 0; {
-		n, err := unix.SendmsgN(r.fd, b[:min(most, len(b))], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+// write writes all of b.
+func (r *Restored) write(b []byte, f filling) error {
+	f.most, f.room, f.limit, f.left = len(b), len(b), min(mostGrowth*len(b), maxQueue), len(b)+1
+	for len(b) > 0 {
+		n, err := unix.SendmsgN(r.fd, b[:min(f.most, len(b))], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		switch {
 		case err == nil:
 			b = b[n:]
 		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EAGAIN):
-			if most > 4096 {
-				most /= 2
-				continue
-			}
-			if grown *= 2; grown > maxQueue {
+		case noRoom(err):
+			if err := r.again(&f, len(b), err); err != nil {
 				return err
 			}
-			if err := r.room(opt, "socket buffer", was, grown); err != nil {
-				return err
-			}
-			most = len(b)
 		default:
 			return err
 		}
 	}
 	return nil
+}
+
+// noRoom is how the kernel refuses bytes: EAGAIN is the send queue's; ENOBUFS is
+// left over from an allocation that went well where the receive queue's bytes are
+// more than the buffer or all of TCP may hold (net/ipv4/tcp_input.c,
+// tcp_send_rcvq).
+func noRoom(err error) bool {
+	return errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS)
+}
+
+// filling is how far a queue that finds no room has gone.
+type filling struct {
+	opt         int   // that sets the buffer's size
+	was         int32 // that size
+	most        int   // bytes at a time
+	room, limit int   // bytes that the buffer is made for
+	force       bool
+	left        int // when it was forced last
+	since       time.Time
+}
+
+const (
+	leastPiece = 4096 // takes twice itself
+	mostGrowth = 8
+	memoryWait = 200 * time.Millisecond // a client waits meanwhile
+)
+
+// again makes the best of no room: less at a time, then a larger buffer. If that
+// is not it, then all of TCP has no memory left (net.ipv4.tcp_mem), and other
+// sockets may soon give some back; or the bytes are forced in.
+func (r *Restored) again(f *filling, left int, err error) error {
+	switch {
+	case f.most > leastPiece:
+		f.most /= 2
+		return nil
+	case f.room < f.limit:
+		f.room, f.most = 2*f.room, left
+		return r.room(f.opt, "socket buffer", f.was, f.room)
+	case f.force && left < f.left:
+		f.left = left
+		return r.squeeze()
+	case f.since.IsZero():
+		f.since = time.Now()
+	case time.Since(f.since) > r.stack.wait:
+		return fmt.Errorf("%d bytes left: %w: %w", left, ErrMemory, err)
+	}
+	time.Sleep(time.Millisecond)
+	return nil
+}
+
+// squeeze makes the send buffer so small that the next piece overfills it. That
+// piece the kernel takes over TCP's limit; where there seems to be room in the
+// buffer it refuses (net/core/sock.c, __sk_mem_raise_allocated).
+func (r *Restored) squeeze() error {
+	var info [9]uint32 // SK_MEMINFO_*
+	if err := getStruct(r.fd, unix.SOL_SOCKET, unix.SO_MEMINFO, &info); err != nil {
+		return fmt.Errorf("get SO_MEMINFO: %w", err)
+	}
+	const queued = 5 // SK_MEMINFO_WMEM_QUEUED
+	r.grown = true
+	return setInt(r.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, int(info[queued]/2+1), "SO_SNDBUFFORCE")
 }
 
 // buffers gives both buffers the sizes they had: one that stayed as large as

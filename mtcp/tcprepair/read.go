@@ -45,32 +45,50 @@ func (f *Frozen) still(now *unix.TCPInfo) bool {
 	return f.last.State == now.State && f.last.Bytes_received == now.Bytes_received && f.last.Bytes_acked == now.Bytes_acked
 }
 
-func (f *Frozen) read() (d *Dump, err error) {
+func (f *Frozen) read() (_ *Dump, err error) {
 	if f.last, err = tcpInfo(f.fd); err != nil {
 		return nil, err
 	}
 	for range 10 {
-		if err := f.quiet(); err != nil {
-			return nil, err
-		}
-		if d, err = f.copy(f.last); err != nil {
-			return nil, err
-		}
-		now, err := tcpInfo(f.fd)
+		d, err := f.once()
 		if err != nil {
 			return nil, err
 		}
-		// Read last: a segment that brings nothing else may bring a window.
-		shut, err := d.readWindow(f)
-		if err != nil {
-			return nil, err
-		}
-		if shut && f.still(now) {
+		if d != nil {
 			return d, d.check()
 		}
-		f.last = now
 	}
 	return nil, ErrUnquiet
+}
+
+// once is nil where something came meanwhile. A queue is measured and read by
+// two calls: between them a byte that arrives makes it longer than it was, one
+// that is acknowledged shorter, and what was read then means nothing.
+func (f *Frozen) once() (*Dump, error) {
+	if err := f.quiet(); err != nil {
+		return nil, err
+	}
+	d, torn := f.copy(f.last)
+	if bad := (*InvalidError)(nil); torn != nil && !errors.As(torn, &bad) {
+		return nil, torn
+	}
+	now, err := tcpInfo(f.fd)
+	if err != nil {
+		return nil, err
+	}
+	still := f.still(now)
+	f.last = now
+	if !still {
+		return nil, nil
+	}
+	if torn != nil {
+		return nil, torn
+	}
+	// Read last: a segment that brings nothing else may bring a window.
+	if shut, err := d.readWindow(f); err != nil || !shut {
+		return nil, err
+	}
+	return d, nil
 }
 
 // quiet takes the peer's window away. A socket in repair mode goes on sending:
@@ -231,6 +249,9 @@ func (f *Frozen) queue(q int, length uint) (int, seqnum.Value, error) {
 	n, err := unix.IoctlGetInt(f.fd, length)
 	if err != nil {
 		return 0, 0, fmt.Errorf("length of a queue: %w", err)
+	}
+	if f.measured != nil {
+		f.measured(q)
 	}
 	seq, err := getInt(f.fd, unix.IPPROTO_TCP, unix.TCP_QUEUE_SEQ, "TCP_QUEUE_SEQ")
 	return n, seqnum.Value(uint32(seq)), err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -19,12 +20,13 @@ type Stack struct {
 	scratch  sync.Pool     // *[]byte, to read send queues into
 	nothing  *ebpf.Program // nil without CAP_BPF: then a filter is compiled for each socket
 	raw      rawSockets
+	wait     time.Duration // for memory
 }
 
 // Open probes what the kernel can do here. The error is ErrPermission or a
 // *LacksError.
 func Open() (*Stack, error) {
-	s := &Stack{raw: rawSockets{-1, -1}}
+	s := &Stack{raw: rawSockets{-1, -1}, wait: memoryWait}
 	s.scratch.New = func() any { b := make([]byte, 1<<18); return &b }
 	for i, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		o, err := probe(family)

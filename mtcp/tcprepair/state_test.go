@@ -45,10 +45,7 @@ func half(t *testing.T, s mtcp.State, client, server *net.TCPConn) {
 		sendPart(t, client, upStream, 0, unread)
 	}
 	await(t, s.String(), func() bool { return stateOf(t, server) == s })
-	await(t, "the unread bytes", func() bool {
-		n := fd(t, server, func(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.SIOCINQ) })
-		return n == unread
-	})
+	await(t, "the unread bytes", func() bool { return length(t, server, unix.SIOCINQ) == unread })
 }
 
 // Section 7 of what was measured: every state is moved with bytes in both
