@@ -136,11 +136,13 @@ enum bd_cbox_proc_state {
 
 /*
  * A slot. busy and owner are the fence between P and whoever takes its place
- * or the whole session: P stores busy = 1, then looks at head.state and owner;
- * only if they are LIVE and its own does it touch socket, rings and snapshots,
- * by calls that do not block; then it stores busy = 0. K stores LEAVING (or
- * another owner) and then waits for busy == 0, or for P's death. Each store is
- * followed by a full barrier.
+ * or the whole session: P puts its owner number into busy by a compare-and-swap,
+ * over 0 or, while it is the owner, over what a former one has left there; then it
+ * looks at head.state and owner. Only if they are LIVE and its own does it touch
+ * socket, rings and snapshots, by calls that do not block; then it stores busy = 0.
+ * If they are not, it takes its number out by a compare-and-swap: another's stays.
+ * K stores LEAVING (or another owner) and then waits for busy == 0, or for P's
+ * death. Each store is followed by a full barrier.
  */
 struct bd_cbox_proc {
 	__u64 snap_off;		/* two buffers, one behind the other */
@@ -152,7 +154,7 @@ struct bd_cbox_proc {
 	char  name[BD_CBOX_NAME];	/* its parent, the root's itself; NUL terminated, one's children differ */
 	__u64 reserved2;
 	__u32 owner;		/* whoever opens the slot: one more each time */
-	__u32 busy;		/* P */
+	__u32 busy;		/* P: its owner number while it is inside */
 	__u64 reserved3[7];
 };
 

@@ -181,6 +181,28 @@ func TestIdleSessionInCIsSmall(t *testing.T) {
 	}
 }
 
+// Two living processes fight for a slot, in C: see TestMarksOfTwoLivingProcesses.
+func TestMarksOfTwoLivingProcessesInC(t *testing.T) {
+	_, server := dialed(t)
+	c := must(Create(server, Config{}))
+	r, id, kept := keptRegion(t, c), c.ID(), dup(t, server)
+	c.letGo()
+	b := must(OpenBox(r))
+	defer b.Close()
+	tell := driverInC(t).takes(t, r, id, kept)
+	d := must(Resume(r, dup(t, kept), Config{}))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.enter(); err != nil {
+		t.Fatal(err)
+	}
+	tell("export late", "EMIGRATED")
+	if !inside(t, b) {
+		t.Error("the owner is inside, and seems to be outside")
+	}
+	d.leave()
+}
+
 // takes hands a driver a session, and returns how to tell it what to do.
 func (d *driver) takes(t *testing.T, r Region, id ID, conn *net.TCPConn) (tell func(line, want string)) {
 	t.Helper()

@@ -269,6 +269,66 @@ func TestStoppedInAnOperation(t *testing.T) {
 	b.Thaw()
 }
 
+// inside reports whether a mover finds somebody in an operation.
+func inside(t *testing.T, b *Box) bool {
+	t.Helper()
+	err := b.Freeze(nil, 10*time.Millisecond)
+	if err == nil {
+		b.Thaw()
+	} else if !errors.Is(err, errBusy) {
+		t.Fatal(err)
+	}
+	return err != nil
+}
+
+// Two living processes fight for a slot: the one that lost it, and comes back
+// from between two of its instructions, does not unmark the other.
+func TestMarksOfTwoLivingProcesses(t *testing.T) {
+	_, c := accepted(t, Config{})
+	b := must(OpenBox(c.Region()))
+	defer b.Close()
+	seen := c.words.busy.Load() // it is about to enter, and sleeps
+	d := must(Resume(c.Region(), dup(t, c.tcp), Config{}))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.enter(); err != nil {
+		t.Fatal(err)
+	}
+	if c.words.mark(seen, c.owner) {
+		t.Error("it has marked the slot over the mark of its owner")
+	}
+	c.words.unmark(c.owner)
+	if err := c.enter(); !errors.Is(err, ErrMigrated) {
+		t.Errorf("it enters: %v", err)
+	}
+	if !inside(t, b) {
+		t.Error("the owner is inside, and seems to be outside")
+	}
+	d.leave()
+	seen = 0
+	if !c.words.mark(seen, c.owner) || !inside(t, b) {
+		t.Error("it may mark what is free, for as long as it takes to look again")
+	}
+	if err := d.enter(); err != nil { // it was killed there
+		t.Fatal(err)
+	}
+	d.leave()
+	if inside(t, b) {
+		t.Error("a mark that nobody will take away has stayed")
+	}
+}
+
+// And of two that take it over at the same time, the pid of the later one stays.
+func TestPidsOfTwoLivingProcesses(t *testing.T) {
+	_, c := accepted(t, Config{})
+	pid := c.m.word64(c.procOff(uapi.CboxProcPIDOff))
+	pid.Store(4711)
+	c.words.owned.Add(1)
+	if c.signs(pid) || pid.Load() != 4711 {
+		t.Errorf("it has signed for another: %d", pid.Load())
+	}
+}
+
 // A box that lies about what has been read is not believed.
 func TestResumeChecksTheKernel(t *testing.T) {
 	_, c := accepted(t, Config{})

@@ -33,10 +33,27 @@ func (s *Session) takeOver() error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	before.Store(uint64(os.Getpid()))
+	if !s.signs(before) {
+		return s.why()
+	}
 	s.m.word32(s.procOff(uapi.CboxProcStateOff)).Store(uapi.CboxProcLive)
 	s.cfg.Bell.add(s)
 	return nil
+}
+
+// signs writes this process's pid over that of the one before, unless another has
+// taken the slot over meanwhile: that one's must stay, or its death and ours would
+// be mistaken for each other.
+func (s *Session) signs(pid *atomic.Uint64) bool {
+	for {
+		before := pid.Load()
+		if s.words.owned.Load() != s.owner {
+			return false
+		}
+		if pid.CompareAndSwap(before, uint64(os.Getpid())) {
+			return true
+		}
+	}
 }
 
 // errBusy is a process that stays inside an operation: it was stopped there.

@@ -102,6 +102,15 @@ func (s *Session) procOff(field int) uint64 {
 // words are those of the fence, looked at by every call; nil without m.
 type words struct{ state, busy, owned *atomic.Uint32 }
 
+// mark says that owner is inside, where seen said before who was. The slot may be
+// another's since: who comes late must not take that one's mark for its own.
+func (w words) mark(seen, owner uint32) bool {
+	return (seen == 0 || w.owned.Load() == owner) && w.busy.CompareAndSwap(seen, owner)
+}
+
+// unmark is for an owner that was let in by nobody; another's mark stays.
+func (w words) unmark(owner uint32) { w.busy.CompareAndSwap(owner, 0) }
+
 func (s *Session) findWords() {
 	s.words = words{
 		s.m.word32(uapi.CboxHeadStateOff),
@@ -155,14 +164,15 @@ func (s *Session) enter() error {
 	if s.closed {
 		return net.ErrClosed
 	}
-	if s.words.owned.Load() != s.owner {
-		return s.why() // busy is another process's, who must not be thought idle
+	for seen := s.words.busy.Load(); !s.words.mark(seen, s.owner); seen = s.words.busy.Load() {
+		if s.words.owned.Load() != s.owner {
+			return s.why()
+		}
 	}
-	s.words.busy.Store(1)
 	if s.words.state.Load() == uapi.CboxLive && s.words.owned.Load() == s.owner {
 		return nil
 	}
-	s.leave()
+	s.words.unmark(s.owner)
 	return s.why()
 }
 

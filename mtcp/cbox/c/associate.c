@@ -16,7 +16,7 @@ static int claim(uint32_t *state, uint32_t slot)
 {
 	uint32_t was = 0; /* BD_CBOX_PROC_FREE, and a channel that is not open */
 
-	return __atomic_compare_exchange_n(state, &was, BD_CBOX_CLAIM(slot), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return CAS(state, &was, BD_CBOX_CLAIM(slot));
 }
 
 /* The slot of the child of that name; a new one is claimed first, because others may add children too. */

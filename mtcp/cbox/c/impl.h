@@ -91,6 +91,7 @@ struct cbox {
 
 #define LOAD(p)		__atomic_load_n(p, __ATOMIC_SEQ_CST)
 #define STORE(p, v)	__atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+#define CAS(p, old, v)	__atomic_compare_exchange_n(p, old, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 /* On amd64 stores are seen in their order; this keeps the compiler from changing it. */
 #define PUT(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 

@@ -34,12 +34,22 @@ static void await(struct cbox *c)
 		futex_sleep(&c->h->state, seen, &c->proc->owner, c->owner);
 }
 
+/*
+ * Marks that this process is inside. The slot may be another's since it last
+ * looked: who comes late must not take that one's mark for its own.
+ */
 static int enter(struct cbox *c)
 {
-	STORE(&c->proc->busy, 1);
+	uint32_t seen = LOAD(&c->proc->busy), mine = c->owner;
+
+	while ((seen && LOAD(&c->proc->owner) != c->owner) || !CAS(&c->proc->busy, &seen, c->owner)) {
+		if (LOAD(&c->proc->owner) != c->owner)
+			return why(c);
+		seen = LOAD(&c->proc->busy);
+	}
 	if (LOAD(&c->h->state) == BD_CBOX_LIVE && LOAD(&c->proc->owner) == c->owner)
 		return 0;
-	box_leave(c);
+	CAS(&c->proc->busy, &mine, 0); /* another's mark stays */
 	return why(c);
 }
 
@@ -109,11 +119,11 @@ static void disclaim(struct cbox *c)
 
 	for (unsigned i = 0; i < c->fixed.procs.count; i++) {
 		claim = BD_CBOX_CLAIM(c->slot);
-		__atomic_compare_exchange_n(&p[i].state, &claim, BD_CBOX_PROC_FREE, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		CAS(&p[i].state, &claim, BD_CBOX_PROC_FREE);
 	}
 	for (unsigned i = 0; i < c->fixed.chans.count; i++) {
 		claim = BD_CBOX_CLAIM(c->slot);
-		__atomic_compare_exchange_n(&ch[i].state, &claim, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		CAS(&ch[i].state, &claim, 0);
 	}
 }
 
@@ -150,6 +160,21 @@ no_snap:
 	return err;
 }
 
+/*
+ * Writes this process's pid over that of the one before, unless another has taken
+ * the slot over meanwhile: that one's must stay.
+ */
+static int sign(struct cbox *c)
+{
+	uint64_t before = LOAD(&c->proc->pid);
+
+	do {
+		if (LOAD(&c->proc->owner) != c->owner)
+			return 0;
+	} while (!CAS(&c->proc->pid, &before, (uint64_t)getpid()));
+	return 1;
+}
+
 /* Makes this process the owner of its slot, which ends whatever an earlier one does. */
 int box_take_over(struct cbox *c)
 {
@@ -163,7 +188,8 @@ int box_take_over(struct cbox *c)
 	err = begin(c);
 	if (err)
 		return err;
-	STORE(&c->proc->pid, (uint64_t)getpid());
+	if (!sign(c))
+		return why(c);
 	STORE(&c->proc->state, BD_CBOX_PROC_LIVE);
 	return 0;
 }
