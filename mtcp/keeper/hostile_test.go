@@ -18,6 +18,42 @@ import (
 	"lazystate/mtcp/cbox"
 )
 
+// What one user has is bounded beside what all have, and given back; others have
+// their own.
+func TestShareOfAUser(t *testing.T) {
+	k, socket := kept(t, Config{User: Share{Sessions: 1, Processes: 2, Listeners: 1}})
+	c := web(t, socket, "web")
+	_, s := accept(t, c, cbox.Config{})
+	wants := func(what string, err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err := cbox.Create(newConn(t), c.Config(cbox.Config{}))
+	wants("a second session", err, unix.EDQUOT)
+	region, conn := carried(t)
+	wants("a second session that comes", k.Adopt(uint32(os.Getuid()), "web", region, conn), unix.EDQUOT)
+	wants("another user's", k.Adopt(uint32(os.Getuid())+1, "web", region, conn), nil)
+	web(t, socket, "web")
+	_, err = Dial(socket, "web")
+	wants("a third process", err, unix.EUSERS)
+	for _, want := range []error{nil, unix.EDQUOT} {
+		l, err := c.Listen(context.Background(), "tcp", "127.0.0.1:0", cbox.Config{})
+		wants("a listener", err, want)
+		if err == nil {
+			defer l.Close()
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k.Wait(hang, func(all []Info) bool { return len(all) == 1 })
+	if _, err := cbox.Create(newConn(t), c.Config(cbox.Config{})); err != nil {
+		t.Errorf("after the first one's end: %v", err)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	_, socket := kept(t, Config{Sessions: 1, Processes: 2, Listeners: 1})
 	c := web(t, socket, "web")
@@ -73,6 +109,19 @@ func newConn(t *testing.T) *net.TCPConn {
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// carried is a session that comes from elsewhere.
+func carried(t *testing.T) (cbox.Region, *net.TCPConn) {
+	t.Helper()
+	conn := newConn(t)
+	s := must(cbox.Create(conn, cbox.Config{}))
+	defer s.Abandon()
+	r := s.Region()
+	r.File = must(dup(r.File))
+	f := must(conn.File())
+	defer f.Close()
+	return r, must(tcpConn(f))
 }
 
 // A process has no say in the sessions of another.

@@ -21,6 +21,7 @@ type Config struct {
 	Box       int64 // of one of them; 0: 16 MiB
 	Processes int
 	Listeners int
+	User      Share // of it all, for one user
 
 	// Orphan is how long a session waits for a process to go on with it, before
 	// its client gets a reset; 0: for ever.
@@ -39,6 +40,7 @@ type Keeper struct {
 	bytes     int64
 	processes map[*process]struct{}
 	listeners map[listenerKey]*os.File
+	shares    map[uint32]Share  // by uid
 	early     map[slotKey]claim // of processes that were quicker than their root
 	changed   chan struct{}     // closed when anything has
 	closed    bool
@@ -59,7 +61,7 @@ func New(cfg Config) *Keeper {
 		log = slog.Default()
 	}
 	return &Keeper{cfg: cfg, log: log, sessions: map[cbox.ID]*session{}, processes: map[*process]struct{}{},
-		listeners: map[listenerKey]*os.File{}, early: map[slotKey]claim{}, changed: make(chan struct{})}
+		listeners: map[listenerKey]*os.File{}, shares: map[uint32]Share{}, early: map[slotKey]claim{}, changed: make(chan struct{})}
 }
 
 // Serve talks to the processes that connect to l, until l is closed.

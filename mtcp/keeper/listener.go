@@ -34,7 +34,7 @@ func (k *Keeper) listen(svc service, f *os.File) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	old := k.listeners[key]
-	if k.closed || old == nil && k.cfg.Listeners > 0 && len(k.listeners) >= k.cfg.Listeners {
+	if k.closed || old == nil && (k.cfg.Listeners > 0 && len(k.listeners) >= k.cfg.Listeners || !k.take(svc.uid, Share{Listeners: 1})) {
 		_ = l.Close()
 		return unix.EDQUOT
 	}

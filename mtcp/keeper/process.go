@@ -90,7 +90,7 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 		slots: map[slotKey]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed || k.cfg.Processes > 0 && len(k.processes) >= k.cfg.Processes {
+	if k.closed || k.cfg.Processes > 0 && len(k.processes) >= k.cfg.Processes || !k.take(p.uid, Share{Processes: 1}) {
 		_ = pidfd.Close()
 		return nil, unix.EUSERS
 	}
@@ -117,6 +117,7 @@ func (k *Keeper) watch(p *process) {
 		k.log.Error("watch a process", "pid", p.pid, "err", err)
 	}
 	delete(k.processes, p)
+	k.untake(p.uid, Share{Processes: 1})
 	p.end()
 	for key, c := range k.early {
 		if c.process == p {

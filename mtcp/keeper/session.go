@@ -92,6 +92,8 @@ func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, region cbox.Regio
 		return nil, unix.EEXIST
 	case k.cfg.Sessions > 0 && len(k.sessions) >= k.cfg.Sessions, k.cfg.Bytes > 0 && k.bytes+region.Length > k.cfg.Bytes:
 		return nil, unix.EDQUOT
+	case !k.take(svc.uid, s.share()):
+		return nil, unix.EDQUOT
 	}
 	k.sessions[s.id] = s
 	k.bytes += region.Length
@@ -102,6 +104,8 @@ func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, region cbox.Regio
 	k.tell()
 	return s, nil
 }
+
+func (s *session) share() Share { return Share{Sessions: 1, Bytes: s.region.Length} }
 
 // own notes who has a slot; mu is held.
 func (s *session) own(slot uint32, p *process) {
@@ -256,6 +260,7 @@ func (k *Keeper) drop(s *session) {
 	s.dropped = true
 	delete(k.sessions, s.id)
 	k.bytes -= s.region.Length
+	k.untake(s.uid, s.share())
 	for slot, p := range s.owners {
 		delete(p.slots, slotKey{s.id, slot})
 	}
