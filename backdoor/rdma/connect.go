@@ -94,9 +94,10 @@ func (m *Memory) connect(ctx context.Context, hello []byte) (*verbs.QP, []byte, 
 		return nil, nil, err
 	}
 	inline := m.o.Device.Attr().MaxInline
-	p, err := m.pd.PrepareQP(&verbs.QPInitAttr{SendCQ: m.cq, Cap: verbs.QPCap{
-		MaxSendWR: depth, MaxRecvWR: 1, MaxSendSGE: 1, MaxRecvSGE: 1, MaxInline: min(inline, mostInline),
-	}})
+	p, err := m.pd.PrepareQP(&verbs.QPInitAttr{
+		SendCQ: m.cq, Access: verbs.AccessRemoteWrite, // the target asks by WRITEs of no bytes whether we are there
+		Cap: verbs.QPCap{MaxSendWR: depth, MaxRecvWR: 1, MaxSendSGE: 1, MaxRecvSGE: 1, MaxInline: min(inline, mostInline)},
+	})
 	if err != nil {
 		return nil, nil, errors.Join(err, route.Close())
 	}

@@ -27,7 +27,7 @@ type Options struct {
 
 	Pool       int           // K: queue pairs for samples; 4 if 0
 	AckTimeout uint8         // code: 4.096 us << it; 14 (67 ms) if 0
-	Retries    uint8         // 7 if 0
+	Retries    uint8         // 6 if 0; 7 is for ever to rdma_rxe
 	Dial       time.Duration // bounds one attempt to connect; 2 s if 0
 	Backoff    time.Duration // longest pause between attempts; 1 s if 0
 	Log        *slog.Logger  // nil: none
@@ -37,7 +37,7 @@ const (
 	defaultPool       = 4
 	mostPool          = 16
 	defaultAckTimeout = 14
-	defaultRetries    = 7
+	defaultRetries    = 6
 )
 
 func (o Options) withDefaults() (Options, error) {

@@ -5,9 +5,7 @@ package rdma
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+	"net"
 
 	"lazystate/verbs/driver"
 )
@@ -28,13 +26,13 @@ func (m *Memory) Probe(ctx context.Context) error {
 	if port.Netdev == "" {
 		return nil
 	}
-	// Reading the file fails (EINVAL) while the interface is down.
-	b, err := os.ReadFile(filepath.Join("/sys/class/net", port.Netdev, "carrier"))
+	// By the network, not by /sys: that may be of another network namespace.
+	i, err := net.InterfaceByName(port.Netdev)
 	if err != nil {
-		return fmt.Errorf("carrier of %s: %w", port.Netdev, err)
+		return fmt.Errorf("interface %s: %w", port.Netdev, err)
 	}
-	if strings.TrimSpace(string(b)) != "1" {
-		return fmt.Errorf("%s has no carrier", port.Netdev)
+	if want := net.FlagUp | net.FlagRunning; i.Flags&want != want {
+		return fmt.Errorf("%s has no carrier: it is %s", port.Netdev, i.Flags)
 	}
 	return nil
 }

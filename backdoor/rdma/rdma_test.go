@@ -129,7 +129,7 @@ func TestRebootBehindALostConnection(t *testing.T) {
 func TestSilence(t *testing.T) {
 	r := newRig(t, openPolicy(), netio.Faults{})
 	o := r.options(t, 1)
-	o.AckTimeout, o.Retries, o.Dial = 10, 2, 50*time.Millisecond
+	o.AckTimeout, o.Retries, o.Dial = 10, 2, 500*time.Millisecond
 	m := r.dial(t, o)
 	bt := opened(t, m)
 	r.cut()

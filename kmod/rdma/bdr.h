@@ -8,6 +8,9 @@
  *
  * Locks, outermost first: the region table's and the carriers' of backdoor.ko,
  * then bdr_lock, which guards grants, connections, devices and the snapshot.
+ * Nobody waits for memory under bdr_lock: what a grant is made of is allocated
+ * ahead of it (rdma_reserve.c), and what a connection needs comes at once from
+ * the kernel's reserves or not at all (rdma_listen.c).
  */
 #ifndef BDR_H
 #define BDR_H
@@ -24,6 +27,7 @@ extern struct mutex bdr_lock;
 extern struct workqueue_struct *bdr_wq;
 extern uint bdr_grants_max;
 extern uint bdr_qps_max;
+extern uint bdr_spares_max;
 
 /* The region table as it was published last; generation 0: withdrawn. */
 struct bdr_snapshot {
@@ -39,6 +43,8 @@ struct bdr_device {
 	struct ib_device *ibdev;
 	bool software;	/* it copies with this machine's CPU */
 };
+
+extern struct list_head bdr_devices;
 
 int bdr_device_init(void);
 void bdr_device_exit(void);
@@ -59,60 +65,93 @@ struct bdr_loop {
 	struct ib_cqe cqe;
 	enum ib_wc_status status;
 	bool done;
+	bool up;	/* it was connected */
 	bool broken;	/* an operation did not end: nothing more is posted */
 };
 
-int bdr_loop_open(struct bdr_loop *loop, struct ib_pd *pd, struct rdma_cm_id *id);
+int bdr_loop_open(struct bdr_loop *loop, struct ib_pd *pd);
+int bdr_loop_connect(struct bdr_loop *loop, struct rdma_cm_id *id);
 void bdr_loop_close(struct bdr_loop *loop);
 int bdr_loop_register(struct bdr_loop *loop, struct ib_mr *mr, int access);
 int bdr_loop_invalidate(struct bdr_loop *loop, struct ib_mr *mr);
 
 /* rdma_mr.c */
 struct bdr_mr {
+	struct bd_region region;	/* what it covers; perm is what the region allows */
 	struct ib_mr *mr;
 	struct ib_device *ibdev;
 	u64 len;
+	bool registered;		/* its key counts */
 	u32 mapped;
 	u64 dma[];
 };
 
-struct bdr_mr *bdr_mr_new(struct bdr_loop *loop, struct ib_pd *pd, void *va,
-			  u64 len, u32 perm);
+struct bdr_mr *bdr_mr_new(struct ib_pd *pd, const struct bd_region *r);
+int bdr_mr_register(struct bdr_loop *loop, struct bdr_mr *m, u32 perm);
+void bdr_mr_invalidate(struct bdr_loop *loop, struct bdr_mr *m);
 void bdr_mr_free(struct bdr_loop *loop, struct bdr_mr *m);
 u64 bdr_mr_most(const struct bdr_device *dev);
 
 /* rdma_plan.c */
-int bdr_plan(const struct bd_table *table, u32 monitor, u64 most,
-	     struct bd_region *out, int room);
+int bdr_plan(const struct bd_table *table, u64 most, struct bd_region *out, int room);
+u32 bdr_allowed(const struct bd_region *r, u32 monitor);
 
 /* rdma_grant.c */
+enum bdr_state {
+	BDR_SPARE,	/* nobody's: all is allocated and mapped, no key counts */
+	BDR_STANDS,
+	BDR_REVOKED,	/* no key counts any more; its connections are being closed */
+};
+
 struct bdr_grant {
-	struct list_head list;
+	struct list_head list;	/* bdr_grants, or bdr_spares */
 	struct list_head conns;
+	enum bdr_state state;
 	u32 number;
 	u32 monitor;
 	u32 qps;
-	bool revoked;
+	bool building;	/* something is being allocated for it without the lock */
+	bool ended;	/* whoever builds frees it */
 	struct bdr_device *dev;
 	struct ib_pd *pd;
 	struct bdr_loop loop;
 	struct bd_root *root;
 	struct bd_table *table;
 	struct bdr_mr *root_mr;
-	struct bdr_mr *mrs[BD_MAX_REGIONS];	/* of table->regions; 0: of the table */
+	struct bdr_mr *mrs[BD_MAX_REGIONS];	/* 0: of the table; entry i of it is mrs[i]'s */
+	DECLARE_BITMAP(left_out, BD_MAX_REGIONS);	/* of the plan: cannot be registered */
 };
 
 extern struct list_head bdr_grants;
 
-struct bdr_grant *bdr_grant_new(struct bdr_device *dev, struct rdma_cm_id *id, u32 monitor);
+struct bdr_grant *bdr_grant_take(struct bdr_device *dev, struct rdma_cm_id *id, u32 monitor);
 struct bdr_grant *bdr_grant_find(u32 number, u32 monitor, struct bdr_device *dev);
 u32 bdr_grant_count(u32 monitor);
 void bdr_grant_sync(struct bdr_grant *g);
+int bdr_grant_missing(const struct bdr_grant *g, struct bd_region *r);
+bool bdr_grant_put(struct bdr_grant *g, const struct bd_region *r, struct bdr_mr *m);
 void bdr_grant_revoke(struct bdr_grant *g, const char *why);
-void bdr_grant_free(struct bdr_grant *g);
+void bdr_grant_retire(struct bdr_grant *g, const char *why);
+void bdr_grant_end(struct bdr_grant *g);
 void bdr_revoke_where(u32 monitor, struct ib_device *ibdev, const char *why);
 
 #define BDR_ANY_MONITOR	BD_MONITORS
+
+/* rdma_stock.c: what a grant is made of */
+struct bdr_grant *bdr_stock_new(struct bdr_device *dev);
+int bdr_stock_own_pages(struct bdr_grant *g);
+void bdr_stock_free(struct bdr_grant *g);
+
+/* rdma_reserve.c: spare grants, and whoever allocates */
+extern struct list_head bdr_spares;
+
+void bdr_reserve_kick(void);
+void bdr_reserve_fill(void);
+void bdr_reserve_drop(struct bdr_device *dev);
+void bdr_reserve_exit(void);
+struct bdr_grant *bdr_reserve_ready(struct bdr_device *dev);
+bool bdr_grant_ready(const struct bdr_grant *g);
+bool bdr_reserve_wants(struct bdr_device *dev);
 
 /* rdma_conn.c: one queue pair and its CM id */
 struct bdr_conn {
@@ -121,11 +160,19 @@ struct bdr_conn {
 	struct bdr_grant *grant;
 	struct work_struct close;
 	unsigned long state;	/* bits: accepted, wanted to end, its worker is queued */
+	struct ib_cqe beat;	/* of the last question whether the monitor is there */
+	bool asked;		/* it is not answered yet */
+	u32 missed;		/* how often it was looked for in vain */
 };
 
 int bdr_conn_accept(struct rdma_cm_id *id, struct bdr_grant *g,
 		    const struct rdma_conn_param *peer, const struct bd_grant *msg);
 void bdr_conn_close(struct bdr_conn *conn);
+bool bdr_conn_open(const struct bdr_conn *conn);
+
+/* rdma_beat.c: is a monitor's machine still there */
+void bdr_beat_init(void);
+void bdr_beat_exit(void);
 
 /* rdma_hello.c */
 u32 bdr_hello_check(const struct bd_hello *h, u8 len);

@@ -15,14 +15,18 @@ static void close_work(struct work_struct *work)
 	struct bdr_conn *conn = container_of(work, struct bdr_conn, close);
 	struct bdr_grant *g = conn->grant;
 
+	mutex_lock(&bdr_lock);	/* whoever has found it open is done with its queue pair */
+	mutex_unlock(&bdr_lock);
 	rdma_disconnect(conn->id);
 	rdma_destroy_qp(conn->id);
 	rdma_destroy_id(conn->id);	/* no event comes after this */
 	mutex_lock(&bdr_lock);
+	/* Nothing is added for its queue pair any more: with this none is left. */
+	ib_process_cq_direct(g->loop.cq, -1);
 	list_del(&conn->list);
 	g->qps--;
 	if (list_empty(&g->conns))
-		bdr_grant_free(g);
+		bdr_grant_end(g);
 	mutex_unlock(&bdr_lock);
 	kfree(conn);
 }
@@ -38,6 +42,12 @@ void bdr_conn_close(struct bdr_conn *conn)
 	smp_mb__after_atomic();	/* either this sees ACCEPTED or the accept DOOMED */
 	if (test_bit(ACCEPTED, &conn->state) && !test_and_set_bit(CLOSING, &conn->state))
 		queue_work(bdr_wq, &conn->close);
+}
+
+/** bdr_conn_open() - accepted, and nobody wants to end it */
+bool bdr_conn_open(const struct bdr_conn *conn)
+{
+	return test_bit(ACCEPTED, &conn->state) && !test_bit(DOOMED, &conn->state);
 }
 
 static void accepted(struct bdr_conn *conn)

@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 #include "bdr.h"
 
-static LIST_HEAD(devices);
+LIST_HEAD(bdr_devices);
 static uint software;	/* devices of this kind */
 
 /** bdr_device_find() - the device, unless it is going; under bdr_lock */
@@ -17,7 +17,7 @@ struct bdr_device *bdr_device_find(struct ib_device *ibdev)
 {
 	struct bdr_device *dev;
 
-	list_for_each_entry(dev, &devices, list)
+	list_for_each_entry(dev, &bdr_devices, list)
 		if (dev->ibdev == ibdev)
 			return dev;
 	return NULL;
@@ -40,12 +40,13 @@ static int device_comes(struct ib_device *ibdev)
 	dev->ibdev = ibdev;
 	dev->software = ib_uses_virt_dma(ibdev);
 	mutex_lock(&bdr_lock);
-	list_add_tail(&dev->list, &devices);
+	list_add_tail(&dev->list, &bdr_devices);
 	if (dev->software && !software++) {
 		bdr_softirq_raise();
 		bdr_workers_raise();
 	}
 	mutex_unlock(&bdr_lock);
+	bdr_reserve_kick();
 	return 0;
 }
 
@@ -66,6 +67,7 @@ static void device_goes(struct ib_device *ibdev, void *data)
 		return;
 	bdr_revoke_where(BDR_ANY_MONITOR, ibdev, "its device goes");
 	flush_workqueue(bdr_wq);
+	bdr_reserve_drop(dev);
 	kfree(dev);
 }
 

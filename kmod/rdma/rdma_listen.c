@@ -2,9 +2,11 @@
 /* rdma_listen.c - the connection manager's events */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/moduleparam.h>
+#include <linux/sched/mm.h>
 #include <linux/string.h>
 #include <net/net_namespace.h>
 #include "bdr.h"
@@ -12,6 +14,11 @@
 static ushort port = BD_RDMA_PORT;
 module_param(port, ushort, 0444);
 MODULE_PARM_DESC(port, "where monitors connect (port in the RDMA CM's TCP space, default 7777)");
+
+/* A monitor that comes while its grant is still being made waits a little. */
+#define NOT_YET		(BD_DENY_CLOSED + 1)
+#define TRIES		50
+#define PAUSE_MS	20
 
 static struct rdma_cm_id *listeners[2];	/* IPv4, IPv6 */
 
@@ -22,7 +29,7 @@ static void take_over(u32 monitor)
 
 	list_for_each_entry(g, &bdr_grants, list)
 		if (g->monitor == monitor)
-			bdr_grant_revoke(g, "its monitor has come again");
+			bdr_grant_retire(g, "its monitor has come again");
 }
 
 /*
@@ -47,8 +54,6 @@ static struct bdr_grant *grant_for(struct rdma_cm_id *id, const struct bd_hello 
 	*why = BD_DENY_CLOSED;
 	if (!dev || !bdr_snapshot->root.generation)
 		return NULL;
-	if (h->flags & BD_HELLO_TAKEOVER)
-		take_over(h->monitor);
 	if (h->join) {
 		g = bdr_grant_find(h->join, h->monitor, dev);
 		*why = g ? BD_DENY_FULL : BD_DENY_JOIN;
@@ -57,7 +62,8 @@ static struct bdr_grant *grant_for(struct rdma_cm_id *id, const struct bd_hello 
 	*why = BD_DENY_FULL;
 	if (!room_for(h->monitor))
 		return NULL;
-	g = bdr_grant_new(dev, id, h->monitor);
+	*why = NOT_YET;
+	g = bdr_grant_take(dev, id, h->monitor);
 	if (!IS_ERR(g))
 		return g;
 	pr_warn_ratelimited("no grant for monitor %u: error %ld\n", h->monitor, PTR_ERR(g));
@@ -65,7 +71,7 @@ static struct bdr_grant *grant_for(struct rdma_cm_id *id, const struct bd_hello 
 	return NULL;
 }
 
-/* Returns a reason to deny, or 0. */
+/* Returns a reason to deny, or 0. Nothing here waits for memory. */
 static u32 let_in(struct rdma_cm_id *id, const struct bd_hello *h,
 		  const struct rdma_conn_param *peer)
 {
@@ -82,7 +88,7 @@ static u32 let_in(struct rdma_cm_id *id, const struct bd_hello *h,
 	if (err) {
 		pr_warn_ratelimited("accept of monitor %u: error %d\n", h->monitor, err);
 		if (list_empty(&g->conns))
-			bdr_grant_free(g);
+			bdr_grant_end(g);
 		return BD_DENY_CLOSED;
 	}
 	pr_info("monitor %u at %pISpc: grant %u on %s\n", h->monitor,
@@ -90,22 +96,57 @@ static u32 let_in(struct rdma_cm_id *id, const struct bd_hello *h,
 	return 0;
 }
 
+/*
+ * The few pages of a queue pair and of the answer come out of the kernel's
+ * reserves if there are no others: the monitor has shown who it is, and may be
+ * the one that frees memory again.
+ */
+static u32 try_let_in(struct rdma_cm_id *id, const struct bd_hello *h,
+		      const struct rdma_conn_param *peer)
+{
+	uint flags;
+	u32 why;
+
+	mutex_lock(&bdr_lock);
+	flags = memalloc_noreclaim_save();
+	why = let_in(id, h, peer);
+	memalloc_noreclaim_restore(flags);
+	mutex_unlock(&bdr_lock);
+	return why;
+}
+
+/* Who is this? Its earlier grants end here, and with them it may be let in. */
+static u32 check(const struct bd_hello *h, u8 len)
+{
+	u32 why;
+
+	mutex_lock(&bdr_lock);
+	why = bdr_hello_check(h, len);
+	if (!why && bdr_snapshot->root.generation && h->flags & BD_HELLO_TAKEOVER)
+		take_over(h->monitor);
+	mutex_unlock(&bdr_lock);
+	return why;
+}
+
 /* Non-zero destroys the id. */
 static int request(struct rdma_cm_id *id, const struct rdma_conn_param *peer)
 {
 	struct bd_hello h = {};
+	int tries = TRIES;
 	u32 why;
 
 	id->context = NULL;	/* no connection yet */
 	memcpy(&h, peer->private_data, min_t(size_t, peer->private_data_len, sizeof(h)));
-	mutex_lock(&bdr_lock);
-	why = bdr_hello_check(&h, peer->private_data_len);
+	why = check(&h, peer->private_data_len);
 	if (!why)
-		why = let_in(id, &h, peer);
-	mutex_unlock(&bdr_lock);
+		why = try_let_in(id, &h, peer);
+	while (why == NOT_YET && tries-- > 0) {
+		msleep(PAUSE_MS);
+		why = try_let_in(id, &h, peer);
+	}
 	if (!why)
 		return 0;
-	bdr_hello_deny(id, &h, why);
+	bdr_hello_deny(id, &h, why == NOT_YET ? BD_DENY_CLOSED : why);
 	return -ECONNREFUSED;
 }
 

@@ -76,19 +76,21 @@ static int to_rts(struct ib_qp *qp)
  * bdr_loop_open() - make the queue pair and its completion queue
  * @loop: zeroed
  * @pd: of the grant
- * @id: of the monitor's connection: device, port and address are taken from it
  */
-int bdr_loop_open(struct bdr_loop *loop, struct ib_pd *pd, struct rdma_cm_id *id)
+int bdr_loop_open(struct bdr_loop *loop, struct ib_pd *pd)
 {
 	struct ib_qp_init_attr a = {
 		.cap = { .max_send_wr = 4, .max_recv_wr = 1, .max_send_sge = 1, .max_recv_sge = 1 },
 		.sq_sig_type = IB_SIGNAL_ALL_WR,
 		.qp_type = IB_QPT_RC,
 	};
-	int err;
+	int room = min_t(u64, 16 + 2ULL * bdr_qps_max, pd->device->attrs.max_cqe), err;
 
-	/* polled here: a completion is not to wait for a worker of a sick machine */
-	loop->cq = ib_alloc_cq_any(id->device, loop, 16, IB_POLL_DIRECT);
+	/*
+	 * Polled here: a completion is not to wait for a worker of a sick machine.
+	 * Its own operations, and a question and its flush of each connection.
+	 */
+	loop->cq = ib_alloc_cq_any(pd->device, loop, room, IB_POLL_DIRECT);
 	if (IS_ERR(loop->cq)) {
 		err = PTR_ERR(loop->cq);
 		loop->cq = NULL;
@@ -97,18 +99,30 @@ int bdr_loop_open(struct bdr_loop *loop, struct ib_pd *pd, struct rdma_cm_id *id
 	a.send_cq = loop->cq;
 	a.recv_cq = loop->cq;
 	loop->qp = ib_create_qp(pd, &a);
-	if (IS_ERR(loop->qp)) {
-		err = PTR_ERR(loop->qp);
-		loop->qp = NULL;
-		goto err;
-	}
+	if (!IS_ERR(loop->qp))
+		return 0;
+	err = PTR_ERR(loop->qp);
+	loop->qp = NULL;
+	bdr_loop_close(loop);
+	return err;
+}
+
+/**
+ * bdr_loop_connect() - connect it to itself, once
+ * @loop: open
+ * @id: of a monitor's connection: port and address are taken from it
+ */
+int bdr_loop_connect(struct bdr_loop *loop, struct rdma_cm_id *id)
+{
+	int err;
+
+	if (loop->up)
+		return 0;
 	err = to_init(loop->qp, id);
 	err = err ?: to_rtr(loop->qp, id);
 	err = err ?: to_rts(loop->qp);
-	if (!err)
-		return 0;
-err:
-	bdr_loop_close(loop);
+	loop->up = !err;
+	loop->broken = err;
 	return err;
 }
 

@@ -26,7 +26,11 @@ static int rdma_start(void)
 	return 0;
 }
 
-/* The table is stable while it is published. */
+/*
+ * The table is stable while it is published. What is new is allocated first, so
+ * that grants change in one step; until then they show what was, which is still
+ * there.
+ */
 static void rdma_publish(void)
 {
 	struct bdr_grant *g;
@@ -34,9 +38,15 @@ static void rdma_publish(void)
 	mutex_lock(&bdr_lock);
 	bd_region_root(&bdr_snapshot->root);
 	memcpy(&bdr_snapshot->table, bd_region_table(), sizeof(bdr_snapshot->table));
+	mutex_unlock(&bdr_lock);
+	bdr_reserve_fill();
+	mutex_lock(&bdr_lock);
 	list_for_each_entry(g, &bdr_grants, list)
 		bdr_grant_sync(g);
+	list_for_each_entry(g, &bdr_spares, list)
+		bdr_grant_sync(g);
 	mutex_unlock(&bdr_lock);
+	bdr_reserve_kick();	/* what had no place beside what went */
 }
 
 static void rdma_withdraw(void)
@@ -45,6 +55,7 @@ static void rdma_withdraw(void)
 	bdr_snapshot->root.generation = 0;
 	mutex_unlock(&bdr_lock);
 	bdr_revoke_where(BDR_ANY_MONITOR, NULL, "the module goes");
+	bdr_reserve_drop(NULL);
 }
 
 static void rdma_stop(void)
@@ -88,12 +99,14 @@ static int __init bdr_init(void)
 	err = bdr_listen_init();
 	if (err)
 		goto err_device;
+	bdr_beat_init();
 	return 0;
 
 err_device:
 	bdr_device_exit();
 err_backend:
 	bd_backend_unregister(&backend);
+	bdr_reserve_exit();
 err_sysfs:
 	bdr_sysfs_exit();
 err_wq:
@@ -106,8 +119,10 @@ err_snapshot:
 static void __exit bdr_exit(void)
 {
 	bdr_listen_exit();		/* nobody comes any more */
+	bdr_beat_exit();
 	bd_backend_unregister(&backend);	/* everybody goes */
 	bdr_device_exit();
+	bdr_reserve_exit();
 	bdr_sysfs_exit();
 	destroy_workqueue(bdr_wq);
 	kfree(bdr_snapshot);

@@ -135,18 +135,15 @@ static int enlist(struct bdr_mr *m, struct ib_pd *pd, struct scatterlist *sg, u6
 }
 
 /**
- * bdr_mr_new() - register a range
- * @loop: of the grant
+ * bdr_mr_new() - allocate and map what a range needs to be registered; no key yet
  * @pd: of the grant
- * @va: in the direct map, all of it present
- * @len: bytes, at most bdr_mr_most()
- * @perm: BD_PERM_*
+ * @r: a range of the direct map, all of it present, at most bdr_mr_most() long
+ *
+ * It waits for memory: not under bdr_lock.
  */
-struct bdr_mr *bdr_mr_new(struct bdr_loop *loop, struct ib_pd *pd, void *va,
-			  u64 len, u32 perm)
+struct bdr_mr *bdr_mr_new(struct ib_pd *pd, const struct bd_region *r)
 {
-	u64 at = (u64)(uintptr_t)va;
-	u32 n = chunks(at, at + len);
+	u32 n = chunks(r->addr, r->addr + r->len);
 	struct scatterlist *sg;
 	struct bdr_mr *m;
 	int err = -ENOMEM;
@@ -156,29 +153,54 @@ struct bdr_mr *bdr_mr_new(struct bdr_loop *loop, struct ib_pd *pd, void *va,
 	if (!m || !sg)
 		goto err_free;
 	sg_init_table(sg, n);
+	m->region = *r;
 	m->ibdev = pd->device;
-	m->len = len;
-	err = map(m, sg, at);
+	m->len = r->len;
+	err = map(m, sg, r->addr);
+	err = err ?: enlist(m, pd, sg, r->addr);
 	if (err)
 		goto err_unmap;
-	err = enlist(m, pd, sg, at);
-	if (err)
-		goto err_unmap;
-	ib_update_fast_reg_key(m->mr, get_random_u32());
-	err = bdr_loop_register(loop, m->mr, access_of(perm));
-	if (err)
-		goto err_dereg;
 	kfree(sg);
 	return m;
 
-err_dereg:
-	ib_dereg_mr(m->mr);
 err_unmap:
-	unmap(m, at);
+	unmap(m, r->addr);
 err_free:
 	kfree(sg);
 	kfree(m);
 	return ERR_PTR(err);
+}
+
+/**
+ * bdr_mr_register() - give it a key that counts, another one than it had
+ * @loop: of the grant
+ * @m: not registered
+ * @perm: BD_PERM_*
+ */
+int bdr_mr_register(struct bdr_loop *loop, struct bdr_mr *m, u32 perm)
+{
+	u8 was = m->mr->rkey, key;
+	int err;
+
+	/* the one part of a key that a device does not choose */
+	do
+		key = get_random_u32();
+	while (key == was);
+	ib_update_fast_reg_key(m->mr, key);
+	err = bdr_loop_register(loop, m->mr, access_of(perm));
+	m->registered = !err;
+	return err;
+}
+
+/**
+ * bdr_mr_invalidate() - its key begins nothing any more when this returns
+ * @loop: of the grant; if that is broken the key counts until bdr_mr_free()
+ * @m: from bdr_mr_new(), or NULL
+ */
+void bdr_mr_invalidate(struct bdr_loop *loop, struct bdr_mr *m)
+{
+	if (m && m->registered && !bdr_loop_invalidate(loop, m->mr))
+		m->registered = false;
 }
 
 /**
@@ -188,14 +210,11 @@ err_free:
  */
 void bdr_mr_free(struct bdr_loop *loop, struct bdr_mr *m)
 {
-	u64 va;
-
 	if (!m)
 		return;
-	va = m->mr->iova;
 	/* If that fails, its removal alone does it; here it is only sooner. */
-	bdr_loop_invalidate(loop, m->mr);
+	bdr_mr_invalidate(loop, m);
 	ib_dereg_mr(m->mr);	/* waits for operations under way */
-	unmap(m, va);
+	unmap(m, m->region.addr);
 	kfree(m);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * rdma_plan.c - what a monitor gets: the regions that its policy lets it read
- * or write, RAM in pieces that one registration can cover, and without the page
- * that holds the monitors' keys.
+ * rdma_plan.c - what a grant covers, whoever gets it: RAM in pieces that one
+ * registration can cover, without the page that holds the monitors' keys, and
+ * all other regions; and what of it a monitor's policy lets it read or write.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -56,7 +56,8 @@ static void add_ram(struct plan *p, const struct bd_region *r)
 	add_pieces(p, r, keys + PAGE_SIZE, end);
 }
 
-static u32 allowed(const struct bd_region *r, u32 monitor)
+/** bdr_allowed() - what a monitor may do with a region: BD_PERM_* */
+u32 bdr_allowed(const struct bd_region *r, u32 monitor)
 {
 	u32 perm = 0;
 
@@ -67,39 +68,40 @@ static u32 allowed(const struct bd_region *r, u32 monitor)
 	return perm;
 }
 
-/**
- * bdr_plan() - regions for one monitor
- * @table: what there is
- * @monitor: slot
- * @most: bytes that one registration covers
- * @out: filled; names, kinds, permissions and ranges, no keys
- * @room: entries of @out
- *
- * Returns how many it filled.
- */
-int bdr_plan(const struct bd_table *table, u32 monitor, u64 most,
-	     struct bd_region *out, int room)
+static void add_all(struct plan *p, const struct bd_table *table, bool ram)
 {
-	struct plan p = { .out = out, .room = room, .most = most };
 	int i;
 
 	for (i = 0; i < BD_MAX_REGIONS; i++) {
 		struct bd_region r = table->regions[i];
 
-		if (!r.kind || r.kind == BD_KIND_TABLE ||
+		if (!r.kind || r.kind == BD_KIND_TABLE || (r.kind == BD_KIND_MEMORY) != ram ||
 		    r.flags & (BD_REGION_MMIO | BD_REGION_BAR))
 			continue;
-		r.perm = allowed(&r, monitor);
 		r.key = 0;
-		if (!r.perm)
-			continue;
-		if (r.kind == BD_KIND_MEMORY)
-			add_ram(&p, &r);
+		if (ram)
+			add_ram(p, &r);
 		else
-			add(&p, &r);
+			add(p, &r);
 	}
+}
+
+/**
+ * bdr_plan() - regions for a grant
+ * @table: what there is
+ * @most: bytes that one registration covers
+ * @out: filled; names, kinds, permissions and ranges, no keys
+ * @room: entries of @out; if there are more, RAM is what finds none
+ *
+ * Returns how many it filled.
+ */
+int bdr_plan(const struct bd_table *table, u64 most, struct bd_region *out, int room)
+{
+	struct plan p = { .out = out, .room = room, .most = most };
+
+	add_all(&p, table, false);
+	add_all(&p, table, true);
 	if (p.count > room)
-		pr_warn_ratelimited("monitor %u: %d regions found no room in its table\n",
-				    monitor, p.count - room);
+		pr_warn_once("%d pieces of RAM find no room in a table\n", p.count - room);
 	return min(p.count, room);
 }

@@ -11,7 +11,7 @@ static u32 regions_of(const struct bdr_grant *g)
 	u32 i, n = 0;
 
 	for (i = 0; i < BD_MAX_REGIONS; i++)
-		n += !!g->mrs[i];
+		n += !!g->table->regions[i].kind;
 	return n;
 }
 
@@ -25,7 +25,7 @@ static ssize_t grants_show(struct kobject *k, struct kobj_attribute *a, char *bu
 	list_for_each_entry(g, &bdr_grants, list)
 		n += sysfs_emit_at(buf, n, "grant %u monitor %u device %s qps %u regions %u%s\n",
 				   g->number, g->monitor, dev_name(&g->dev->ibdev->dev),
-				   g->qps, regions_of(g), g->revoked ? " revoked" : "");
+				   g->qps, regions_of(g), g->state == BDR_REVOKED ? " revoked" : "");
 	mutex_unlock(&bdr_lock);
 	return n;
 }
@@ -41,8 +41,38 @@ static ssize_t denials_show(struct kobject *k, struct kobj_attribute *a, char *b
 	return n;
 }
 
-static struct kobj_attribute attributes[] = { __ATTR_RO(grants), __ATTR_RO(denials) };
-static struct attribute *list[] = { &attributes[0].attr, &attributes[1].attr, NULL };
+/* A line for each device: grants that are kept for who comes next, and are ready now. */
+static ssize_t spares_show(struct kobject *k, struct kobj_attribute *a, char *buf)
+{
+	struct bdr_device *dev;
+	struct bdr_grant *g;
+	int n = 0;
+
+	mutex_lock(&bdr_lock);
+	list_for_each_entry(dev, &bdr_devices, list) {
+		u32 spares = 0, ready = 0;
+
+		list_for_each_entry(g, &bdr_spares, list) {
+			if (g->dev != dev)
+				continue;
+			spares++;
+			ready += bdr_grant_ready(g);
+		}
+		n += sysfs_emit_at(buf, n, "device %s spares %u ready %u\n",
+				   dev_name(&dev->ibdev->dev), spares, ready);
+	}
+	mutex_unlock(&bdr_lock);
+	return n;
+}
+
+static struct kobj_attribute attributes[] = {
+	__ATTR_RO(grants), __ATTR_RO(denials), __ATTR_RO(spares),
+};
+
+static struct attribute *list[] = {
+	&attributes[0].attr, &attributes[1].attr, &attributes[2].attr, NULL,
+};
+
 static const struct attribute_group group = { .attrs = list };
 
 int bdr_sysfs_init(void)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/repair/drill"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
 )
@@ -34,14 +35,21 @@ func onEach(t *testing.T, f func(t *testing.T, kernel string)) {
 
 func network() string { return fmt.Sprintf("rdmatest-%d", os.Getpid()) }
 
-const rdmaTool = "/usr/bin/rdma"
+const (
+	rdmaTool = "/usr/bin/rdma"
+	rogue    = "/bin/rogue" // what eats memory
+)
 
 // machine is a target, with rxe on its interface and no module of ours.
 func machine(t *testing.T, kernel string) *lab.VM {
 	t.Helper()
+	hog, err := drill.Build(t.Context(), filepath.Join(lab.CacheDir(), "rogue"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	vm := lab.Shared(t, lab.Config{
 		Kernel: kernel, SwapMiB: 256, Net: network(), NICs: []lab.NIC{{Addr: addrs[kernel][0] + "/24"}},
-		Files: map[string]string{rdmaTool: rdmaTool}, Modules: []string{"rdma_rxe", "rdma_cm"},
+		Files: map[string]string{rdmaTool: rdmaTool, rogue: hog}, Modules: []string{"rdma_rxe", "rdma_cm"},
 	})
 	addRxe(t, vm, addrs[kernel][1])
 	return vm
