@@ -10,7 +10,6 @@ type taskLayout struct {
 	tasks    uint64 // offset of the list link in a task
 	links    uint64 // offset of pid_links
 	rss      rssLayout
-	pages    uint64 // page size
 	cpus     uint64
 }
 
@@ -42,11 +41,6 @@ func newTaskLayout(m *Manifest) (*taskLayout, error) {
 	y.pidNumbers(l)
 	y.idrHead(l)
 	y.rss = newRSSLayout(l)
-	if v, ok := m.Value("page_size"); ok {
-		y.pages = v
-	} else {
-		y.pages = pageSize
-	}
 	y.cpus, _ = m.Value("ncpus")
 	return y, l.err()
 }

@@ -4,9 +4,12 @@ package repair
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
 	"lazystate/repair/policy"
@@ -63,5 +66,29 @@ func TestNothingToWatchIsNoVerdict(t *testing.T) {
 	why, _, err := Confirm{}.watch(t.Context(), func(context.Context) (map[string]float64, error) { return nil, nil })
 	if err == nil || why != "" {
 		t.Errorf("%q, %v", why, err)
+	}
+}
+
+// The box of another boot is nobody's evidence, wherever it lies.
+func TestBoxOfAnotherBoot(t *testing.T) {
+	m := newSick(t)
+	box, err := m.patient.Target.Region(uapi.KindSensorbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := box.Addr + uapi.SboxBootIDOff
+	was := binary.LittleEndian.Uint64(m.target.Peek(at, 8))
+	m.target.Poke64(at, was+1)
+	var damaged *sensorbox.CorruptError
+	if _, err := m.patient.Sensors(t.Context()); !errors.As(err, &damaged) || Lost(err) {
+		t.Errorf("a box with another boot's id: %v", err)
+	}
+	m.target.Poke64(at, was)
+	if _, err := m.patient.Sensors(t.Context()); err != nil {
+		t.Error(err)
+	}
+	m.target.Reboot()
+	if _, err := m.patient.Sensors(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("after a reboot: %v", err)
 	}
 }

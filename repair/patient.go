@@ -63,14 +63,21 @@ func (p *Patient) Sensors(ctx context.Context) (*sensorbox.View, error) {
 		users = make([]byte, min(r.Len, uapi.UserRegionPages*4096))
 		ops = append(ops, r.Read(0, users))
 	}
-	if err := p.Target.Do(ctx, ops...); err != nil {
-		return nil, fmt.Errorf("fetch sensor box of %s: %w", p.Name, err)
+	v := &sensorbox.View{}
+	err = p.Target.Do(ctx, ops...)
+	if err == nil {
+		err = v.Decode(raw, users)
 	}
-	var v sensorbox.View
-	if err := v.Decode(raw, users); err != nil {
-		return nil, fmt.Errorf("fetch sensor box of %s: %w", p.Name, err)
+	if id := backdoor.BootID(v.Header.BootID); err == nil && id != p.Target.BootID() {
+		err = &sensorbox.CorruptError{Why: "it carries the boot id " + id.String()}
 	}
-	return &v, nil
+	if err == nil {
+		return v, nil
+	}
+	if other := p.Target.Check(ctx); Lost(other) { // strange words of another machine are no damage of this one
+		err = other
+	}
+	return nil, fmt.Errorf("fetch sensor box of %s: %w", p.Name, err)
 }
 
 // Lost reports whether err says that the target is no longer the machine that

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"time"
 
 	"lazystate/backdoor"
@@ -91,7 +90,7 @@ func damaged(l *backdoor.TaskList) bool { return l.Nodes > 0 || l.Torn > len(l.T
 
 func process(t *backdoor.Task) policy.Process {
 	return policy.Process{
-		PID: t.PID, PPID: t.PPID, UID: t.UID, EUID: t.EUID, Comm: t.Comm, State: stateLetter(t),
+		PID: t.PID, PPID: t.PPID, UID: t.UID, EUID: t.EUID, Comm: t.Comm, State: stateOf(t),
 		Start: nanoseconds(t.StartTime), CPU: nanoseconds(t.UTime + t.STime), Threads: t.Threads, MM: t.MM,
 		RSS: pages(t.RSS()), Swap: pages(t.Swap), PageTables: t.PgTables,
 		Kernel: t.KThread(), Protected: t.NSLevel > 0 && t.NSPID == 1, Exiting: t.Flags&backdoor.PFExiting != 0,
@@ -108,21 +107,16 @@ func pages(n uint64) uint64 {
 	return n * pageSize
 }
 
-// stateLetter is what ps prints; the bits are those of include/linux/sched.h
-// (task_state_to_char, the same in 6.1 and 6.12).
-func stateLetter(t *backdoor.Task) byte {
-	const letters = "RSDTtXZPI"
-	state := (t.State | t.ExitState) & 0x7f
-	switch i := bits.Len32(state); {
-	case t.Live == 0 && t.ExitState != 0:
-		return 'Z'
-	case t.State&0x402 == 0x402: // TASK_IDLE
-		return 'I'
-	case t.Live > 0 && t.ExitState != 0:
-		return 'S' // a dead leader of living threads
-	default:
-		return letters[i]
+// stateOf is the letter of the process as a whole: a dead leader of living
+// threads is not dead.
+func stateOf(t *backdoor.Task) byte {
+	switch {
+	case t.ExitState == 0:
+		return t.StateLetter()[0]
+	case t.Live > 0:
+		return 'S'
 	}
+	return 'Z'
 }
 
 // uidsTries bounds the reads of a census that is being written each time.

@@ -33,7 +33,7 @@ func TestProcessTable(t *testing.T) {
 	t.Fatalf("pid %d is not in the table", p.PID)
 }
 
-func TestStateLetters(t *testing.T) {
+func TestStateOfAProcess(t *testing.T) {
 	for _, c := range []struct {
 		task backdoor.Task
 		want byte
@@ -47,7 +47,7 @@ func TestStateLetters(t *testing.T) {
 		{backdoor.Task{State: 0, ExitState: 0x20, Live: 2}, 'S'},
 		{backdoor.Task{State: 1 << 31, Live: 1}, 'R'}, // nonsense is bounded
 	} {
-		if got := stateLetter(&c.task); got != c.want {
+		if got := stateOf(&c.task); got != c.want {
 			t.Errorf("state %#x exit %#x live %d: %c, want %c", c.task.State, c.task.ExitState, c.task.Live, got, c.want)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/repair"
 	"lazystate/sensorbox"
 )
 
@@ -93,26 +94,12 @@ func flags(f sensorbox.Flags) []string {
 // FetchSensors reads the box once, without a monitor: nothing is firing,
 // because a stall takes two looks.
 func FetchSensors(ctx context.Context, t *backdoor.Target) ([]Sensor, error) {
-	box, err := t.Region(uapi.KindSensorbox)
+	v, err := (&repair.Patient{Name: "target", Target: t}).Sensors(ctx)
 	if err != nil {
 		return nil, err
 	}
-	raw := make([]byte, min(box.Len, uapi.SboxPages*4096))
-	ops := []backdoor.Op{box.Read(0, raw)}
-	var users []byte
-	if r, err := t.Region(uapi.KindUserSensors); err == nil {
-		users = make([]byte, min(r.Len, uapi.UserRegionPages*4096))
-		ops = append(ops, r.Read(0, users))
-	}
-	if err := t.Do(ctx, ops...); err != nil {
-		return nil, fmt.Errorf("fetch sensor box: %w", err)
-	}
-	var v sensorbox.View
-	if err := v.Decode(raw, users); err != nil {
-		return nil, err
-	}
 	det := sensorbox.NewDetector(sensorbox.Config{Period: time.Second})
-	det.Step(sensorbox.Input{Outcome: sensorbox.Answered, View: &v}, nil)
+	det.Step(sensorbox.Input{Outcome: sensorbox.Answered, View: v}, nil)
 	return Sensors(det.Readings()), nil
 }
 
