@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -29,13 +30,26 @@ func TestLookUp(t *testing.T) {
 
 func TestParseStall(t *testing.T) {
 	text := "some avg10=0.12 avg60=0.00 avg300=0.00 total=9000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=4321\n"
-	if n := parseStall([]byte(text)); n != 4321 {
-		t.Errorf("stall %d", n)
+	if n, ok := parseStall([]byte(text)); n != 4321 || !ok {
+		t.Errorf("stall %d, %v", n, ok)
 	}
 	for _, bad := range []string{"", "full total=\n", "full total=-1\n", "some total=5\n"} {
-		if n := parseStall([]byte(bad)); n != 0 {
+		if n, ok := parseStall([]byte(bad)); ok {
 			t.Errorf("%q: %d", bad, n)
 		}
+	}
+}
+
+// A total that goes backwards is no stall of half a million years.
+func TestStallMeter(t *testing.T) {
+	var m stallMeter
+	var told []uint64
+	at := time.Unix(1000, 0)
+	for i, total := range []uint64{9000, 9500, 9500, 100, 300} {
+		m.look(total, at.Add(2*time.Duration(i)*time.Second), func(us uint64) { told = append(told, us) })
+	}
+	if d := cmp.Diff([]uint64{250, 0, 100}, told); d != "" {
+		t.Errorf("rates (-want +got):\n%s", d)
 	}
 }
 

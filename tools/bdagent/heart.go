@@ -64,15 +64,14 @@ func (h *heart) beat(ctx context.Context) error {
 	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
 		return fmt.Errorf("real-time class: %w", err)
 	}
-	last, sampled := uint64(0), time.Time{}
+	meter, looked := stallMeter{}, time.Time{}
 	for ctx.Err() == nil {
 		h.beats.Add(1)
-		if h.stall != nil && time.Since(sampled) >= psiEvery {
-			total := readStall()
-			if !sampled.IsZero() {
-				h.stall.Store(uint64(float64(total-last) / time.Since(sampled).Seconds()))
+		if h.stall != nil && time.Since(looked) >= psiEvery {
+			looked = time.Now()
+			if total, ok := readStall(); ok {
+				meter.look(total, looked, h.stall.Store)
 			}
-			last, sampled = total, time.Now()
 		}
 		pause := unix.NsecToTimespec(int64(beatEvery))
 		if err := unix.Nanosleep(&pause, nil); err != nil && !errors.Is(err, unix.EINTR) {
@@ -82,25 +81,37 @@ func (h *heart) beat(ctx context.Context) error {
 	return nil
 }
 
-// readStall returns the microseconds for which all tasks waited for memory.
-func readStall() uint64 {
+// stallMeter makes a rate of the kernel's total.
+type stallMeter struct {
+	total uint64 // us
+	at    time.Time
+}
+
+// look tells the rate since the last look, in us a second, if there was one.
+func (m *stallMeter) look(total uint64, now time.Time, tell func(uint64)) {
+	if span := now.Sub(m.at).Seconds(); !m.at.IsZero() && span > 0 && total >= m.total {
+		tell(uint64(float64(total-m.total) / span))
+	}
+	m.total, m.at = total, now
+}
+
+// readStall returns the microseconds for which all tasks waited for memory. It
+// may fail just when memory is short: then the last rate stands.
+func readStall() (us uint64, ok bool) {
 	b, err := os.ReadFile(psiMemory)
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	return parseStall(b)
 }
 
-func parseStall(b []byte) uint64 {
+func parseStall(b []byte) (us uint64, ok bool) {
 	for _, line := range bytes.Split(b, []byte("\n")) {
-		_, total, ok := bytes.Cut(line, []byte("total="))
-		if ok && bytes.HasPrefix(line, []byte("full ")) {
-			n, err := strconv.ParseUint(string(bytes.TrimSpace(total)), 10, 64)
-			if err != nil {
-				return 0
-			}
-			return n
+		_, total, found := bytes.Cut(line, []byte("total="))
+		if found && bytes.HasPrefix(line, []byte("full ")) {
+			us, err := strconv.ParseUint(string(bytes.TrimSpace(total)), 10, 64)
+			return us, err == nil
 		}
 	}
-	return 0
+	return 0, false
 }

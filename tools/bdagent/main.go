@@ -86,7 +86,7 @@ type options struct {
 // serve sets up, says so, and beats until ctx ends.
 func serve(ctx context.Context, o options) error {
 	if o.module != "" {
-		if err := loadModule(o.module, o.params); err != nil {
+		if err := loadModule(o.module, o.params, o.stderr); err != nil {
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func setUp(d *device, o options) error {
 		fmt.Fprintln(o.stderr, "note: this kernel does not tell where these lie:", strings.Join(missing, " "))
 	}
 	if o.rdmaModule != "" {
-		if err := loadModule(o.rdmaModule, o.rdmaParams); err != nil {
+		if err := loadModule(o.rdmaModule, o.rdmaParams, o.stderr); err != nil {
 			return err
 		}
 	}

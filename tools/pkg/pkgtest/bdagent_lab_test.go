@@ -40,9 +40,23 @@ func TestBdagentAsItsUnitRunsIt(t *testing.T) {
 			if err := vm.WriteFile(t.Context(), keysFile, []byte("0 000102030405060708090a0b0c0d0e0f\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			loadedBefore(t, vm)
 			everyPrivilegeCounts(t, vm, u)
 			beats(t, vm, u)
 		})
+	}
+}
+
+// loadedBefore: who asks for repairs of a module that was loaded without them is told.
+func loadedBefore(t *testing.T, vm *lab.VM) {
+	t.Helper()
+	const ko = "/tmp/backdoor.ko"
+	if err := vm.Put(t.Context(), lab.Module(t, vm, "backdoor"), ko); err != nil {
+		t.Fatal(err)
+	}
+	res, err := vm.Run(t.Context(), "/usr/bin/bdagent", "--module", ko, "--allow-fence", "--once")
+	if want := `"allow_fence=1" does not count`; err != nil || res.Exit != 0 || !strings.Contains(res.Stderr, want) {
+		t.Errorf("exit %d, %v: %q, want %q", res.Exit, err, res.Stderr, want)
 	}
 }
 
