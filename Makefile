@@ -78,6 +78,8 @@ source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
 install: binaries cbox ## commands, units, man pages, configuration, the C library and the module's sources, under DESTDIR
 	@for c in bdmon bdctl bdagent bdnic bdlab bddrill; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
+	@install -D -m 644 tools/pkg/backdoor.rules $(DESTDIR)$(prefix)/lib/udev/rules.d/60-backdoor.rules
+	@install -D -m 644 tools/pkg/backdoor.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/backdoor.conf
 	@install -D -m 644 build/lib/libcbox.a $(DESTDIR)$(prefix)/lib/libcbox.a
 	@cd build/include && for h in lazystate/*.h lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
 	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done

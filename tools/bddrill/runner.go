@@ -29,6 +29,7 @@ type runner struct {
 	after                  time.Duration // how long a healed machine must be well
 	quiet, idle            time.Duration // how long a negative control is left alone
 	serial                 int
+	emulated               bool // which was told
 }
 
 const (
@@ -55,6 +56,10 @@ func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *drillRun) (*mac
 		return nil, err
 	}
 	row.Kernel, row.Accel = m.vm.Release(), m.vm.Info().Accel
+	if !r.emulated && strings.HasPrefix(row.Accel, "tcg") {
+		r.emulated = true
+		r.out.say("no usable KVM on this host: QEMU emulates the machines (TCG), many times slower than they would run")
+	}
 	for _, p := range append(slices.Clone(d.Decent), d.Victims...) {
 		if _, err := m.release(ctx, p); err != nil {
 			return m, err

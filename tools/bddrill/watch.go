@@ -171,6 +171,9 @@ func (s *state) killed() int {
 	return n
 }
 
+// lookEvery is the pause between two looks for the crossing of L.
+const lookEvery = 2 * time.Millisecond
+
 // lookout notes the first moment beyond L, by readings of its own: of the
 // Sensor Box and, for NPROCS, of the process table itself.
 func (w *watch) lookout(ctx context.Context) error {
@@ -182,6 +185,10 @@ func (w *watch) lookout(ctx context.Context) error {
 	stop := w.cancel
 	w.cancel = func() { cancel(); stop() }
 	w.looked(time.Now(), false)
+	every := lookEvery
+	if w.drill.Harmless { // for an hour perhaps, and no detection is timed by it
+		every = 25 * lookEvery
+	}
 	w.tasks.Go(func() {
 		for ctx.Err() == nil {
 			began := time.Now()
@@ -189,7 +196,7 @@ func (w *watch) lookout(ctx context.Context) error {
 			if err == nil && w.looked(began, len(beyond(w.drill, now, base)) > 0 || w.drill.Resource == drill.Processes && w.eyes.crowded(ctx, now)) {
 				return
 			}
-			if sleep(ctx, 2*time.Millisecond) != nil {
+			if sleep(ctx, every) != nil {
 				return
 			}
 		}
