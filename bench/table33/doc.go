@@ -13,4 +13,5 @@
 // carry over to a network, where each batch is a round trip.
 //
 //	go run ./bench/table33 --runs 5
+//	go run ./bench/table33 --wire   # over rdma_rxe, beside the same with batches of one
 package main

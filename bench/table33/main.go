@@ -17,12 +17,17 @@ import (
 
 func main() {
 	var bomb string
+	var wire bool
 	p := trial.Program{
 		Name: "table33", About: "repair time against the number of processes (Table 3.3)", Runs: 5, Timeout: 10 * time.Minute,
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&bomb, "bomb", "bomb-sleep", "program of the drills: bomb-sleep, bomb-cpu or bomb-io")
+			fs.BoolVar(&wire, "wire", false, "over RoCEv2 and rdma_rxe, batched and with batches of one in turn")
 		},
 		Takes: func(o *trial.Options) time.Duration {
+			if wire {
+				return 2*trial.Boot + time.Duration(o.Runs)*time.Minute
+			}
 			sum := 0
 			for _, p := range paper {
 				sum += p.processes
@@ -30,7 +35,12 @@ func main() {
 			const each = 10 * time.Millisecond // to be forked and to be gone, under emulation
 			return trial.Boot + time.Duration(o.Runs*sum)*each
 		},
-		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) { return measure(ctx, o, bomb) },
+		Measure: func(ctx context.Context, o *trial.Options) (*result.Figure, error) {
+			if wire {
+				return measureWire(ctx, o, bomb)
+			}
+			return measure(ctx, o, bomb)
+		},
 	}
 	p.Exit()
 }
@@ -53,7 +63,7 @@ func measure(ctx context.Context, o *trial.Options, bomb string) (*result.Figure
 	}
 	fig := &result.Figure{
 		Title: "Table 3.3: repair time by number of processes", X: "processes", Y: "ms", LogY: true, Machine: g.Machine(),
-		Columns: []string{"reads", "batches", "rounds", "killed", "walk ms", "frozen ms"},
+		Columns: columns,
 	}
 	fig.Notef("%s of that many processes, one user; reads and batches: diagnosis and everything under the OS lock (second walk, posts, read-back) together; the first series ends with the thaw", bomb)
 	return fig, errors.Join(all(ctx, o, g, fig, bomb), g.Close())
@@ -67,7 +77,7 @@ func all(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figu
 		fig.Paper("paper: repair", float64(p.processes), p.ms)
 		var runs []repaired
 		for i := range o.Runs {
-			r, err := once(ctx, g, bomb, p.processes)
+			r, err := once(ctx, g, g.Patient(), bomb, p.processes)
 			if err != nil {
 				return fmt.Errorf("%d processes, run %d: %w", p.processes, i+1, err)
 			}
@@ -80,16 +90,27 @@ func all(ctx context.Context, o *trial.Options, g *guest.Guest, fig *result.Figu
 	return nil
 }
 
+var columns = []string{"reads", "batches", "rounds", "killed", "walk ms", "frozen ms"}
+
 func add(fig *result.Figure, n int, runs []repaired) {
-	of := func(get func(repaired) float64) []float64 {
-		s := make([]float64, len(runs))
-		for i, r := range runs {
-			s[i] = get(r)
-		}
-		return s
+	fig.Add("ours: until every kill is read back", float64(n), of(runs, acted), medians(runs)...)
+	fig.Add("ours: until the last process is gone", float64(n), of(runs, func(r repaired) float64 { return ms(r.gone) }), medians(runs)...)
+}
+
+func acted(r repaired) float64 { return ms(r.acted) }
+
+func of(runs []repaired, get func(repaired) float64) []float64 {
+	s := make([]float64, len(runs))
+	for i, r := range runs {
+		s[i] = get(r)
 	}
-	median := func(get func(repaired) float64) string { return fmt.Sprintf("%.4g", result.Median(of(get))) }
-	more := []string{
+	return s
+}
+
+// medians are the columns.
+func medians(runs []repaired) []string {
+	median := func(get func(repaired) float64) string { return fmt.Sprintf("%.4g", result.Median(of(runs, get))) }
+	return []string{
 		median(func(r repaired) float64 { return float64(r.reads) }),
 		median(func(r repaired) float64 { return float64(r.batches) }),
 		median(func(r repaired) float64 { return float64(r.rounds) }),
@@ -97,8 +118,6 @@ func add(fig *result.Figure, n int, runs []repaired) {
 		median(func(r repaired) float64 { return ms(r.walk) }),
 		median(func(r repaired) float64 { return ms(r.frozen) }),
 	}
-	fig.Add("ours: until every kill is read back", float64(n), of(func(r repaired) float64 { return ms(r.acted) }), more...)
-	fig.Add("ours: until the last process is gone", float64(n), of(func(r repaired) float64 { return ms(r.gone) }), more...)
 }
 
 func ms(d time.Duration) float64 { return float64(d) / 1e6 }

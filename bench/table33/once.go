@@ -29,8 +29,9 @@ const (
 	limit   = 50               // tasks of one user that are no bomb
 )
 
-// once releases a bomb of n processes, waits until it is there, and repairs.
-func once(ctx context.Context, g *guest.Guest, bomb string, n int) (r repaired, err error) {
+// once releases a bomb of n processes, waits until it is there, and repairs the
+// patient, which is the guest by whatever carrier.
+func once(ctx context.Context, g *guest.Guest, p *repair.Patient, bomb string, n int) (r repaired, err error) {
 	pid, err := g.Release(ctx, drill.Program{Args: []string{bomb, strconv.Itoa(n)}, UID: drill.RogueUID})
 	if err != nil {
 		return r, err
@@ -39,19 +40,19 @@ func once(ctx context.Context, g *guest.Guest, bomb string, n int) (r repaired, 
 	if err := g.WaitCount(ctx, drill.RogueUID, n-n/50, false, growing); err != nil {
 		return r, err
 	}
-	r, err = heal(ctx, g)
+	r, err = heal(ctx, p)
 	return r, errors.Join(err, g.WaitCount(ctx, drill.RogueUID, 0, true, growing))
 }
 
 // heal is diagnosis and repair as bdmon's healer makes them, without the wait
 // that confirms an event.
-func heal(ctx context.Context, g *guest.Guest) (r repaired, err error) {
+func heal(ctx context.Context, p *repair.Patient) (r repaired, err error) {
 	h := &repair.ProcRepairHealer{
 		Policy: policy.Basic{Kind: policy.PolicyTooManyProcs, Limit: limit},
 		Reaper: repair.Reaper{Settle: growing},
 	}
-	in := &repair.Incident{ID: "table33", Patient: g.Patient(), Attempt: 1, Began: time.Now()}
-	before := g.Target.Stats()
+	in := &repair.Incident{ID: "table33", Patient: p, Attempt: 1, Began: time.Now()}
+	before := p.Target.Stats()
 	began := time.Now()
 	plan, err := h.Plan(ctx, in)
 	if err != nil {
@@ -71,7 +72,7 @@ func heal(ctx context.Context, g *guest.Guest) (r repaired, err error) {
 		r.acted += round.Grant + round.Frozen
 		r.frozen += round.Frozen
 	}
-	err = count(&r, g.Target.Stats().Sub(before), plan, out)
+	err = count(&r, p.Target.Stats().Sub(before), plan, out)
 	return r, err
 }
 
