@@ -59,6 +59,7 @@ func Run(t *testing.T, p Pair) {
 		{"Inline", testInline},
 		{"Pieces", testPieces},
 		{"Addresses", testAddresses},
+		{"Mapped", testMapped},
 		{"Refusals", testRefusals},
 		{"Posts", testPosts},
 		{"RNR", testRNR},

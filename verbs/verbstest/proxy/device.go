@@ -132,7 +132,7 @@ func (d *Device) Free(m driver.Memory) error {
 func (d *Device) RegMR(pd driver.PD, m driver.Memory, iova uint64, a driver.Access) (info driver.MRInfo, err error) {
 	s, err := d.find(m)
 	if err != nil {
-		return info, err
+		return info, fmt.Errorf("register memory that the other process does not have: %w", driver.ErrNotSupported)
 	}
 	return info, d.do(context.Background(), "RegFile", []any{pd, s, iova, a}, &info)
 }
