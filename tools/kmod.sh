@@ -4,7 +4,9 @@
 # kbuild writes beside its sources, so each kernel gets a copy of them; only
 # what changed is copied and compiled. Arguments go to make and make any output
 # a failure: C=2 runs sparse. The modules get no BTF: nothing reads it, 6.1's
-# headers lack what it is made from, and 6.12's would ask for pahole.
+# headers lack what it is made from, and 6.12's would ask for pahole. As Debian
+# and dkms do, they are stripped of what is for debuggers, nine tenths of them:
+# every test of the lab copies one into its guest.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,7 +31,7 @@ flock 9 # two builds in one folder would spoil each other
 kernels=$(build/bin/bdlab kernels)
 echo "$kernels" | while IFS='	' read -r series release version headers; do
 	out="$root/build/kmod/$release"
-	if [ $# -eq 0 ] && [ -f "$out/.built" ] && [ -z "$(find kmod "$headers/Makefile" -newer "$out/.built" | head -n 1)" ]; then
+	if [ $# -eq 0 ] && [ -f "$out/.built" ] && [ -z "$(find kmod tools/kmod.sh "$headers/Makefile" -newer "$out/.built" | head -n 1)" ]; then
 		echo "kmod: $series ($release, package $version): up to date"
 		continue
 	fi
@@ -45,6 +47,7 @@ echo "$kernels" | while IFS='	' read -r series release version headers; do
 		echo "kmod: a check ($*) against $release is not clean" >&2
 		exit 1
 	fi
+	find "$out" -name '*.ko' -exec strip --strip-debug {} +
 	cp -p "$root/build/kmod.begun" "$out/.built"
 	echo "kmod: $series ($release, package $version): $(cd "$out" && find . -name '*.ko' | sed 's|^\./||' | sort | tr '\n' ' ')"
 done

@@ -13,8 +13,7 @@ import (
 
 // Monitor builds bdmon for this host and returns its path.
 func Monitor(ctx context.Context) (path string, err error) {
-	path = filepath.Join(lab.CacheDir(), "bdmon")
-	return path, lab.GoBuild(ctx, path, "lazystate/tools/bdmon")
+	return lab.Program(ctx, "bdmon", "lazystate/tools/bdmon")
 }
 
 // Programs builds pkgs into a temporary folder and returns what lab.Config

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
@@ -195,6 +194,5 @@ func (w *Wired) Close() error {
 
 // NIC builds bdnic for this host and returns its path.
 func NIC(ctx context.Context) (path string, err error) {
-	path = filepath.Join(lab.CacheDir(), "bdnic")
-	return path, lab.GoBuild(ctx, path, "lazystate/"+bdnicProgram)
+	return lab.Program(ctx, "bdnic", "lazystate/"+bdnicProgram)
 }

@@ -53,8 +53,32 @@ func guestInit(ctx context.Context) (string, error) {
 		_, err = os.Stat(path)
 		return path, err
 	}
-	out := filepath.Join(CacheDir(), "guestinit")
-	return out, GoBuild(ctx, out, "./tools/lab/guestinit")
+	return Program(ctx, "guestinit", "lazystate/tools/lab/guestinit")
+}
+
+// programs are those that this process has built: sources do not change under it.
+var programs struct {
+	sync.Mutex
+	built map[string]bool
+}
+
+// Program builds a static program into the cache, once in a process, and returns
+// its path.
+func Program(ctx context.Context, name, pkg string) (string, error) {
+	programs.Lock()
+	defer programs.Unlock()
+	out := filepath.Join(CacheDir(), name)
+	if programs.built[name] {
+		return out, nil
+	}
+	if err := GoBuild(ctx, out, pkg); err != nil {
+		return "", err
+	}
+	if programs.built == nil {
+		programs.built = map[string]bool{}
+	}
+	programs.built[name] = true
+	return out, nil
 }
 
 // goCommand is PATH's go, or the one bootstrap.sh fetched into the checkout.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -44,8 +43,8 @@ func GiveKeys(ctx context.Context, vm *lab.VM, keys Keys) error {
 		return err
 	}
 	if there.Exit != 0 {
-		bin := filepath.Join(lab.CacheDir(), "bdagent")
-		if err := lab.GoBuild(ctx, bin, "lazystate/tools/bdagent"); err != nil {
+		bin, err := lab.Program(ctx, "bdagent", "lazystate/tools/bdagent")
+		if err != nil {
 			return err
 		}
 		if err := vm.Put(ctx, bin, Agent); err != nil {

@@ -145,13 +145,10 @@ func (g *guest) leave(t *testing.T, _ driver.Device) {
 	}
 }
 
-// soak is set by make soak: all of the suite on all kernels. Without it each
-// direction is tried on one kernel, and a quarter of what there is of sizes.
-var soak = os.Getenv("LAZYSTATE_SOAK") != ""
-
-// sample is the seed of what is tried without soak.
+// sample is the seed of what is tried without make soak, which has all of the
+// suite on all kernels: each direction on one kernel, a quarter of the sizes.
 func sample() uint64 {
-	if soak {
+	if lab.Soak() {
 		return 0
 	}
 	return 1
@@ -160,7 +157,7 @@ func sample() uint64 {
 func onEach(t *testing.T, short string, f func(t *testing.T, kernel string)) {
 	for _, k := range []string{"6.1", "6.12"} {
 		t.Run(k, func(t *testing.T) {
-			if k != short && !soak {
+			if k != short && !lab.Soak() {
 				t.Skip("make soak runs it")
 			}
 			f(t, k)
@@ -195,7 +192,7 @@ func TestRXEToRoCE(t *testing.T) {
 
 // Two kernels that talk to each other.
 func TestRXEToRXE(t *testing.T) {
-	if !soak {
+	if !lab.Soak() {
 		t.Skip("make soak runs it; package ibv's tests have each kernel talk to itself")
 	}
 	g, h := boot(t, "6.1", 2), boot(t, "6.12", 3)
