@@ -23,70 +23,72 @@ var builtin = strings.Fields(`TICKS.0 TICKS.1 CTXSW.0 CTXSW.1 CTXSW INTERRUPTS D
 	FREE_PAGES AVAIL_PAGES WIRED_PAGES SWAP_FREE SWAPIN_RATE SWAPOUT_RATE MEM_STALL
 	OOM_KILLER_RUNNING OOM_KILLS FILES_OPEN FILES_FULL`)
 
-func TestBoxHasEverySensor(t *testing.T) {
+// TestBox only looks.
+func TestBox(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		v := k.fetch(t)
-		if len(v.Defects) > 0 {
-			t.Errorf("defects: %v", v.Defects)
-		}
-		for _, name := range builtin {
-			if v.find(name) == nil {
-				t.Errorf("no sensor %s", name)
-			}
-		}
-	})
-}
-
-// TestBoxMatchesQEMU compares what the I-NIC reads of a stopped machine with
-// what QEMU saves of the same guest physical pages.
-func TestBoxMatchesQEMU(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		if err := k.vm.Stop(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		defer k.vm.Cont(t.Context())
-		for _, kind := range []uint32{uapi.KindSensorbox, uapi.KindUIDs, uapi.KindManifest} {
-			r, ours := k.region(t, kind)
-			theirs, err := k.vm.PMemSave(t.Context(), r.GPA, r.Len)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(ours, theirs) {
-				t.Errorf("region %s: the I-NIC and QEMU disagree", r.Name)
-			}
-		}
-	})
-}
-
-// TestClocksRun: every clock-driven sensor moves, and stands still when the
-// machine is stopped.
-func TestClocksRun(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		before := k.fetch(t)
-		names := []string{"TICKS.0", "TICKS.1", "KTHREAD", "INTERRUPTS", "CTXSW"}
-		k.eventually(t, "all clocks advance", func(v *view) bool {
-			for _, n := range names {
-				if v.named(t, n).Value == before.named(t, n).Value {
-					return false
-				}
-			}
-			return v.Header.MonoNs > before.Header.MonoNs
+		load(t, kernel).each(t, []step{
+			{"sensors", (*loaded).hasEverySensor}, {"header", (*loaded).headerOffsets}, {"QEMU", (*loaded).matchesQEMU},
+			{"clocks", (*loaded).clocksRun}, {"forks", (*loaded).countsForks}, {"memory", (*loaded).memorySensors},
+			{"bit fields", (*loaded).bitFields}, {"device", (*loaded).deviceRegion},
 		})
-		if err := k.vm.Stop(t.Context()); err != nil {
+	})
+}
+
+func (k *loaded) hasEverySensor(t *testing.T) {
+	v := k.fetch(t)
+	if len(v.Defects) > 0 {
+		t.Errorf("defects: %v", v.Defects)
+	}
+	for _, name := range builtin {
+		if v.find(name) == nil {
+			t.Errorf("no sensor %s", name)
+		}
+	}
+}
+
+// matchesQEMU compares what the I-NIC reads of a stopped machine with
+// what QEMU saves of the same guest physical pages.
+func (k *loaded) matchesQEMU(t *testing.T) {
+	if err := k.vm.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer k.vm.Cont(t.Context())
+	for _, kind := range []uint32{uapi.KindSensorbox, uapi.KindUIDs, uapi.KindManifest} {
+		r, ours := k.region(t, kind)
+		theirs, err := k.vm.PMemSave(t.Context(), r.GPA, r.Len)
+		if err != nil {
 			t.Fatal(err)
 		}
-		defer k.vm.Cont(t.Context())
-		stopped := k.fetch(t)
-		time.Sleep(300 * time.Millisecond)
+		if !bytes.Equal(ours, theirs) {
+			t.Errorf("region %s: the I-NIC and QEMU disagree", r.Name)
+		}
+	}
+}
+
+// clocksRun: every clock-driven sensor moves, and stands still when the
+// machine is stopped.
+func (k *loaded) clocksRun(t *testing.T) {
+	before := k.fetch(t)
+	names := []string{"TICKS.0", "TICKS.1", "KTHREAD", "INTERRUPTS", "CTXSW"}
+	k.eventually(t, "all clocks advance", func(v *view) bool {
 		for _, n := range names {
-			if a, b := stopped.named(t, n).Value, k.fetch(t).named(t, n).Value; a != b {
-				t.Errorf("%s went from %d to %d in a stopped machine", n, a, b)
+			if v.named(t, n).Value == before.named(t, n).Value {
+				return false
 			}
 		}
+		return v.Header.MonoNs > before.Header.MonoNs
 	})
+	if err := k.vm.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer k.vm.Cont(t.Context())
+	stopped := k.fetch(t)
+	time.Sleep(300 * time.Millisecond)
+	for _, n := range names {
+		if a, b := stopped.named(t, n).Value, k.fetch(t).named(t, n).Value; a != b {
+			t.Errorf("%s went from %d to %d in a stopped machine", n, a, b)
+		}
+	}
 }
 
 // TestCensus compares counts and the table of users with the guest's own ps.
@@ -161,39 +163,33 @@ func (k *loaded) uid(t *testing.T, uid uint32) (uapi.UID, bool) {
 	return uapi.UID{}, false
 }
 
-// TestForkRate: processes shorter than a census are counted all the same.
-func TestForkRate(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		script := "i=0; while [ $i -lt 400 ]; do (:) ; i=$((i+1)); done"
-		_, err := k.vm.RunProc(t.Context(), lab.Proc{Argv: []string{"/bin/busybox", "sh", "-c", script}, UID: 777}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		k.eventually(t, "400 forks of uid 777", func(*view) bool {
-			u, ok := k.uid(t, 777)
-			return ok && u.Forks >= 400 && u.Forks <= 402 && u.Procs == 0
-		})
+// countsForks: processes shorter than a census are counted all the same.
+func (k *loaded) countsForks(t *testing.T) {
+	script := "i=0; while [ $i -lt 400 ]; do (:) ; i=$((i+1)); done"
+	_, err := k.vm.RunProc(t.Context(), lab.Proc{Argv: []string{"/bin/busybox", "sh", "-c", script}, UID: 777}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.eventually(t, "400 forks of uid 777", func(*view) bool {
+		u, ok := k.uid(t, 777)
+		return ok && u.Forks >= 400 && u.Forks <= 402 && u.Procs == 0
 	})
 }
 
-// TestMemorySensors compares with /proc/meminfo and /proc/sys/fs/file-nr.
-func TestMemorySensors(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		k.eventually(t, "free pages within 4 MiB of MemFree, swap equal to SwapFree", func(v *view) bool {
-			free, swap := meminfo(t, k.vm, "MemFree"), meminfo(t, k.vm, "SwapFree")
-			return near(v.named(t, "FREE_PAGES").Value, free/4, 1024) && v.named(t, "SWAP_FREE").Value == swap/4
-		})
-		k.eventually(t, "open files within 8 of fs.file-nr", func(v *view) bool {
-			var used uint64
-			b, err := k.vm.ReadFile(t.Context(), "/proc/sys/fs/file-nr")
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Sscan(string(b), &used)
-			return near(v.named(t, "FILES_OPEN").Value, used, 8)
-		})
+// memorySensors compares with /proc/meminfo and /proc/sys/fs/file-nr.
+func (k *loaded) memorySensors(t *testing.T) {
+	k.eventually(t, "free pages within 4 MiB of MemFree, swap equal to SwapFree", func(v *view) bool {
+		free, swap := meminfo(t, k.vm, "MemFree"), meminfo(t, k.vm, "SwapFree")
+		return near(v.named(t, "FREE_PAGES").Value, free/4, 1024) && v.named(t, "SWAP_FREE").Value == swap/4
+	})
+	k.eventually(t, "open files within 8 of fs.file-nr", func(v *view) bool {
+		var used uint64
+		b, err := k.vm.ReadFile(t.Context(), "/proc/sys/fs/file-nr")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Sscan(string(b), &used)
+		return near(v.named(t, "FILES_OPEN").Value, used, 8)
 	})
 }
 
@@ -240,16 +236,13 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// TestHeaderOffsets: the raw words where uapi says they are.
-func TestHeaderOffsets(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		_, b := k.region(t, uapi.KindSensorbox)
-		if m := binary.LittleEndian.Uint64(b); m != uapi.SboxMagic {
-			t.Errorf("magic %#x", m)
-		}
-		if len(b) != uapi.SboxPages*4096 {
-			t.Errorf("the box has %d bytes", len(b))
-		}
-	})
+// headerOffsets: the raw words where uapi says they are.
+func (k *loaded) headerOffsets(t *testing.T) {
+	_, b := k.region(t, uapi.KindSensorbox)
+	if m := binary.LittleEndian.Uint64(b); m != uapi.SboxMagic {
+		t.Errorf("magic %#x", m)
+	}
+	if len(b) != uapi.SboxPages*4096 {
+		t.Errorf("the box has %d bytes", len(b))
+	}
 }

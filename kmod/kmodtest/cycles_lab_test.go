@@ -10,9 +10,9 @@ import (
 	"lazystate/tools/lab"
 )
 
-const cycles = 100
+var cycles = lab.Count(40, 100)
 
-// TestLoadUnload: a hundred times loaded and unloaded, the kernel's caches and
+// TestLoadUnload: many times loaded and unloaded, the kernel's caches and
 // its vmalloc area hold what they held before (DECISIONS 8). Caches are not
 // merged, so that one cannot hide in another's noise. One vCPU: each load and
 // unload patches the kernel's text for tracepoints, and QEMU 7.2's TCG can keep

@@ -296,23 +296,20 @@ func (k *loaded) staysFenced(t *testing.T) {
 	}
 }
 
-// TestBitFields: where Linux keeps what has no offsetof (struct
+// bitFields: where Linux keeps what has no offsetof (struct
 // tcp_options_received: the same order in both kernels).
-func TestBitFields(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		for name, want := range map[string][2]uint64{
-			"tcp_options_received.tstamp_ok":  {1, 1},
-			"tcp_options_received.wscale_ok":  {3, 1},
-			"tcp_options_received.sack_ok":    {4, 3},
-			"tcp_options_received.snd_wscale": {8, 4},
-			"tcp_options_received.rcv_wscale": {12, 4},
-		} {
-			shift, _ := k.target.Manifest().Value(name + ".shift")
-			width, _ := k.target.Manifest().Value(name + ".width")
-			if got := [2]uint64{shift, width}; got != want {
-				t.Errorf("%s: bits %v, want %v", name, got, want)
-			}
+func (k *loaded) bitFields(t *testing.T) {
+	for name, want := range map[string][2]uint64{
+		"tcp_options_received.tstamp_ok":  {1, 1},
+		"tcp_options_received.wscale_ok":  {3, 1},
+		"tcp_options_received.sack_ok":    {4, 3},
+		"tcp_options_received.snd_wscale": {8, 4},
+		"tcp_options_received.rcv_wscale": {12, 4},
+	} {
+		shift, _ := k.target.Manifest().Value(name + ".shift")
+		width, _ := k.target.Manifest().Value(name + ".width")
+		if got := [2]uint64{shift, width}; got != want {
+			t.Errorf("%s: bits %v, want %v", name, got, want)
 		}
-	})
+	}
 }

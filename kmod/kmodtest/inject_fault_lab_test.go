@@ -36,15 +36,12 @@ func TestInjectHaltAndDeadlock(t *testing.T) {
 	})
 }
 
-// TestInjectDebugger: Debian's kernels have none, and the module says so.
-func TestInjectDebugger(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := inject(t, kernel)
-		if err := k.trigger(t, "debugger"); !errors.Is(err, syscall.EOPNOTSUPP) {
-			t.Errorf("without a debugger in the kernel: %v", err)
-		}
-		k.quiet(t)
-	})
+// noDebugger: Debian's kernels have none, and the module says so.
+func (k *loaded) noDebugger(t *testing.T) {
+	if err := k.trigger(t, "debugger"); !errors.Is(err, syscall.EOPNOTSUPP) {
+		t.Errorf("without a debugger in the kernel: %v", err)
+	}
+	k.quiet(t)
 }
 
 // interrupts is what a CPU took of an interrupt, by the end of its line in
@@ -62,37 +59,34 @@ func (k *loaded) interrupts(t *testing.T, file, name string, cpu int) (n uint64)
 	return 0
 }
 
-// TestInjectLostInterrupt: a read of a disk whose interrupt is lost does not
+// lostInterrupt: a read of a disk whose interrupt is lost does not
 // end before the interrupt is given back.
-func TestInjectLostInterrupt(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := inject(t, kernel)
-		device := k.disk(t)
-		taken := func() uint64 {
-			return k.interrupts(t, "/proc/interrupts", device, 0) + k.interrupts(t, "/proc/interrupts", device, 1)
-		}
-		read := func(block int) int {
-			argv := []string{"/bin/busybox", "dd", "if=/dev/vda", "of=/dev/null", "bs=4096", "count=1", fmt.Sprint("skip=", block)}
-			return k.start(t, lab.Proc{Argv: argv, CPUs: []int{0}})
-		}
-		before := taken()
-		if exit, err := k.vm.Wait(t.Context(), read(5000)); err != nil || exit != 0 || taken() == before {
-			t.Fatalf("a healthy read: exit %d, %v, interrupts %d and %d", exit, err, before, taken())
-		}
-		if err := k.trigger(t, "lose_irq "+device+" 2500"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(300 * time.Millisecond)
-		before = taken()
-		pid := read(10000)
-		time.Sleep(time.Second)
-		if is := k.state(t, pid); is != "D" || taken() != before {
-			t.Errorf("under the fault the reader is in state %q, interrupts %d and %d", is, before, taken())
-		}
-		if exit, err := k.vm.Wait(t.Context(), pid); err != nil || exit != 0 || taken() == before {
-			t.Errorf("after the fault: exit %d, %v, interrupts %d and %d", exit, err, before, taken())
-		}
-	})
+func (k *loaded) lostInterrupt(t *testing.T) {
+	device := k.disk(t)
+	taken := func() uint64 {
+		return k.interrupts(t, "/proc/interrupts", device, 0) + k.interrupts(t, "/proc/interrupts", device, 1)
+	}
+	read := func(block int) int {
+		argv := []string{"/bin/busybox", "dd", "if=/dev/vda", "of=/dev/null", "bs=4096", "count=1", fmt.Sprint("skip=", block)}
+		return k.start(t, lab.Proc{Argv: argv, CPUs: []int{0}})
+	}
+	before := taken()
+	if exit, err := k.vm.Wait(t.Context(), read(5000)); err != nil || exit != 0 || taken() == before {
+		t.Fatalf("a healthy read: exit %d, %v, interrupts %d and %d", exit, err, before, taken())
+	}
+	if err := k.trigger(t, "lose_irq "+device+" 2500"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond)
+	before = taken()
+	pid := read(10000)
+	time.Sleep(time.Second)
+	if is := k.state(t, pid); is != "D" || taken() != before {
+		t.Errorf("under the fault the reader is in state %q, interrupts %d and %d", is, before, taken())
+	}
+	if exit, err := k.vm.Wait(t.Context(), pid); err != nil || exit != 0 || taken() == before {
+		t.Errorf("after the fault: exit %d, %v, interrupts %d and %d", exit, err, before, taken())
+	}
 }
 
 // disk finds the interrupt of the swap disk's queue of CPU 0.
@@ -107,51 +101,45 @@ func (k *loaded) disk(t *testing.T) string {
 	return ""
 }
 
-// TestInjectSoftirqStorm: tasklets without an end on CPU 1, whose clock ticks
+// softirqStorm: tasklets without an end on CPU 1, whose clock ticks
 // all the same.
-func TestInjectSoftirqStorm(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := inject(t, kernel)
-		storm := func() uint64 { return k.interrupts(t, "/proc/softirqs", "HI:", 1) }
-		before, ticks := storm(), k.fetch(t).named(t, "TICKS.1").Value
-		if err := k.trigger(t, "softirq_storm 1 2000"); err != nil {
-			t.Fatal(err)
+func (k *loaded) softirqStorm(t *testing.T) {
+	storm := func() uint64 { return k.interrupts(t, "/proc/softirqs", "HI:", 1) }
+	before, ticks := storm(), k.fetch(t).named(t, "TICKS.1").Value
+	if err := k.trigger(t, "softirq_storm 1 2000"); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually(t, "a thousand tasklets, and CPU 1 ticks", func(v *view) bool {
+		return storm() > before+1000 && v.named(t, "TICKS.1").Value > ticks+20
+	})
+	last, since := storm(), time.Now()
+	k.eventually(t, "half a second without tasklets", func(*view) bool {
+		if n := storm(); n > last+5 {
+			last, since = n, time.Now()
 		}
-		k.eventually(t, "a thousand tasklets, and CPU 1 ticks", func(v *view) bool {
-			return storm() > before+1000 && v.named(t, "TICKS.1").Value > ticks+20
-		})
-		last, since := storm(), time.Now()
-		k.eventually(t, "half a second without tasklets", func(*view) bool {
-			if n := storm(); n > last+5 {
-				last, since = n, time.Now()
-			}
-			return time.Since(since) > 500*time.Millisecond
-		})
+		return time.Since(since) > 500*time.Millisecond
 	})
 }
 
-// TestInjectSlow: the heart beats, but late, on a CPU that is taken from it,
+// slowHeart: the heart beats, but late, on a CPU that is taken from it,
 // and has its own CPUs back afterwards: here one that was chosen for it.
-func TestInjectSlow(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := inject(t, kernel)
-		pid := k.kthread(t, "bd_heart")
-		if _, err := k.vm.Must(t.Context(), "/bin/busybox", "taskset", "-p", "1", fmt.Sprint(pid)); err != nil {
-			t.Fatal(err)
-		}
-		healthy := k.beats(t)
-		if err := k.trigger(t, "slow bd_heart 1 3000"); err != nil {
-			t.Fatal(err)
-		}
-		cpus := func() string {
-			return k.word(t, fmt.Sprintf("/proc/%d/status", pid), "Cpus_allowed_list")
-		}
-		k.eventually(t, "the heart is on CPU 1", func(*view) bool { return cpus() == "1" })
-		if slow := k.beats(t); slow == 0 || slow > healthy*3/4 {
-			t.Errorf("%.1f beats a second in health, %.1f when crowded out", healthy, slow)
-		}
-		k.eventually(t, "the heart is back on CPU 0", func(*view) bool { return cpus() == "0" })
-	})
+func (k *loaded) slowHeart(t *testing.T) {
+	pid := k.kthread(t, "bd_heart")
+	if _, err := k.vm.Must(t.Context(), "/bin/busybox", "taskset", "-p", "1", fmt.Sprint(pid)); err != nil {
+		t.Fatal(err)
+	}
+	healthy := k.beats(t)
+	if err := k.trigger(t, "slow bd_heart 1 3000"); err != nil {
+		t.Fatal(err)
+	}
+	cpus := func() string {
+		return k.word(t, fmt.Sprintf("/proc/%d/status", pid), "Cpus_allowed_list")
+	}
+	k.eventually(t, "the heart is on CPU 1", func(*view) bool { return cpus() == "1" })
+	if slow := k.beats(t); slow == 0 || slow > healthy*3/4 {
+		t.Errorf("%.1f beats a second in health, %.1f when crowded out", healthy, slow)
+	}
+	k.eventually(t, "the heart is back on CPU 0", func(*view) bool { return cpus() == "0" })
 }
 
 // beats a second, of the target's clock.

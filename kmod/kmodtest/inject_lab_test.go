@@ -44,16 +44,24 @@ func TestInjectRefusesOutsideTheLab(t *testing.T) {
 	})
 }
 
-func TestInjectRefusesNonsense(t *testing.T) {
+// TestInject: faults that end, one after the other.
+func TestInject(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
-		k := inject(t, kernel)
-		for _, bad := range []string{"spin", "spin 9 100", "spin 0", "spin 0 x", "halt", "dance", "panic now",
-			"corrupt 10 colour 3", "corrupt 99999 value 3", "debugger"} {
-			if err := k.trigger(t, bad); err == nil {
-				t.Errorf("%q was taken", bad)
-			}
-		}
+		inject(t, kernel).each(t, []step{
+			{"nonsense", (*loaded).refusesNonsense}, {"debugger", (*loaded).noDebugger},
+			{"slow", (*loaded).slowHeart}, {"softirq storm", (*loaded).softirqStorm}, {"lost interrupt", (*loaded).lostInterrupt},
+			{"spin", stalls("spin 1 2500")}, {"masked APIC", stalls("mask_apic 1 2500")}, {"stopped timers", stalls("stop_timers 1 2500")},
+		})
 	})
+}
+
+func (k *loaded) refusesNonsense(t *testing.T) {
+	for _, bad := range []string{"spin", "spin 9 100", "spin 0", "spin 0 x", "halt", "dance", "panic now",
+		"corrupt 10 colour 3", "corrupt 99999 value 3", "debugger"} {
+		if err := k.trigger(t, bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
 }
 
 // TestInjectCorrupt: each corruption is seen, and named, by the monitor's view.
@@ -89,49 +97,32 @@ func TestInjectCorrupt(t *testing.T) {
 	})
 }
 
-// TestInjectSpin: one CPU without interrupts stops its own clock and no other,
-// and goes on afterwards.
-func TestInjectSpin(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) { stalls(t, kernel, "spin 1 2500") })
-}
-
-func TestInjectMaskedAPIC(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) { stalls(t, kernel, "mask_apic 1 2500") })
-}
-
-func TestInjectStoppedTimers(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) { stalls(t, kernel, "stop_timers 1 2500") })
-}
-
-// stalls: TICKS.1 stands still for a second while TICKS.0 moves, then recovers.
-func stalls(t *testing.T, kernel, fault string) {
-	k := inject(t, kernel)
-	if err := k.trigger(t, fault); err != nil {
-		t.Fatal(err)
+// stalls: a fault of CPU 1 stops its own clock for a second and no other, and it
+// goes on afterwards.
+func stalls(fault string) func(*loaded, *testing.T) {
+	return func(k *loaded, t *testing.T) {
+		if err := k.trigger(t, fault); err != nil {
+			t.Fatal(err)
+		}
+		ones, zeros, since := uint64(0), uint64(0), time.Now()
+		k.eventually(t, "a second without a tick of CPU 1, CPU 0 ticking", func(v *view) bool {
+			if one := v.named(t, "TICKS.1").Value; one != ones {
+				ones, zeros, since = one, v.named(t, "TICKS.0").Value, time.Now()
+			}
+			return time.Since(since) > time.Second && v.named(t, "TICKS.0").Value > zeros+20
+		})
+		k.eventually(t, "CPU 1 ticks again", func(v *view) bool { return v.named(t, "TICKS.1").Value > ones+10 })
 	}
-	ones, zeros, since := uint64(0), uint64(0), time.Now()
-	k.eventually(t, "a second without a tick of CPU 1, CPU 0 ticking", func(v *view) bool {
-		if one := v.named(t, "TICKS.1").Value; one != ones {
-			ones, zeros, since = one, v.named(t, "TICKS.0").Value, time.Now()
-		}
-		return time.Since(since) > time.Second && v.named(t, "TICKS.0").Value > zeros+20
-	})
-	k.eventually(t, "CPU 1 ticks again", func(v *view) bool { return v.named(t, "TICKS.1").Value > ones+10 })
 }
 
-// TestInjectPanic needs a machine of its own: nothing runs there afterwards.
-func TestInjectPanic(t *testing.T) {
+// TestInjectCrash: nothing runs after a null pointer in an interrupt. A panic is
+// TestPanicStamp's.
+func TestInjectCrash(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
-		for _, fault := range []string{"panic", "crash_irq 0"} {
-			t.Run(strings.Fields(fault)[0], func(t *testing.T) { stopsForGood(t, kernel, fault) })
-		}
+		k := doomed(t, kernel)
+		k.kill(t, "crash_irq 0")
+		k.still(t, "TICKS.0", "TICKS.1")
 	})
-}
-
-func stopsForGood(t *testing.T, kernel, fault string) {
-	k := doomed(t, kernel)
-	k.kill(t, fault)
-	k.still(t, "TICKS.0", "TICKS.1")
 }
 
 // doomed loads both modules into a machine that the test stops for good. It is

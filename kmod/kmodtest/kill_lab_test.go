@@ -104,49 +104,59 @@ func (k *loaded) signal(to backdoor.Kill, sig uint32) uapi.KillSlot {
 	return s
 }
 
-// TestKillRecords: what the target refuses, and why. The victim is stopped and
-// continued once; that is all that happens to it.
-func TestKillRecords(t *testing.T) {
+// TestHooks: signals and knobs, one record after the other of the same slot.
+func TestHooks(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := load(t, kernel, "allow_repair=1")
 		k.arm(t)
-		pid, victim := k.sleeper(t)
-		old := k.signal(victim, 19)
-		k.accepted(t, old)
-		if s := k.state(t, pid); s != "T" {
-			t.Fatalf("stopped, the victim is %s", s)
-		}
-		k.accepted(t, k.signal(victim, 18))
-		for _, c := range []struct {
-			name  string
-			by    uint32
-			want  uint32
-			spoil func(*uapi.KillSlot)
-		}{
-			{"no key", 5, uapi.ResNoKey, func(*uapi.KillSlot) {}},
-			{"changed", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.PID++ }},
-			{"half written", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Tag = old.Tag }},
-			{"another key", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Sign(uapi.Key{1}, k.target.BootID(), 0) }},
-			{"tag of another slot", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Sign(key, k.target.BootID(), 1) }},
-			{"tag of another boot", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Sign(key, [16]byte{1}, 0) }},
-			{"replayed", slot, uapi.ResSeq, func(s *uapi.KillSlot) { *s = old }},
-			{"signal 0", slot, uapi.ResRange, func(s *uapi.KillSlot) { s.Signal = 0; s.Sign(key, k.target.BootID(), 0) }},
-			{"signal 65", slot, uapi.ResRange, func(s *uapi.KillSlot) { s.Signal = 65; s.Sign(key, k.target.BootID(), 0) }},
-		} {
-			s := k.signal(victim, 9)
-			c.spoil(&s)
-			if got := k.postKills(t, c.by, uint32(s.Seq), s); got[0] != c.want {
-				t.Errorf("%s: %s", c.name, uapi.ResultName(got[0]))
-			}
-		}
-		s := k.signal(victim, 9)
-		if got := k.postKills(t, slot, uint32(s.Seq)+1, s); got[0] != uapi.ResSeq {
-			t.Errorf("of another batch: %s", uapi.ResultName(got[0]))
-		}
-		if s := k.state(t, pid); s != "S" {
-			t.Errorf("after all refusals the victim is %s", s)
-		}
+		k.each(t, []step{
+			{"kill records", (*loaded).killRecords}, {"kill batches", (*loaded).killBatches},
+			{"kill guards", (*loaded).killGuards}, {"kill under lock", (*loaded).killUnderLock},
+			{"knob records", (*loaded).knobRecords}, {"sysctls", (*loaded).sysctlKnobs}, {"scheduling", (*loaded).schedulingKnobs},
+			{"uid", (*loaded).uidKnob}, {"knob under lock", (*loaded).knobUnderLock},
+		})
 	})
+}
+
+// killRecords: what the target refuses, and why. The victim is stopped and
+// continued once; that is all that happens to it.
+func (k *loaded) killRecords(t *testing.T) {
+	pid, victim := k.sleeper(t)
+	old := k.signal(victim, 19)
+	k.accepted(t, old)
+	if s := k.state(t, pid); s != "T" {
+		t.Fatalf("stopped, the victim is %s", s)
+	}
+	k.accepted(t, k.signal(victim, 18))
+	for _, c := range []struct {
+		name  string
+		by    uint32
+		want  uint32
+		spoil func(*uapi.KillSlot)
+	}{
+		{"no key", 5, uapi.ResNoKey, func(*uapi.KillSlot) {}},
+		{"changed", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.PID++ }},
+		{"half written", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Tag = old.Tag }},
+		{"another key", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Sign(uapi.Key{1}, k.target.BootID(), 0) }},
+		{"tag of another slot", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Sign(key, k.target.BootID(), 1) }},
+		{"tag of another boot", slot, uapi.ResTag, func(s *uapi.KillSlot) { s.Sign(key, [16]byte{1}, 0) }},
+		{"replayed", slot, uapi.ResSeq, func(s *uapi.KillSlot) { *s = old }},
+		{"signal 0", slot, uapi.ResRange, func(s *uapi.KillSlot) { s.Signal = 0; s.Sign(key, k.target.BootID(), 0) }},
+		{"signal 65", slot, uapi.ResRange, func(s *uapi.KillSlot) { s.Signal = 65; s.Sign(key, k.target.BootID(), 0) }},
+	} {
+		s := k.signal(victim, 9)
+		c.spoil(&s)
+		if got := k.postKills(t, c.by, uint32(s.Seq), s); got[0] != c.want {
+			t.Errorf("%s: %s", c.name, uapi.ResultName(got[0]))
+		}
+	}
+	s := k.signal(victim, 9)
+	if got := k.postKills(t, slot, uint32(s.Seq)+1, s); got[0] != uapi.ResSeq {
+		t.Errorf("of another batch: %s", uapi.ResultName(got[0]))
+	}
+	if s := k.state(t, pid); s != "S" {
+		t.Errorf("after all refusals the victim is %s", s)
+	}
 }
 
 func (k *loaded) accepted(t *testing.T, s uapi.KillSlot) {
@@ -156,35 +166,31 @@ func (k *loaded) accepted(t *testing.T, s uapi.KillSlot) {
 	}
 }
 
-// TestKillBatches: more than fits is not looked at, and neither hides nor
+// killBatches: more than fits is not looked at, and neither hides nor
 // delays the batch behind it; one bad signature costs its batch.
-func TestKillBatches(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		pid, victim := k.sleeper(t)
-		area, err := k.target.Region(uapi.KindKillReq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		huge := binary.LittleEndian.AppendUint64(nil, uapi.KillSlots+1|1<<32)
-		if err := k.target.Do(t.Context(), area.Write(uapi.KillReqsPostOff+slot*8, huge)); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(50 * time.Millisecond)
-		bad, good := k.signal(victim, 9), k.signal(victim, 9)
-		good.Seq = bad.Seq
-		bad.Tag++
-		good.Sign(key, k.target.BootID(), 1)
-		if got := k.postKills(t, slot, uint32(bad.Seq), bad, good); got[0] != uapi.ResTag || got[1] != uapi.ResTag {
-			t.Errorf("behind a bad signature: %v", got)
-		}
-		if s := k.state(t, pid); s != "S" {
-			t.Errorf("the victim is %s", s)
-		}
-		k.accepted(t, k.signal(victim, 9))
-		k.dies(t, pid)
-	})
+func (k *loaded) killBatches(t *testing.T) {
+	pid, victim := k.sleeper(t)
+	area, err := k.target.Region(uapi.KindKillReq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := binary.LittleEndian.AppendUint64(nil, uapi.KillSlots+1|1<<32)
+	if err := k.target.Do(t.Context(), area.Write(uapi.KillReqsPostOff+slot*8, huge)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	bad, good := k.signal(victim, 9), k.signal(victim, 9)
+	good.Seq = bad.Seq
+	bad.Tag++
+	good.Sign(key, k.target.BootID(), 1)
+	if got := k.postKills(t, slot, uint32(bad.Seq), bad, good); got[0] != uapi.ResTag || got[1] != uapi.ResTag {
+		t.Errorf("behind a bad signature: %v", got)
+	}
+	if s := k.state(t, pid); s != "S" {
+		t.Errorf("the victim is %s", s)
+	}
+	k.accepted(t, k.signal(victim, 9))
+	k.dies(t, pid)
 }
 
 func (k *loaded) dies(t *testing.T, pid int) {
@@ -194,38 +200,34 @@ func (k *loaded) dies(t *testing.T, pid int) {
 	}
 }
 
-// TestKillGuards: whom the target spares whatever is signed.
-func TestKillGuards(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		outside := k.start(t, lab.Proc{Argv: []string{"/bin/busybox", "unshare", "-p", "-f", "sh", "-c", "sleep 601; sleep 602"}})
-		inside := k.childOf(t, outside)
-		_, victim := k.sleeper(t)
-		reused := victim
-		reused.StartTime--
-		kills := []backdoor.Kill{k.leader(t, 2), k.leader(t, 1), k.leader(t, inside), reused, {PID: 4194303, Signal: 9}}
-		want := []uint32{uapi.ResKThread, uapi.ResInit, uapi.ResInit, uapi.ResReused, uapi.ResESRCH}
-		got, err := k.hooks(t, slot, key).PostKills(t.Context(), kills)
-		if err != nil {
-			t.Fatal(err)
+// killGuards: whom the target spares whatever is signed.
+func (k *loaded) killGuards(t *testing.T) {
+	outside := k.start(t, lab.Proc{Argv: []string{"/bin/busybox", "unshare", "-p", "-f", "sh", "-c", "sleep 601; sleep 602"}})
+	inside := k.childOf(t, outside)
+	_, victim := k.sleeper(t)
+	reused := victim
+	reused.StartTime--
+	kills := []backdoor.Kill{k.leader(t, 2), k.leader(t, 1), k.leader(t, inside), reused, {PID: 4194303, Signal: 9}}
+	want := []uint32{uapi.ResKThread, uapi.ResInit, uapi.ResInit, uapi.ResReused, uapi.ResESRCH}
+	got, err := k.hooks(t, slot, key).PostKills(t.Context(), kills)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range got {
+		if r.Result != want[i] {
+			t.Errorf("%+v: %s, want %s", r.Kill, uapi.ResultName(r.Result), uapi.ResultName(want[i]))
 		}
-		for i, r := range got {
-			if r.Result != want[i] {
-				t.Errorf("%+v: %s, want %s", r.Kill, uapi.ResultName(r.Result), uapi.ResultName(want[i]))
-			}
+	}
+	for _, pid := range []int{2, 1, inside, int(victim.PID)} {
+		if s := k.state(t, pid); s == "gone" || s == "Z" || s == "T" {
+			t.Errorf("pid %d is %s", pid, s)
 		}
-		for _, pid := range []int{2, 1, inside, int(victim.PID)} {
-			if s := k.state(t, pid); s == "gone" || s == "Z" || s == "T" {
-				t.Errorf("pid %d is %s", pid, s)
-			}
-		}
-		// what is no init of its container may be killed, and by its outer pid
-		got, err = k.hooks(t, slot, key).PostKills(t.Context(), []backdoor.Kill{k.leader(t, k.childOf(t, inside))})
-		if err != nil || got[0].Result != uapi.ResDone {
-			t.Errorf("a process of the container: %+v, %v", got, err)
-		}
-	})
+	}
+	// what is no init of its container may be killed, and by its outer pid
+	got, err = k.hooks(t, slot, key).PostKills(t.Context(), []backdoor.Kill{k.leader(t, k.childOf(t, inside))})
+	if err != nil || got[0].Result != uapi.ResDone {
+		t.Errorf("a process of the container: %+v, %v", got, err)
+	}
 }
 
 func (k *loaded) childOf(t *testing.T, parent int) int {
@@ -245,25 +247,21 @@ func (k *loaded) childOf(t *testing.T, parent int) int {
 	return 0
 }
 
-// TestKillUnderLock: where no CPU is held by NMI a signal goes out at once,
+// killUnderLock: where no CPU is held by NMI a signal goes out at once,
 // and the process dies when it runs again.
-func TestKillUnderLock(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		pid, victim := k.sleeper(t)
-		held := k.lock(t, 0, 5*time.Second)
-		if v := held.View(); !v.Free.Empty() || !v.NMI.Empty() {
-			t.Errorf("%+v", v)
-		}
-		got, err := k.hooks(t, slot, key).PostKills(t.Context(), []backdoor.Kill{victim})
-		if err != nil || got[0].Result != uapi.ResDone {
-			t.Errorf("under the lock: %+v, %v", got, err)
-		}
-		if err := held.Confirm(t.Context()); err != nil {
-			t.Errorf("the lock did not outlive the signal: %v", err)
-		}
-		k.unlock(t, held)
-		k.dies(t, pid)
-	})
+func (k *loaded) killUnderLock(t *testing.T) {
+	pid, victim := k.sleeper(t)
+	held := k.lock(t, 0, 5*time.Second)
+	if v := held.View(); !v.Free.Empty() || !v.NMI.Empty() {
+		t.Errorf("%+v", v)
+	}
+	got, err := k.hooks(t, slot, key).PostKills(t.Context(), []backdoor.Kill{victim})
+	if err != nil || got[0].Result != uapi.ResDone {
+		t.Errorf("under the lock: %+v, %v", got, err)
+	}
+	if err := held.Confirm(t.Context()); err != nil {
+		t.Errorf("the lock did not outlive the signal: %v", err)
+	}
+	k.unlock(t, held)
+	k.dies(t, pid)
 }

@@ -38,48 +38,44 @@ func isHook(err error, result uint32, value int64) bool {
 	return errors.As(err, &no) && no.Result == result && no.Value == value
 }
 
-// TestSysctlKnobs: the value before, the value set, and what is out of bounds.
-func TestSysctlKnobs(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		hooks := k.hooks(t, slot, key)
-		for _, c := range []struct {
-			knob         uint32
-			file         string
-			value        int64
-			below, above int64
-		}{
-			{uapi.KnobOvercommitMemory, "/proc/sys/vm/overcommit_memory", 1, -1, 3},
-			{uapi.KnobThreadsMax, "/proc/sys/kernel/threads-max", 2345, 63, 4194305},
-			{uapi.KnobPIDMax, "/proc/sys/kernel/pid_max", 23456, 300, 4194305},
-			{uapi.KnobSwappiness, "/proc/sys/vm/swappiness", 33, -1, 201},
-		} {
-			was := k.guestNumber(t, c.file)
-			before, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Value: c.value})
-			if now := k.guestNumber(t, c.file); err != nil || before != was || now != c.value {
-				t.Errorf("%s: was %d, said %d, is %d; %v", c.file, was, before, now, err)
-			}
-			for _, bad := range []int64{c.below, c.above, 1 << 40} {
-				_, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Value: bad})
-				if now := k.guestNumber(t, c.file); !isHook(err, uapi.ResRange, 0) || now != c.value {
-					t.Errorf("%s = %d: is %d; %v", c.file, bad, now, err)
-				}
-			}
-			if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Value: was}); err != nil {
-				t.Error(err)
+// sysctlKnobs: the value before, the value set, and what is out of bounds.
+func (k *loaded) sysctlKnobs(t *testing.T) {
+	hooks := k.hooks(t, slot, key)
+	for _, c := range []struct {
+		knob         uint32
+		file         string
+		value        int64
+		below, above int64
+	}{
+		{uapi.KnobOvercommitMemory, "/proc/sys/vm/overcommit_memory", 1, -1, 3},
+		{uapi.KnobThreadsMax, "/proc/sys/kernel/threads-max", 2345, 63, 4194305},
+		{uapi.KnobPIDMax, "/proc/sys/kernel/pid_max", 23456, 300, 4194305},
+		{uapi.KnobSwappiness, "/proc/sys/vm/swappiness", 33, -1, 201},
+	} {
+		was := k.guestNumber(t, c.file)
+		before, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Value: c.value})
+		if now := k.guestNumber(t, c.file); err != nil || before != was || now != c.value {
+			t.Errorf("%s: was %d, said %d, is %d; %v", c.file, was, before, now, err)
+		}
+		for _, bad := range []int64{c.below, c.above, 1 << 40} {
+			_, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Value: bad})
+			if now := k.guestNumber(t, c.file); !isHook(err, uapi.ResRange, 0) || now != c.value {
+				t.Errorf("%s = %d: is %d; %v", c.file, bad, now, err)
 			}
 		}
-		k.dropCaches(t, hooks)
-		for _, unknown := range []uint32{0, 13, 1 << 31} {
-			if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: unknown}); !isHook(err, uapi.ResRange, 0) {
-				t.Errorf("knob %d: %v", unknown, err)
-			}
+		if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Value: was}); err != nil {
+			t.Error(err)
 		}
-		if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobCrashKexec}); !isHook(err, uapi.ResError, -int64(syscall.ENOENT)) {
-			t.Errorf("without a crash kernel: %v", err)
+	}
+	k.dropCaches(t, hooks)
+	for _, unknown := range []uint32{0, 13, 1 << 31} {
+		if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: unknown}); !isHook(err, uapi.ResRange, 0) {
+			t.Errorf("knob %d: %v", unknown, err)
 		}
-	})
+	}
+	if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobCrashKexec}); !isHook(err, uapi.ResError, -int64(syscall.ENOENT)) {
+		t.Errorf("without a crash kernel: %v", err)
+	}
 }
 
 // dropCaches: the file cannot be read; the kernel counts.
@@ -116,81 +112,73 @@ func (k *loaded) schedOf(t *testing.T, pid uint32) [3]string {
 	return [3]string{f[19-3], f[40-3], f[41-3]}
 }
 
-// TestSchedulingKnobs: nice and class of one process, named by its start time too.
-func TestSchedulingKnobs(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		hooks := k.hooks(t, slot, key)
-		_, p := k.sleeper(t)
-		for _, c := range []struct {
-			knob   uint32
-			value  int64
-			before int64
-			want   [3]string
-		}{
-			{uapi.KnobNice, 7, 0, [3]string{"7", "0", "0"}},
-			{uapi.KnobSchedFIFO, 0, 7, [3]string{"7", "1", "1"}},
-			{uapi.KnobSchedNormal, -5, 7, [3]string{"-5", "0", "0"}},
-		} {
-			before, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Arg: p.PID, StartTime: p.StartTime, Value: c.value})
-			if got := k.schedOf(t, p.PID); err != nil || got != c.want || before != c.before {
-				t.Errorf("%s %d: nice, priority, policy %v, nice before %d; %v", uapi.KnobName(c.knob), c.value, got, before, err)
-			}
+// schedulingKnobs: nice and class of one process, named by its start time too.
+func (k *loaded) schedulingKnobs(t *testing.T) {
+	hooks := k.hooks(t, slot, key)
+	_, p := k.sleeper(t)
+	for _, c := range []struct {
+		knob   uint32
+		value  int64
+		before int64
+		want   [3]string
+	}{
+		{uapi.KnobNice, 7, 0, [3]string{"7", "0", "0"}},
+		{uapi.KnobSchedFIFO, 0, 7, [3]string{"7", "1", "1"}},
+		{uapi.KnobSchedNormal, -5, 7, [3]string{"-5", "0", "0"}},
+	} {
+		before, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: c.knob, Arg: p.PID, StartTime: p.StartTime, Value: c.value})
+		if got := k.schedOf(t, p.PID); err != nil || got != c.want || before != c.before {
+			t.Errorf("%s %d: nice, priority, policy %v, nice before %d; %v", uapi.KnobName(c.knob), c.value, got, before, err)
 		}
-		is := k.schedOf(t, p.PID)
-		for _, bad := range []struct {
-			knob   uint32
-			value  int64
-			start  uint64
-			result uint32
-			errno  syscall.Errno
-		}{
-			{uapi.KnobNice, 20, p.StartTime, uapi.ResRange, 0},
-			{uapi.KnobNice, -21, p.StartTime, uapi.ResRange, 0},
-			{uapi.KnobSchedNormal, 20, p.StartTime, uapi.ResRange, 0},
-			{uapi.KnobSchedFIFO, 1, p.StartTime, uapi.ResRange, 0},
-			{uapi.KnobNice, 3, p.StartTime + 1, uapi.ResError, syscall.ESRCH},
-			{uapi.KnobSchedFIFO, 0, 0, uapi.ResError, syscall.ESRCH},
-		} {
-			_, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: bad.knob, Arg: p.PID, StartTime: bad.start, Value: bad.value})
-			if got := k.schedOf(t, p.PID); !isHook(err, bad.result, -int64(bad.errno)) || got != is {
-				t.Errorf("%+v: %v, and the process has %v", bad, err, got)
-			}
+	}
+	is := k.schedOf(t, p.PID)
+	for _, bad := range []struct {
+		knob   uint32
+		value  int64
+		start  uint64
+		result uint32
+		errno  syscall.Errno
+	}{
+		{uapi.KnobNice, 20, p.StartTime, uapi.ResRange, 0},
+		{uapi.KnobNice, -21, p.StartTime, uapi.ResRange, 0},
+		{uapi.KnobSchedNormal, 20, p.StartTime, uapi.ResRange, 0},
+		{uapi.KnobSchedFIFO, 1, p.StartTime, uapi.ResRange, 0},
+		{uapi.KnobNice, 3, p.StartTime + 1, uapi.ResError, syscall.ESRCH},
+		{uapi.KnobSchedFIFO, 0, 0, uapi.ResError, syscall.ESRCH},
+	} {
+		_, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: bad.knob, Arg: p.PID, StartTime: bad.start, Value: bad.value})
+		if got := k.schedOf(t, p.PID); !isHook(err, bad.result, -int64(bad.errno)) || got != is {
+			t.Errorf("%+v: %v, and the process has %v", bad, err, got)
 		}
-		kthread := k.leader(t, 2)
-		if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobNice, Arg: 2, StartTime: kthread.StartTime, Value: 3}); !isHook(err, uapi.ResError, -int64(syscall.ESRCH)) {
-			t.Errorf("a kernel thread: %v", err)
-		}
-	})
+	}
+	kthread := k.leader(t, 2)
+	if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobNice, Arg: 2, StartTime: kthread.StartTime, Value: 3}); !isHook(err, uapi.ResError, -int64(syscall.ESRCH)) {
+		t.Errorf("a kernel thread: %v", err)
+	}
 }
 
-// TestUIDKnob: the limit of a user's processes that run, which lowers only.
-func TestUIDKnob(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		hooks := k.hooks(t, slot, key)
-		mine, other := k.start(t, lab.Proc{Argv: sleep, UID: 4711}), k.start(t, lab.Proc{Argv: sleep, UID: 4712})
-		was := k.nproc(t, other)
-		for _, c := range []struct{ value, want int64 }{{77, 77}, {5, 5}, {900, 5}} {
-			if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobUIDNProc, Arg: 4711, Value: c.value}); err != nil {
-				t.Error(err)
-			}
-			if got := k.nproc(t, mine); got != strconv.FormatInt(c.want, 10) {
-				t.Errorf("set to %d the limit is %s", c.value, got)
-			}
+// uidKnob: the limit of a user's processes that run, which lowers only.
+func (k *loaded) uidKnob(t *testing.T) {
+	hooks := k.hooks(t, slot, key)
+	mine, other := k.start(t, lab.Proc{Argv: sleep, UID: 4711}), k.start(t, lab.Proc{Argv: sleep, UID: 4712})
+	was := k.nproc(t, other)
+	for _, c := range []struct{ value, want int64 }{{77, 77}, {5, 5}, {900, 5}} {
+		if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobUIDNProc, Arg: 4711, Value: c.value}); err != nil {
+			t.Error(err)
 		}
-		if now := k.nproc(t, other); now != was {
-			t.Errorf("the other user's went from %s to %s", was, now)
+		if got := k.nproc(t, mine); got != strconv.FormatInt(c.want, 10) {
+			t.Errorf("set to %d the limit is %s", c.value, got)
 		}
-		if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobUIDNProc, Arg: 4711, Value: 4194305}); !isHook(err, uapi.ResRange, 0) {
-			t.Errorf("out of range: %v", err)
-		}
-		if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobUIDNProc, Arg: 4713, Value: 9}); !isHook(err, uapi.ResError, -int64(syscall.ESRCH)) {
-			t.Errorf("a user without processes: %v", err)
-		}
-	})
+	}
+	if now := k.nproc(t, other); now != was {
+		t.Errorf("the other user's went from %s to %s", was, now)
+	}
+	if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobUIDNProc, Arg: 4711, Value: 4194305}); !isHook(err, uapi.ResRange, 0) {
+		t.Errorf("out of range: %v", err)
+	}
+	if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobUIDNProc, Arg: 4713, Value: 9}); !isHook(err, uapi.ResError, -int64(syscall.ESRCH)) {
+		t.Errorf("a user without processes: %v", err)
+	}
 }
 
 func (k *loaded) nproc(t *testing.T, pid int) string {

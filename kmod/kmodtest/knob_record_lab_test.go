@@ -11,45 +11,41 @@ import (
 	"lazystate/backdoor/uapi"
 )
 
-// TestKnobRecords: what the target refuses, and why.
-func TestKnobRecords(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		const file = "/proc/sys/vm/swappiness"
-		was := k.guestNumber(t, file)
-		old := k.swappiness(was + 1)
-		if got := k.postKnob(t, slot, old); got != uapi.ResDone {
-			t.Fatalf("accepted: %s", uapi.ResultName(got))
+// knobRecords: what the target refuses, and why.
+func (k *loaded) knobRecords(t *testing.T) {
+	const file = "/proc/sys/vm/swappiness"
+	was := k.guestNumber(t, file)
+	old := k.swappiness(was + 1)
+	if got := k.postKnob(t, slot, old); got != uapi.ResDone {
+		t.Fatalf("accepted: %s", uapi.ResultName(got))
+	}
+	if got := k.postKnob(t, slot, k.swappiness(was)); got != uapi.ResDone {
+		t.Fatalf("accepted: %s", uapi.ResultName(got))
+	}
+	for _, c := range []struct {
+		name  string
+		by    uint32
+		want  uint32
+		spoil func(*uapi.KnobSlot)
+	}{
+		{"no key", 5, uapi.ResNoKey, func(*uapi.KnobSlot) {}},
+		{"changed", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Value++ }},
+		{"half written", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Tag = old.Tag }},
+		{"another key", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Sign(uapi.Key{1}, k.target.BootID(), 0) }},
+		{"tag of another slot", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Sign(key, k.target.BootID(), 3) }},
+		{"tag of another boot", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Sign(key, [16]byte{1}, 0) }},
+		{"replayed", slot, uapi.ResSeq, func(s *uapi.KnobSlot) { *s = old }},
+		{"commit of another record", slot, uapi.ResSeq, func(s *uapi.KnobSlot) { s.Commit ^= 2 }},
+	} {
+		s := k.swappiness(was + 2)
+		c.spoil(&s)
+		if got := k.postKnob(t, c.by, s); got != c.want {
+			t.Errorf("%s: %s", c.name, uapi.ResultName(got))
 		}
-		if got := k.postKnob(t, slot, k.swappiness(was)); got != uapi.ResDone {
-			t.Fatalf("accepted: %s", uapi.ResultName(got))
-		}
-		for _, c := range []struct {
-			name  string
-			by    uint32
-			want  uint32
-			spoil func(*uapi.KnobSlot)
-		}{
-			{"no key", 5, uapi.ResNoKey, func(*uapi.KnobSlot) {}},
-			{"changed", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Value++ }},
-			{"half written", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Tag = old.Tag }},
-			{"another key", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Sign(uapi.Key{1}, k.target.BootID(), 0) }},
-			{"tag of another slot", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Sign(key, k.target.BootID(), 3) }},
-			{"tag of another boot", slot, uapi.ResTag, func(s *uapi.KnobSlot) { s.Sign(key, [16]byte{1}, 0) }},
-			{"replayed", slot, uapi.ResSeq, func(s *uapi.KnobSlot) { *s = old }},
-			{"commit of another record", slot, uapi.ResSeq, func(s *uapi.KnobSlot) { s.Commit ^= 2 }},
-		} {
-			s := k.swappiness(was + 2)
-			c.spoil(&s)
-			if got := k.postKnob(t, c.by, s); got != c.want {
-				t.Errorf("%s: %s", c.name, uapi.ResultName(got))
-			}
-		}
-		if now := k.guestNumber(t, file); now != was {
-			t.Errorf("after all refusals it went from %d to %d", was, now)
-		}
-	})
+	}
+	if now := k.guestNumber(t, file); now != was {
+		t.Errorf("after all refusals it went from %d to %d", was, now)
+	}
 }
 
 // swappiness makes a record that the target accepts.
@@ -87,29 +83,25 @@ func (k *loaded) postKnob(t *testing.T, by uint32, s uapi.KnobSlot) uint32 {
 	}
 }
 
-// TestKnobUnderLock: a soft knob is taken, and turned when its thread runs again.
-func TestKnobUnderLock(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		k.arm(t)
-		const file = "/proc/sys/vm/swappiness"
-		was := k.guestNumber(t, file)
-		hooks := k.hooks(t, slot, key)
-		held := k.lock(t, 0, 5*time.Second)
-		hooks.Timeout = 300 * time.Millisecond
-		_, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobSwappiness, Value: was + 5})
-		if !errors.Is(err, backdoor.ErrNoAnswer) || !isHook(err, uapi.ResQueued, 0) {
-			t.Errorf("under the lock: %v", err)
+// knobUnderLock: a soft knob is taken, and turned when its thread runs again.
+func (k *loaded) knobUnderLock(t *testing.T) {
+	const file = "/proc/sys/vm/swappiness"
+	was := k.guestNumber(t, file)
+	hooks := k.hooks(t, slot, key)
+	held := k.lock(t, 0, 5*time.Second)
+	hooks.Timeout = 300 * time.Millisecond
+	_, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobSwappiness, Value: was + 5})
+	if !errors.Is(err, backdoor.ErrNoAnswer) || !isHook(err, uapi.ResQueued, 0) {
+		t.Errorf("under the lock: %v", err)
+	}
+	k.unlock(t, held)
+	for end := time.Now().Add(10 * time.Second); k.guestNumber(t, file) != was+5; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("10 s after the release it is %d", k.guestNumber(t, file))
 		}
-		k.unlock(t, held)
-		for end := time.Now().Add(10 * time.Second); k.guestNumber(t, file) != was+5; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("10 s after the release it is %d", k.guestNumber(t, file))
-			}
-		}
-		hooks.Timeout = 0
-		if before, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobSwappiness, Value: was}); err != nil || before != was+5 {
-			t.Errorf("after the lock: before %d, %v", before, err)
-		}
-	})
+	}
+	hooks.Timeout = 0
+	if before, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobSwappiness, Value: was}); err != nil || before != was+5 {
+		t.Errorf("after the lock: before %d, %v", before, err)
+	}
 }

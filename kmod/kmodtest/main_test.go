@@ -4,7 +4,6 @@ package kmodtest
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +62,19 @@ func load(t *testing.T, kernel string, params ...string) *loaded {
 	k.open(t)
 	k.eventually(t, "the first census", func(v *view) bool { return v.named(t, "NPROCS").Value > 0 }) // what is sampled is 0 before
 	return k
+}
+
+// step is a part of a test that leaves the modules as it found them: the parts
+// share one load.
+type step struct {
+	name string
+	run  func(*loaded, *testing.T)
+}
+
+func (k *loaded) each(t *testing.T, steps []step) {
+	for _, s := range steps {
+		t.Run(s.name, func(t *testing.T) { s.run(k, t) })
+	}
 }
 
 func (k *loaded) open(t *testing.T) {
@@ -158,8 +170,11 @@ func guestProgram(t *testing.T, vm *lab.VM, name string) string {
 func goProgram(t *testing.T, vm *lab.VM, pkg string) string {
 	t.Helper()
 	guest := "/tmp/" + filepath.Base(pkg)
-	bin := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	if err := errors.Join(lab.GoBuild(t.Context(), bin, pkg), vm.Put(t.Context(), bin, guest)); err != nil {
+	bin, err := lab.Program(t.Context(), filepath.Base(pkg), pkg)
+	if err == nil {
+		err = vm.Put(t.Context(), bin, guest)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return guest

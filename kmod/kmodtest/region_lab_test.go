@@ -4,7 +4,6 @@ package kmodtest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -89,37 +88,34 @@ func (k *loaded) withoutRegion(t *testing.T, repair, fence bool) {
 	}
 }
 
-// TestDeviceRegion: a word that the guest's CPU stores in a register of the
+// deviceRegion: a word that the guest's CPU stores in a register of the
 // device is read by the carrier, and found there by the host.
-func TestDeviceRegion(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		r, _ := k.region(t, uapi.KindDevice)
-		if !r.MMIO || !r.BAR || r.Addr != 4096 {
-			t.Fatalf("%+v", r)
-		}
-		want := []byte{0xef, 0xbe, 0xad, 0xde}
-		at := k.deviceBAR(t) + r.Addr + 24
-		if _, err := k.vm.Must(t.Context(), "devmem", fmt.Sprintf("%#x", at), "32", "0xdeadbeef"); err != nil {
-			t.Fatal(err)
-		}
-		got, bar := make([]byte, 4), make([]byte, 4)
-		if err := k.target.Do(t.Context(), r.Read(24, got)); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("the carrier reads %x: %v", got, err)
-		}
-		f, err := os.Open(k.vm.BARPath())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := f.ReadAt(bar, int64(r.Addr)+24); err != nil || !bytes.Equal(bar, want) {
-			t.Errorf("the file has %x: %v", bar, err)
-		}
-		var refused *backdoor.AccessError
-		if err := k.target.Do(t.Context(), r.Read(r.Len-3, got)); !errors.As(err, &refused) {
-			t.Errorf("behind the device: %v", err)
-		}
-	})
+func (k *loaded) deviceRegion(t *testing.T) {
+	r, _ := k.region(t, uapi.KindDevice)
+	if !r.MMIO || !r.BAR || r.Addr != 4096 {
+		t.Fatalf("%+v", r)
+	}
+	want := []byte{0xef, 0xbe, 0xad, 0xde}
+	at := k.deviceBAR(t) + r.Addr + 24
+	if _, err := k.vm.Must(t.Context(), "devmem", fmt.Sprintf("%#x", at), "32", "0xdeadbeef"); err != nil {
+		t.Fatal(err)
+	}
+	got, bar := make([]byte, 4), make([]byte, 4)
+	if err := k.target.Do(t.Context(), r.Read(24, got)); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the carrier reads %x: %v", got, err)
+	}
+	f, err := os.Open(k.vm.BARPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.ReadAt(bar, int64(r.Addr)+24); err != nil || !bytes.Equal(bar, want) {
+		t.Errorf("the file has %x: %v", bar, err)
+	}
+	var refused *backdoor.AccessError
+	if err := k.target.Do(t.Context(), r.Read(r.Len-3, got)); !errors.As(err, &refused) {
+		t.Errorf("behind the device: %v", err)
+	}
 }
 
 // deviceBAR is where the guest's bus has BAR 2 of the ivshmem device.
@@ -145,7 +141,8 @@ func (k *loaded) deviceBAR(t *testing.T) uint64 {
 	return 0
 }
 
-// TestPanicStamp: what a kernel leaves that dies by its own hand.
+// TestPanicStamp: what a kernel leaves that dies by its own hand; nothing runs
+// there afterwards.
 func TestPanicStamp(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := doomed(t, kernel)
@@ -153,9 +150,7 @@ func TestPanicStamp(t *testing.T) {
 			t.Errorf("of a healthy kernel: %+v", p)
 		}
 		before := k.fetch(t).Header.MonoNs
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		go k.vm.WriteFile(ctx, "/proc/sysrq-trigger", []byte("c"), 0) // no answer comes
+		k.kill(t, "panic")
 		for end := time.Now().Add(20 * time.Second); k.stamp(t).Cause == uapi.PanicNone; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("20 s and no stamp")
@@ -163,9 +158,10 @@ func TestPanicStamp(t *testing.T) {
 		}
 		p := k.stamp(t)
 		late := time.Duration(p.MonoNs) - time.Duration(before)
-		if p.Cause != uapi.PanicPanic || uapi.CString(p.Text[:]) != "sysrq triggered crash" || p.CPU > 1 || late < 0 || late > 25*time.Second || p.Jiffies == 0 {
+		if p.Cause != uapi.PanicPanic || uapi.CString(p.Text[:]) != "bd_inject: panic was asked for" || p.CPU > 1 || late < 0 || late > 25*time.Second || p.Jiffies == 0 {
 			t.Errorf("%s on CPU %d, %s after the last look: %q", uapi.PanicCauseName(p.Cause), p.CPU, late, uapi.CString(p.Text[:]))
 		}
+		k.still(t, "TICKS.0", "TICKS.1")
 	})
 }
 
