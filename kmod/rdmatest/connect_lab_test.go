@@ -15,10 +15,10 @@ func TestHello(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := load(t, kernel, "allow_repair=1")
 		c := k.dial(t, hello{})
-		if g := c.grant; g.Counter != counter || g.Grant == 0 || g.Flags&uapi.GrantSoftware == 0 || g.Flags&uapi.GrantLock == 0 {
+		if g := c.grant; g.Counter != k.counter || g.Grant == 0 || g.Flags&uapi.GrantSoftware == 0 || g.Flags&uapi.GrantLock == 0 {
 			t.Errorf("the grant: %+v", g)
 		}
-		taken := counter
+		taken := k.counter
 		wrong, none := uapi.Key{0xbb}, [16]byte{}
 		for name, c := range map[string]struct {
 			h      hello

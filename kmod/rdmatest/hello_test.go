@@ -9,9 +9,9 @@ import (
 	"lazystate/backdoor/uapi"
 )
 
-// counters rise over all tests: a target that is loaded anew has another boot
-// id and takes any.
-var counter uint64 = 1000
+// firstCounter is below all counters of a target that is loaded anew: with another boot
+// id it takes any.
+const firstCounter = 1000
 
 // hello is what a test says that connects; zero values are those of a monitor
 // that is let in.
@@ -27,10 +27,10 @@ type hello struct {
 }
 
 func (k *loaded) text(h hello) []byte {
-	counter++
+	k.counter++
 	w := uapi.Hello{
 		Magic: uapi.HelloMagic, Major: uapi.VersionMajor, Minor: uapi.VersionMinor,
-		Monitor: h.monitor, Flags: h.flags, Join: h.join, Counter: counter,
+		Monitor: h.monitor, Flags: h.flags, Join: h.join, Counter: k.counter,
 	}
 	if h.counter != 0 {
 		w.Counter = h.counter

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,9 +56,13 @@ func machine(t *testing.T, kernel string) *lab.VM {
 	return vm
 }
 
+var watching sync.Mutex // tests of two machines may need the monitors' at once
+
 // watcher is the machine of the monitors.
 func watcher(t *testing.T) *lab.VM {
 	t.Helper()
+	watching.Lock()
+	defer watching.Unlock()
 	vm := lab.Shared(t, lab.Config{
 		Kernel: "6.1", VCPUs: 1, MemMiB: 256, Net: network(), NICs: []lab.NIC{{Addr: "10.77.0.9/24"}},
 		Files:    map[string]string{rdmaTool: rdmaTool, "/usr/bin/peer": peerProgram(t)},
@@ -106,10 +111,11 @@ func peerProgram(t *testing.T) string {
 
 // loaded is a target with both modules, and the monitor's peer program.
 type loaded struct {
-	vm   *lab.VM
-	addr string
-	boot [16]byte
-	peer *peer
+	vm      *lab.VM
+	addr    string
+	boot    [16]byte
+	peer    *peer
+	counter uint64 // of the last hello; they rise
 }
 
 // keys of slots 0 to 2; slot 3 has none.
@@ -119,7 +125,7 @@ var keys = armed.Keys{0: {1, 2, 3}, 1: {4, 5, 6}, 2: {7, 8, 9}}
 // are backdoor_rdma.ko's.
 func load(t *testing.T, kernel string, params ...string) *loaded {
 	t.Helper()
-	k := &loaded{vm: machine(t, kernel), addr: addrs[kernel][0]}
+	k := &loaded{vm: machine(t, kernel), addr: addrs[kernel][0], counter: firstCounter}
 	k.insmod(t, params...)
 	t.Cleanup(func() {
 		if err := k.vm.Rmmod(context.Background(), "backdoor_rdma", "backdoor"); err != nil {

@@ -34,7 +34,7 @@ func TestUnloadWithConnections(t *testing.T) {
 		}
 		c := k.dial(t, hello{}) // backdoor.ko stayed, and with it boot id, keys, counters
 		c.stands(t)
-		k.refused(t, hello{counter: counter}, uapi.DenyCounter)
+		k.refused(t, hello{counter: k.counter}, uapi.DenyCounter)
 		c.close(t)
 		k.healthy(t)
 	})
@@ -143,17 +143,19 @@ func TestReboot(t *testing.T) {
 	})
 }
 
-const cycles = 100
+var cycles = lab.Count(40, 100)
 
-// TestCycles: a hundred connections, and a hundred loads under a connection, and
-// the kernel's caches hold what they held before (DECISIONS 8). A machine of its
-// own: caches are not merged, so that one cannot hide in another's noise.
+// TestCycles: many connections, and as many loads under a connection, and the
+// kernel's caches hold what they held before (DECISIONS 8). Machines of their
+// own, at the same time: caches are not merged, so that one cannot hide in
+// another's noise.
 func TestCycles(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
+		t.Parallel()
 		// A monitor remembers for half a minute which machine had an address: one
 		// that comes after another with it is asked nothing, and the dial times out.
 		own := map[string][2]string{"6.1": {"10.77.0.3", "fd77::3"}, "6.12": {"10.77.0.4", "fd77::4"}}[kernel]
-		k := &loaded{addr: own[0]}
+		k := &loaded{addr: own[0], counter: firstCounter}
 		k.vm = lab.New(t, lab.Config{
 			Kernel: kernel, VCPUs: 1, Append: "slab_nomerge", Net: network(), NICs: []lab.NIC{{Addr: k.addr + "/24"}},
 			Files: map[string]string{rdmaTool: rdmaTool}, Modules: []string{"rdma_rxe", "rdma_cm"},
@@ -169,6 +171,7 @@ func TestCycles(t *testing.T) {
 				for range 10 { // what is kept for good is allocated by now
 					c.one(t)
 				}
+				time.Sleep(freed)
 				slabs := k.slabs(t)
 				for range cycles {
 					c.one(t)
@@ -201,13 +204,15 @@ func (k *loaded) loadOnce(t *testing.T) {
 
 type slab struct{ active, perSlab int }
 
-// slabs reads /proc/slabinfo after what may be freed was: RCU frees keys and CM
-// ids in batches, up to five seconds late (6.1 holds all of the last dozen grants
-// that long), and vmalloc's area is flushed when a module is loaded. What a CPU
-// keeps for itself counts as in use, so the caches are made to give it up.
+// freed is when RCU has freed keys and CM ids: in batches, up to five seconds
+// late (6.1 holds all of the last dozen grants that long).
+const freed = 6 * time.Second
+
+// slabs reads /proc/slabinfo after what may be freed was: vmalloc's area is
+// flushed when a module is loaded. What a CPU keeps for itself counts as in use,
+// so the caches are made to give it up.
 func (k *loaded) slabs(t *testing.T) map[string]slab {
 	t.Helper()
-	time.Sleep(6 * time.Second)
 	if err := errors.Join(k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "bd_inject"), "i_am_a_lab=1"), k.vm.Rmmod(t.Context(), "bd_inject")); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +239,7 @@ func (k *loaded) slabs(t *testing.T) map[string]slab {
 func (k *loaded) notGrown(t *testing.T, before map[string]slab) {
 	t.Helper()
 	var grown []string
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(freed) {
 		if grown = k.grown(t, before); len(grown) == 0 || time.Now().After(end) {
 			break
 		}
