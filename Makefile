@@ -66,9 +66,9 @@ bench: build ## every table and figure into bench/results
 survival: build ## what survives which failure: the matrix of README, measured for hours, a run at a time; RUNS=5 of each row on both kernels
 	@$(setup) && go run ./bench/survival --runs $(or $(RUNS),5)
 
-soak: build kmod ## the RDMA suite between all kernels and ours, all drills and negative controls, for hours; SEED=N orders and sizes them
-	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./verbs/verbstest/proxy
-	@$(setup) && LAZYSTATE_LAB=off go test -race $(gotest) ./verbs/...
+soak: build kmod ## the kernel modules' and the RDMA suite's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./verbs/verbstest/proxy
+	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add

@@ -5,11 +5,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,15 +31,33 @@ func drillNamed(t *testing.T, name string) *drill.Drill {
 	return d
 }
 
-// built compiles bddrill and what it starts side by side, as make does.
+// programs is the folder of what build makes, for the life of the tests.
+var programs string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// build compiles bddrill and what it starts side by side, as make does.
+var build = sync.OnceValue(func() (err error) {
+	if programs, err = os.MkdirTemp("", "bddrill-test-"); err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", programs+"/", ".", "./bdcanary", "./bdpipe", "../bdagent", "../bdmon", "../bdnic")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+})
+
 func built(t *testing.T) *bddrill {
 	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", ".", "./bdcanary", "./bdpipe", "../bdagent", "../bdmon", "../bdnic")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := build(); err != nil {
+		t.Fatal(err)
 	}
-	return &bddrill{path: filepath.Join(dir, "bddrill")}
+	return &bddrill{path: filepath.Join(programs, "bddrill")}
 }
 
 // run runs bddrill from where make kmod put the modules.
@@ -57,11 +77,11 @@ func (d *bddrill) run(t *testing.T, args ...string) (stdout []byte, code int) {
 	return out, cmd.ProcessState.ExitCode()
 }
 
-// rows runs drills that must end well. Other tests run beside this one: their
-// load is no illness.
+// rows runs drills that must end well, and stay so for a third of what make drill
+// and make soak want. Other tests run beside this one: their load is no illness.
 func (d *bddrill) rows(t *testing.T, args ...string) []drillRun {
 	t.Helper()
-	out, code := d.run(t, append([]string{"--only-repair", "--json", "--well", "4"}, args...)...)
+	out, code := d.run(t, append([]string{"--only-repair", "--json", "--well", "4", "--after", "10s"}, args...)...)
 	var rows []drillRun
 	if err := json.Unmarshal(out, &rows); err != nil || code != 0 {
 		t.Fatalf("exit %d, %v: %s", code, err, out)
@@ -100,7 +120,7 @@ func TestSoakInShort(t *testing.T) {
 	seed := uint64(time.Now().Unix() / 86400)
 	record := filepath.Join(t.TempDir(), "soak.json")
 	rows := built(t).rows(t, "--all", "--some", strconv.Itoa(some), "--seed", strconv.FormatUint(seed, 10),
-		"--after", "10s", "--quiet", "12s", "--idle", "20s", "--record", record)
+		"--quiet", "12s", "--idle", "20s", "--record", record)
 	text, err := os.ReadFile(record)
 	if err != nil {
 		t.Fatal(err)
