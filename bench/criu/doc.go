@@ -11,7 +11,8 @@
 // (--network-lock skip), which costs extra. We carry the session, not the process.
 // And CRIU's time is that of two programs that are started for it.
 //
-// Debian 12's CRIU (3.17) does not start on newer kernels: --criu names another.
+// Debian 12's CRIU (3.17) cannot read the vdso of Linux 6.18 and does not start
+// there; 4.2 does. --criu names another one than that of the path.
 //
-//	go run ./bench/criu --criu /usr/local/sbin/criu --runs 30
+//	go run ./bench/criu --runs 30
 package main
