@@ -104,7 +104,7 @@ func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	case set.processes > 1:
 		name, title = "fig29", "Figure 2.9: a stream from two processes"
 	}
-	fig := &result.Figure{Name: name, Title: title, X: "state, KB", Y: "% of the base server's throughput", Machine: result.Host(), Columns: []string{"KB/s", "moves", "longest gap ms"}}
+	fig := &result.Figure{Name: name, Title: title, X: "state, KB", Y: "% of the base server's throughput", Machine: result.Host(), Columns: []string{"KB/s", "moves", "not moved", "longest gap ms"}}
 	fig.Notef("%d bytes a client; links of %d Mbit/s with 20 ms of room; lazy and eager at once, their four clients at once, each with a link of its own", set.size, set.mbit)
 	fig.Notef("unlimited: one client alone, no bound but the processors; %d rounds, base and all others in turns; n counts what was measured", set.rounds)
 	fig.Notef("%s", paper[name])
@@ -135,9 +135,10 @@ type key struct {
 
 // one is what a client has seen.
 type one struct {
-	kbs   float64
-	moves int
-	gap   time.Duration
+	kbs    float64
+	moves  int
+	stayed int // attempts that came to nothing, the last one after the stream's end among them
+	gap    time.Duration
 }
 
 type samples struct{ of map[key][]one }
@@ -168,13 +169,14 @@ func (s *samples) fill(fig *result.Figure) {
 }
 
 func (s *samples) point(fig *result.Figure, k key, base float64) {
-	var part, kbs, gap, moves []float64
+	var part, kbs, gap, moves, stayed []float64
 	for _, r := range s.of[k] {
 		part, kbs, gap, moves = append(part, 100*r.kbs/base), append(kbs, r.kbs), append(gap, r.gap.Seconds()*1e3), append(moves, float64(r.moves))
+		stayed = append(stayed, float64(r.stayed))
 	}
 	name := fmt.Sprintf("%s, %s", k.server, how(k.period))
 	if k.unlimited {
 		name += ", unlimited"
 	}
-	fig.Add(name, float64(k.kb), part, fmt.Sprintf("%.0f", result.Median(kbs)), fmt.Sprint(result.Median(moves)), fmt.Sprintf("%.1f", result.Median(gap)))
+	fig.Add(name, float64(k.kb), part, fmt.Sprintf("%.0f", result.Median(kbs)), fmt.Sprint(result.Median(moves)), fmt.Sprint(result.Median(stayed)), fmt.Sprintf("%.1f", result.Median(gap)))
 }

@@ -139,13 +139,12 @@ func download(ctx context.Context, b *testbed.Bed, c *testbed.Client, period tim
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	ctx, cancel := context.WithCancel(ctx)
-	moved := make(chan error, 1)
+	moved := make(chan struct{})
 	go func() {
-		err := error(nil)
 		if period > 0 {
-			r.moves, err = keepMoving(ctx, b, c, testbed.Flow(conn), period)
+			r.moves, r.stayed = keepMoving(ctx, b, c, testbed.Flow(conn), period)
 		}
-		moved <- err
+		close(moved)
 	}()
 	start, last, sum := time.Now(), time.Now(), uint64(0)
 	for buf := make([]byte, 256<<10); err == nil; {
@@ -164,29 +163,23 @@ func download(ctx context.Context, b *testbed.Bed, c *testbed.Client, period tim
 	if err == nil && sum != set.size {
 		err = fmt.Errorf("%d bytes of %d", sum, set.size)
 	}
-	err = errors.Join(err, <-moved)
+	<-moved
 	r.kbs = float64(sum) / 1e3 / last.Sub(start).Seconds()
 	return r, err
 }
 
-// keepMoving goes to and fro between the servers until ctx ends.
-func keepMoving(ctx context.Context, b *testbed.Bed, c *testbed.Client, flow string, period time.Duration) (moves int, err error) {
-	to := b.S2
-	for {
-		if trial.Sleep(ctx, period) != nil {
-			return moves, nil
-		}
-		if err := c.Move(ctx, flow, to.Addr); err != nil {
-			if trial.Sleep(ctx, time.Second) != nil {
-				return moves, nil // the stream was over before it
-			}
-			return moves, err
-		}
-		moves++
-		if to == b.S2 {
-			to = b.S1
-		} else {
-			to = b.S2
+// keepMoving goes to and fro between the servers until ctx ends. An attempt that
+// comes to nothing leaves the client where it is until the next one.
+func keepMoving(ctx context.Context, b *testbed.Bed, c *testbed.Client, flow string, period time.Duration) (moves, stayed int) {
+	to, next := b.S2, b.S1
+	for trial.Sleep(ctx, period) == nil {
+		switch err := c.Move(ctx, flow, to.Addr); {
+		case err == nil:
+			moves++
+			to, next = next, to
+		case ctx.Err() == nil:
+			stayed++
 		}
 	}
+	return moves, stayed
 }
