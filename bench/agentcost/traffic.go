@@ -121,12 +121,14 @@ func download(ctx context.Context, window time.Duration, conn net.Conn) (float64
 // iperf3 is a stock client and server, from S1 to the client.
 func iperf3(ctx context.Context, window time.Duration, b *testbed.Bed) (float64, error) {
 	const port = "5201"
-	server := exec.CommandContext(ctx, "iperf3", "--server", "--one-off", "--port", port)
+	server := exec.CommandContext(ctx, "iperf3", "--server", "--port", port)
 	if err := b.S1.Try(server.Start); err != nil {
 		return 0, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	defer func() {
+		_ = server.Process.Kill() // it does not always end by itself, --one-off or not
+		_ = server.Wait()
+	}()
 	var out []byte
 	var err error
 	for range 100 { // until it listens
@@ -138,8 +140,7 @@ func iperf3(ctx context.Context, window time.Duration, b *testbed.Bed) (float64,
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err != nil {
-		_ = server.Process.Kill()
-		return 0, errors.Join(fmt.Errorf("%w: %s", err, out), <-ended)
+		return 0, fmt.Errorf("%w: %s", err, out)
 	}
 	var r struct {
 		End struct {
@@ -151,5 +152,5 @@ func iperf3(ctx context.Context, window time.Duration, b *testbed.Bed) (float64,
 	if err := json.Unmarshal(out, &r); err != nil {
 		return 0, err
 	}
-	return r.End.Received.Bits / 8e6, <-ended
+	return r.End.Received.Bits / 8e6, nil
 }
