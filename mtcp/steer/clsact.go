@@ -93,7 +93,7 @@ func gone(err error) bool {
 
 // detachAll removes filters that a process left behind.
 func detachAll(interfaces []string) error {
-	nl, err := netlink.NewHandle()
+	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("netlink: %w", err)
 	}

@@ -33,7 +33,7 @@ func NewSender() (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("packet socket: %w", err)
 	}
-	nl, err := netlink.NewHandle()
+	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("netlink: %w", err)
