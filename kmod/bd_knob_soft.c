@@ -86,21 +86,67 @@ static struct task_struct *find(const struct bd_knob_slot *s)
 	return p;
 }
 
+static bool has_class(const struct task_struct *t, const struct bd_knob_slot *s)
+{
+	if (s->knob == BD_KNOB_SCHED_FIFO)
+		return t->policy == SCHED_FIFO && t->rt_priority == 1;
+	return task_nice(t) == s->value &&
+	       (s->knob == BD_KNOB_NICE || t->policy == SCHED_NORMAL);
+}
+
+static void set_class(struct task_struct *t, const struct bd_knob_slot *s)
+{
+	if (s->knob == BD_KNOB_NICE)
+		set_user_nice(t, s->value);
+	else if (s->knob == BD_KNOB_SCHED_NORMAL)
+		sched_set_normal(t, s->value);
+	else
+		sched_set_fifo_low(t);
+}
+
+#define BATCH	32
+#define ROUNDS	1024
+
+/* Some threads that have not the class yet, each with a reference. */
+static int others(struct task_struct *p, const struct bd_knob_slot *s,
+		  struct task_struct *some[BATCH])
+{
+	struct task_struct *t;
+	int n = 0;
+
+	rcu_read_lock();
+	for_each_thread(p, t) {
+		if (n == BATCH)
+			break;
+		if (!has_class(t, s)) {
+			get_task_struct(t);
+			some[n++] = t;
+		}
+	}
+	rcu_read_unlock();
+	return n;
+}
+
+/* All threads, also those that are made meanwhile; setting a class may sleep. */
 static int schedule_class(const struct bd_knob_slot *s, s64 *before)
 {
-	struct task_struct *p = find(s);
+	struct task_struct *some[BATCH], *p = find(s);
+	int round, n = 1;
 
 	if (!p)
 		return -ESRCH;
 	*before = task_nice(p);
-	if (s->knob == BD_KNOB_NICE)
-		set_user_nice(p, s->value);
-	else if (s->knob == BD_KNOB_SCHED_NORMAL)
-		sched_set_normal(p, s->value);
-	else
-		sched_set_fifo_low(p);
+	for (round = 0; n && round < ROUNDS; round++) {
+		int i;
+
+		n = others(p, s, some);
+		for (i = 0; i < n; i++) {
+			set_class(some[i], s);
+			put_task_struct(some[i]);
+		}
+	}
 	put_task_struct(p);
-	return 0;
+	return n ? -EAGAIN : 0;
 }
 
 /**

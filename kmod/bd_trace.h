@@ -27,7 +27,6 @@ TRACE_EVENT(bd_lock_state,
 		  __print_symbolic(__entry->state, { BD_LOCK_FREE, "free" },
 				   { BD_LOCK_STOPPING, "stopping" },
 				   { BD_LOCK_HELD, "held" },
-				   { BD_LOCK_RELEASING, "releasing" },
 				   { BD_LOCK_FENCED, "fenced" }),
 		  __entry->holder, __entry->epoch, __entry->drained)
 );

@@ -170,16 +170,18 @@ static struct bd_uid record_of(u32 i, u64 span_ns)
 static void copy_out(void)
 {
 	unsigned long flags;
+	u64 seq;
 
 	local_irq_save(flags);
-	WRITE_ONCE(out->seq, out->seq + 1);
+	seq = READ_ONCE(out->seq) | 1;	/* two censuses that met leave it odd once, not for ever */
+	WRITE_ONCE(out->seq, seq);
 	smp_wmb();	/* odd before anything moves */
 	out->count = draft.count;
 	out->overflow = draft.overflow;
 	out->mono_ns = draft.mono_ns;
 	memcpy(out->uid, draft.uid, draft.count * sizeof(draft.uid[0]));
 	smp_wmb();	/* everything before it is even again */
-	WRITE_ONCE(out->seq, out->seq + 1);
+	WRITE_ONCE(out->seq, seq + 1);
 	local_irq_restore(flags);
 }
 

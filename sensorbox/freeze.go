@@ -41,7 +41,7 @@ func (d *Detector) freezing(in *Input, out []Event) []Event {
 	blink := f.counted && in.Lock.Grants != f.grants
 	f.counted, f.grants = true, in.Lock.Grants
 	switch in.Lock.State {
-	case uapi.LockStopping, uapi.LockHeld, uapi.LockReleasing:
+	case uapi.LockStopping, uapi.LockHeld:
 		if !f.seen || in.Lock.LeaseEnd != f.leaseEnd {
 			if !f.seen { // later, the box's clock stands still with the rest
 				f.seen, f.began, f.boxTime = true, in.End, in.View.Header.MonoNs

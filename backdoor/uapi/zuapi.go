@@ -223,11 +223,10 @@ func LockWantName(v uint32) string {
 
 // enum bd_lock_state
 const (
-	LockFree      = 0
-	LockStopping  = 1
-	LockHeld      = 2
-	LockReleasing = 3
-	LockFenced    = 4
+	LockFree     = 0
+	LockStopping = 1
+	LockHeld     = 2
+	LockFenced   = 4
 )
 
 // LockStateName names a value of enum bd_lock_state.
@@ -239,8 +238,6 @@ func LockStateName(v uint32) string {
 		return "stopping"
 	case LockHeld:
 		return "held"
-	case LockReleasing:
-		return "releasing"
 	case LockFenced:
 		return "fenced"
 	}
@@ -419,10 +416,9 @@ func KnobName(v uint32) string {
 
 // enum bd_panic_cause
 const (
-	PanicNone        = 0
-	PanicPanic       = 1
-	PanicOops        = 2
-	PanicNMIWatchdog = 3
+	PanicNone  = 0
+	PanicPanic = 1
+	PanicOops  = 2
 )
 
 // PanicCauseName names a value of enum bd_panic_cause.
@@ -434,8 +430,6 @@ func PanicCauseName(v uint32) string {
 		return "panic"
 	case PanicOops:
 		return "oops"
-	case PanicNMIWatchdog:
-		return "nmi watchdog"
 	}
 	return unknown(v)
 }

@@ -155,6 +155,7 @@ func (k *loaded) schedulingKnobs(t *testing.T) {
 	if _, err := hooks.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobNice, Arg: 2, StartTime: kthread.StartTime, Value: 3}); !isHook(err, uapi.ResError, -int64(syscall.ESRCH)) {
 		t.Errorf("a kernel thread: %v", err)
 	}
+	k.threadsToo(t, hooks)
 }
 
 // uidKnob: the limit of a user's processes that run, which lowers only.

@@ -293,7 +293,6 @@ enum bd_lock_state {
 	BD_LOCK_FREE = 0,
 	BD_LOCK_STOPPING = 1,	/* waiting for CPUs */
 	BD_LOCK_HELD = 2,
-	BD_LOCK_RELEASING = 3,
 	BD_LOCK_FENCED = 4,	/* for good */
 };
 
@@ -446,7 +445,7 @@ struct bd_knob_acks { struct bd_knob_result result[BD_MONITORS][BD_KNOB_SLOTS]; 
 
 /* ---- panic stamp ------------------------------------------------------------ */
 
-enum bd_panic_cause { BD_PANIC_NONE = 0, BD_PANIC_PANIC = 1, BD_PANIC_OOPS = 2, BD_PANIC_NMI_WATCHDOG = 3 };
+enum bd_panic_cause { BD_PANIC_NONE = 0, BD_PANIC_PANIC = 1, BD_PANIC_OOPS = 2 };
 
 struct bd_panic {
 	__u64 magic;
