@@ -224,3 +224,18 @@ func TestHostileTextIsEscaped(t *testing.T) {
 		t.Errorf("processes %+v", procs)
 	}
 }
+
+// Every knob has its row in the documentation.
+func TestKnobsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "### Hooks\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, name := range KnobNames() {
+		if !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("docs/operations.md has no knob %s", name)
+		}
+	}
+}
