@@ -7,9 +7,9 @@
 //
 // The trap: "healed" is not "something was killed". A machine counts as healed
 // from the moment on from which the useful program runs within 10 % of its time
-// before until the end of the window. systemd-oomd is not here: it acts on
-// cgroups that systemd as process 1 tells it of, and the lab's guests have
-// another init.
+// before until the end of the window. systemd-oomd is not here: it
+// ends at its start where no systemd is process 1 (docs/paper-map.md says how
+// that was tried).
 //
 //	go run ./bench/peers
 package main
