@@ -79,7 +79,7 @@ func TestPanicThatReboots(t *testing.T) {
 		if !errors.Is(err, backdoor.ErrReplaced) {
 			t.Errorf("then: %v", err)
 		}
-		if err := vm.WaitBoot(t.Context(), time.Minute); err != nil {
+		if err := vm.WaitBoot(t.Context(), 3*time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		k.away(t, backdoor.ErrReplaced)
@@ -110,7 +110,7 @@ func TestPanicWithCrashKernel(t *testing.T) {
 				t.Fatal(err)
 			}
 			k.panics(t)
-			if err := vm.WaitBoot(t.Context(), time.Minute); err != nil {
+			if err := vm.WaitBoot(t.Context(), 3*time.Minute); err != nil {
 				t.Fatal(err)
 			}
 			if now, err := vm.BootID(t.Context()); err != nil || now == was {

@@ -65,7 +65,7 @@ func TestCrashKexecKnob(t *testing.T) {
 			t.Fatal(err)
 		}
 		dead := k.fetch(t).named(t, "TICKS.0").Value
-		if err := vm.WaitBoot(t.Context(), time.Minute); err != nil {
+		if err := vm.WaitBoot(t.Context(), 3*time.Minute); err != nil {
 			serial, _ := os.ReadFile(vm.Serial())
 			t.Fatalf("%v\n%s", err, serial[max(0, len(serial)-4000):])
 		}
