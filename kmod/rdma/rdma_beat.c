@@ -63,6 +63,15 @@ static void look(struct bdr_conn *conn)
 	bdr_conn_close(conn);
 }
 
+/*
+ * On the NIC's CPU, which the repair lock leaves running where a device needs one:
+ * elsewhere this could be stopped with a lock of the device's or of ours in hand.
+ */
+static void next_beat(void)
+{
+	queue_delayed_work_on(bd_nic_cpu, system_highpri_wq, &beater, max(lease * HZ / LOOKS, 1U));
+}
+
 static void beat(struct work_struct *work)
 {
 	struct bdr_grant *g;
@@ -75,13 +84,13 @@ static void beat(struct work_struct *work)
 			look(conn);
 	}
 	mutex_unlock(&bdr_lock);
-	queue_delayed_work(bdr_wq, &beater, max(lease * HZ / LOOKS, 1U));
+	next_beat();
 }
 
 void bdr_beat_init(void)
 {
 	if (lease)
-		queue_delayed_work(bdr_wq, &beater, lease * HZ / LOOKS);
+		next_beat();
 }
 
 void bdr_beat_exit(void)
