@@ -114,6 +114,8 @@ func (p *Patient) compareLooks(ctx context.Context, h *Hang) error {
 	return ctx.Err()
 }
 
+// clocks returns the values of the per-CPU clocks. One without a contract
+// belongs to a CPU that was taken out: it stands still, and hangs nothing.
 func (p *Patient) clocks(ctx context.Context) (map[string]uint64, error) {
 	v, err := p.Sensors(ctx)
 	if err != nil {
@@ -121,7 +123,7 @@ func (p *Patient) clocks(ctx context.Context) (map[string]uint64, error) {
 	}
 	clocks := map[string]uint64{}
 	for i := range v.Sensors {
-		if name := v.Sensors[i].Name(); strings.HasPrefix(name, ticksPrefix) {
+		if name := v.Sensors[i].Name(); strings.HasPrefix(name, ticksPrefix) && v.Sensors[i].Limit != 0 {
 			clocks[name] = v.Sensors[i].Value
 		}
 	}

@@ -96,6 +96,20 @@ func TestHangDeadlock(t *testing.T) {
 	}
 }
 
+// A CPU that was taken out does not hang, and hides no deadlock.
+func TestHangWithACPUOffline(t *testing.T) {
+	m := newSick(t)
+	ticking(m)
+	m.target.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Value: 99, Name: "TICKS.2"})
+	if h, err := m.patient.DiagnoseHang(t.Context()); err != nil || h.Cause != NoHang {
+		t.Fatalf("diagnosis %+v, %v", h, err)
+	}
+	m.target.AddProcess(bdtest.Proc{UID: 1000, Comm: "ip", State: 2})
+	if h, err := m.patient.DiagnoseHang(t.Context()); err != nil || h.Cause != HangDeadlock {
+		t.Fatalf("diagnosis %+v, %v", h, err)
+	}
+}
+
 func TestNoHang(t *testing.T) {
 	m := newSick(t)
 	ticking(m)

@@ -2,7 +2,11 @@
 
 package sensorbox
 
-import "time"
+import (
+	"time"
+
+	"lazystate/backdoor/uapi"
+)
 
 // state is what the detector remembers of one sensor.
 type state struct {
@@ -20,6 +24,9 @@ type state struct {
 	told    bool // the event for this firing has been given
 	orphan  bool
 }
+
+// mostStates is more than a box and all pages of users hold at once.
+const mostStates = mostRecords + uapi.UserPages*uapi.UserCapacity
 
 // bind matches the states with the sensors of a view whose shape has changed.
 // The contract of a sensor is fixed when it is made; a record that says
@@ -56,10 +63,13 @@ func (d *Detector) bind(in *Input, out []Event) []Event {
 	for key, st := range d.states {
 		switch {
 		case seen[key]:
-		case d.gens[key.Page] != v.generations[key.Page]:
+		case d.gens[key.Page] != v.generations[key.Page], key.Page > 0 && !st.watched:
 			delete(d.states, key)
-		case key.Page == 0 || st.watched:
+		default:
 			note("sensor " + st.contract.name + " vanished without a release")
+			if len(d.states) > mostStates { // a box that gives new names without end
+				delete(d.states, key)
+			}
 		}
 	}
 	d.view, d.shape, d.gens = v, v.Shape, v.generations

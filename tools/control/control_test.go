@@ -201,6 +201,22 @@ func TestLeftoverSocketIsReplaced(t *testing.T) {
 	again.Close()
 }
 
+// A mistyped path may name anything: nothing but a socket is replaced.
+func TestOtherFilesAreNotReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	if err := os.WriteFile(path, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Listen(path, -1)
+	if err == nil {
+		l.Close()
+		t.Error("a socket was made where a file was")
+	}
+	if b, err := os.ReadFile(path); string(b) != "kept" {
+		t.Errorf("the file holds %q, %v", b, err)
+	}
+}
+
 func TestHostileTextIsEscaped(t *testing.T) {
 	fake := bdtest.New()
 	fake.AddProcess(bdtest.Proc{UID: 1000, Comm: "\x1b]0;root\a\n"})

@@ -22,7 +22,8 @@ import (
 type Handler func(ctx context.Context, who Peer, r Request, send func(data any) error) error
 
 // Listen makes bdmon's socket: mode 0660, of the given group (-1: as it comes).
-// A socket that nobody answers is a leftover and is replaced.
+// A socket that nobody answers is a leftover and is replaced; no other file is:
+// connecting to one is refused in just the same way.
 func Listen(path string, gid int) (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -30,6 +31,8 @@ func Listen(path string, gid int) (*net.UnixListener, error) {
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()
 		return nil, fmt.Errorf("%s: another bdmon answers there", path)
+	} else if st, gone := os.Lstat(path); gone == nil && st.Mode().Type() != os.ModeSocket {
+		return nil, fmt.Errorf("%s: is there and is no socket (%s)", path, st.Mode())
 	} else if errors.Is(err, unix.ECONNREFUSED) {
 		if err := os.Remove(path); err != nil {
 			return nil, err
