@@ -81,8 +81,7 @@ func FuzzDecodeLockAck(f *testing.F) {
 }
 
 // fuzzLayout has the members in an order and with gaps of its own.
-func fuzzLayout(f *testing.F) *taskLayout {
-	f.Helper()
+func fuzzManifest() *Manifest {
 	m := &Manifest{values: map[string]uint64{"init_task": 1 << 63, "init_pid_ns": 1 << 63}, members: map[string]Member{
 		"upid.nr": {0, 4}, "pid_namespace.idr": {16, 24}, "idr.idr_rt": {0, 16}, "xarray.xa_head": {8, 8},
 		"task_struct.pid_links": {64, 64}, "pid.tasks": {16, 32}, "pid.numbers": {96, 0}, "pid.level": {4, 4},
@@ -97,7 +96,12 @@ func fuzzLayout(f *testing.F) *taskLayout {
 		m.members["task_struct."+n] = Member{uint32(128 + 8*i), 8}
 	}
 	m.members["task_struct.tasks"], m.members["task_struct.comm"] = Member{200, 16}, Member{216, 16}
-	y, err := newTaskLayout(m)
+	return m
+}
+
+func fuzzLayout(f *testing.F) *taskLayout {
+	f.Helper()
+	y, err := newTaskLayout(fuzzManifest())
 	if err != nil {
 		f.Fatal(err)
 	}

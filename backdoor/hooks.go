@@ -103,11 +103,17 @@ func (h *Hooks) postBatch(ctx context.Context, kills []Kill, results []KillResul
 	if err != nil {
 		return err
 	}
-	shown, err := h.killAck(ctx, nil)
+	post := make([]byte, 8)
+	acks, err := h.t.Region(uapi.KindKillAck)
 	if err != nil {
 		return err
 	}
-	seq := h.t.seq.next(uapi.KindKillReq, h.slot, 0)
+	highest, err := h.accepted(ctx, acks, uapi.KillAcksAcceptedSeqOff, acks.Read(uapi.KillAcksPostAckOff+uint64(h.slot)*8, post))
+	if err != nil {
+		return err
+	}
+	shown := binary.LittleEndian.Uint64(post)
+	seq := h.t.seq.next(uapi.KindKillReq, h.slot, highest)
 	for uint32(seq) == uint32(shown>>32) { // else the post word could be the one it knows
 		seq = h.t.seq.next(uapi.KindKillReq, h.slot, seq)
 	}
@@ -117,10 +123,10 @@ func (h *Hooks) postBatch(ctx context.Context, kills []Kill, results []KillResul
 		s.Sign(h.key, h.t.root.BootID, uint32(i))
 		bodies = append(bodies, s.Encode()...)
 	}
-	post := uint64(uint32(seq))<<32 | uint64(len(kills))
+	binary.LittleEndian.PutUint64(post, uint64(uint32(seq))<<32|uint64(len(kills)))
 	err = h.t.Do(ctx,
 		reqs.Write(uapi.KillReqsSlotOff+uint64(h.slot)*uapi.KillSlots*uapi.KillSlotSize, bodies),
-		reqs.Write(uapi.KillReqsPostOff+uint64(h.slot)*8, binary.LittleEndian.AppendUint64(nil, post)))
+		reqs.Write(uapi.KillReqsPostOff+uint64(h.slot)*8, post))
 	if err != nil {
 		return fmt.Errorf("write slots: %w", err)
 	}
@@ -128,19 +134,18 @@ func (h *Hooks) postBatch(ctx context.Context, kills []Kill, results []KillResul
 	return h.await(ctx, func(ctx context.Context) (bool, error) { return h.readResults(ctx, results) })
 }
 
-// killAck reads the post word that the target has answered and, behind it and
-// so not older, the first results.
-func (h *Hooks) killAck(ctx context.Context, results []byte) (uint64, error) {
-	acks, err := h.t.Region(uapi.KindKillAck)
-	if err != nil {
-		return 0, err
-	}
+// accepted reads, behind what else is asked for, the highest number that the
+// target has taken of this slot: a monitor whose clock was set back goes on
+// above it. The region of an older module has no such word.
+func (h *Hooks) accepted(ctx context.Context, acks Region, off uint64, also ...Op) (uint64, error) {
 	word := make([]byte, 8)
-	ops := []Op{acks.Read(uapi.KillAcksPostAckOff+uint64(h.slot)*8, word)}
-	if len(results) > 0 {
-		ops = append(ops, acks.Read(uapi.KillAcksResultOff+uint64(h.slot)*uapi.KillSlots*uapi.KillResultSize, results))
+	if off += uint64(h.slot) * 8; acks.Len >= off+8 {
+		also = append(also, acks.Read(off, word))
 	}
-	if err := h.t.Do(ctx, ops...); err != nil {
+	if len(also) == 0 {
+		return 0, nil
+	}
+	if err := h.t.Do(ctx, also...); err != nil {
 		return 0, fmt.Errorf("read results: %w", err)
 	}
 	return binary.LittleEndian.Uint64(word), nil
@@ -148,9 +153,13 @@ func (h *Hooks) killAck(ctx context.Context, results []byte) (uint64, error) {
 
 // readResults reports whether every result of the last batch is there.
 func (h *Hooks) readResults(ctx context.Context, results []KillResult) (bool, error) {
+	acks, err := h.t.Region(uapi.KindKillAck)
+	if err != nil || len(results) == 0 {
+		return err == nil, err
+	}
 	buf := make([]byte, len(results)*uapi.KillResultSize)
-	if _, err := h.killAck(ctx, buf); err != nil {
-		return false, err
+	if err := h.t.Do(ctx, acks.Read(uapi.KillAcksResultOff+uint64(h.slot)*uapi.KillSlots*uapi.KillResultSize, buf)); err != nil {
+		return false, fmt.Errorf("read results: %w", err)
 	}
 	return decodeKills(buf, uint32(h.lastSeq), results)
 }

@@ -52,6 +52,24 @@ func TestKills(t *testing.T) {
 	}
 }
 
+// A monitor that starts again with a clock that was set back is still obeyed.
+func TestHooksAfterTheClockWasSetBack(t *testing.T) {
+	target := lockable()
+	post := func(t *testing.T) {
+		h := hooks(t, open(t, target), key)
+		got, err := h.PostKills(t.Context(), []backdoor.Kill{killOf(target.AddProcess(bdtest.Proc{UID: 1000}))})
+		if err != nil || got[0].Err() != nil {
+			t.Errorf("kill: %v, %v", got, err)
+		}
+		if _, err := h.PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobSwappiness, Value: 10}); err != nil {
+			t.Errorf("knob: %v", err)
+		}
+	}
+	post(t)
+	synctest.Test(t, post) // where it is the year 2000
+	post(t)
+}
+
 // 2500 kills are three batches of two writes each, all read back.
 func TestKillBatches(t *testing.T) {
 	target := lockable()

@@ -113,6 +113,37 @@ func TestIDRCorruption(t *testing.T) {
 	}
 }
 
+// A tree of pids that is as wide as its nodes allow, each of them another: what
+// a walk reads is bounded by the pids that a kernel can have.
+func TestIDRIsBounded(t *testing.T) {
+	target := bdtest.New()
+	bt := open(t, target)
+	free := target.Area(uapi.KindTable)&^(1<<20-1) + 4<<20
+	nodes, zeros := free, free+4<<20
+	var grow func(shift int) uint64
+	grow = func(shift int) uint64 {
+		node := nodes
+		nodes += target.Offset("xa_node")
+		target.Poke(node+target.Offset("xa_node.shift"), []byte{byte(shift)})
+		for i := range uint64(64) {
+			child := zeros
+			if shift > 6 {
+				child = grow(shift - 6)
+			} else {
+				zeros += 4 // of what overlaps, too
+			}
+			target.Poke64(node+target.Offset("xa_node.slots")+8*i, child|2)
+		}
+		return node
+	}
+	target.Poke64(target.IDRHead(), grow(18)|2)
+	before := bt.Stats()
+	_, _ = bt.Tasks(t.Context(), backdoor.WalkOptions{})
+	if n := bt.Stats().Sub(before).Reads; n > 1<<22/64+1<<22/4096+1<<22/262144+100 {
+		t.Errorf("%d reads", n)
+	}
+}
+
 func TestWalkIsTruncatedNotWrong(t *testing.T) {
 	target := bdtest.New()
 	populate(target, 500)

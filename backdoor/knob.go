@@ -41,9 +41,17 @@ func (h *Hooks) postKnob(ctx context.Context, k Knob) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	acks, err := h.t.Region(uapi.KindKnobAck)
+	if err != nil {
+		return 0, err
+	}
+	highest, err := h.accepted(ctx, acks, uapi.KnobAcksAcceptedSeqOff)
+	if err != nil {
+		return 0, err
+	}
 	i := h.nextKnob % uapi.KnobSlots
 	h.nextKnob++
-	seq := h.t.seq.next(uapi.KindKnobReq, h.slot, 0)
+	seq := h.t.seq.next(uapi.KindKnobReq, h.slot, highest)
 	s := uapi.KnobSlot{Knob: k.Knob, Arg: k.Arg, Value: k.Value, StartTime: k.StartTime, Seq: seq}
 	s.Sign(h.key, h.t.root.BootID, i)
 	n := uint64(h.slot)*uapi.KnobSlots + uint64(i)

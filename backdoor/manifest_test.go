@@ -82,6 +82,20 @@ func TestMissingOffsetsAreNamed(t *testing.T) {
 	}
 }
 
+// Offsets that span more than any kernel's structures would take the memory of
+// whoever walks: a megabyte for each process.
+func TestWideStructuresAreRefused(t *testing.T) {
+	for _, name := range []string{"task_struct.comm", "cred.euid", "mm_struct.rss_stat", "xa_node.slots"} {
+		m := fuzzManifest()
+		m.members[name] = Member{1 << 20, 1 << 20}
+		_, err := newTaskLayout(m)
+		var bad *CorruptError
+		if !errors.As(err, &bad) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestSequenceRises(t *testing.T) {
 	var s sequencer
 	if got := s.after(1, 0, 0, 1000); got != 1000 {

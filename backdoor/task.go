@@ -42,6 +42,7 @@ type Task struct {
 
 	NSLevel int   // depth of its pid namespace; 0: the initial one
 	NSPID   int32 // its pid there: 1 is a container's init; 0 if not known
+	UserNS  bool  // of an init: its namespace hangs on a user namespace, which any user can make
 }
 
 // KThread reports whether it is a kernel thread.
@@ -78,7 +79,12 @@ type found struct {
 	record  []byte // task_struct members
 	nsLevel int
 	nsPID   int32
+	ns      uint64 // address of that pid namespace
+	userNS  bool
 }
+
+// containerInit: pid 1 of a namespace below the initial one.
+func (f *found) containerInit() bool { return f.leader && f.nsLevel > 0 && f.nsPID == 1 }
 
 // plausible tells a task from memory that was freed and used again.
 func (y *taskLayout) plausible(f *found) bool {
@@ -102,7 +108,7 @@ func (y *taskLayout) decodeTask(f *found) Task {
 	return Task{
 		Addr: f.addr, PID: int32(w("tgid")), Comm: string(comm), State: uint32(w("__state")), ExitState: uint32(w("exit_state")),
 		Flags: uint32(w("flags")), StartTime: w("start_time"), RealParent: w("real_parent"), MM: w("mm"),
-		NSLevel: f.nsLevel, NSPID: f.nsPID,
+		NSLevel: f.nsLevel, NSPID: f.nsPID, UserNS: f.userNS,
 	}
 }
 

@@ -7,6 +7,8 @@ type taskLayout struct {
 	task, cred, mm, signal, pid, node, head record
 
 	initTask uint64 // kernel virtual address
+	initUser uint64 // of the initial user namespace; 0: the manifest does not tell
+	userNS   record // of struct pid_namespace
 	tasks    uint64 // offset of the list link in a task
 	links    uint64 // offset of pid_links
 	rss      rssLayout
@@ -41,8 +43,35 @@ func newTaskLayout(m *Manifest) (*taskLayout, error) {
 	y.pidNumbers(l)
 	y.idrHead(l)
 	y.rss = newRSSLayout(l)
+	if m, ok := m.Offset("pid_namespace.user_ns"); ok {
+		y.userNS = record{members: map[string]Member{}}
+		y.userNS.add("user_ns", m)
+		y.initUser = l.value("init_user_ns")
+	}
 	y.cpus, _ = m.Value("ncpus")
-	return y, l.err()
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	if n := y.perTask(); n > maxPerTask {
+		return nil, corrupt("manifest", "a process takes reads of %d bytes", n)
+	}
+	return y, nil
+}
+
+const (
+	// maxPerTask is several times what any kernel's structures span.
+	maxPerTask = 128 << 10
+	// maxWalk bounds the memory of one walk, whatever the manifest says.
+	maxWalk = 1 << 30
+)
+
+// perTask is how many bytes a walk reads for each process, at most.
+func (y *taskLayout) perTask() uint64 {
+	n := uint64(0)
+	for _, r := range []*record{&y.task, &y.cred, &y.mm, &y.signal, &y.pid, &y.node, &y.userNS} {
+		n += r.size
+	}
+	return n
 }
 
 // credPointer prefers real_cred: what a task is, not what it acts as.
@@ -69,6 +98,7 @@ func (y *taskLayout) pidNumbers(l *lookup) {
 
 const (
 	upidSize   = 16 // struct upid {int nr; struct pid_namespace *ns}
+	upidNS     = 8
 	upidLevels = 4
 )
 

@@ -59,6 +59,7 @@ func (t *Target) Tasks(ctx context.Context, o WalkOptions) (*TaskList, error) {
 	if o.Max <= 0 {
 		o.Max = maxTasks
 	}
+	o.Max = min(o.Max, int(maxWalk/y.perTask()))
 	w := &walker{t: t, y: y, max: o.Max, batch: batchOps, list: &TaskList{Via: o.Via}}
 	before := t.Stats()
 	err = t.around(ctx, func() error { return w.run(ctx, o.Via) })

@@ -20,8 +20,10 @@ func isNode(e uint64) bool    { return e&3 == 2 && e > 4096 }
 func isPointer(e uint64) bool { return e&3 == 0 && e != 0 }
 
 const (
-	// maxShift bounds the tree: pids have 22 bits (PID_MAX_LIMIT).
-	maxShift = 24
+	// A pid has 22 bits (PID_MAX_LIMIT), which bounds the tree: whatever its
+	// nodes say, those of its lowest level are 65536.
+	maxPIDs  = 1 << 22
+	maxShift = 18 // of the root
 	// walkTries is how often what was torn is read.
 	walkTries = 2
 )
@@ -51,7 +53,26 @@ func (w *walker) byIDR(ctx context.Context) ([]*found, error) {
 		pids = torn
 	}
 	w.list.Torn += len(pids)
-	return tasks, nil
+	return tasks, w.userInits(ctx, tasks)
+}
+
+// userInits finds the container inits whose namespaces are not the machine's
+// own: an ordinary user makes such a one as easily as any process.
+func (w *walker) userInits(ctx context.Context, tasks []*found) error {
+	var reads []VARead
+	var whose []*found
+	for _, f := range tasks {
+		if w.y.initUser != 0 && f.containerInit() {
+			reads, whose = append(reads, w.y.userNS.read(f.ns)), append(whose, f)
+		}
+	}
+	if err := w.t.readVA(ctx, reads, w.batch); err != nil {
+		return err
+	}
+	for i, f := range whose {
+		f.userNS = reads[i].Err == nil && w.y.userNS.word(reads[i].Buf, "user_ns") != w.y.initUser
+	}
+	return nil
 }
 
 // idrPIDs walks the tree of init_pid_ns.idr.
@@ -70,7 +91,7 @@ func (w *walker) idrPIDs(ctx context.Context) ([]indexed, error) {
 			case isNode(e.value) && !visited[e.value] && e.shift >= -1:
 				visited[e.value] = true
 				nodes = append(nodes, e)
-			case isPointer(e.value) && e.shift <= -1 && e.index <= 1<<maxShift:
+			case isPointer(e.value) && e.shift <= -1:
 				pids = append(pids, indexed{e.value, int32(e.index)})
 			case e.value != 0:
 				w.list.Torn++
@@ -98,6 +119,10 @@ func (w *walker) children(ctx context.Context, nodes []xaEntry) ([]xaEntry, erro
 	}
 	var out []xaEntry
 	for i, n := range nodes {
+		if len(out) > w.max+maxPIDs/xaSlots {
+			w.list.Truncated = true
+			break
+		}
 		var entries []xaEntry
 		ok := reads[i].Err == nil
 		if ok {
@@ -130,6 +155,9 @@ func (y *taskLayout) decodeNode(buf []byte, n xaEntry) ([]xaEntry, bool) {
 			continue
 		}
 		child := xaEntry{value: e, index: n.index + int64(i)<<shift, shift: shift - xaShift}
+		if child.index >= maxPIDs {
+			return out, false
+		}
 		if shift == 0 {
 			child.shift = leafShift
 		}
@@ -197,6 +225,7 @@ func (y *taskLayout) decodePID(buf []byte, index int32) (*found, bool) {
 	if level < upidLevels {
 		f.nsLevel = int(level)
 		f.nsPID = int32(y.pid.wordAt(buf, "numbers", upidSize*int(level)))
+		f.ns = y.pid.wordAt(buf, "numbers", upidSize*int(level)+upidNS)
 	}
 	return f, true
 }

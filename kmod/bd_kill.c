@@ -12,6 +12,7 @@
 #include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
+#include <linux/user_namespace.h>
 #include "bd.h"
 #include "bd_trace.h"
 
@@ -21,11 +22,17 @@ static struct bd_region *reqs_region, *acks_region;
 static u64 seen[BD_MONITORS];
 static u64 deferred[BD_MONITORS];
 
+/*
+ * Init, and that of a container. Where ordinary users may make namespaces, any
+ * process can be such an init, and a bomb can be all of them: one that hangs on
+ * a user namespace is a process like others.
+ */
 static bool reaper(struct task_struct *p)
 {
 	struct pid *pid = task_tgid(p);
 
-	return is_global_init(p) || pid->numbers[pid->level].nr == 1;
+	return is_global_init(p) || (pid->numbers[pid->level].nr == 1 &&
+				     ns_of_pid(pid)->user_ns == &init_user_ns);
 }
 
 static u32 deliver(const struct bd_kill_slot *s)
@@ -98,8 +105,10 @@ static void run(u32 m, u64 post)
 		answer(m, i, batch, result);
 		trace_bd_hook(BD_KIND_KILL_REQ, m, s.signal, s.pid, result);
 	}
-	if (highest)
+	if (highest) {
 		bd_seq_take(BD_AREA_KILL, m, highest);
+		WRITE_ONCE(acks->accepted_seq[m], highest);
+	}
 	smp_store_release(&acks->post_ack[m], post);	/* after every result */
 }
 

@@ -69,6 +69,7 @@ static u32 judge(const struct bd_knob_slot *s, u32 m, u32 i)
 	if (s->commit != (u32)s->seq || !bd_seq_ok(BD_AREA_KNOB, m, s->seq))
 		return BD_RES_SEQ;
 	bd_seq_take(BD_AREA_KNOB, m, s->seq);
+	WRITE_ONCE(acks->accepted_seq[m], s->seq);
 	if (!bd_may_act(m, BD_KIND_KNOB_REQ))
 		return BD_RES_NOTALLOWED;
 	return in_bounds(s) ? BD_RES_NONE : BD_RES_RANGE;

@@ -12,6 +12,7 @@
 #include <linux/sched/task.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/user_namespace.h>
 #include <linux/utsname.h>
 #include <asm/page.h>
 #include <asm/pgtable.h>
@@ -189,6 +190,7 @@ static int anchors(void)
 	err = err ?: bd_manifest_value("init_task_phys", __pa_symbol(&init_task));
 	err = err ?: bd_manifest_value("init_pid_ns", (u64)&init_pid_ns);
 	err = err ?: bd_manifest_value("init_pid_ns_phys", __pa_symbol(&init_pid_ns));
+	err = err ?: bd_manifest_value("init_user_ns", (u64)&init_user_ns);
 	err = err ?: bd_manifest_value("jiffies", (u64)&jiffies);
 	err = err ?: bd_manifest_value("hz", HZ);
 	err = err ?: bd_manifest_value("tcp_clock_hz", 1000);

@@ -61,6 +61,7 @@ static const struct bd_offset tasks[] = {
 	SIZE(upid), OFF(upid, nr), OFF(upid, ns),
 	SIZE(pid_namespace), OFF(pid_namespace, idr), OFF(pid_namespace, pid_allocated),
 	OFF(pid_namespace, child_reaper), OFF(pid_namespace, level),
+	OFF(pid_namespace, user_ns),
 	SIZE(idr), OFF(idr, idr_rt), OFF(idr, idr_base),
 	SIZE(xarray), OFF(xarray, xa_head),
 	SIZE(xa_node), OFF(xa_node, shift), OFF(xa_node, offset), OFF(xa_node, count),

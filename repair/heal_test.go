@@ -36,6 +36,24 @@ func TestForkBombIsHealed(t *testing.T) {
 	}
 }
 
+// Every process of the bomb is the init of a container, which any user can
+// make where there are user namespaces; one of the machine's own stays alive.
+func TestBombOfInitsIsHealed(t *testing.T) {
+	m := newSick(t)
+	own := m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "service", Container: true})
+	for range 200 {
+		m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "bomb", Container: true, UserNS: true})
+	}
+	r := m.treat(m.healer(), m.exceeded())
+	if r.Result != Healed || r.Killed != 200 {
+		t.Fatalf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
+	}
+	if m.count(bomber) != 1 || !m.target.Alive(own.PID) {
+		t.Errorf("%d of the user are left, the container's init lives: %v", m.count(bomber), m.target.Alive(own.PID))
+	}
+	m.innocent()
+}
+
 func TestTwoBombsAreTwoAttempts(t *testing.T) {
 	m := newSick(t)
 	m.bomb(100)

@@ -93,7 +93,7 @@ func process(t *backdoor.Task) policy.Process {
 		PID: t.PID, PPID: t.PPID, UID: t.UID, EUID: t.EUID, Comm: t.Comm, State: stateOf(t),
 		Start: nanoseconds(t.StartTime), CPU: nanoseconds(t.UTime + t.STime), Threads: t.Threads, MM: t.MM,
 		RSS: pages(t.RSS()), Swap: pages(t.Swap), PageTables: t.PgTables,
-		Kernel: t.KThread(), Protected: t.NSLevel > 0 && t.NSPID == 1, Exiting: t.Flags&backdoor.PFExiting != 0,
+		Kernel: t.KThread(), Protected: t.NSLevel > 0 && t.NSPID == 1 && !t.UserNS, Exiting: t.Flags&backdoor.PFExiting != 0,
 	}
 }
 

@@ -32,6 +32,7 @@ func (t *Target) scanKills(m uint32) {
 		res.Put(t.ram[t.area[uapi.KindKillAck]+uapi.KillAcksResultOff+slot*uapi.KillResultSize:])
 	}
 	k.killSeq[m] = highest
+	t.put64(t.area[uapi.KindKillAck]+uapi.KillAcksAcceptedSeqOff+uint64(m)*8, highest)
 	t.put64(t.area[uapi.KindKillAck]+uint64(m)*8, post)
 }
 
@@ -62,7 +63,7 @@ func (t *Target) kill(m, i, low uint32, s *uapi.KillSlot) uint32 {
 		return uapi.ResReused
 	case p.KThread:
 		return uapi.ResKThread
-	case p.PID == 1:
+	case p.PID == 1, p.Container && !p.UserNS:
 		return uapi.ResInit
 	}
 	p.pending = append(p.pending, s.Signal)
@@ -100,6 +101,7 @@ func (t *Target) scanKnobs(m uint32) {
 		t.kernel.knobSeen[m][i] = s.Commit
 		old := t.kernel.knobs[s.Knob]
 		res := uapi.KnobResult{SeqLo: uint32(s.Seq), Result: t.knob(m, i, &s), Value: old}
+		t.put64(t.area[uapi.KindKnobAck]+uapi.KnobAcksAcceptedSeqOff+uint64(m)*8, t.kernel.knobSeq[m])
 		res.Put(t.ram[t.area[uapi.KindKnobAck]+n*uapi.KnobResultSize:])
 	}
 }

@@ -5,11 +5,12 @@ package bdtest
 // idr is init_pid_ns and its xarray of struct pid.
 type idr struct {
 	ns    uint64 // physical address of struct pid_namespace
+	user  uint64 // and of the initial user namespace
 	depth int    // levels of nodes
 }
 
 func (t *Target) buildIDR() {
-	t.idr = idr{ns: t.alloc(uint64(t.off["pid_namespace"].Off))}
+	t.idr = idr{ns: t.alloc(uint64(t.off["pid_namespace"].Off)), user: t.alloc(64)}
 }
 
 func (t *Target) headWord() uint64 {

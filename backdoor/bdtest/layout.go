@@ -64,11 +64,14 @@ func members(rss RSS, numbers uint32) map[string]backdoor.Member {
 
 		"pid_namespace":     {Off: 128},
 		"pid_namespace.idr": {Off: 16, Size: 24},
-		"idr.idr_rt":        {Off: 0, Size: 16},
-		"xarray.xa_head":    {Off: 8, Size: 8},
-		"xa_node":           {Off: 576},
-		"xa_node.shift":     {Off: 0, Size: 1},
-		"xa_node.slots":     {Off: 40, Size: 8 * slots},
+
+		"pid_namespace.user_ns": {Off: 64, Size: 8},
+
+		"idr.idr_rt":     {Off: 0, Size: 16},
+		"xarray.xa_head": {Off: 8, Size: 8},
+		"xa_node":        {Off: 576},
+		"xa_node.shift":  {Off: 0, Size: 1},
+		"xa_node.slots":  {Off: 40, Size: 8 * slots},
 	}
 	if rss == RSSPerCPU {
 		m["mm_struct.rss_stat"] = backdoor.Member{Off: 160, Size: 4 * percpuCounterSize}

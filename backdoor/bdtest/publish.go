@@ -134,6 +134,7 @@ func (t *Target) values() map[string]uint64 {
 		"init_task_phys":    t.initPID.task,
 		"init_pid_ns":       t.symbol(t.idr.ns),
 		"init_pid_ns_phys":  t.idr.ns,
+		"init_user_ns":      t.symbol(t.idr.user),
 		"hz":                250,
 		"ncpus":             uint64(t.cfg.cpus),
 

@@ -27,6 +27,8 @@ type Proc struct {
 	KThread      bool
 	Threads      int
 	Zombie       bool // the leader has exited; with Threads > 1 the rest lives on
+	Container    bool // init of a pid namespace of its own
+	UserNS       bool // which an ordinary user has made
 }
 
 // PFKThread and PFExiting are flags of include/linux/sched.h.
@@ -151,6 +153,9 @@ func (t *Target) newThread(p *process, tid int, leader bool) thread {
 	th := thread{tid: tid, task: t.alloc(uint64(t.off["task_struct"].Off)), pid: t.alloc(uint64(t.off["pid"].Off))}
 	t.writeTask(p, th.task, tid)
 	t.put32(t.field(th.pid, "pid.numbers"), uint32(tid))
+	if p.Container && leader {
+		t.contain(th.pid, p.UserNS)
+	}
 	links, heads := t.field(th.task, "task_struct.pid_links"), t.field(th.pid, "pid.tasks")
 	t.put64(heads, t.direct(links))
 	if leader {
@@ -158,6 +163,18 @@ func (t *Target) newThread(p *process, tid int, leader bool) thread {
 	}
 	t.idrSet(tid, t.direct(th.pid))
 	return th
+}
+
+// contain gives a struct pid the number 1 in a namespace below the initial one.
+func (t *Target) contain(pid uint64, user bool) {
+	ns, owner := t.alloc(uint64(t.off["pid_namespace"].Off)), t.symbol(t.idr.user)
+	if user {
+		owner = t.direct(t.alloc(64))
+	}
+	t.put64(t.field(ns, "pid_namespace.user_ns"), owner)
+	t.put32(t.field(pid, "pid.level"), 1)
+	t.put32(t.field(pid, "pid.numbers")+16, 1)
+	t.put64(t.field(pid, "pid.numbers")+24, t.direct(ns))
 }
 
 func (t *Target) writeTask(p *process, task uint64, tid int) {

@@ -1768,9 +1768,10 @@ func (s *KillResult) Encode() []byte {
 
 // Size and offsets of struct bd_kill_acks.
 const (
-	KillAcksSize       = 65600
-	KillAcksPostAckOff = 0
-	KillAcksResultOff  = 64
+	KillAcksSize           = 65664
+	KillAcksPostAckOff     = 0
+	KillAcksResultOff      = 64
+	KillAcksAcceptedSeqOff = 65600
 )
 
 // Size and offsets of struct bd_knob_slot.
@@ -1922,13 +1923,15 @@ func (s *KnobResult) Encode() []byte {
 
 // Size and offsets of struct bd_knob_acks.
 const (
-	KnobAcksSize      = 1024
-	KnobAcksResultOff = 0
+	KnobAcksSize           = 1088
+	KnobAcksResultOff      = 0
+	KnobAcksAcceptedSeqOff = 1024
 )
 
 // KnobAcks is struct bd_knob_acks.
 type KnobAcks struct {
-	Result [8][8]KnobResult
+	Result      [8][8]KnobResult
+	AcceptedSeq [8]uint64
 }
 
 // Decode copies the fields out of b, which holds at least KnobAcksSize bytes.
@@ -1941,6 +1944,9 @@ func (s *KnobAcks) Decode(b []byte) error {
 			_ = s.Result[i][j].Decode(b[0+i*128+j*16:])
 		}
 	}
+	for i := range s.AcceptedSeq {
+		s.AcceptedSeq[i] = binary.LittleEndian.Uint64(b[1024+i*8:])
+	}
 	return nil
 }
 
@@ -1951,6 +1957,9 @@ func (s *KnobAcks) Put(b []byte) {
 		for j := range s.Result[i] {
 			s.Result[i][j].Put(b[0+i*128+j*16:])
 		}
+	}
+	for i := range s.AcceptedSeq {
+		binary.LittleEndian.PutUint64(b[1024+i*8:], s.AcceptedSeq[i])
 	}
 }
 

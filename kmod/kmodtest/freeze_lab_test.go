@@ -211,11 +211,7 @@ func TestSpinningCPU(t *testing.T) {
 // leader finds a process as a hook names it.
 func (k *loaded) leader(t *testing.T, pid int) backdoor.Kill {
 	t.Helper()
-	list, err := k.target.Tasks(t.Context(), backdoor.WalkOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, task := range list.Tasks {
+	for _, task := range k.tasks(t) {
 		if int(task.PID) == pid {
 			return backdoor.Kill{PID: uint32(pid), StartTime: task.StartTime, Signal: 9}
 		}

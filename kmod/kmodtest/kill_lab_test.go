@@ -228,6 +228,27 @@ func (k *loaded) killGuards(t *testing.T) {
 	if err != nil || got[0].Result != uapi.ResDone {
 		t.Errorf("a process of the container: %+v, %v", got, err)
 	}
+	// an ordinary user's container is no shelter, and the monitor can tell
+	shell := []string{"/bin/busybox", "unshare", "-U", "-r", "-p", "-f", "sh", "-c", "sleep 603; sleep 604"}
+	mine := k.childOf(t, k.start(t, lab.Proc{Argv: shell, UID: 1000}))
+	for _, p := range k.tasks(t) {
+		if pid := int(p.PID); p.UserNS != (pid == mine) || (p.NSPID == 1 && p.NSLevel > 0) != (pid == mine || pid == inside) {
+			t.Errorf("%+v", p)
+		}
+	}
+	got, err = k.hooks(t, slot, key).PostKills(t.Context(), []backdoor.Kill{k.leader(t, mine)})
+	if err != nil || got[0].Result != uapi.ResDone {
+		t.Errorf("the init of a user's container: %+v, %v", got, err)
+	}
+}
+
+func (k *loaded) tasks(t *testing.T) []backdoor.Task {
+	t.Helper()
+	list, err := k.target.Tasks(t.Context(), backdoor.WalkOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.Tasks
 }
 
 func (k *loaded) childOf(t *testing.T, parent int) int {

@@ -402,6 +402,7 @@ struct bd_kill_result {
 struct bd_kill_acks {
 	__u64 post_ack[BD_MONITORS];	/* copy of the post word when all is done */
 	struct bd_kill_result result[BD_MONITORS][BD_KILL_SLOTS];
+	__u64 accepted_seq[BD_MONITORS];	/* highest; before post_ack */
 };
 
 /* ---- knob hooks: typed and bounded ------------------------------------------ */
@@ -441,7 +442,10 @@ struct bd_knob_result {
 	__s64 value;		/* value before, or -errno with BD_RES_ERROR */
 };
 
-struct bd_knob_acks { struct bd_knob_result result[BD_MONITORS][BD_KNOB_SLOTS]; };
+struct bd_knob_acks {
+	struct bd_knob_result result[BD_MONITORS][BD_KNOB_SLOTS];
+	__u64 accepted_seq[BD_MONITORS];	/* highest */
+};
 
 /* ---- panic stamp ------------------------------------------------------------ */
 
@@ -480,11 +484,7 @@ struct bd_ioc_key {		/* CAP_SYS_ADMIN; bound to this boot id */
 	__u32 reserved;
 };
 
-struct bd_ioc_foreign {		/* CAP_SYS_ADMIN */
-	__u32 version;
-	__u32 reserved;
-	struct bd_foreign word;
-};
+struct bd_ioc_foreign { __u32 version, reserved; struct bd_foreign word; };	/* CAP_SYS_ADMIN */
 
 #define BD_IOC_MAGIC	0xBD
 #define BD_IOC_VERSION		_IOR(BD_IOC_MAGIC, 0, struct bd_ioc_version)

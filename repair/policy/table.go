@@ -23,7 +23,7 @@ type Process struct {
 	PageTables uint64
 
 	Kernel    bool // a kernel thread
-	Protected bool // init of a container
+	Protected bool // init of a container, but not of one that any user can make
 	Exiting   bool
 }
 
