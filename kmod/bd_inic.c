@@ -8,7 +8,9 @@
 
 #include <linux/delay.h>
 #include <linux/io.h>
+#include <linux/notifier.h>
 #include <linux/pci.h>
+#include <linux/reboot.h>
 #include "bd.h"
 
 #define IVSHMEM_VENDOR	0x1af4
@@ -22,6 +24,28 @@
 static struct pci_dev *pdev;
 static struct bd_root *bar;
 static struct bd_region *device_region;
+
+static void inic_withdraw(void)
+{
+	/* The magic stays: withdrawn is not the same as never there. */
+	WRITE_ONCE(bar->generation, 0);
+	smp_wmb();	/* before anything that was exported is freed */
+	msleep(SETTLE_MS);
+}
+
+/*
+ * The BAR outlives the kernel. Where another one follows without a reset
+ * (kexec) the addresses in an old root would be the new kernel's memory, to
+ * which monitors write.
+ */
+static int on_reboot(struct notifier_block *nb, unsigned long how, void *cmd)
+{
+	inic_withdraw();
+	return NOTIFY_DONE;
+}
+
+/* Last of all, for who is called before may still take long, or hang. */
+static struct notifier_block reboot_block = { .notifier_call = on_reboot, .priority = INT_MIN };
 
 static int inic_start(void)
 {
@@ -50,6 +74,7 @@ static int inic_start(void)
 				 &device_region);
 	if (err)
 		goto err_unmap;
+	register_reboot_notifier(&reboot_block);
 	pr_info("I-NIC at %s, BAR %pa + %pa\n", pci_name(pdev), &at, &len);
 	return 0;
 
@@ -75,16 +100,9 @@ static void inic_publish(void)
 	smp_store_release(&bar->magic, root.magic);	/* magic last */
 }
 
-static void inic_withdraw(void)
-{
-	/* The magic stays: withdrawn is not the same as never there. */
-	WRITE_ONCE(bar->generation, 0);
-	smp_wmb();	/* before anything that was exported is freed */
-	msleep(SETTLE_MS);
-}
-
 static void inic_stop(void)
 {
+	unregister_reboot_notifier(&reboot_block);
 	bd_region_del(device_region);
 	memunmap(bar);
 	pci_disable_device(pdev);

@@ -68,8 +68,8 @@ static bool shape_ok(const struct bd_proposal *p)
 	return false;
 }
 
-/* May this copy wait for others? BD_PROP_PENDING if so. */
-static u32 judge(const struct bd_proposal *p, u32 m, u32 i)
+/* May this copy wait for others, and how long? BD_PROP_PENDING if so. */
+static u32 judge(const struct bd_proposal *p, u32 m, u32 i, u32 *window_ms)
 {
 	const struct bd_agreement *a;
 
@@ -87,13 +87,14 @@ static u32 judge(const struct bd_proposal *p, u32 m, u32 i)
 	if (!a || !(a->voters & BIT(m)) || !bd_may_write(m, p->kind) ||
 	    !bd_may_write(m, BD_KIND_PROPOSALS))
 		return BD_PROP_NOTALLOWED;
+	*window_ms = a->window_ms;	/* once: an operator may end the agreement meanwhile */
 	return p->epoch == bd_owner_epoch() ? BD_PROP_PENDING : BD_PROP_EPOCH;
 }
 
 static void look(u32 m, u32 i)
 {
 	struct bd_proposal *mine = &copies->slot[m][i];
-	u32 commit = READ_ONCE(shared->slot[m][i].commit), state;
+	u32 commit = READ_ONCE(shared->slot[m][i].commit), state, window_ms = 0;
 
 	if (commit == seen[m][i])
 		return;
@@ -104,10 +105,9 @@ static void look(u32 m, u32 i)
 	memcpy(mine, &shared->slot[m][i], sizeof(*mine));
 	acks->slot[m][i].count = 0;
 	acks->slot[m][i].value = 0;
-	state = judge(mine, m, i);
+	state = judge(mine, m, i, &window_ms);
 	if (state == BD_PROP_PENDING)
-		waits[m][i].end_ns = ktime_get_mono_fast_ns() +
-			(u64)bd_agreement(mine->kind)->window_ms * NSEC_PER_MSEC;
+		waits[m][i].end_ns = ktime_get_mono_fast_ns() + (u64)window_ms * NSEC_PER_MSEC;
 	settle(m, i, state, state == BD_PROP_PENDING ? BIT(m) : 0, 0);
 }
 

@@ -4,6 +4,8 @@
  * out-of-memory killer. Read from exported counters by the census thread.
  */
 #include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
@@ -28,6 +30,9 @@ struct rate {
 static struct rate swap_in = { .event = PSWPIN };
 static struct rate swap_out = { .event = PSWPOUT };
 static u64 swap_auto;
+
+static struct file *meminfo;
+static u64 meminfo_ns;
 
 static void set(struct bd_sensor *s, u64 value)
 {
@@ -67,17 +72,42 @@ static u64 wired(void)
 	       (global_node_page_state_pages(NR_KERNEL_STACK_KB) >> (PAGE_SHIFT - 10));
 }
 
-/* Swap comes and goes: unless an operator set L, it is 5 % of the most seen. */
-static void sample_swap_free(void)
+/* All swap areas; what is in use of them is not exported, nor how many they are. */
+static u64 total_swap(void)
 {
-	u64 free = get_nr_swap_pages();
+	static const char key[] = "SwapTotal:";
+	char text[768];	/* it is one of the first lines */
+	loff_t pos = 0;
+	ssize_t n = kernel_read(meminfo, text, sizeof(text) - 1, &pos);
+	u64 kib = 0;
+	char *at;
+
+	text[max_t(ssize_t, n, 0)] = 0;
+	at = strstr(text, key);
+	if (at)
+		sscanf(at + sizeof(key) - 1, "%llu", &kib);
+	return kib >> (PAGE_SHIFT - 10);
+}
+
+/*
+ * Swap comes and goes: unless an operator set L, it is 5 % of what there is.
+ * The kernel's count is below 0 while an area that is in use is taken away.
+ */
+static void sample_swap_free(u64 now_ns)
+{
+	u64 limit;
 
 	if (IS_ERR_OR_NULL(swap_free_s))
 		return;
-	bd_set_sensor_value(swap_free_s, free);
-	if (READ_ONCE(swap_free_s->limit) != swap_auto || free / 20 <= swap_auto)
+	bd_set_sensor_value(swap_free_s, max(get_nr_swap_pages(), 0L));
+	if (!meminfo || now_ns - meminfo_ns < NSEC_PER_SEC ||
+	    READ_ONCE(swap_free_s->limit) != swap_auto)
 		return;
-	swap_auto = free / 20;
+	meminfo_ns = now_ns;
+	limit = total_swap() / 20;
+	if (limit == swap_auto)
+		return;
+	swap_auto = limit;
 	bd_sensor_limit(swap_free_s->name, strlen(swap_free_s->name), &swap_auto);
 }
 
@@ -90,7 +120,7 @@ void bd_sensor_mem_sample(u64 now_ns)
 	set(free_pages_s, global_zone_page_state(NR_FREE_PAGES));
 	set(avail_s, max(si_mem_available(), 0L));
 	set(wired_s, wired());
-	sample_swap_free();
+	sample_swap_free(now_ns);
 	sample_rate(&swap_in, now_ns);
 	sample_rate(&swap_out, now_ns);
 }
@@ -142,6 +172,10 @@ int bd_sensor_mem_init(void)
 	u64 ram = totalram_pages();
 
 	swap_auto = 0;
+	meminfo_ns = 0;
+	meminfo = filp_open("/proc/meminfo", O_RDONLY, 0);
+	if (IS_ERR(meminfo))
+		meminfo = NULL;	/* no /proc: L of swap stays 0 */
 	free_pages_s = bd_sensor_builtin(BD_ID_FREE_PAGES, BD_LEVEL, ram / 512,
 					 BD_SENSOR_MIN, "FREE_PAGES", "pages",
 					 "vm_zone_stat");
@@ -165,4 +199,7 @@ void bd_sensor_mem_exit(void)
 	if (oom_registered)
 		unregister_oom_notifier(&oom_notifier);
 	oom_registered = false;
+	if (meminfo)
+		filp_close(meminfo, NULL);
+	meminfo = NULL;
 }

@@ -18,6 +18,18 @@ import (
 // crashKernel loads the machine's own kernel and initrd once more, for a crash.
 func (k *loaded) crashKernel(t *testing.T, release string) {
 	t.Helper()
+	if _, err := k.vm.Must(t.Context(), k.nextKernel(t, release)...); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.guestFile(t, "/sys/kernel/kexec_crash_loaded"); got != "1" {
+		t.Fatalf("kexec_crash_loaded is %q", got)
+	}
+}
+
+// nextKernel returns the command that loads the machine's own kernel and initrd
+// once more, for a crash.
+func (k *loaded) nextKernel(t *testing.T, release string) []string {
+	t.Helper()
 	image, err := kernel.Get(t.Context(), filepath.Join(lab.CacheDir(), "kernels"), release)
 	if err != nil {
 		t.Fatal(err)
@@ -35,12 +47,7 @@ func (k *loaded) crashKernel(t *testing.T, release string) {
 	}
 	cmdline := strings.Join(append(args, "nr_cpus=1", "reset_devices"), " ")
 	program := goProgram(t, k.vm, "lazystate/kmod/kmodtest/testdata/crashkernel")
-	if _, err := k.vm.Must(t.Context(), program, "/vmlinuz", "/initrd", cmdline); err != nil {
-		t.Fatal(err)
-	}
-	if got := k.guestFile(t, "/sys/kernel/kexec_crash_loaded"); got != "1" {
-		t.Fatalf("kexec_crash_loaded is %q", got)
-	}
+	return []string{program, "/vmlinuz", "/initrd", cmdline}
 }
 
 // TestCrashKexecKnob: another kernel takes the machine over without a reset,
