@@ -6,10 +6,10 @@ commands := build/bin
 gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod cbox sparse checkpatch static test check drill lab generate bench survival soak install clean
+.PHONY: help build kmod cbox sparse checkpatch static test check drill demo-migrate lab generate bench survival soak install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## all commands into build/bin, the modules into build/kmod, the C library into build/lib
 	@$(setup) && $(MAKE) --no-print-directory binaries kmod cbox
@@ -52,6 +52,9 @@ check: static ## format, vet, staticcheck and the tests that need no root
 drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes; CARRIER=inic, bdnic, roce or rdma
 	@$(commands)/bddrill --demo --carrier $(or $(CARRIER),inic)
 
+demo-migrate: binaries ## curl downloads while its session goes through three servers, by each way, and one of them is drained; needs root
+	@$(commands)/mtcpdemo
+
 lab: build/bin/bdlab ## boot a machine called "lab" and open a shell in it
 	@$(commands)/bdlab up --swap 256 lab
 	@echo "leave the shell with ^D; bdlab down lab ends the machine" >&2
@@ -70,20 +73,21 @@ soak: build kmod ## the kernel modules' and the RDMA suite's tests in full, all 
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./verbs/verbstest/proxy
 	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run TestRandomMoves ./tools/scd
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add
 # of the installed sources), for it must be built on the target.
 prefix  ?= /usr
 source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
 install: binaries cbox ## commands, units, man pages, configuration, the C library and the module's sources, under DESTDIR
-	@for c in bdmon bdctl bdagent bdnic bdlab bddrill; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
+	@for c in bdmon bdctl bdagent bdnic bdlab bddrill scd mtcpd mtcpdemo; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
 	@install -D -m 644 tools/pkg/backdoor.rules $(DESTDIR)$(prefix)/lib/udev/rules.d/60-backdoor.rules
 	@install -D -m 644 tools/pkg/backdoor.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/backdoor.conf
 	@install -D -m 644 build/lib/libcbox.a $(DESTDIR)$(prefix)/lib/libcbox.a
 	@cd build/include && for h in lazystate/*.h lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
 	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
-	@for y in bdmon bdnic; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
+	@for y in bdmon bdnic scd gateway; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml
 	@for d in docs/*.md; do install -D -m 644 $$d $(DESTDIR)$(prefix)/share/doc/lazystate/$${d##*/}; done
 	@cd kmod && for f in dkms.conf *.[ch] uapi/*.h rdma/*; do install -D -m 644 $$f $(source)/$$f; done

@@ -25,7 +25,7 @@ var layers = []struct {
 	{"binding", true, []string{"verbs", "verbs/*", "verbs/*/*"}},
 	{"idea", true, []string{"backdoor", "backdoor/uapi", "backdoor/layout"}},
 	{"carriers", false, []string{"backdoor/rdma", "backdoor/inic", "backdoor/bdtest"}},
-	{"cores", false, []string{"sensorbox", "sensorbox/fleet", "backdoor/guard", "repair/policy", "mtcp", "mtcp/wire", "mtcp/party", "dsm"}},
+	{"cores", false, []string{"sensorbox", "sensorbox/fleet", "backdoor/guard", "repair/policy", "mtcp", "mtcp/wire", "mtcp/party", "mtcp/policy", "dsm"}},
 	{"parts", true, []string{"mtcp/cbox", "mtcp/cbox/*", "mtcp/keeper", "mtcp/keeper/*", "mtcp/web", "mtcp/tcprepair", "mtcp/steer", "mtcp/takeover", "repair/drill", "backdoor/nic"}},
 	{"services", false, []string{"sensorbox/monitor", "repair", "mtcp/migrate", "mtcp/salvage", "dsm/pager", "dsm/transport", "dsm/store"}},
 	{"lab", true, []string{"tools/lab", "tools/lab/*"}},
@@ -44,7 +44,7 @@ var forbidden = []struct{ from, to, why string }{
 }
 
 // pure are the cores: no I/O, no clock, no goroutine (rule 3).
-var pure = []string{"sensorbox", "sensorbox/fleet", "backdoor/guard", "repair/policy", "mtcp", "mtcp/wire", "mtcp/party", "dsm", "internal/seqnum", "internal/sampling"}
+var pure = []string{"sensorbox", "sensorbox/fleet", "backdoor/guard", "repair/policy", "mtcp", "mtcp/wire", "mtcp/party", "mtcp/policy", "dsm", "internal/seqnum", "internal/sampling"}
 
 var impure = []string{"net", "os", "syscall", "log/slog", "os/exec", "math/rand", "golang.org/x/sys/unix"}
 

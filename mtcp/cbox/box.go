@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
 )
 
@@ -123,6 +124,14 @@ func (b *Box) Number(c mtcp.Connection) {
 	b.m.put32(uapi.CboxHeadUpFirstOff, uint32(c.Up.First))
 	b.m.put32(uapi.CboxHeadDownFirstOff, uint32(c.Down.First))
 	b.m.word32(uapi.CboxHeadNumberedOff).Store(uapi.CboxNumbered)
+}
+
+// Numbers returns what Number has noted.
+func (b *Box) Numbers() (c mtcp.Connection, ok bool) {
+	ok = b.m.word32(uapi.CboxHeadNumberedOff).Load() == uapi.CboxNumbered
+	c.Up.First = seqnum.Value(b.m.word32(uapi.CboxHeadUpFirstOff).Load())
+	c.Down.First = seqnum.Value(b.m.word32(uapi.CboxHeadDownFirstOff).Load())
+	return c, ok
 }
 
 // Snapshot returns what a process exported last, or nil.

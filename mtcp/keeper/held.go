@@ -24,6 +24,9 @@ type Held struct {
 	UID  uint32
 }
 
+// ID is the session's.
+func (h *Held) ID() cbox.ID { return h.s.id }
+
 // Hold freezes a session; see cbox.Box.Freeze.
 func (k *Keeper) Hold(id cbox.ID, most time.Duration) (*Held, error) {
 	k.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 )
 
@@ -26,6 +27,10 @@ type Config struct {
 	// Orphan is how long a session waits for a process to go on with it, before
 	// its client gets a reset; 0: for ever.
 	Orphan time.Duration
+
+	// Frozen is told of a session that a process has and that somebody was moving
+	// who has died: it is to Thaw it, or to let it Depart. nil: it is not kept.
+	Frozen func(*Held)
 
 	Log *slog.Logger // nil: slog.Default
 }
@@ -111,8 +116,9 @@ type Info struct {
 	UID           uint32
 	Generation    uint64
 	Local, Remote string
-	PID           int // of the root; 0: it waits for one
-	Processes     int // of its service that live
+	Numbers       *mtcp.Connection // if the box knows them
+	PID           int              // of the root; 0: it waits for one
+	Processes     int              // of its service that live
 	Bytes         int64
 }
 
@@ -126,6 +132,9 @@ func (k *Keeper) Sessions() []Info {
 			Local: s.conn.LocalAddr().String(), Remote: s.conn.RemoteAddr().String()}
 		if p := s.owners[0]; p != nil {
 			i.PID = p.pid
+		}
+		if c, ok := s.box.Numbers(); ok {
+			i.Numbers = &c
 		}
 		out = append(out, i)
 	}

@@ -44,16 +44,22 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *net.TCP
 	if region.Length > most {
 		return nil, unix.EFBIG
 	}
-	if err := movable(conn); err != nil {
-		return nil, err
-	}
 	box, err := cbox.OpenBox(region)
 	if err != nil {
 		return nil, err
 	}
-	s, err := k.admit(svc, id, box, region, conn, owner)
+	frozen := owner != nil && k.cfg.Frozen != nil && box.State() == uapi.CboxLeaving
+	if !frozen { // that one was looked at, and has a filter of its mover's
+		err = movable(conn)
+	}
+	var s *session
+	if err == nil {
+		s, err = k.admit(svc, id, box, region, conn, owner, frozen)
+	}
 	if s == nil {
 		box.Close()
+	} else if frozen {
+		go k.cfg.Frozen(&Held{k, s, s.box, s.conn, s.name, s.uid})
 	}
 	return s, err
 }
@@ -70,7 +76,7 @@ func movable(conn *net.TCPConn) error {
 	return inner
 }
 
-func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
+func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, region cbox.Region, conn *net.TCPConn, owner *process, frozen bool) (*session, error) {
 	h, err := box.Head()
 	if err != nil {
 		return nil, err
@@ -94,6 +100,9 @@ func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, region cbox.Regio
 		return nil, unix.EDQUOT
 	case !k.take(svc.uid, s.share()):
 		return nil, unix.EDQUOT
+	}
+	if frozen {
+		s.held, s.users = true, 1
 	}
 	k.sessions[s.id] = s
 	k.bytes += region.Length
@@ -199,6 +208,9 @@ func (k *Keeper) finish(s *session) {
 	s.users++
 	go func() {
 		err := s.finish()
+		if err == nil {
+			k.linger(s)
+		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		defer s.unuse()
@@ -212,6 +224,39 @@ func (k *Keeper) finish(s *session) {
 		}
 		k.drop(s)
 	}()
+}
+
+// lingerEvery is how often it is looked whether a client has everything.
+const lingerEvery = 10 * time.Millisecond
+
+// linger waits until the client has all that was sent, and the FIN behind it:
+// until then the session is here, and whoever moves an address has to take it along.
+func (k *Keeper) linger(s *session) {
+	if snap, err := s.box.Snapshot(0); err != nil || snap == nil || !snap.Final {
+		return // it ends with a reset
+	}
+	for {
+		k.mu.Lock()
+		over := s.held || s.dropped || k.closed
+		k.mu.Unlock()
+		if over || s.delivered() {
+			return
+		}
+		time.Sleep(lingerEvery)
+	}
+}
+
+// delivered reports a connection that has nothing left to say.
+func (s *session) delivered() bool {
+	raw, err := s.conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	var c mtcp.Counters
+	if cerr := raw.Control(func(fd uintptr) { c, err = cbox.Counters(int(fd)) }); cerr != nil || err != nil {
+		return true
+	}
+	return c.State != mtcp.Established && c.State != mtcp.CloseWait && c.State != mtcp.FinWait1 && c.State != mtcp.Closing && c.State != mtcp.LastAck
 }
 
 // pauseFinish stops sending what a root left; mu is held, but not while it waits.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/mtcp/party"
+	"lazystate/mtcp/policy"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/wire"
 )
@@ -26,6 +27,12 @@ type Agent struct {
 	sender *steer.Sender
 	timing party.Timing
 	log    *slog.Logger
+
+	// Advice says whether to follow a server's advice; nil: yes. Policy makes the
+	// triggers of a connection; nil: none. Set before Run.
+	Advice func(steer.Flow, wire.MigrateAdvise) bool
+	Policy func() *policy.Watch
+	Every  time.Duration // how often connections are looked at; 0: 100 ms
 
 	ctx   context.Context
 	tasks sync.WaitGroup
@@ -39,11 +46,15 @@ type Agent struct {
 type clientSession struct {
 	cert    wire.Certificate
 	servers []netip.AddrPort // that cooperate
+	first   netip.AddrPort   // the one that the application has connected to
 	at      netip.AddrPort   // the one it is with
 	since   time.Time
 	moving  *clientMove
 	moves   int
-	port    int // descriptor that keeps its port on the wire, from the first move on
+	watch   *watch
+	advice  uint8       // that was answered last
+	answer  wire.Reason // what was said to it
+	port    int         // descriptor that keeps its port on the wire, from the first move on
 }
 
 // keepPort keeps the present one, and lets go of that before.
@@ -73,7 +84,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.ctx = ctx
 	a.mu.Unlock()
 	defer a.tasks.Wait()
-	defer context.AfterFunc(ctx, func() { a.steer.SetDeadline(time.Now()) })()
+	if a.Policy != nil {
+		a.tasks.Go(a.look)
+	}
+	defer context.AfterFunc(ctx, func() { interrupt(a.steer, a.log) })()
 	for {
 		e, err := a.steer.Next()
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
@@ -95,6 +109,12 @@ func (a *Agent) take(e steer.Event) {
 		return // the kernel has opened the way; the move looks at that
 	case wire.MigrateReply:
 		a.tell(e.Flow, party.Reply, func(m *clientMove) bool { return m.replied(o, e.Segment) })
+		return
+	case wire.MigrateRefuse:
+		a.tell(e.Flow, party.Refuse, func(m *clientMove) bool { return m.refused(o, e.Segment) })
+		return
+	case wire.MigrateAdvise:
+		a.advised(a.steer.App(e.Flow), e.Flow, o)
 		return
 	}
 	switch e.Told {
@@ -135,7 +155,7 @@ func (a *Agent) offered(f steer.Flow, o wire.Offer) {
 		if s == nil && len(a.sessions) >= mostSessions {
 			a.prune()
 		}
-		a.sessions[f] = &clientSession{cert: o.Cert, servers: o.Servers, at: f.Remote, since: time.Now()}
+		a.sessions[f] = &clientSession{cert: o.Cert, servers: o.Servers, first: f.Remote, at: f.Remote, since: time.Now()}
 	case s != nil && s.cert.Equal(o.Cert):
 		s.servers = append(s.servers, o.Servers...)
 	}

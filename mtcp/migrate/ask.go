@@ -21,11 +21,17 @@ const addrLen = 16 + 2
 
 func (r request) append(b []byte) []byte {
 	b = le.AppendUint32(append(b, r.cert[:]...), uint32(r.next))
-	for _, a := range []netip.AddrPort{r.client, r.server} {
-		ip := a.Addr().As16()
-		b = le.AppendUint16(append(b, ip[:]...), a.Port())
-	}
-	return b
+	return appendEnd(appendEnd(b, r.client), r.server)
+}
+
+// appendEnd and parseEnd are an address and a port.
+func appendEnd(b []byte, a netip.AddrPort) []byte {
+	ip := a.Addr().As16()
+	return le.AppendUint16(append(b, ip[:]...), a.Port())
+}
+
+func parseEnd(b []byte) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), le.Uint16(b[16:]))
 }
 
 func parseRequest(b []byte) (r request, err error) {
@@ -34,10 +40,7 @@ func parseRequest(b []byte) (r request, err error) {
 	}
 	r.cert, r.next = wire.Certificate(b[:wire.CertLen]), seqnum.Value(le.Uint32(b[wire.CertLen:]))
 	b = b[wire.CertLen+4:]
-	for i, a := range []*netip.AddrPort{&r.client, &r.server} {
-		p := b[i*addrLen:]
-		*a = netip.AddrPortFrom(netip.AddrFrom16([16]byte(p)).Unmap(), le.Uint16(p[16:]))
-	}
+	r.client, r.server = parseEnd(b), parseEnd(b[addrLen:])
 	return r, nil
 }
 

@@ -42,12 +42,16 @@ func Capture(held *keeper.Held, stack *tcprepair.Stack, asked Asked) (*Captured,
 }
 
 func (c *Captured) freeze(stack *tcprepair.Stack) error {
+	return c.socket(func(fd int) (err error) { c.frozen, err = stack.Freeze(fd); return err })
+}
+
+func (c *Captured) socket(f func(fd int) error) error {
 	raw, err := c.held.Conn.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var inner error
-	if err := raw.Control(func(fd uintptr) { c.frozen, inner = stack.Freeze(int(fd)) }); err != nil {
+	if err := raw.Control(func(fd uintptr) { inner = f(int(fd)) }); err != nil {
 		return err
 	}
 	return inner

@@ -54,6 +54,8 @@ func (m *clientMove) carry(e party.Effect) error {
 		return m.doSwitch()
 	case party.FallBack:
 		return m.fallBack()
+	case party.Return:
+		return m.goBack()
 	}
 	return fmt.Errorf("%s at the client", e)
 }
@@ -176,28 +178,32 @@ func (m *clientMove) doSwitch() error {
 	if m.shown.Options, err = wire.Append(nil, wire.RcvdWhileMigrating{Delta: m.reply.LSRC.Size(n.RcvNxt)}); err != nil {
 		return err
 	}
-	m.a.tasks.Go(m.watch)
+	f, done := m.to, m.done
+	m.a.tasks.Go(func() { m.listen(f, done) })
 	return nil
 }
 
 // watchEvery is how often the kernel is asked whether S2 has spoken.
 const watchEvery = 2 * time.Millisecond
 
-func (m *clientMove) watch() {
+// listen waits for S2's first word, or for the attempt's end.
+func (m *clientMove) listen(f steer.Flow, done <-chan struct{}) {
 	t := time.NewTicker(watchEvery)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
-			if s, err := m.a.steer.Session(m.f); err != nil || s.State == steer.Moved {
-				k := party.Opened
-				if err != nil {
-					k = party.Gone
-				}
-				m.tell(m.a.ctx, party.Event{Kind: k})
+			switch s, err := m.a.steer.Session(m.f); {
+			case err != nil:
+				m.tell(m.a.ctx, party.Event{Kind: party.Gone})
+				return
+			case s.Wire != f:
+				return // it has gone back
+			case s.State == steer.Moved:
+				m.tell(m.a.ctx, party.Event{Kind: party.Opened})
 				return
 			}
-		case <-m.done:
+		case <-done:
 			return
 		case <-m.a.ctx.Done():
 			return
@@ -208,6 +214,23 @@ func (m *clientMove) watch() {
 func (m *clientMove) fallBack() error {
 	m.release()
 	return m.a.steer.FallBack(m.f)
+}
+
+// goBack leaves a server that it has switched to.
+func (m *clientMove) goBack() error {
+	m.mu.Lock()
+	m.switched = false
+	m.mu.Unlock()
+	m.release()
+	return m.a.steer.Return(m.f, m.old)
+}
+
+// refused is MIGRATE_REFUSE on a RST of S2: once S1 was left it has to show that
+// whoever says it has seen what was said.
+func (m *clientMove) refused(o wire.MigrateRefuse, seg wire.Segment) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.switched || o.Cert.Equal(m.s.cert) || seg.Ack == m.shown.Seq+1
 }
 
 // release forgets the flow to a server that was asked.

@@ -11,6 +11,7 @@ import (
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/tcprepair"
+	"lazystate/mtcp/wire"
 )
 
 // Limits bound what another server may send for one session.
@@ -22,6 +23,7 @@ type Limits struct {
 // Coming is a session on its way to this server. Live or Drop ends it.
 type Coming struct {
 	Name string
+	Cert wire.Certificate // that the client has, if it need not get another
 
 	dump *tcprepair.Dump
 	im   *cbox.Image
@@ -36,7 +38,7 @@ type Coming struct {
 // Prepare checks a state that may be hostile and makes the session's box; local
 // and remote are the ends of its connection here.
 func Prepare(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error) {
-	c := &Coming{Name: s.Name}
+	c := &Coming{Name: s.Name, Cert: s.Cert}
 	var err error
 	if c.dump, err = tcprepair.Parse(s.Socket, lim.Queues); err != nil {
 		return nil, err
@@ -115,6 +117,7 @@ func (c *Coming) Live(k *keeper.Keeper, uid uint32) error {
 	}
 	err = c.box.Bind(conn, c.im.LogTo, c.move.Send.To)
 	if err == nil {
+		c.box.Number(c.conn)
 		c.box.Thaw()
 		err = k.Adopt(uid, c.Name, c.region, conn)
 	}

@@ -8,10 +8,12 @@
 //	Prepare, Coming     a State is checked, made anew and let go elsewhere
 //	Mesh                TLS between servers that know each other's keys
 //	Mover               one server's side of all moves that it takes part in
-//	Agent               the client's, whose connections then have no part in it
+//	Agent               the client's, whose applications have no part in it
+//	Gateway             a router's, whose clients have no part in it
 //
-// A move is led by S1, which redirects the client's traffic (Takeover), or by the
-// client (Agent.Move); the servers' parts are the same but for whose word it is.
+// A move is led by S1, which redirects the client's traffic (Takeover, Redirect),
+// or by the client (Agent.Move), whom S1 may advise to (Advise); the servers' parts
+// are the same but for whose word it is.
 //
 // The trap: sessions that share an address cannot be redirected one by one. With
 // address takeover a move is of all of them, and it is all or none.

@@ -21,9 +21,12 @@ func newID() (id ID) {
 	return id
 }
 
-// part is the kind of a frame that carries one session of a state reply; the
-// other kinds are those of mtcp/party.
-const part = 64
+// part is the kind of a frame that carries one session of a state reply, status
+// that of one that says how a server is; the other kinds are those of mtcp/party.
+const (
+	part   = 64
+	status = 65
+)
 
 // frame is a message between servers: length u32, kind u8, the move's ID, body.
 type frame struct {
@@ -52,8 +55,13 @@ func kindOf(k party.Kind) uint8 {
 }
 
 func (f frame) String() string {
-	if f.kind == part {
+	switch f.kind {
+	case part:
 		return fmt.Sprintf("PART %s (%d bytes)", f.id, len(f.body))
+	case status:
+		return "STATUS"
+	case gateHold, gateSwitch, gateBack, gateDone, gateFailed:
+		return fmt.Sprintf("GATEWAY %d %s", f.kind, f.id)
 	}
 	return fmt.Sprintf("%s %s", between[f.kind], f.id)
 }
@@ -62,6 +70,11 @@ func (f frame) append(b []byte) []byte {
 	b = le.AppendUint32(b, uint32(frameHead+len(f.body)))
 	b = append(append(b, f.kind), f.id[:]...)
 	return append(b, f.body...)
+}
+
+func writeFrame(w io.Writer, f frame) error {
+	_, err := w.Write(f.append(nil))
+	return err
 }
 
 // readFrame reads one of at most most bytes of body.
@@ -75,7 +88,7 @@ func readFrame(r io.Reader, most int) (frame, error) {
 		return frame{}, &MalformedError{"message of a server", fmt.Sprintf("%d bytes, at most %d", n, most+frameHead)}
 	}
 	f := frame{kind: head[4], id: ID(head[5:])}
-	if _, known := between[f.kind]; !known && f.kind != part {
+	if _, known := between[f.kind]; !known && f.kind != part && f.kind != status && (f.kind < gateHold || f.kind > gateFailed) {
 		return frame{}, &MalformedError{"message of a server", fmt.Sprintf("kind %d", f.kind)}
 	}
 	f.body = make([]byte, n-frameHead)

@@ -10,6 +10,7 @@ import (
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/wire"
@@ -34,22 +35,57 @@ type givenMove struct {
 // asked is S2's state request.
 func (m *Mover) asked(l link, f frame) {
 	r, err := parseRequest(f.body)
+	if err == nil && !m.allow(l.peer) {
+		err = fmt.Errorf("%s asks too often", l.peer)
+	}
 	if err == nil {
 		err = m.give(l, f.id, r)
 	}
-	if err != nil {
-		m.log.Info("a session is not given away", "to", l.peer, "err", err)
-		m.say(l, f.id, party.Abort, err.Error())
+	if errors.Is(err, errBusy) { // another server had it, and may be about to say that it has not
+		m.tasks.Go(func() { m.refuseGiving(l, f.id, m.giveLater(l, f.id, r)) })
+		return
+	}
+	m.refuseGiving(l, f.id, err)
+}
+
+func (m *Mover) refuseGiving(l link, id ID, err error) {
+	if err == nil {
+		return
+	}
+	m.log.Info("a session is not given away", "to", l.peer, "err", err)
+	m.say(l, id, party.Abort, err.Error())
+}
+
+// giveLater waits for the end of a session's present move.
+func (m *Mover) giveLater(l link, id ID, r request) error {
+	t := time.NewTicker(busyEvery)
+	defer t.Stop()
+	for late := time.After(m.cfg.Timing.Step / 2); ; {
+		select {
+		case <-t.C:
+			if err := m.give(l, id, r); !errors.Is(err, errBusy) {
+				return err
+			}
+		case <-late:
+			return errBusy
+		case <-m.ctx.Done():
+			return m.ctx.Err()
+		}
 	}
 }
+
+const busyEvery = 20 * time.Millisecond
+
+// errNoInterfaces: clients' segments pass by.
+var errNoInterfaces = errors.New("this server has no interfaces towards clients in its configuration")
 
 // errCertificate is one of no session here.
 var errCertificate = errors.New("a certificate of no session here")
 
 func (m *Mover) give(l link, id ID, r request) error {
 	since := time.Now()
-	if m.steer == nil || !m.allow(l.peer) {
-		return errors.New("not for now")
+	if m.steer == nil {
+		return errNoInterfaces
 	}
 	session, flow, ok := m.certified(r.cert)
 	if !ok {
@@ -59,6 +95,7 @@ func (m *Mover) give(l link, id ID, r request) error {
 	p := party.NewSource(party.ByClient, m.cfg.Timing)
 	g.runner = newRunner(p, g.carry, func(why string) {
 		m.log.Info("a client's move has ended", "session", session, "state", p.State(), "why", why, "prepared", g.prepared, "frozen", g.frozen)
+		m.answered(session, p.State())
 	})
 	if err := m.begin(id, "session "+session.String(), g); err != nil {
 		return err
@@ -81,6 +118,9 @@ func (g *givenMove) carry(e party.Effect) error {
 	case party.Send:
 		if e.Msg == party.State {
 			g.prepared = time.Since(g.since)
+			if err := g.m.journal.part(g.id, g.parting()); err != nil {
+				return err
+			}
 			if err := g.m.mesh.send(g.link, frame{part, g.id, g.captured.State.AppendBinary(nil)}); err != nil {
 				return err
 			}
@@ -96,6 +136,11 @@ func (g *givenMove) carry(e party.Effect) error {
 	return fmt.Errorf("%s at S1", e)
 }
 
+func (g *givenMove) parting() *parting {
+	return &parting{Peer: g.link.peer, Lead: party.ByClient, Sessions: []string{hexOf(g.session)},
+		Flow: g.flow, Cert: g.req.cert, Attempt: attempt(g.req.client, g.req.server)}
+}
+
 // capture checks the certificate once more, against numbers that cannot change.
 func (g *givenMove) capture() error {
 	g.begun = time.Now()
@@ -109,7 +154,7 @@ func (g *givenMove) capture() error {
 		return err
 	}
 	g.captured, err = Capture(held, g.m.cfg.Stack, func(c mtcp.Connection, down mtcp.Down) (mtcp.Client, error) {
-		if !g.m.certificate(g.flow, c, h.Generation).Equal(g.req.cert) {
+		if !g.m.certifies(g.session, g.flow, c, h.Generation).Equal(g.req.cert) {
 			return mtcp.Client{}, errCertificate
 		}
 		return c.Client(g.req.next, down)
@@ -125,7 +170,7 @@ func (g *givenMove) capture() error {
 
 func (g *givenMove) undo() error {
 	g.m.Stats.undone.Add(1)
-	err := errors.Join(g.m.steer.Release(g.flow), g.captured.Undo())
+	err := errors.Join(g.m.steer.Release(g.flow), g.captured.Undo(), g.m.journal.parted(g.id))
 	if err != nil {
 		g.m.log.Error("undo a client's move", "session", g.session, "err", err)
 	}
@@ -138,8 +183,7 @@ const lingering = time.Minute
 func (g *givenMove) discard() error {
 	g.frozen = time.Since(g.begun)
 	g.m.Stats.left.Add(1)
-	err := errors.Join(g.captured.Discard(), g.m.steer.Hold(g.flow, steer.Deaf, lingering))
-	g.m.forget(g.session)
+	err := errors.Join(g.captured.Discard(), g.m.steer.Hold(g.flow, steer.Deaf, lingering), g.m.forget(g.session), g.m.journal.parted(g.id))
 	if err != nil {
 		g.m.log.Error("end of a client's move", "session", g.session, "err", err)
 	}
@@ -149,15 +193,25 @@ func (g *givenMove) discard() error {
 // stays is a client's word that an attempt is over.
 func (m *Mover) stays(f steer.Flow, o wire.MigrateRefuse) {
 	m.mu.Lock()
-	var g *givenMove
+	var given move
+	if a := m.advices[f]; a != nil && o.N == a.n && o.Cert.Equal(a.cert) {
+		a.end(&RefusedError{o.Reason})
+	}
 	for _, v := range m.moves {
-		if c, ok := v.(*givenMove); ok && c.flow == f {
-			g = c
+		switch c := v.(type) {
+		case *givenMove:
+			if c.flow == f && o.Cert.Equal(c.req.cert) && o.N == attempt(c.req.client, c.req.server) {
+				given = c
+			}
+		case *resumedMove:
+			if n := c.note; n.Flow == f && o.Cert.Equal(n.Cert) && o.N == n.Attempt {
+				given = c
+			}
 		}
 	}
 	m.mu.Unlock()
-	if g != nil && o.Cert.Equal(g.req.cert) && o.N == attempt(g.req.client, g.req.server) {
-		g.tell(m.ctx, party.Event{Kind: party.Stay, Why: o.Reason.String()})
+	if given != nil {
+		given.tell(m.ctx, party.Event{Kind: party.Stay, Why: o.Reason.String()})
 	}
 }
 
@@ -169,8 +223,28 @@ func (m *Mover) certificate(f steer.Flow, c mtcp.Connection, generation uint64) 
 	})
 }
 
-// certified finds the session of a certificate: one that came here by it, or
-// one that was accepted here, whose numbers the kernel is asked for.
+// certifies is the certificate that the client of a session has.
+func (m *Mover) certifies(id cbox.ID, f steer.Flow, c mtcp.Connection, generation uint64) wire.Certificate {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if cert, ok := m.shown[id]; ok {
+		return cert
+	}
+	return m.certificate(f, c, generation)
+}
+
+// certificateOf is that of one that was captured.
+func (m *Mover) certificateOf(c *Captured) (wire.Certificate, error) {
+	h, err := c.held.Box.Head()
+	if err != nil {
+		return wire.Certificate{}, err
+	}
+	f, err := flowOf(c.held.Conn.LocalAddr().String(), c.held.Conn.RemoteAddr().String())
+	return m.certifies(c.held.ID(), f, c.Conn, h.Generation), err
+}
+
+// certified finds the session of a certificate: one that came here with it, or
+// one that was accepted here.
 func (m *Mover) certified(cert wire.Certificate) (cbox.ID, steer.Flow, bool) {
 	m.mu.Lock()
 	known, ok := m.certs[cert]
@@ -183,18 +257,28 @@ func (m *Mover) certified(cert wire.Certificate) (cbox.ID, steer.Flow, bool) {
 		if ok {
 			return i.ID, f, true
 		}
-		n, err := m.steer.Query(f)
-		if err != nil || i.Generation > 1 {
-			continue
-		}
-		c := mtcp.Connection{
-			Up:   mtcp.Stream{First: n.RcvNxt - seqnum.Value(n.Received)},
-			Down: mtcp.Stream{First: n.SndUna - seqnum.Value(n.Acked)},
-		}
-		if m.certificate(f, c, i.Generation).Equal(cert) {
+		if c, err := m.connection(i, f); err == nil && m.certifies(i.ID, f, c, i.Generation).Equal(cert) {
 			return i.ID, f, true
 		}
-		m.log.Debug("another session's certificate", "session", i.ID, "flow", f, "numbers", n)
 	}
 	return cbox.ID{}, steer.Flow{}, false
+}
+
+// connection is a session's numbers: the box has those of one that came here;
+// for one that was accepted here the kernel is asked.
+func (m *Mover) connection(i keeper.Info, f steer.Flow) (mtcp.Connection, error) {
+	if i.Numbers != nil {
+		return *i.Numbers, nil
+	}
+	n, err := m.steer.Query(f)
+	if err != nil {
+		return mtcp.Connection{}, err
+	}
+	if i.Generation > 1 {
+		return mtcp.Connection{}, fmt.Errorf("session %s came here, and its box has no numbers", i.ID)
+	}
+	return mtcp.Connection{
+		Up:   mtcp.Stream{First: n.RcvNxt - seqnum.Value(n.Received)},
+		Down: mtcp.Stream{First: n.SndUna - seqnum.Value(n.Acked)},
+	}, nil
 }

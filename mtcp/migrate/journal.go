@@ -3,19 +3,23 @@
 package migrate
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/wire"
 )
 
 // journal outlives the daemon: it notes which moves were let live here, before
-// they are. It lies in memory (/run): a machine that boots has no sockets, so
+// they are, and which sessions are given away, before they are. It lies in memory (/run): a machine that boots has no sockets, so
 // that nothing lives there is then right.
 type journal string
-
-func (j journal) file(id ID) string { return filepath.Join(string(j), hex.EncodeToString(id[:])) }
 
 func (j journal) open() error {
 	if err := os.MkdirAll(string(j), 0o700); err != nil {
@@ -24,24 +28,89 @@ func (j journal) open() error {
 	return nil
 }
 
-func (j journal) note(id ID) error {
-	if err := os.WriteFile(j.file(id), nil, 0o600); err != nil {
+func (j journal) write(name string) error {
+	if err := os.WriteFile(filepath.Join(string(j), name), nil, 0o600); err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	return nil
 }
+
+func (j journal) remove(name string) error {
+	if err := os.Remove(filepath.Join(string(j), name)); err != nil {
+		return fmt.Errorf("journal of moves: %w", err)
+	}
+	return nil
+}
+
+func (j journal) note(id ID) error { return j.write(hex.EncodeToString(id[:])) }
 
 // strike takes a note back: nothing of the move lives, or will.
-func (j journal) strike(id ID) error {
-	if err := os.Remove(j.file(id)); err != nil {
-		return fmt.Errorf("journal of moves: %w", err)
-	}
-	return nil
-}
+func (j journal) strike(id ID) error { return j.remove(hex.EncodeToString(id[:])) }
 
 func (j journal) noted(id ID) bool {
-	_, err := os.Stat(j.file(id))
+	_, err := os.Stat(filepath.Join(string(j), hex.EncodeToString(id[:])))
 	return err == nil
+}
+
+// An address that is arriving is noted as well: a daemon that dies over it leaves
+// it on an interface, where it is nobody's.
+const arrivingPrefix = "arriving-"
+
+func (j journal) arriving(addr netip.Addr) error { return j.write(arrivingPrefix + addr.String()) }
+
+func (j journal) arrived(addr netip.Addr) error { return j.remove(arrivingPrefix + addr.String()) }
+
+// stranded lists the addresses whose daemon died while they were arriving.
+func (j journal) stranded() (all []netip.Addr, err error) {
+	err = j.each(arrivingPrefix, func(text string) error {
+		if a, err := netip.ParseAddr(text); err == nil {
+			all = append(all, a)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// A certificate that this server has not issued, or for a session that it has
+// not accepted, is noted with whose it is.
+const certPrefix = "cert-"
+
+func (j journal) certify(c wire.Certificate, id cbox.ID) error {
+	return j.write(certPrefix + c.String() + "-" + hexOf(id))
+}
+
+func (j journal) decertify(c wire.Certificate, id cbox.ID) error {
+	return j.remove(certPrefix + c.String() + "-" + hexOf(id))
+}
+
+func (j journal) certificates() (map[wire.Certificate]cbox.ID, error) {
+	all := map[wire.Certificate]cbox.ID{}
+	err := j.each(certPrefix, func(text string) error {
+		cert, id, _ := strings.Cut(text, "-")
+		c, err := hex.DecodeString(cert)
+		i, err2 := hex.DecodeString(id)
+		if err == nil && err2 == nil && len(c) == wire.CertLen && len(i) == len(cbox.ID{}) {
+			all[wire.Certificate(c)] = cbox.ID(i)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// keyName is this server's key of certificates: sessions outlive its daemon.
+const keyName = "key"
+
+func (j journal) key() (k wire.Key, err error) {
+	path := filepath.Join(string(j), keyName)
+	b, err := os.ReadFile(path)
+	if err == nil && len(b) == len(k) {
+		return wire.Key(b), nil
+	}
+	rand.Read(k[:]) // never fails
+	if err := os.WriteFile(path, k[:], 0o600); err != nil {
+		return k, fmt.Errorf("journal of moves: %w", err)
+	}
+	return k, nil
 }
 
 // prune forgets notes that nobody asks for any more.
@@ -51,9 +120,13 @@ func (j journal) prune(age time.Duration) error {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > age {
+		if info, err := e.Info(); err == nil && ages(e.Name()) && time.Since(info.ModTime()) > age {
 			_ = os.Remove(filepath.Join(string(j), e.Name())) // the next time, then
 		}
 	}
 	return nil
+}
+
+func ages(name string) bool {
+	return name != keyName && !strings.HasPrefix(name, arrivingPrefix) && !strings.HasPrefix(name, certPrefix)
 }

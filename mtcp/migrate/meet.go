@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 func (m *mesh) dial(p Peer) {
 	pause := firstPause
 	for m.ctx.Err() == nil {
-		c, err := m.reach(p)
+		c, err := reach(m.ctx, m.id, p, protocol)
 		if err == nil {
 			pause = firstPause
 			err = m.serve(link{p.Name, true}, c)
@@ -29,19 +28,6 @@ func (m *mesh) dial(p Peer) {
 		}
 		pause = min(2*pause, longestPause)
 	}
-}
-
-func (m *mesh) reach(p Peer) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(m.ctx, dialBound)
-	defer cancel()
-	d := &net.Dialer{KeepAliveConfig: keepAlive}
-	d.SetMultipathTCP(false)
-	return (&tls.Dialer{NetDialer: d, Config: m.id.TLS(protocol, func(k identity.PublicKey) error {
-		if k != p.Key {
-			return fmt.Errorf("%s at %s has another key than the configuration says", p.Name, p.Address)
-		}
-		return nil
-	})}).DialContext(ctx, "tcp", p.Address)
 }
 
 // accept admits servers that the configuration names, and no more strangers at a

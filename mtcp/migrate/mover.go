@@ -44,7 +44,10 @@ type Config struct {
 
 	Identity *identity.Identity
 	Peers    []Peer
+	Gateways []Peer       // that clients come through
 	Listen   net.Listener // for the other servers; nil: none come here
+
+	Capacity int // sessions that this server is good for, for policies; 0: it does not say
 
 	Journal string // folder in memory, private to this daemon
 	Limits  Limits
@@ -52,6 +55,10 @@ type Config struct {
 	Timing  party.Timing
 	Freeze  time.Duration // how long a process may be inside one operation; 0: a second
 	Log     *slog.Logger
+
+	// Point, if there is one, is told before and after everything that is done:
+	// tests kill the daemon there.
+	Point func(string)
 }
 
 // Mover is one server's side of all moves.
@@ -60,6 +67,7 @@ type Mover struct {
 	log     *slog.Logger
 	journal journal
 	mesh    *mesh
+	gates   *gates
 	links   map[string]*device // by name
 	Stats   Stats
 
@@ -77,7 +85,16 @@ type Mover struct {
 	bytes int64         // of state replies
 	rates map[string]*rate
 
-	certs   map[wire.Certificate]cbox.ID // of sessions that clients brought
+	resumed  map[string]*resumedMove // by session
+	doubtful []*resumedMove          // until Run asks
+
+	offered  steer.Service // what clients are told of
+	advices  map[steer.Flow]*advice
+	adviceN  uint8
+	statuses map[string]Status // of peers
+
+	certs   map[wire.Certificate]cbox.ID // that clients have of sessions that came here
+	shown   map[cbox.ID]wire.Certificate // likewise
 	taken   map[steer.Flow]*takenMove
 	refused map[steer.Flow]time.Time // moves that have ended
 }
@@ -88,6 +105,7 @@ type move interface {
 	heard(f frame)
 	tell(ctx context.Context, e party.Event)
 	run(ctx context.Context)
+	watch(point func(string))
 	left() // under Mover.mu: nothing is heard any more
 }
 
@@ -106,6 +124,7 @@ func (m *Mover) begin(id ID, key string, v move) error {
 		return fmt.Errorf("move %s: %w", key, errBusy)
 	}
 	m.moves[id], m.keys[key] = v, id
+	v.watch(m.cfg.Point)
 	m.tasks.Go(func() {
 		v.run(m.ctx)
 		m.mu.Lock()
@@ -136,10 +155,14 @@ func New(cfg Config) (*Mover, error) {
 	}
 	m := &Mover{cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), journal: journal(cfg.Journal), links: map[string]*device{},
 		moves: map[ID]move{}, keys: map[string]ID{}, rates: map[string]*rate{},
-		certs: map[wire.Certificate]cbox.ID{}, taken: map[steer.Flow]*takenMove{}, refused: map[steer.Flow]time.Time{}}
-	m.mesh = newMesh(cfg, m.log)
+		resumed: map[string]*resumedMove{}, shown: map[cbox.ID]wire.Certificate{},
+		advices: map[steer.Flow]*advice{}, statuses: map[string]Status{}, taken: map[steer.Flow]*takenMove{}, refused: map[steer.Flow]time.Time{}}
+	m.mesh, m.gates = newMesh(cfg, m.log), newGates(cfg.Identity, cfg.Gateways)
 	m.mesh.heard, m.mesh.up = m.heard, m.up
 	if err := errors.Join(m.journal.open(), m.journal.prune(noteAge)); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(m.recall(), m.recallCerts()); err != nil {
 		return nil, err
 	}
 	for _, s := range cfg.Services {
@@ -151,6 +174,9 @@ func New(cfg Config) (*Mover, error) {
 			return nil, errors.Join(err, m.Close())
 		}
 		m.links[s.Device] = &device{link: l}
+	}
+	if err := m.sweepAddresses(); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	if err := m.openSteer(); err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -175,8 +201,13 @@ func (m *Mover) Run(ctx context.Context) {
 	m.mu.Unlock()
 	if m.steer != nil {
 		m.tasks.Go(m.segments)
-		defer context.AfterFunc(ctx, func() { m.steer.SetDeadline(time.Now()) })()
+		defer context.AfterFunc(ctx, func() { interrupt(m.steer, m.log) })()
 	}
+	if m.steer != nil && m.offered.Parts(false)+m.offered.Parts(true) > 2 {
+		m.tasks.Go(m.offerRest)
+	}
+	m.tasks.Go(m.report)
+	m.resume()
 	m.mesh.run(ctx)
 	m.tasks.Wait()
 }
@@ -215,6 +246,22 @@ func (m *Mover) Has(addr netip.Addr) (bool, error) {
 	return false, nil
 }
 
+// sweepAddresses takes away what a daemon that died over a move has left: an
+// address that was to come here, whose sessions are somewhere else.
+func (m *Mover) sweepAddresses() error {
+	all, err := m.journal.stranded()
+	for _, a := range all {
+		d, derr := m.device(a)
+		if derr != nil {
+			m.log.Warn("an address was left behind", "address", a, "err", derr)
+			continue
+		}
+		m.log.Warn("an address was left behind, it is removed", "address", a)
+		err = errors.Join(err, d.shed(a), m.journal.arrived(a))
+	}
+	return err
+}
+
 // up is told of links by the mesh.
 func (m *Mover) up(l link, up bool) {
 	e := party.Event{Kind: party.Lost}
@@ -241,6 +288,8 @@ func (m *Mover) heard(l link, f frame) {
 	m.mu.Unlock()
 	kind := between[f.kind]
 	switch {
+	case f.kind == status:
+		m.reported(l, f.body)
 	case v != nil && v.on() == l:
 		v.heard(f)
 	case v != nil:

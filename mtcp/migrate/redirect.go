@@ -3,34 +3,62 @@
 package migrate
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/takeover"
+	"lazystate/mtcp/wire"
 )
 
-// Way is how the client's segments come to another server when the client
-// itself has no part in it.
+// Way is how the client's segments come to another server.
 type Way uint8
 
 // The ways there are.
 const (
-	ByTakeover Way = 1 // the address moves
-	ByGateway  Way = 2 // a gateway on the client's way is told
+	ByTakeover Way = iota + 1 // the address moves
+	ByGateway                 // a gateway on the client's way is told
+	ByClient                  // the client's agent is advised
 )
 
+var ways = [...]string{"", "takeover", "gateway", "client"}
+
 func (w Way) String() string {
-	if w != ByTakeover && w != ByGateway {
+	if w == 0 || int(w) >= len(ways) {
 		return fmt.Sprintf("way %d", uint8(w))
 	}
-	return [...]string{"", "takeover", "gateway"}[w]
+	return ways[w]
+}
+
+// ParseWay reads what String has written.
+func ParseWay(text string) (Way, error) {
+	if i := slices.Index(ways[:], text); i > 0 {
+		return Way(i), nil
+	}
+	return 0, fmt.Errorf("%q: want takeover, gateway or client", text)
+}
+
+// Send moves one session to another server, by gateway or by its client.
+func (m *Mover) Send(ctx context.Context, id cbox.ID, to string, by Way, why wire.Reason) error {
+	switch by {
+	case ByGateway:
+		_, err := m.Redirect(ctx, id, to)
+		return err
+	case ByClient:
+		return m.Advise(ctx, id, to, why)
+	}
+	return fmt.Errorf("session %s cannot move alone by %s", id, by)
 }
 
 // leaving is S1's side of a redirection: from its making on nothing of the
 // client's comes in.
 type leaving interface {
-	place() []byte // what S2 has to know
+	place() []byte  // what S2 has to know
+	prefix() string // of the address that goes; "": none
 	commit() error
 	undo() error
 	done() error // it is for ever
@@ -73,16 +101,29 @@ func (d *device) arrive(p netip.Prefix) (a arriving, err error) {
 	return a, err
 }
 
+// shed takes an address away that nobody uses.
+func (d *device) shed(a netip.Addr) error {
+	v, err := d.leave(a)
+	if errors.Is(err, takeover.ErrNoAddress) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(v.commit(), v.done())
+}
+
 // addressLeaves is a takeover at S1.
 type addressLeaves struct {
 	d *device
 	v *takeover.Leaving
 }
 
-func (a addressLeaves) place() []byte { return []byte{byte(a.v.Prefix().Bits())} }
-func (a addressLeaves) commit() error { return a.d.do(a.v.Release) }
-func (a addressLeaves) undo() error   { return a.d.do(a.v.Undo) }
-func (a addressLeaves) done() error   { return a.d.do(a.v.Done) }
+func (a addressLeaves) place() []byte  { return []byte{byte(a.v.Prefix().Bits())} }
+func (a addressLeaves) prefix() string { return a.v.Prefix().String() }
+func (a addressLeaves) commit() error  { return a.d.do(a.v.Release) }
+func (a addressLeaves) undo() error    { return a.d.do(a.v.Undo) }
+func (a addressLeaves) done() error    { return a.d.do(a.v.Done) }
 
 // addressArrives is a takeover at S2.
 type addressArrives struct {

@@ -20,6 +20,7 @@ type runner struct {
 	in    chan party.Event
 	carry func(party.Effect) error // all but Wake and End; an error is Failed
 	ended func(why string)
+	point func(string) // nil, or told where it is
 	timer *time.Timer
 	over  bool
 }
@@ -27,6 +28,9 @@ type runner struct {
 func newRunner(m machine, carry func(party.Effect) error, ended func(string)) *runner {
 	return &runner{steps: m, in: make(chan party.Event, 64), carry: carry, ended: ended}
 }
+
+// watch has point told of everything; before run.
+func (r *runner) watch(point func(string)) { r.point = point }
 
 // tell has the machine hear of something.
 func (r *runner) tell(ctx context.Context, e party.Event) {
@@ -55,6 +59,16 @@ func (r *runner) run(ctx context.Context) {
 	}
 }
 
+func (r *runner) carryAt(e party.Effect) error {
+	if r.point == nil {
+		return r.carry(e)
+	}
+	r.point("before " + e.String())
+	err := r.carry(e)
+	r.point("after " + e.String())
+	return err
+}
+
 // starred effects end with Done or Failed.
 func starred(d party.Do) bool {
 	switch d {
@@ -73,7 +87,7 @@ func (r *runner) step(e party.Event) {
 			r.over = true
 			r.ended(effect.Why)
 		default:
-			err := r.carry(effect)
+			err := r.carryAt(effect)
 			if !starred(effect.Do) {
 				continue // what could not be said is lost, as anything may be
 			}

@@ -3,10 +3,9 @@
 package migrate
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/netip"
+	"log/slog"
 	"os"
 
 	"lazystate/mtcp/cbox"
@@ -16,9 +15,10 @@ import (
 
 // openSteer sets up what clients with an agent need (§2.5.2).
 func (m *Mover) openSteer() (err error) {
-	rand.Read(m.key[:]) // certificates end with this daemon, as its sessions do
+	if m.key, err = m.journal.key(); err != nil {
+		return err
+	}
 	m.servers = map[uint32]string{}
-	var offered []netip.AddrPort
 	for _, p := range m.cfg.Peers {
 		for _, a := range p.Serves {
 			id := wire.ServerID(a)
@@ -26,7 +26,7 @@ func (m *Mover) openSteer() (err error) {
 				return fmt.Errorf("servers %s and %s: %s has a number that is there already", other, p.Name, a)
 			}
 			m.servers[id] = p.Name
-			offered = append(offered, a)
+			m.offered.Servers = append(m.offered.Servers, a)
 		}
 	}
 	if len(m.cfg.Interfaces) == 0 {
@@ -39,7 +39,9 @@ func (m *Mover) openSteer() (err error) {
 		return err
 	}
 	for _, s := range m.cfg.Services {
-		if err := m.steer.Serve(steer.Service{Listen: s.Listen, Takes: true, Offers: len(offered) > 0, Key: m.key, Servers: offered}); err != nil {
+		v := m.offered
+		v.Listen, v.Takes, v.Offers, v.Key = s.Listen, true, len(v.Servers) > 0, m.key
+		if err := m.steer.Serve(v); err != nil {
 			return err
 		}
 	}
@@ -55,6 +57,13 @@ func (m *Mover) closeSteer() error {
 		err = errors.Join(err, m.sender.Close())
 	}
 	return err
+}
+
+// interrupt ends who waits for segments.
+func interrupt(s interface{ Interrupt() error }, log *slog.Logger) {
+	if err := s.Interrupt(); err != nil {
+		log.Error("end", "err", err)
+	}
 }
 
 // segments takes what the kernel's programs hand over, until its deadline.
@@ -79,26 +88,63 @@ func (m *Mover) segments() {
 	}
 }
 
-// remember says whose a certificate is that this server gave out.
-func (m *Mover) remember(c wire.Certificate, id cbox.ID) {
-	m.forget(id)
+// remember says whose a certificate is that a client has.
+func (m *Mover) remember(c wire.Certificate, id cbox.ID) error {
+	err := m.forget(id)
+	if c == (wire.Certificate{}) {
+		return err
+	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.certs[c] = id
+	m.certs[c], m.shown[id] = id, c
+	crowded := len(m.certs) > mostCerts
+	m.mu.Unlock()
+	if crowded {
+		err = errors.Join(err, m.forgetEnded())
+	}
+	return errors.Join(err, m.journal.certify(c, id))
 }
 
-// forget does away with a session's certificate, and with those of sessions
-// that have ended.
-func (m *Mover) forget(id cbox.ID) {
+// forget does away with a session's certificate.
+func (m *Mover) forget(id cbox.ID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.shown[id]
+	if !ok {
+		return nil
+	}
+	delete(m.certs, c)
+	delete(m.shown, id)
+	return m.journal.decertify(c, id)
+}
+
+// mostCerts is from when on it is looked which sessions have ended.
+const mostCerts = 4096
+
+func (m *Mover) forgetEnded() error {
 	alive := map[cbox.ID]bool{}
 	for _, i := range m.cfg.Keeper.Sessions() {
 		alive[i.ID] = true
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for c, other := range m.certs {
-		if other == id || !alive[other] {
-			delete(m.certs, c)
+	var ended []cbox.ID
+	for id := range m.shown {
+		if !alive[id] {
+			ended = append(ended, id)
 		}
 	}
+	m.mu.Unlock()
+	var err error
+	for _, id := range ended {
+		err = errors.Join(err, m.forget(id))
+	}
+	return err
+}
+
+// recallCerts reads what earlier daemons have remembered.
+func (m *Mover) recallCerts() (err error) {
+	m.certs, err = m.journal.certificates()
+	for c, id := range m.certs {
+		m.shown[id] = c
+	}
+	return err
 }

@@ -25,6 +25,9 @@ type sourceMove struct {
 	link     link
 	proposal proposal
 
+	session  cbox.ID // of ByGateway
+	accepted []byte  // what Accept said; heard before it is told
+
 	leaving  leaving
 	captured []*Captured
 	frozen   time.Time
@@ -68,8 +71,33 @@ func (m *Mover) Takeover(ctx context.Context, addr netip.Addr, to string, progre
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	s := &sourceMove{m: m, id: newID(), link: link{to, true}, proposal: proposal{ByTakeover, addr}, progress: progress, done: make(chan struct{})}
+	s := &sourceMove{m: m, id: newID(), link: link{to, true}, proposal: proposal{way: ByTakeover, addr: addr}, progress: progress, done: make(chan struct{})}
 	return m.lead(ctx, s)
+}
+
+// Redirect moves one session to another server by way of the gateway that its
+// client's traffic crosses, and waits for the outcome as Takeover does.
+func (m *Mover) Redirect(ctx context.Context, id cbox.ID, to string) (Result, error) {
+	for _, i := range m.cfg.Keeper.Sessions() {
+		if i.ID != id {
+			continue
+		}
+		f, err := flowOf(i.Local, i.Remote)
+		if err != nil {
+			return Result{}, err
+		}
+		return m.lead(ctx, &sourceMove{m: m, id: newID(), link: link{to, true}, proposal: proposal{way: ByGateway, flow: f, name: i.Name},
+			session: id, progress: func(Progress) {}, done: make(chan struct{})})
+	}
+	return Result{}, fmt.Errorf("session %s is not here", id)
+}
+
+// key is what is moved, by which a second move of it is known.
+func (s *sourceMove) key() string {
+	if s.proposal.way == ByGateway {
+		return "session " + s.session.String()
+	}
+	return "from here: " + s.proposal.String()
 }
 
 // lead begins a move that this server leads.
@@ -85,7 +113,7 @@ func (m *Mover) lead(ctx context.Context, s *sourceMove) (Result, error) {
 	if err := m.mesh.await(ctx, s.link); err != nil {
 		return Result{}, err
 	}
-	if err := m.begin(s.id, "from here: "+s.proposal.addr.String(), s); err != nil {
+	if err := m.begin(s.id, s.key(), s); err != nil {
 		return Result{}, err
 	}
 	s.tell(ctx, party.Event{Kind: party.Start})
@@ -108,6 +136,9 @@ func (s *sourceMove) on() link { return s.link }
 func (s *sourceMove) left()    {}
 
 func (s *sourceMove) heard(f frame) {
+	if between[f.kind] == party.Accept && s.accepted == nil {
+		s.accepted = f.body
+	}
 	if f.kind != part {
 		s.tell(s.m.ctx, party.Event{Kind: between[f.kind], Why: why(f)})
 	}
@@ -120,7 +151,7 @@ func (s *sourceMove) carry(e party.Effect) error {
 	case party.Capture:
 		return s.capture()
 	case party.Commit:
-		return s.leaving.commit()
+		return s.commit()
 	case party.Undo:
 		return s.undo()
 	case party.Discard:
@@ -151,17 +182,15 @@ func (s *sourceMove) frame(k party.Kind, body []byte) error {
 
 // capture is all or nothing.
 func (s *sourceMove) capture() error {
-	l, err := s.m.device(s.proposal.addr)
+	away, err := s.leave()
 	if err != nil {
-		return err
-	}
-	away, err := l.leave(s.proposal.addr)
-	if err != nil {
-		return err
+		return errors.Join(err, s.m.journal.parted(s.id))
 	}
 	s.leaving, s.frozen = away, time.Now()
-	if _, err := s.m.cfg.Keeper.TakeQueue(cbox.Config{}); err != nil {
-		s.m.log.Warn("connections that nobody has accepted", "err", err)
+	if s.proposal.way == ByTakeover {
+		if _, err := s.m.cfg.Keeper.TakeQueue(cbox.Config{}); err != nil {
+			s.m.log.Warn("connections that nobody has accepted", "err", err)
+		}
 	}
 	if err := s.captureAll(); err != nil {
 		return errors.Join(err, s.undo())
@@ -169,13 +198,43 @@ func (s *sourceMove) capture() error {
 	return nil
 }
 
-func (s *sourceMove) captureAll() error {
+// leave keeps the client's segments off.
+func (s *sourceMove) leave() (leaving, error) {
+	if s.proposal.way == ByTakeover {
+		l, err := s.m.device(s.proposal.addr)
+		if err != nil {
+			return nil, err
+		}
+		return l.leave(s.proposal.addr)
+	}
+	if len(s.accepted) != addrLen {
+		return nil, &MalformedError{"acceptance", fmt.Sprintf("%d bytes", len(s.accepted))}
+	}
+	t := endsOf(s.proposal.flow, parseEnd(s.accepted))
+	// A gateway that holds back what the client sends is to be told, whatever
+	// becomes of this daemon.
+	if err := s.m.journal.part(s.id, &parting{Peer: s.link.peer, Lead: party.BySource, Sessions: []string{hexOf(s.session)}, Flow: s.proposal.flow, To: t.to}); err != nil {
+		return nil, err
+	}
+	return s.m.leaveByGateway(t)
+}
+
+// sessions are those that move.
+func (s *sourceMove) sessions() []cbox.ID {
+	if s.proposal.way == ByGateway {
+		return []cbox.ID{s.session}
+	}
 	var ids []cbox.ID
 	for _, i := range s.m.cfg.Keeper.Sessions() {
 		if local, err := netip.ParseAddrPort(i.Local); err == nil && local.Addr().Unmap() == s.proposal.addr {
 			ids = append(ids, i.ID)
 		}
 	}
+	return ids
+}
+
+func (s *sourceMove) captureAll() error {
+	ids := s.sessions()
 	for i, id := range ids {
 		c, err := s.captureOne(id)
 		if err != nil {
@@ -188,6 +247,9 @@ func (s *sourceMove) captureAll() error {
 		s.progress(Progress{"freeze", i + 1, len(ids)})
 	}
 	s.result.Sessions = len(s.captured)
+	if s.proposal.way == ByGateway && len(s.captured) == 0 {
+		return errors.New("the session has ended")
+	}
 	return nil
 }
 
@@ -204,7 +266,25 @@ func (s *sourceMove) captureOne(id cbox.ID) (*Captured, error) {
 	if over := (*mtcp.StateError)(nil); errors.As(err, &over) {
 		return nil, nil
 	}
+	if err == nil {
+		c.State.Cert, err = s.m.certificateOf(c)
+	}
 	return c, err
+}
+
+// commit lets go of the address: from here on S2 may get the word.
+func (s *sourceMove) commit() error {
+	p := &parting{Peer: s.link.peer, Lead: party.BySource, Address: s.leaving.prefix()}
+	if l, ok := s.leaving.(gatewayLeaves); ok {
+		p.Flow, p.To = l.flow(), l.t.to
+	}
+	for _, c := range s.captured {
+		p.Sessions = append(p.Sessions, hexOf(c.held.ID()))
+	}
+	if err := s.m.journal.part(s.id, p); err != nil {
+		return err
+	}
+	return s.leaving.commit()
 }
 
 // undo takes back all that capture and commit did.
@@ -216,6 +296,7 @@ func (s *sourceMove) undo() error {
 	for _, c := range s.captured {
 		err = errors.Join(err, c.Undo())
 	}
+	err = errors.Join(err, s.m.journal.parted(s.id))
 	s.captured, s.leaving = nil, nil
 	s.m.Stats.undone.Add(1)
 	if err != nil {
@@ -228,8 +309,9 @@ func (s *sourceMove) discard() error {
 	s.result.Frozen = time.Since(s.frozen)
 	err := s.leaving.done()
 	for _, c := range s.captured {
-		err = errors.Join(err, c.Discard())
+		err = errors.Join(err, s.m.forget(c.held.ID()), c.Discard())
 	}
+	err = errors.Join(err, s.m.journal.parted(s.id))
 	s.m.Stats.left.Add(uint64(len(s.captured)))
 	if err != nil {
 		s.m.log.Error("end of a move", "move", s.id, "err", err)

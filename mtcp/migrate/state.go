@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"lazystate/mtcp"
+	"lazystate/mtcp/wire"
 )
 
 // State is the state reply for one session (§2.5.3): what S1 knows of it when
@@ -16,20 +17,21 @@ import (
 // On the wire it is little-endian:
 //
 //	magic "MTST", version u16, flags u16
-//	read u64, written u64, client's next u64
+//	read u64, written u64, client's next u64, certificate 8
 //	name: length u16, bytes; socket: length u32, bytes; box: length u32, bytes
 type State struct {
 	Name          string // of the service: who may go on with it
 	Read, Written uint64 // where its application was
 	Client        mtcp.Client
-	Socket        []byte // tcprepair.Dump
-	Box           []byte // cbox.Image
+	Cert          wire.Certificate // that the client has
+	Socket        []byte           // tcprepair.Dump
+	Box           []byte           // cbox.Image
 }
 
 const (
 	stateMagic   = "MTST"
-	stateVersion = 1
-	stateFixed   = 4 + 2 + 2 + 3*8
+	stateVersion = 2
+	stateFixed   = 4 + 2 + 2 + 3*8 + wire.CertLen
 
 	flagKnown = 1 << 0
 	flagFin   = 1 << 1
@@ -52,6 +54,7 @@ func (s *State) AppendBinary(b []byte) []byte {
 	for _, v := range []uint64{s.Read, s.Written, s.Client.Next} {
 		b = le.AppendUint64(b, v)
 	}
+	b = append(b, s.Cert[:]...)
 	b = append(le.AppendUint16(b, uint16(len(s.Name))), s.Name...)
 	b = append(le.AppendUint32(b, uint32(len(s.Socket))), s.Socket...)
 	return append(le.AppendUint32(b, uint32(len(s.Box))), s.Box...)
@@ -77,6 +80,7 @@ func ParseState(b []byte) (*State, error) {
 	flags := le.Uint16(b[6:])
 	s := &State{Read: le.Uint64(b[8:]), Written: le.Uint64(b[16:])}
 	s.Client = mtcp.Client{Known: flags&flagKnown != 0, Fin: flags&flagFin != 0, Next: le.Uint64(b[24:])}
+	s.Cert = wire.Certificate(b[32:])
 	b = b[stateFixed:]
 	var name []byte
 	for _, f := range []struct {

@@ -60,7 +60,7 @@ func (m *Mover) take(e steer.Event, req wire.MigrateRequest) (wire.Reason, error
 	if _, ok := m.service(e.Flow.Local, ""); !ok {
 		return wire.ReasonUnknown, fmt.Errorf("%s is no service of this server", e.Flow.Local)
 	}
-	peer, ok := m.servers[req.Server]
+	peer, ok := m.serverOf(req.Server)
 	if !ok {
 		return wire.ReasonUnknown, fmt.Errorf("no server of number %#x is known", req.Server)
 	}
@@ -99,10 +99,9 @@ func (t *takenMove) heard(f frame) { t.tell(t.m.ctx, t.open(f)) }
 func (m *Mover) acked(e steer.Event, o wire.RcvdWhileMigrating) {
 	m.mu.Lock()
 	t := m.taken[e.Flow]
-	_, refused := m.refused[e.Flow]
 	m.mu.Unlock()
-	if t == nil {
-		if refused && !m.lives(e.Flow) {
+	if t == nil { // an earlier daemon's, or one that has ended
+		if !m.lives(e.Flow) && m.allow("client "+e.Flow.Remote.Addr().String()) {
 			m.refuse(e.Flow, e.Segment, wire.Certificate{}, wire.ReasonState)
 		}
 		return
@@ -225,13 +224,25 @@ func (t *takenMove) live() error {
 		err = m.sender.Send(arrived)
 	}
 	s, _ := m.service(t.flow.Local, c.Name)
-	m.remember(t.reply.Cert, c.id())
-	if err = errors.Join(err, m.steer.Release(t.flow), c.Live(m.cfg.Keeper, s.UID)); err != nil {
+	if err = errors.Join(err, m.remember(t.reply.Cert, c.id()), m.steer.Release(t.flow), c.Live(m.cfg.Keeper, s.UID)); err != nil {
 		return errors.Join(err, m.journal.strike(t.id))
 	}
 	m.Stats.came.Add(1)
 	m.tasks.Go(func() { m.repeat(arrived) })
 	return nil
+}
+
+// announce says MIGRATE_ARRIVED of a session that came by a gateway.
+func (m *Mover) announce(c *Coming) {
+	seg := wire.Segment{Src: c.dump.Local, Dst: c.dump.Remote, Seq: c.dump.Una, Ack: c.dump.RcvNxt, Flags: wire.ACK, Window: 65535}
+	var err error
+	if seg.Options, err = wire.Append(nil, wire.MigrateArrived{}); err == nil {
+		err = m.sender.Send(seg)
+	}
+	if err != nil {
+		m.log.Debug("announce", "err", err)
+	}
+	m.repeat(seg)
 }
 
 // arrivals is how often MIGRATE_ARRIVED is said; S2's own segments say it as well.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
 )
 
 // targetMove is a move of which this server is S2.
@@ -18,6 +19,7 @@ type targetMove struct {
 	proposal proposal
 
 	inbox
+	at       netip.AddrPort // ByGateway: where the session is to be here
 	arriving arriving
 	coming   []*Coming
 }
@@ -29,9 +31,12 @@ func (m *Mover) proposed(l link, f frame) {
 		err = m.admissible(l, p)
 	}
 	t := &targetMove{inbox: inbox{m: m}, id: f.id, link: l, proposal: p}
+	if err == nil && p.way == ByGateway {
+		t.at, err = m.placeHere(p)
+	}
 	if err == nil {
 		t.runner = newRunner(party.NewTarget(party.BySource, m.cfg.Timing), t.carry, t.ended)
-		err = m.begin(t.id, "to here: "+p.addr.String(), t)
+		err = m.begin(t.id, "to here: "+p.String(), t)
 	}
 	if err != nil {
 		m.log.Info("a move is declined", "from", l.peer, "err", err)
@@ -42,8 +47,8 @@ func (m *Mover) proposed(l link, f frame) {
 }
 
 func (m *Mover) admissible(l link, p proposal) error {
-	if p.way != ByTakeover {
-		return fmt.Errorf("%s is not taken part in here", p.way)
+	if p.way == ByGateway { // of sessions one by one there may be thousands
+		return nil
 	}
 	if _, err := m.device(p.addr); err != nil {
 		return err
@@ -54,6 +59,31 @@ func (m *Mover) admissible(l link, p proposal) error {
 	return nil
 }
 
+// placeHere finds the service that a session of another server's is to go on
+// with here.
+func (m *Mover) placeHere(p proposal) (netip.AddrPort, error) {
+	if m.steer == nil {
+		return netip.AddrPort{}, errNoInterfaces
+	}
+	var best netip.AddrPort
+	for _, s := range m.cfg.Services {
+		a := s.Listen
+		if s.Name != p.name || s.Device != "" || a.Addr().IsUnspecified() || a.Addr().Is4() != p.flow.Local.Addr().Is4() {
+			continue
+		}
+		if !best.IsValid() || best.Port() != p.flow.Local.Port() && a.Port() == p.flow.Local.Port() {
+			best = a
+		}
+	}
+	switch {
+	case !best.IsValid():
+		return best, fmt.Errorf("%q is served at no address here that clients of %s can go to", p.name, p.flow.Local)
+	case m.lives(steer.Flow{Local: best, Remote: p.flow.Remote}):
+		return best, fmt.Errorf("%s has a connection to %s already", p.flow.Remote, best)
+	}
+	return best, nil
+}
+
 func (t *targetMove) on() link { return t.link }
 
 func (t *targetMove) heard(f frame) { t.tell(t.m.ctx, t.open(f)) }
@@ -61,8 +91,11 @@ func (t *targetMove) heard(f frame) { t.tell(t.m.ctx, t.open(f)) }
 func (t *targetMove) carry(e party.Effect) error {
 	switch e.Do {
 	case party.Send:
-		t.m.say(t.link, t.id, e.Msg, e.Why)
-		return nil
+		body := []byte(e.Why)
+		if e.Msg == party.Accept && t.proposal.way == ByGateway {
+			body = appendEnd(nil, t.at)
+		}
+		return t.m.mesh.send(t.link, frame{kindOf(e.Msg), t.id, body})
 	case party.Restore:
 		return t.restore()
 	case party.Live:
@@ -75,27 +108,19 @@ func (t *targetMove) carry(e party.Effect) error {
 
 // restore puts everything in place. What an error leaves Drop takes away.
 func (t *targetMove) restore() error {
-	l, err := t.m.device(t.proposal.addr)
-	if err != nil {
-		return err
-	}
-	prefix, err := prefixOf(t.proposal.addr, t.place)
-	if err != nil {
-		return err
-	}
+	local, remote := t.at, t.proposal.flow.Remote
 	for _, s := range t.states {
-		c, err := Prepare(s, t.m.cfg.Limits, netip.AddrPort{}, netip.AddrPort{})
+		c, err := Prepare(s, t.m.cfg.Limits, local, remote)
 		if err != nil {
 			return err
 		}
 		t.coming = append(t.coming, c)
-		if _, ok := t.m.service(c.Local(), c.Name); !ok || c.Local().Addr() != t.proposal.addr {
+		if _, ok := t.m.service(c.Local(), c.Name); !ok || t.proposal.way == ByTakeover && c.Local().Addr() != t.proposal.addr {
 			return fmt.Errorf("%q at %s is no service of this server", c.Name, c.Local())
 		}
 	}
 	t.states = nil
-	if t.arriving, err = l.arrive(prefix); err != nil {
-		t.arriving = nil
+	if err := t.arrive(); err != nil {
 		return err
 	}
 	for _, c := range t.coming {
@@ -106,13 +131,51 @@ func (t *targetMove) restore() error {
 	return nil
 }
 
+// arrive keeps the client's segments from sockets that are not there yet.
+func (t *targetMove) arrive() (err error) {
+	if t.proposal.way == ByGateway {
+		if len(t.coming) != 1 {
+			return &MalformedError{"state reply", fmt.Sprintf("%d sessions", len(t.coming))}
+		}
+		t.arriving, err = t.m.arriveByGateway(endsOf(t.proposal.flow, t.at))
+		return err
+	}
+	l, err := t.m.device(t.proposal.addr)
+	if err != nil {
+		return err
+	}
+	prefix, err := prefixOf(t.proposal.addr, t.place)
+	if err != nil {
+		return err
+	}
+	if err := t.m.journal.arriving(t.proposal.addr); err != nil {
+		return err
+	}
+	if t.arriving, err = l.arrive(prefix); err != nil {
+		t.arriving = nil
+		return errors.Join(err, t.stranded(false))
+	}
+	return nil
+}
+
+// stranded notes whether an address may be left here by a daemon that dies.
+func (t *targetMove) stranded(yes bool) error {
+	switch {
+	case t.proposal.way != ByTakeover:
+		return nil
+	case yes:
+		return t.m.journal.arriving(t.proposal.addr)
+	}
+	return t.m.journal.arrived(t.proposal.addr)
+}
+
 // live lets all of them go on. One that cannot does not keep the others from it.
 func (t *targetMove) live() error {
-	if err := t.m.journal.note(t.id); err != nil {
+	if err := errors.Join(t.m.journal.note(t.id), t.stranded(false)); err != nil {
 		return err
 	}
 	if err := t.arriving.open(); err != nil {
-		return errors.Join(err, t.m.journal.strike(t.id))
+		return errors.Join(err, t.stranded(true), t.m.journal.strike(t.id))
 	}
 	for _, c := range t.coming {
 		s, _ := t.m.service(c.Local(), c.Name)
@@ -120,6 +183,12 @@ func (t *targetMove) live() error {
 			t.m.log.Error("a session that came", "move", t.id, "err", err)
 			_ = c.Drop()
 			continue
+		}
+		if t.proposal.way == ByGateway { // which may not hear its first word
+			t.m.tasks.Go(func() { t.m.announce(c) })
+		}
+		if err := t.m.remember(c.Cert, c.id()); err != nil {
+			t.m.log.Warn("a certificate that came", "move", t.id, "err", err)
 		}
 		t.m.Stats.came.Add(1)
 	}
@@ -133,7 +202,7 @@ func (t *targetMove) drop() error {
 		err = errors.Join(err, c.Drop())
 	}
 	if t.arriving != nil {
-		err = errors.Join(err, t.arriving.undo())
+		err = errors.Join(err, t.arriving.undo(), t.stranded(false))
 	}
 	t.coming, t.arriving = nil, nil
 	if err != nil {

@@ -12,10 +12,11 @@ import (
 
 	"lazystate/mtcp"
 	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
 	"lazystate/mtcp/wire"
 )
 
-var sample = State{Name: "web", Read: 1 << 40, Written: 7, Client: mtcp.Client{Known: true, Next: 6, Fin: true}, Socket: []byte("socket"), Box: []byte("box")}
+var sample = State{Name: "web", Read: 1 << 40, Written: 7, Client: mtcp.Client{Known: true, Next: 6, Fin: true}, Cert: wire.Certificate{1, 2, 8}, Socket: []byte("socket"), Box: []byte("box")}
 
 func TestStateRoundTrip(t *testing.T) {
 	for _, want := range []State{sample, {Name: "", Socket: []byte{}, Box: []byte{}}} {
@@ -77,8 +78,8 @@ func FuzzReadFrame(f *testing.F) {
 }
 
 func FuzzParseProposal(f *testing.F) {
-	f.Add(proposal{ByTakeover, netip.MustParseAddr("10.0.0.1")}.append(nil))
-	f.Add(proposal{ByGateway, netip.MustParseAddr("fd00::1")}.append(nil))
+	f.Add(proposal{way: ByTakeover, addr: netip.MustParseAddr("10.0.0.1")}.append(nil))
+	f.Add(proposal{way: ByGateway, flow: steer.Flow{Local: netip.MustParseAddrPort("[fd00::1]:80"), Remote: netip.MustParseAddrPort("[fd00::2]:1")}, name: "web"}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := parseProposal(b)
 		if err == nil && !bytes.Equal(p.append(nil), b) {
@@ -96,10 +97,28 @@ func FuzzParseRequest(f *testing.F) {
 	})
 }
 
+func FuzzParseTurn(f *testing.F) {
+	f.Add(turn{netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2"), netip.MustParseAddrPort("10.0.0.3:3")}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := parseTurn(b); err == nil && !bytes.Equal(v.append(nil), b) {
+			t.Errorf("%x is %+v", b, v)
+		}
+	})
+}
+
+func FuzzParseStatus(f *testing.F) {
+	f.Add(Status{Sessions: 1, Capacity: 2, Here: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := parseStatus(b); err == nil && !bytes.Equal(s.append(nil), b) {
+			t.Errorf("%x is %+v", b, s)
+		}
+	})
+}
+
 // Every kind has a number of its own, and there is none twice.
 func TestKinds(t *testing.T) {
 	for k := party.Propose; k <= party.Query; k++ {
-		if n := kindOf(k); n == 0 || n == part || between[n] != k {
+		if n := kindOf(k); n == 0 || n == part || n == status || between[n] != k {
 			t.Errorf("%v is %d", k, n)
 		}
 	}

@@ -16,7 +16,7 @@ const (
 	Switched                     // RCVD_WHILE_MIGRATING is out
 	Arrived                      // S2 has spoken
 	Staying                      // S1 is being told that it was in vain
-	Stranded                     // S1 was left and S2 is silent: TCP will say so
+	Stranded                     // the connection has ended
 )
 
 func (s ClientState) String() string {
@@ -128,17 +128,25 @@ func (c *Client) switched(e Event) []Effect {
 		return all(end(""))
 	case Reply: // the Ack was lost
 		return all(say(Ack))
-	case Refuse, Gone:
+	case Refuse:
+		return c.goBack(e.why())
+	case Gone:
 		c.state = Stranded
 		return all(end(e.why()))
 	case Timer:
 		if c.tries++; c.tries >= c.t.Holds {
-			c.state = Stranded
-			return all(end("the new server is silent"))
+			return c.goBack("the new server is silent")
 		}
 		return all(say(Ack), wake(c.t.Retry))
 	}
 	return nil
+}
+
+// goBack gives up a server that has the client's word. Whether S1 goes on is
+// S1's to know: it is deaf until S2 has said that it never will, and so it gives
+// nothing to another server before. Nothing is said to S1, for nothing is known.
+func (c *Client) goBack(why string) []Effect {
+	return append(all(do(Return)), c.next(why)...)
 }
 
 // staying tells S1, which is deaf, that it can go on; then the next server is

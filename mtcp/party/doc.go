@@ -19,9 +19,10 @@
 // whatever is lost and whoever dies; what a crash can cost is the session.
 //
 // The trap: silence is not a refusal. A move that timed out at S1 may have
-// succeeded at S2, whose Moved was lost. S1 asks (Query) as soon as it can, also
-// a daemon that was started anew in between, which knows from its journal (Note)
-// what it has let live.
+// succeeded at S2, whose Moved was lost. S1 asks (Query) as soon as it can. S2
+// answers also when its daemon was started anew in between: its journal says
+// what it has let live. So does S1 ask when its own was (ResumeSource): its journal
+// says what it had given away; what is frozen and was not, goes on.
 //
 //	s := party.NewSource(party.BySource, party.Defaults)
 //	for _, do := range s.Step(party.Event{Kind: party.Start}) {

@@ -98,9 +98,10 @@ const (
 	Begin    // * client: MIGRATING
 	Switch   // * client: SWITCHED
 	FallBack //   client: OFF again
+	Return   //   client: S2, to which it has switched, is given up: back to S1
 )
 
-var dos = [...]string{"", "send", "wake", "end", "capture", "commit", "undo", "discard", "hold", "restore", "live", "drop", "begin", "switch", "fall back"}
+var dos = [...]string{"", "send", "wake", "end", "capture", "commit", "undo", "discard", "hold", "restore", "live", "drop", "begin", "switch", "fall back", "return"}
 
 func (d Do) String() string {
 	if d == 0 || int(d) >= len(dos) {

@@ -52,6 +52,8 @@ func play(rt *rapid.T, lead Lead) {
 	w.check(rt)
 	if !killed {
 		w.checkGoesOn(rt)
+	} else if s := w.places[s1].source.State(); s != Serving && s != Left {
+		rt.Fatalf("S1 is %s after all daemons are back:\n%s", s, w.story())
 	}
 }
 
@@ -136,6 +138,8 @@ func (w *world) someDeath(rt *rapid.T, servers []string) bool {
 	if who == s1 {
 		if w.places[s1].source != nil {
 			w.kill(s1)
+		} else {
+			w.restart(s1)
 		}
 		return true
 	}
@@ -150,6 +154,7 @@ func (w *world) someDeath(rt *rapid.T, servers []string) bool {
 // quiet mends everything and lets all run to its end.
 func (w *world) quiet(rt *rapid.T, servers []string) {
 	for range 2000 {
+		w.restart(s1)
 		for _, s := range servers {
 			w.restart(s)
 			w.link(s, true)

@@ -37,6 +37,10 @@ type Source struct {
 // NewSource makes one that serves.
 func NewSource(l Lead, t Timing) *Source { return &Source{lead: l, t: t} }
 
+// ResumeSource makes one that an earlier daemon left in doubt: it had given the
+// session away, or was about to. Start it.
+func ResumeSource(l Lead, t Timing) *Source { return &Source{lead: l, t: t, state: Doubting} }
+
 // State is where it stands.
 func (s *Source) State() SourceState { return s.state }
 
@@ -147,6 +151,8 @@ func (s *Source) doubting(e Event) []Effect {
 		}
 	case Linked:
 		return all(say(Query))
+	case Start:
+		return all(say(Query), wake(s.t.Doubt))
 	case Timer:
 		s.state = Forsaken
 		return all(do(Discard), end("no news of the session from the new server"))

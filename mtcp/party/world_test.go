@@ -34,7 +34,8 @@ type place struct {
 	source  *Source // S1's; nil: the daemon died
 	targets map[int]*Target
 	frozen  bool
-	dead    bool // the session was here and nobody can thaw it
+	dead    bool // the session was here and is no more
+	given   bool // the journal says that it was given away, or may be
 	live    bool // a process serves the session here
 	noted   map[int]bool
 	restored,
@@ -112,6 +113,9 @@ func (w *world) run(who string, effects []Effect) {
 }
 
 func (w *world) send(who string, e Effect) {
+	if who == s1 && e.Msg == State && w.lead == ByClient {
+		w.places[s1].given = true
+	}
 	l := letter{from: who, event: Event{e.Msg, e.Why}, attempt: w.attempt}
 	switch {
 	case who == c && e.Msg == Stay:
@@ -151,19 +155,22 @@ func (w *world) do(who string, d Do) {
 	case Capture:
 		p.frozen = true
 		w.later(who, d)
-	case Commit, Restore, Live, Begin, Switch:
+	case Commit:
+		p.given = true
+		w.later(who, d)
+	case Restore, Live, Begin, Switch:
 		w.later(who, d)
 	case Undo:
-		p.frozen = false
+		p.frozen, p.given = false, false
 		w.redirect(s1)
 	case Discard:
-		p.dead = true
+		p.dead, p.given = true, false
 	case Hold:
 		p.held[w.moveID] = true
 	case Drop:
 		delete(p.restored, w.moveID)
 		delete(p.held, w.moveID)
-	case FallBack:
+	case FallBack, Return:
 		w.steer = s1
 	}
 }
@@ -194,7 +201,10 @@ func (w *world) later(who string, d Do) {
 			w.run(c, w.client.Step(Event{Kind: Done}))
 		case d == Capture || d == Commit:
 			if p.source != source {
-				return "" // the daemon died over it
+				if d == Commit && p.given { // it may have got so far
+					w.redirect(w.peer)
+				}
+				return ""
 			}
 			if d == Commit {
 				w.redirect(w.peer)
@@ -351,16 +361,26 @@ func (w *world) kill(server string) {
 			}
 		}
 		p.source = nil
-		p.dead = p.dead || p.frozen
 		return
 	}
 	p.down, p.targets, p.restored, p.held = true, map[int]*Target{}, map[int]bool{}, map[int]bool{}
 	w.link(server, false)
 }
 
-// restart starts S2's daemon again.
+// restart starts a daemon again.
 func (w *world) restart(server string) {
-	w.places[server].down = false
+	p := w.places[server]
+	p.down = false
+	if server != s1 || p.source != nil {
+		return
+	}
+	w.note("S1: the daemon is started again")
+	if !p.given {
+		p.source, p.frozen = NewSource(w.lead, timing), false
+		return
+	}
+	p.source = ResumeSource(w.lead, timing)
+	w.run(s1, p.source.Step(Event{Kind: Start}))
 }
 
 // servers lists who serves the session.

@@ -54,6 +54,7 @@ func Open(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.gate = cfg.Gateway
 	h, err := attachTo(l, cfg.Hook, cfg.Pin, cfg.Interfaces, bpfProgSteerIn, bpfProgSteerOut)
 	if err != nil {
 		l.close()

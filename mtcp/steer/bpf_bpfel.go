@@ -190,6 +190,7 @@ const (
 	bpfVarEventInBtf      = "event_in_btf"
 	bpfVarKeptInBtf       = "kept_in_btf"
 	bpfVarL2Len           = "l2_len"
+	bpfVarPassing         = "passing"
 	bpfVarQueryInBtf      = "query_in_btf"
 	bpfVarStateInBtf      = "state_in_btf"
 	bpfVarToldInBtf       = "told_in_btf"
@@ -266,6 +267,7 @@ type bpfVariableSpecs struct {
 	EventInBtf   *ebpf.VariableSpec `ebpf:"event_in_btf"`
 	KeptInBtf    *ebpf.VariableSpec `ebpf:"kept_in_btf"`
 	L2Len        *ebpf.VariableSpec `ebpf:"l2_len"`
+	Passing      *ebpf.VariableSpec `ebpf:"passing"`
 	QueryInBtf   *ebpf.VariableSpec `ebpf:"query_in_btf"`
 	StateInBtf   *ebpf.VariableSpec `ebpf:"state_in_btf"`
 	ToldInBtf    *ebpf.VariableSpec `ebpf:"told_in_btf"`
@@ -322,6 +324,7 @@ type bpfVariables struct {
 	EventInBtf   *ebpf.Variable `ebpf:"event_in_btf"`
 	KeptInBtf    *ebpf.Variable `ebpf:"kept_in_btf"`
 	L2Len        *ebpf.Variable `ebpf:"l2_len"`
+	Passing      *ebpf.Variable `ebpf:"passing"`
 	QueryInBtf   *ebpf.Variable `ebpf:"query_in_btf"`
 	StateInBtf   *ebpf.Variable `ebpf:"state_in_btf"`
 	ToldInBtf    *ebpf.Variable `ebpf:"told_in_btf"`

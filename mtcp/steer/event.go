@@ -5,8 +5,10 @@ package steer
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -84,13 +86,25 @@ func newSource(m *ebpf.Map) (*source, error) {
 // Close it is os.ErrClosed. One goroutine at a time calls it.
 func (s *source) Next() (Event, error) {
 	rec, err := s.r.Read()
+	if errors.Is(err, ringbuf.ErrFlushed) {
+		err = os.ErrDeadlineExceeded
+	}
 	if err != nil {
 		return Event{}, err
 	}
 	return eventOf(rec.RawSample)
 }
 
-// SetDeadline bounds Next; zero is no bound.
+// Interrupt makes a Next that waits, or the next one, return
+// os.ErrDeadlineExceeded. SetDeadline would wait for it.
+func (s *source) Interrupt() error {
+	if err := s.r.Flush(); err != nil {
+		return fmt.Errorf("interrupt the reader of segments: %w", err)
+	}
+	return nil
+}
+
+// SetDeadline bounds a Next that has not begun; zero is no bound.
 func (s *source) SetDeadline(t time.Time) { s.r.SetDeadline(t) }
 
 func (s *source) close() error { return s.r.Close() }

@@ -25,6 +25,7 @@ type loader struct {
 	pin   string
 	sizes map[string]uint32
 	keep  []string // programs
+	gate  bool     // options of others pass
 	maps  map[string]*ebpf.Map
 	colls map[uint32]*ebpf.Collection // by length of the link's header
 }
@@ -79,6 +80,11 @@ func (l *loader) spec(header uint32) (*ebpf.CollectionSpec, error) {
 	}
 	if err := spec.Variables[bpfVarL2Len].Set(header); err != nil {
 		return nil, fmt.Errorf("set the length of the link's header: %w", err)
+	}
+	if l.gate {
+		if err := spec.Variables[bpfVarPassing].Set(uint32(1)); err != nil {
+			return nil, fmt.Errorf("let options pass: %w", err)
+		}
 	}
 	used := map[string]bool{}
 	for name, p := range spec.Programs {

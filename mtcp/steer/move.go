@@ -175,6 +175,29 @@ func (a *Agent) FallBack(f Flow) error {
 	return errors.Join(a.put(f, s), a.release(f, asked, s.Hop))
 }
 
+// Return gives up a server that a session has switched to and that has not been
+// heard: it goes back to the flow that it had before. Whether anybody is there
+// the caller does not know. Only for paths that change no numbers.
+func (a *Agent) Return(f, to Flow) error {
+	s, err := a.lookup(f)
+	if err != nil {
+		return err
+	}
+	if State(s.State) != Switched {
+		return &StateError{f, State(s.State), "return"}
+	}
+	var w bpfWire
+	if err := a.wires.Lookup(to.bpf(), &w); err != nil || flowOf(w.App) != f || w.Hop == 0 || w.Hop >= s.Hop {
+		return fmt.Errorf("flow %s: %w", to, ErrTaken)
+	}
+	given := flowOf(s.Wire)
+	s.Wire, s.Hop, s.State, s.Flags = to.bpf(), w.Hop, uint32(Moved), s.Flags&^(clampIn|clampOut|direct)
+	if err := a.way(f, &s); err != nil {
+		return err
+	}
+	return errors.Join(a.put(f, s), a.putWire(given, f, 0))
+}
+
 // release makes a flow that is not needed a black hole, or forgets all flows of
 // a session that has never moved.
 func (a *Agent) release(f, asked Flow, hop uint32) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"lazystate/internal/seqnum"
+	"lazystate/mtcp"
 )
 
 // Numbers are those of a connection of this host, as its TCP has them.
@@ -44,6 +45,9 @@ func query(p *ebpf.Program, f Flow) (Numbers, error) {
 	}
 	if err := binary.Read(bytes.NewReader(out[ethLen:]), binary.NativeEndian, &q); err != nil {
 		return Numbers{}, fmt.Errorf("query %s: %w", f, err)
+	}
+	if mtcp.State(q.State) == mtcp.Listen { // it would take a new connection with these ends
+		q.Found, q.State = 0, 0
 	}
 	if q.Found != 1 {
 		return Numbers{State: uint8(q.State)}, fmt.Errorf("query %s: %w", f, ErrNoSocket)

@@ -123,6 +123,15 @@ func (a *Agent) Session(f Flow) (Session, error) {
 	return sessionOf(f, b), nil
 }
 
+// App is whose a flow on the wire is: its own if it belongs to no session.
+func (a *Agent) App(w Flow) Flow {
+	var v bpfWire
+	if err := a.wires.Lookup(w.bpf(), &v); err != nil {
+		return w
+	}
+	return flowOf(v.App)
+}
+
 // Sessions returns all that have moved or are about to.
 func (a *Agent) Sessions() ([]Session, error) {
 	var all []Session

@@ -40,6 +40,25 @@ func (s *Stack) Freeze(fd int) (*Frozen, error) {
 	return f, nil
 }
 
+// Rescue takes over a socket that another process has frozen and did not live to
+// thaw, for Thaw or Discard. How much the peer had granted nobody knows any more:
+// as much as it ever did, and if that is too much it says so.
+func (s *Stack) Rescue(fd int) (*Frozen, error) {
+	f := &Frozen{stack: s, fd: fd, dump: Dump{Options: Options{PeekOff: -1}}}
+	f.dump.Options.val[reuseAddr] = 1
+	w, err := readWindow(fd)
+	if errors.Is(err, unix.EPERM) { // it had not come so far
+		return f, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rescue socket: %w", err)
+	}
+	if w.send == 0 {
+		f.window = w.most
+	}
+	return f, nil
+}
+
 func (f *Frozen) freeze() (err error) {
 	d := &f.dump
 	if d.Local, d.Remote, err = ends(f.fd); err != nil {
@@ -109,7 +128,7 @@ func (f *Frozen) thaw() error {
 	if err := f.loud(); err != nil {
 		return err
 	}
-	if err := hear(f.fd); err != nil {
+	if err := hear(f.fd); err != nil && !errors.Is(err, unix.ENOENT) { // ENOENT: it was not deaf yet
 		return err
 	}
 	// A window probe goes out with it: the peer learns that somebody listens.

@@ -27,6 +27,7 @@ type Request struct {
 	Lines int `json:"lines,omitempty"` // audit: the last ones
 
 	To string `json:"to,omitempty"` // scd: the server that sessions go to
+	By string `json:"by,omitempty"` // scd: takeover, gateway, client
 }
 
 // Response is one line from bdmon; a watch sends many.

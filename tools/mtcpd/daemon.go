@@ -16,7 +16,6 @@ import (
 
 	"lazystate/internal/cli"
 	"lazystate/mtcp/migrate"
-	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 	"lazystate/tools/control"
 )
@@ -32,6 +31,9 @@ func action(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	if path := c.String("gateway"); path != "" {
+		return gateway(c, path, log)
+	}
 	hook, err := hookOf(c.String("hook"))
 	if err != nil {
 		return err
@@ -44,7 +46,9 @@ func action(c *ucli.Context) error {
 	if err != nil {
 		return errors.Join(err, programs.Close())
 	}
-	err = serve(c.Context, c.String("socket"), c.String("group"), programs, out, log)
+	a := migrate.NewAgent(programs, out, timing(c), log)
+	police(c, a)
+	err = serve(c, programs, handler{a}.handle, a.Run, log)
 	return errors.Join(err, out.Close(), programs.Close())
 }
 
@@ -60,20 +64,21 @@ func hookOf(name string) (steer.Hook, error) {
 // sweepEvery is how often connections that are over are looked for.
 const sweepEvery = 10 * time.Second
 
-func serve(ctx context.Context, socket, group string, programs *steer.Agent, out *steer.Sender, log *slog.Logger) error {
-	allow, gid, err := control.Allow(group)
+// serve answers on the control socket while run runs.
+func serve(c *ucli.Context, programs *steer.Agent, handle control.Handler, run func(context.Context) error, log *slog.Logger) error {
+	ctx := c.Context
+	allow, gid, err := control.Allow(c.String("group"))
 	if err != nil {
 		return err
 	}
-	ctl, err := control.Listen(socket, gid)
+	ctl, err := control.Listen(c.String("socket"), gid)
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	a := migrate.NewAgent(programs, out, party.Defaults, log)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		control.Serve(ctx, ctl, allow, handler{a}.handle)
+		control.Serve(ctx, ctl, allow, handle)
 	}()
 	go func() {
 		for t := time.NewTicker(sweepEvery); ; {
@@ -91,7 +96,7 @@ func serve(ctx context.Context, socket, group string, programs *steer.Agent, out
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Warn("systemd notification", "err", err)
 	}
-	err = a.Run(ctx)
+	err = run(ctx)
 	<-done
 	return err
 }
@@ -128,7 +133,7 @@ func (h handler) handle(ctx context.Context, _ control.Peer, r control.Request, 
 		}
 		var to []netip.AddrPort
 		if r.To != "" {
-			a, err := netip.ParseAddrPort(r.To)
+			a, err := parseServer(r.To)
 			if err != nil {
 				return err
 			}
@@ -137,6 +142,14 @@ func (h handler) handle(ctx context.Context, _ control.Peer, r control.Request, 
 		return h.a.Move(ctx, f, to...)
 	}
 	return fmt.Errorf("no command %q", r.Cmd)
+}
+
+func parseServer(text string) (netip.AddrPort, error) {
+	a, err := netip.ParseAddrPort(text)
+	if err != nil || a.Port() == 0 || a.Addr().IsUnspecified() {
+		return a, fmt.Errorf("%q: want an address and a port", text)
+	}
+	return a, nil
 }
 
 // parseFlow reads what steer.Flow prints.

@@ -3,7 +3,9 @@
 // Mtcpd is the client's agent of Migratory TCP (§2.5.2): with it, connections of
 // this host's unchanged applications can go on with another server. It learns
 // from SYN+ACKs which servers cooperate, moves a connection when it is told to,
-// and rewrites its segments in the kernel (mtcp/steer).
+// and rewrites its segments in the kernel (mtcp/steer). Policies (§2.6.2) tell it to
+// when a server is slow, silent or gone, and servers may advise it to. On a router
+// (--gateway) it does the same for the connections of others.
 //
 // The trap: without --pin, connections that have moved are cut off when mtcpd
 // ends, for only its programs know where they are now.

@@ -40,12 +40,13 @@ var mtcpd = sync.OnceValues(func() (string, error) {
 // agent is a client's mtcpd.
 type agent struct {
 	w      *world
+	args   []string
 	path   string
 	socket string
 	*process
 }
 
-func (w *world) agent() *agent {
+func (w *world) agent(args ...string) *agent {
 	w.t.Helper()
 	if err := steer.Probe(); err != nil {
 		lab.Skip(w.t, err.Error())
@@ -54,14 +55,14 @@ func (w *world) agent() *agent {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &agent{w: w, path: path, socket: filepath.Join(w.t.TempDir(), "sock")}
+	a := &agent{w: w, args: args, path: path, socket: filepath.Join(w.t.TempDir(), "sock")}
 	a.start()
 	return a
 }
 
 func (a *agent) start() {
 	a.w.t.Helper()
-	a.process = started(a.w.t, a.w.client, "mtcpd", exec.Command(a.path, "--interface", "eth0", "--socket", a.socket, "--log-level", "debug"))
+	a.process = started(a.w.t, a.w.client, "mtcpd", exec.Command(a.path, append([]string{"--interface", "eth0", "--socket", a.socket, "--log-level", "debug"}, a.args...)...))
 	a.w.sites["s1"].await("the client's agent", func() bool { _, err := a.ask("ls", "--json"); return err == nil })
 }
 
@@ -96,10 +97,13 @@ func (a *agent) connections() []line {
 	return all
 }
 
+// flow is the one connection, once a server has accepted it: before that there
+// is nothing to be given away.
 func (a *agent) flow() line {
 	a.w.t.Helper()
 	var all []line
 	a.w.sites["s1"].await("a connection that can move", func() bool { all = a.connections(); return len(all) == 1 })
+	a.w.only()
 	return all[0]
 }
 

@@ -22,10 +22,11 @@ func commands() []*ucli.Command {
 	socket := &ucli.StringFlag{Name: "socket", Value: config.DefaultSocket, EnvVars: []string{"MTCP_SOCKET"}, Usage: "the daemon's control `SOCKET`"}
 	asJSON := &ucli.BoolFlag{Name: "json", Usage: "print JSON with stable fields instead of a table"}
 	to := &ucli.StringFlag{Name: "to", Required: true, Usage: "the `SERVER` to go to, by its name in the configuration"}
+	by := &ucli.StringFlag{Name: "by", Value: "takeover", Usage: "`WAY`: takeover (an address moves, with all its sessions), gateway, client (its agent is advised)"}
 	return []*ucli.Command{
 		{Name: "ls", Usage: "list the sessions that are kept here", Flags: []ucli.Flag{socket, asJSON}, Action: list},
-		{Name: "move", Usage: "move an address and its sessions to another server", ArgsUsage: "ADDRESS", Flags: []ucli.Flag{socket, asJSON, to}, Action: mover("move", 1)},
-		{Name: "drain", Usage: "move all addresses and sessions to another server", Flags: []ucli.Flag{socket, asJSON, to}, Action: mover("drain", 0)},
+		{Name: "move", Usage: "move an address and its sessions, or sessions alone, to another server", ArgsUsage: "ADDRESS|SESSION", Flags: []ucli.Flag{socket, asJSON, to, by}, Action: mover("move", 1)},
+		{Name: "drain", Usage: "move all addresses, or sessions, to another server", Flags: []ucli.Flag{socket, asJSON, to, by}, Action: mover("drain", 0)},
 	}
 }
 
@@ -59,9 +60,12 @@ func mover(cmd string, args int) ucli.ActionFunc {
 		}
 		defer ctl.Close()
 		show := shower{out: c.App.Writer, bar: c.App.ErrWriter, json: c.Bool("json")}
-		err = ctl.Stream(control.Request{Cmd: cmd, Target: c.Args().First(), To: c.String("to")}, show.line)
-		if errors.Is(err, errEnd) {
+		err = ctl.Stream(control.Request{Cmd: cmd, Target: c.Args().First(), To: c.String("to"), By: c.String("by")}, show.line)
+		switch {
+		case errors.Is(err, errEnd):
 			return nil
+		case err == nil:
+			return errors.New("scd has ended over it: scd ls on both servers shows where the sessions are")
 		}
 		return err
 	}
@@ -87,6 +91,10 @@ func (s shower) line(raw json.RawMessage) error {
 		return s.progress(m)
 	case s.json:
 		_, err := fmt.Fprintf(s.out, "%s\n", raw)
+		return err
+	}
+	if m.By != "takeover" {
+		_, err := fmt.Fprintf(s.out, "%d session(s), to %s, by %s; %d stayed\n", m.Sessions, m.To, m.By, m.Stayed)
 		return err
 	}
 	_, err := fmt.Fprintf(s.out, "%s: %d session(s), %d bytes, to %s; frozen for %d us\n", m.Address, m.Sessions, m.Bytes, m.To, m.FrozenUs)

@@ -35,15 +35,19 @@ type state struct {
 	tasks  sync.WaitGroup
 }
 
+// point is told of every step of a move; tests kill the daemon at one.
+var point func(string)
+
 func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 	d := &state{cfg: cfg, log: log}
-	d.keeper = keeper.New(keeper.Config{Sessions: cfg.Sessions, Bytes: cfg.Bytes, Orphan: time.Duration(cfg.Orphan), Log: log})
+	d.keeper = keeper.New(keeper.Config{Sessions: cfg.Sessions, Bytes: cfg.Bytes, Orphan: time.Duration(cfg.Orphan), Log: log,
+		Frozen: func(h *keeper.Held) { d.mover.Rescue(h) }}) // servers are heard once there is one
 	var err error
 	if d.stack, err = tcprepair.Open(); err != nil {
 		return nil, err
 	}
 	mc := migrate.Config{
-		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces,
+		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces, Point: point, Capacity: cfg.Capacity,
 		Limits: migrate.Limits{Queues: cfg.State.Queues, Box: cfg.State.Box}, Most: cfg.State.Total,
 	}
 	if err := d.network(&mc); err != nil {
@@ -68,12 +72,11 @@ func (d *state) network(mc *migrate.Config) (err error) {
 	if mc.Identity, err = identity.Load(d.cfg.Identity); err != nil {
 		return err
 	}
-	for _, p := range d.cfg.Peers {
-		key, err := identity.ParseKey(p.Key)
-		if err != nil {
-			return err
-		}
-		mc.Peers = append(mc.Peers, migrate.Peer{Name: p.Name, Address: p.Address, Key: key, Serves: p.Serves})
+	if mc.Peers, err = peers(d.cfg.Peers); err != nil {
+		return err
+	}
+	if mc.Gateways, err = peers(d.cfg.Gateways); err != nil {
+		return err
 	}
 	if d.cfg.Listen == "" {
 		return nil
@@ -82,6 +85,17 @@ func (d *state) network(mc *migrate.Config) (err error) {
 		return fmt.Errorf("listen for other servers: %w", err)
 	}
 	return nil
+}
+
+func peers(all []config.Peer) (out []migrate.Peer, err error) {
+	for _, p := range all {
+		key, err := identity.ParseKey(p.Key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, migrate.Peer{Name: p.Name, Address: p.Address, Key: key, Serves: p.Serves})
+	}
+	return out, nil
 }
 
 // run serves until ctx ends.
@@ -107,6 +121,9 @@ func (d *state) run(ctx context.Context) error {
 		}
 	})
 	d.tasks.Go(func() { d.mover.Run(ctx) })
+	if d.cfg.Policy.Set() {
+		d.tasks.Go(func() { d.police(ctx) })
+	}
 	d.tasks.Go(func() { control.Serve(ctx, ctl, allow, d.handle) })
 	d.notify(daemon.SdNotifyReady)
 	<-ctx.Done()

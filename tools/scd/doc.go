@@ -6,10 +6,13 @@
 //
 // The trap: what outlives a server's process does not outlive scd. When scd dies,
 // sessions go on unprotected, and one that was just leaving stays frozen until
-// its client gives up.
+// scd is back (or its client gives up). Then it goes on here, or the server that
+// it was given to is asked.
 //
 //	scd --config /etc/lazystate/scd.yaml
 //	scd ls --json
 //	scd move --to s2 10.0.0.100      # one address and its sessions
 //	scd drain --to s2                # all of them
+//	scd move --to s2 --by gateway 3f2a   # one session, to another address
+//	scd drain --to s2 --by client        # all, if their clients have an agent
 package main

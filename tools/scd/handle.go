@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"lazystate/mtcp/migrate"
+	"lazystate/mtcp/policy"
 	"lazystate/tools/control"
 )
 
@@ -37,23 +39,31 @@ type moved struct {
 	All      int    `json:"all,omitempty"`
 	Sessions int    `json:"sessions"`
 	Bytes    int64  `json:"bytes"`
-	FrozenUs int64  `json:"frozen_us"`
-	End      bool   `json:"end,omitempty"` // of the answers
+	FrozenUs int64  `json:"frozen_us"` // by takeover
+	By       string `json:"by"`
+	Stayed   int    `json:"stayed,omitempty"` // sessions that did not move
+	End      bool   `json:"end,omitempty"`    // of the answers
 }
 
 func (d *state) handle(ctx context.Context, _ control.Peer, r control.Request, send func(any) error) error {
 	switch r.Cmd {
 	case "ls":
 		return send(d.sessions())
-	case "move":
-		addr, err := netip.ParseAddr(r.Target)
+	case "move", "drain":
+		by, err := migrate.ParseWay(cmp.Or(r.By, migrate.ByTakeover.String()))
 		if err != nil {
 			return err
 		}
-		err = d.move(ctx, addr, r.To, send)
-		return errors.Join(err, ended(err, send))
-	case "drain":
-		err := d.drain(ctx, r.To, send)
+		switch addr, bad := netip.ParseAddr(r.Target); {
+		case by != migrate.ByTakeover:
+			err = d.each(ctx, r, by, send)
+		case r.Cmd == "drain":
+			err = d.drain(ctx, r.To, send)
+		case bad != nil:
+			err = fmt.Errorf("%q: want an address, which moves with all its sessions", r.Target)
+		default:
+			err = d.move(ctx, addr, r.To, send)
+		}
 		return errors.Join(err, ended(err, send))
 	}
 	return fmt.Errorf("no command %q", r.Cmd)
@@ -82,7 +92,7 @@ func (d *state) sessions() []session {
 // move moves one address; what is told on the way does not stop it if nobody
 // listens any more.
 func (d *state) move(ctx context.Context, addr netip.Addr, to string, send func(any) error) error {
-	line := moved{Address: addr.String(), To: to}
+	line := moved{Address: addr.String(), To: to, By: migrate.ByTakeover.String()}
 	result, err := d.mover.Takeover(ctx, addr, to, func(p migrate.Progress) {
 		if p.Done%64 == 0 || p.Done == p.All {
 			_ = send(moved{Address: line.Address, To: to, Step: p.Step, Done: p.Done, All: p.All})
@@ -94,6 +104,44 @@ func (d *state) move(ctx context.Context, addr netip.Addr, to string, send func(
 	line.Sessions, line.Bytes, line.FrozenUs = result.Sessions, result.Bytes, result.Frozen.Microseconds()
 	return send(line)
 }
+
+// each moves sessions one by one: those of an address, one by the beginning of
+// its name, or all.
+func (d *state) each(ctx context.Context, r control.Request, by migrate.Way, send func(any) error) error {
+	why := policy.ForLoad
+	if r.Cmd == "drain" {
+		why = policy.ForDrain
+	}
+	var plan []policy.Move
+	for _, s := range d.sessions() {
+		local, err := netip.ParseAddrPort(s.Local)
+		if r.Cmd == "drain" || err == nil && local.Addr().Unmap().String() == r.Target || r.Target != "" && strings.HasPrefix(s.ID, r.Target) {
+			plan = append(plan, policy.Move{Session: s.ID, To: r.To, Reason: why})
+		}
+	}
+	if len(plan) == 0 && r.Cmd == "move" {
+		return fmt.Errorf("no session is, or is at, %q", r.Target)
+	}
+	line := moved{Address: r.Target, To: r.To, By: by.String()}
+	failed := d.carry(ctx, plan, by, func(n int) {
+		if n%64 == 0 || n == len(plan) {
+			_ = send(moved{Address: r.Target, To: r.To, By: line.By, Step: "move", Done: n, All: len(plan)})
+		}
+	})
+	line.Sessions, line.Stayed = len(plan)-len(failed), len(failed)
+	err := send(line)
+	for i, f := range failed {
+		if i == mostFailures {
+			err = errors.Join(err, fmt.Errorf("and %d more", len(failed)-i))
+			break
+		}
+		err = errors.Join(err, fmt.Errorf("session %.12s: %w", f.move.Session, f.err))
+	}
+	return err
+}
+
+// mostFailures is how many are explained.
+const mostFailures = 10
 
 // drain moves all addresses that can move, one after another.
 func (d *state) drain(ctx context.Context, to string, send func(any) error) error {

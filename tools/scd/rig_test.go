@@ -29,9 +29,17 @@ const hang = 2 * time.Minute
 func TestMain(m *testing.M) {
 	switch os.Getenv("SCD_ROLE") {
 	case "scd":
+		if at := os.Getenv("SCD_KILL"); at != "" {
+			point = func(step string) {
+				if step == at {
+					_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				}
+			}
+		}
 		os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 	case "web":
-		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN")))
+		slow, _ := time.ParseDuration(os.Getenv("SCD_SLOW"))
+		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN"), slow))
 		os.Exit(1)
 	}
 	code := lab.Main(m)
@@ -57,28 +65,40 @@ type world struct {
 	t      *testing.T
 	rig    *netrig.Rig
 	client *netrig.Host
+	router *netrig.Host // nil: there is none
+	names  []string
 	sites  map[string]*site
 	addr   netip.Addr
 	at     string
+	more   func(s *site, cfg map[string]any) // what a site's configuration has besides
+	gate   *gate
 }
 
 const port = 8000
 
 func newWorld(t *testing.T, v6 bool) *world {
 	t.Helper()
+	return (&world{t: t, names: []string{"s1", "s2"}}).build(v6)
+}
+
+// build makes the hosts and starts what runs there.
+func (w *world) build(v6 bool) *world {
+	t := w.t
+	t.Helper()
 	if err := netrig.Usable(); err != nil {
 		lab.Skip(t, err.Error())
 	}
-	names := []string{"s1", "s2"}
-	r := netrig.New(t, append([]string{"client"}, names...)...)
-	w := &world{t: t, rig: r, client: r.Host("client"), sites: map[string]*site{}, addr: netip.MustParseAddr("10.9.0.100"), at: "s1"}
-	w.client.Addr("10.9.0.9/24")
-	w.client.Addr("fd09::9/64")
+	r := netrig.New(t, append([]string{"client", "router"}, w.names...)...)
+	w.rig, w.client, w.sites, w.addr, w.at = r, r.Host("client"), map[string]*site{}, netip.MustParseAddr("10.9.0.100"), "s1"
+	if w.gate == nil {
+		w.client.Addr("10.9.0.9/24")
+		w.client.Addr("fd09::9/64")
+	}
 	prefix := "10.9.0.100/24"
 	if v6 {
 		w.addr, prefix = netip.MustParseAddr("fd09::100"), "fd09::100/64"
 	}
-	for i, name := range names {
+	for i, name := range w.names {
 		s := &site{Host: r.Host(name), t: t, name: name, dir: t.TempDir()}
 		s.Addr(fmt.Sprintf("10.9.0.%d/24", i+1))
 		s.Addr(fmt.Sprintf("fd09::%d/64", i+1))
@@ -89,6 +109,9 @@ func newWorld(t *testing.T, v6 bool) *world {
 		w.sites[name] = s
 	}
 	w.sites["s1"].Addr(prefix)
+	if w.gate != nil {
+		w.gate.build(w)
+	}
 	for _, s := range w.sites {
 		w.configure(s)
 		s.startSCD()
@@ -111,7 +134,7 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 func (w *world) configure(s *site) {
 	w.t.Helper()
 	var peers, services []any
-	for i, name := range []string{"s1", "s2"} {
+	for i, name := range w.names {
 		if o := w.sites[name]; o != s {
 			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String(),
 				"serves": []string{own(i, false).String(), own(i, true).String()}})
@@ -122,11 +145,15 @@ func (w *world) configure(s *site) {
 		}
 	}
 	services = append(services, map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": netip.AddrPortFrom(w.addr, port).String(), "device": netrig.Dev})
-	text, err := json.Marshal(map[string]any{ // JSON is YAML
+	cfg := map[string]any{
 		"servers": s.path("servers"), "socket": s.path("control"), "metrics": "-", "journal": s.path("moves"), "listen": ":7701",
 		"identity": s.path("id.pem"), "peers": peers,
 		"services": services, "interfaces": []string{netrig.Dev},
-	})
+	}
+	if w.more != nil {
+		w.more(s, cfg)
+	}
+	text, err := json.Marshal(cfg) // JSON is YAML
 	if err == nil {
 		err = os.WriteFile(s.path("scd.yaml"), text, 0o600)
 	}
@@ -186,23 +213,36 @@ func started(t *testing.T, h *netrig.Host, what string, cmd *exec.Cmd) *process 
 	return p
 }
 
-// kill is kill -9.
-func (p *process) kill() {
-	p.once.Do(func() {
-		_ = p.Process.Kill()
-		_ = p.Wait()
-	})
+// died waits for a process that kills itself.
+func (p *process) died(t *testing.T) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		p.once.Do(func() { _ = p.Wait() })
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(hang):
+		t.Fatal("the daemon did not get to where it is killed")
+	}
 }
 
-func (s *site) startSCD() {
+// kill is kill -9.
+func (p *process) kill() {
+	_ = p.Process.Kill()
+	p.once.Do(func() { _ = p.Wait() })
+}
+
+func (s *site) startSCD(env ...string) {
 	s.t.Helper()
-	s.scd = s.start("scd", []string{"--config", s.path("scd.yaml"), "--log-level", "debug"})
+	s.scd = s.start("scd", []string{"--config", s.path("scd.yaml"), "--log-level", "debug"}, env...)
 	s.await("the daemon", func() bool { _, err := os.Stat(s.path("control")); return err == nil && s.ctl("ls") == nil })
 }
 
-func (s *site) startWeb() {
+func (s *site) startWeb(env ...string) {
 	s.t.Helper()
-	s.web = s.start("web", nil, "SCD_SERVERS="+s.path("servers"), fmt.Sprintf("SCD_LISTEN=[::]:%d", port))
+	s.web = s.start("web", nil, append(env, "SCD_SERVERS="+s.path("servers"), fmt.Sprintf("SCD_LISTEN=[::]:%d", port))...)
 	s.await("the web server", func() bool { return strings.Contains(s.web.log.String(), "serving") })
 }
 

@@ -65,6 +65,21 @@ func TestIdleSessionMoves(t *testing.T) {
 	}
 }
 
+// has reports whether the service's address is at a site.
+func (w *world) has(site string) (there bool) {
+	w.t.Helper()
+	w.sites[site].Do(func() error {
+		all, err := net.InterfaceAddrs()
+		for _, a := range all {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == w.addr {
+				there = true
+			}
+		}
+		return err
+	})
+	return there
+}
+
 // curl starts a client that knows nothing.
 func (w *world) curl(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	w.t.Helper()

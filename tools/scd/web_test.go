@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
@@ -31,8 +32,10 @@ type progress struct {
 	Hash   []byte // of an upload so far
 }
 
-// web serves GET /N, N bytes of a pattern, and PUT /, whose hash it answers.
-func web(servers, listen string) error {
+// web serves GET /N, N bytes of a pattern, and PUT /, whose hash it answers. A
+// server that is slow sends 1 KB at a time, and ever more slowly after 32 KB of a
+// session (§2.7.2).
+func web(servers, listen string, slow time.Duration) error {
 	client, err := keeper.Dial(servers, "web")
 	if err != nil {
 		return err
@@ -48,15 +51,15 @@ func web(servers, listen string) error {
 			return err
 		}
 		go func() {
-			if err := serve(c.(*cbox.Conn)); err != nil {
+			if err := serve(c.(*cbox.Conn), slow); err != nil {
 				fmt.Fprintln(os.Stderr, "session:", err)
 			}
 		}()
 	}
 }
 
-func serve(c *cbox.Conn) error {
-	err := serveOne(c)
+func serve(c *cbox.Conn, slow time.Duration) error {
+	err := serveOne(c, slow)
 	switch {
 	case errors.Is(err, cbox.ErrMigrated), errors.Is(err, net.ErrClosed):
 		return nil
@@ -66,7 +69,7 @@ func serve(c *cbox.Conn) error {
 	return errors.Join(err, c.Close())
 }
 
-func serveOne(c *cbox.Conn) error {
+func serveOne(c *cbox.Conn, slow time.Duration) error {
 	var p progress
 	sum := sha256.New()
 	if b, ok := c.Import(); ok {
@@ -80,7 +83,7 @@ func serveOne(c *cbox.Conn) error {
 		return err
 	}
 	if p.Method == "GET" {
-		return download(c, &p, sum)
+		return download(c, &p, sum, slow)
 	}
 	return upload(c, &p, sum)
 }
@@ -133,9 +136,16 @@ func pattern(b []byte, off int64) {
 	}
 }
 
-func download(c *cbox.Conn, p *progress, sum hash.Hash) error {
+func download(c *cbox.Conn, p *progress, sum hash.Hash, slow time.Duration) error {
 	b := make([]byte, 1<<16)
-	for p.Done < p.Total {
+	if slow > 0 {
+		b = b[:1<<10]
+	}
+	for sent := 1; p.Done < p.Total; sent++ {
+		time.Sleep(slow)
+		if sent > 32 {
+			slow += slow / 10
+		}
 		n := min(int64(len(b)), p.Total-p.Done)
 		pattern(b[:n], p.Done)
 		if _, err := c.Write(b[:n]); err != nil {

@@ -81,12 +81,17 @@ func (u unit) argv(program ...string) []string {
 	return append(argv, program...)
 }
 
+// moving is what moving sessions takes.
+const moving = "CAP_NET_ADMIN CAP_NET_RAW CAP_BPF CAP_PERFMON CAP_DAC_OVERRIDE CAP_CHOWN"
+
 // The unit files as systemd reads them, with programs that exist.
 func TestUnitFiles(t *testing.T) {
 	for name, wants := range map[string]map[string]string{
 		"bdmon":   {"WatchdogSec": "30s", "CapabilityBoundingSet": "CAP_DAC_OVERRIDE CAP_CHOWN", "RestrictRealtime": "yes"},
 		"bdnic@":  {"WatchdogSec": "30s", "CapabilityBoundingSet": "CAP_DAC_OVERRIDE CAP_NET_RAW", "RestrictRealtime": "yes"},
 		"bdagent": {"PrivateNetwork": "yes", "CapabilityBoundingSet": "CAP_SYS_ADMIN CAP_SYSLOG", "RestrictRealtime": ""},
+		"scd":     {"Restart": "always", "RuntimeDirectoryPreserve": "yes", "CapabilityBoundingSet": moving, "RestrictRealtime": "yes"},
+		"mtcpd":   {"Restart": "always", "CapabilityBoundingSet": moving, "RestrictRealtime": "yes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := readUnit(t, name)

@@ -27,6 +27,7 @@ type Config struct {
 	Listen   string    `yaml:"listen"`   // for the other servers; "": none send sessions here
 	Identity string    `yaml:"identity"` // this server's private key
 	Peers    []Peer    `yaml:"peers"`
+	Gateways []Peer    `yaml:"gateways"` // routers that clients come through; Serves is not used
 	Services []Service `yaml:"services"`
 
 	Interfaces []string `yaml:"interfaces"` // towards clients whose agents move sessions; none: they find nobody
@@ -35,6 +36,9 @@ type Config struct {
 	Bytes    int64            `yaml:"bytes"`    // most of their boxes; 0: no bound
 	Orphan   confile.Duration `yaml:"orphan"`   // a session waits so long for a process; 0: for ever
 	State    State            `yaml:"state"`
+
+	Capacity int    `yaml:"capacity"` // sessions that this server is good for, as it tells its peers; 0: it does not say
+	Policy   Policy `yaml:"policy"`
 }
 
 // Peer is another server.
@@ -98,35 +102,56 @@ func (c *Config) check() error {
 	if c.Sessions < 0 || c.Bytes < 0 || c.State.Queues < 0 || c.State.Total < 0 {
 		return errors.New("a negative bound")
 	}
+	if err := checkPeers(".peers", c.Peers); err != nil {
+		return err
+	}
+	if err := checkPeers(".gateways", c.Gateways); err != nil {
+		return err
+	}
+	if err := c.Policy.check(c); err != nil {
+		return err
+	}
+	for i := range c.Services {
+		if err := c.Services[i].check(); err != nil {
+			return confile.At(fmt.Sprintf(".services[%d]", i), err)
+		}
+	}
+	return nil
+}
+
+func checkPeers(list string, all []Peer) error {
 	names, keys := map[string]bool{}, map[string]bool{}
-	for i := range c.Peers {
-		p := &c.Peers[i]
-		at := fmt.Sprintf(".peers[%d]", i)
+	for i := range all {
+		p := &all[i]
+		at := fmt.Sprintf("%s[%d]", list, i)
 		if p.Name == "" || names[p.Name] {
 			return confile.At(at+".name", fmt.Errorf("%q: want a name of its own", p.Name))
 		}
 		if _, _, err := net.SplitHostPort(p.Address); err != nil {
 			return confile.At(at+".address", err)
 		}
-		if _, err := identity.ParseKey(p.Key); err != nil {
-			return confile.At(at+".key", err)
+		if err := p.Check(at); err != nil {
+			return err
 		}
 		if keys[p.Key] {
 			return confile.At(at+".key", errors.New("another peer has this key"))
 		}
-		for j, raw := range p.Raw {
-			a, err := netip.ParseAddrPort(raw)
-			if err != nil || a.Port() == 0 || a.Addr().IsUnspecified() {
-				return confile.At(fmt.Sprintf("%s.serves[%d]", at, j), fmt.Errorf("%q: want an address and a port", raw))
-			}
-			p.Serves = append(p.Serves, a)
-		}
 		names[p.Name], keys[p.Key] = true, true
 	}
-	for i := range c.Services {
-		if err := c.Services[i].check(); err != nil {
-			return confile.At(fmt.Sprintf(".services[%d]", i), err)
+	return nil
+}
+
+// Check looks at what does not depend on other peers and fills Serves.
+func (p *Peer) Check(at string) error {
+	if _, err := identity.ParseKey(p.Key); err != nil {
+		return confile.At(at+".key", err)
+	}
+	for j, raw := range p.Raw {
+		a, err := netip.ParseAddrPort(raw)
+		if err != nil || a.Port() == 0 || a.Addr().IsUnspecified() {
+			return confile.At(fmt.Sprintf("%s.serves[%d]", at, j), fmt.Errorf("%q: want an address and a port", raw))
 		}
+		p.Serves = append(p.Serves, a)
 	}
 	return nil
 }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/netip"
+	"os/exec"
+	"time"
+)
+
+// download is one curl.
+type download struct {
+	Client   string  `json:"client"`
+	From     string  `json:"from"` // where it connected to
+	Bytes    int64   `json:"bytes"`
+	Right    bool    `json:"right"` // the file, byte for byte
+	PauseMs  float64 `json:"longest_pause_ms"`
+	Seconds  float64 `json:"seconds"`
+	Error    string  `json:"error,omitempty"`
+	finished chan struct{}
+}
+
+// curl begins a download from one of the client's addresses.
+func (s *stage) curl(ctx context.Context, client netip.Addr, from netip.AddrPort, rate int) *download {
+	d := &download{Client: client.String(), From: from.String(), finished: make(chan struct{})}
+	cmd := exec.CommandContext(ctx, "curl", "--silent", "--show-error", "--fail", "--interface", client.String(), "http://"+from.String()+"/file")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	s.must(err)
+	s.client.Do(cmd.Start)
+	go func() {
+		defer close(d.finished)
+		d.read(out, s.file, rate<<20)
+		if err := cmd.Wait(); err != nil {
+			d.Error = fmt.Sprintf("%v: %s", err, errs.Bytes())
+		}
+	}()
+	return d
+}
+
+// read takes so many bytes a second of what curl writes (its own --limit-rate
+// stands still for a second now and then), and notes how long nothing comes.
+func (d *download) read(out io.Reader, want string, rate int) {
+	sum := sha256.New()
+	b := make([]byte, 1<<16)
+	began := time.Now()
+	for {
+		asked := time.Now()
+		n, err := out.Read(b)
+		if d.Bytes > 0 {
+			d.PauseMs = max(d.PauseMs, float64(time.Since(asked).Microseconds())/1000)
+		}
+		sum.Write(b[:n])
+		d.Bytes += int64(n)
+		if err != nil {
+			break
+		}
+		time.Sleep(time.Until(began.Add(time.Duration(float64(d.Bytes) / float64(rate) * float64(time.Second)))))
+	}
+	d.Seconds = time.Since(began).Seconds()
+	d.Right = hex.EncodeToString(sum.Sum(nil)) == want
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"lazystate/internal/identity"
+	"lazystate/internal/netrig"
+	"lazystate/mtcp/steer"
+	"lazystate/tools/lab"
+)
+
+// gate is a router between the client and the servers, with an mtcpd.
+type gate struct {
+	dir string
+	key identity.PublicKey
+	*process
+}
+
+// newGated is a world whose client comes through a gateway.
+func newGated(t *testing.T) *world {
+	t.Helper()
+	if err := steer.Probe(); err != nil {
+		lab.Skip(t, err.Error())
+	}
+	g := &gate{dir: t.TempDir()}
+	w := &world{t: t, names: []string{"s1", "s2"}, gate: g, more: func(_ *site, cfg map[string]any) {
+		cfg["gateways"] = []any{map[string]any{"name": "gw", "address": "10.9.0.254:7702", "key": g.key.String()}}
+	}}
+	return w.build(false)
+}
+
+func (g *gate) build(w *world) {
+	w.t.Helper()
+	var err error
+	if g.key, err = identity.Create(filepath.Join(g.dir, "id.pem")); err != nil {
+		w.t.Fatal(err)
+	}
+	w.router = w.rig.Host("router")
+	for _, s := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
+		w.router.Sysctl(s, "1")
+	}
+	for _, s := range []string{"all", netrig.Dev} {
+		w.router.Sysctl("net/ipv4/conf/"+s+"/send_redirects", "0")
+	}
+	hosts := map[*netrig.Host]string{w.client: "8"}
+	for _, s := range w.sites {
+		hosts[s.Host] = "9"
+	}
+	w.client.Addr("10.8.0.9/24")
+	w.client.Addr("fd08::9/64")
+	for _, a := range []string{"10.8.0.254/24", "10.9.0.254/24", "fd08::fe/64", "fd09::fe/64"} {
+		w.router.Addr(a)
+	}
+	for h, n := range hosts {
+		h.Sysctl("net/ipv6/conf/"+netrig.Dev+"/accept_redirects", "0")
+		h.Do(func() error { return defaultVia("10." + n + ".0.254") })
+		h.Do(func() error { return defaultVia("fd0" + n + "::fe") })
+	}
+	g.serve(w, w.names...)
+}
+
+// serve starts it for some servers.
+func (g *gate) serve(w *world, names ...string) {
+	w.t.Helper()
+	var servers []any
+	for i, name := range names {
+		servers = append(servers, map[string]any{"name": name, "key": w.sites[name].key.String(), "serves": []string{own(i, false).String(), own(i, true).String()}})
+	}
+	text, err := json.Marshal(map[string]any{"identity": filepath.Join(g.dir, "id.pem"), "listen": "10.9.0.254:7702", "servers": servers})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(g.dir, "gateway.yaml"), text, 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	g.start(w)
+}
+
+func (g *gate) start(w *world) {
+	w.t.Helper()
+	path, err := mtcpd()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	socket := filepath.Join(g.dir, "sock")
+	g.process = started(w.t, w.router, "mtcpd", exec.Command(path, "--interface", netrig.Dev, "--socket", socket, "--gateway", filepath.Join(g.dir, "gateway.yaml"), "--log-level", "debug"))
+	w.sites["s1"].await("the gateway", func() bool { return exec.Command(path, "ls", "--socket", socket).Run() == nil })
+}
+
+func defaultVia(gw string) error {
+	ip, dst := net.ParseIP(gw), &net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}
+	if ip.To4() != nil {
+		dst = &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
+	}
+	return netlink.RouteAdd(&netlink.Route{Dst: dst, Gw: ip})
+}
+
+// only is the one session, and where it is.
+func (w *world) only() (at *site, id string) {
+	w.t.Helper()
+	w.sites["s1"].await("the session", func() bool {
+		n := 0
+		for _, s := range w.sites {
+			for _, v := range s.ls() {
+				at, id = s, v.ID
+				n++
+			}
+		}
+		return n == 1
+	})
+	return at, id
+}
+
+// other is the name of a site that this one is not.
+func (w *world) other(s *site) string {
+	for _, name := range w.names {
+		if name != s.name {
+			return name
+		}
+	}
+	return ""
+}
+
+// redirect moves the one session by a way, to and fro.
+func (w *world) redirect(by string, hops int) {
+	w.t.Helper()
+	for i := range hops {
+		at, id := w.only()
+		time.Sleep(100 * time.Millisecond)
+		if out, err := at.ask("move", "--by", by, "--to", w.other(at), id); err != nil {
+			w.t.Fatalf("hop %d: %v: %s", i, err, out)
+		}
+	}
+}
+
+// download begins one from an address; end waits for all of it. Some 10 MB fit
+// into the kernels: a session is over at its server when the last byte is there.
+func (w *world) download(from netip.Addr, total int, rate string) (end func()) {
+	w.t.Helper()
+	return w.transfer(false, from, total, rate)
+}
+
+// transfer is a curl that downloads, or uploads, and what has to come of it.
+func (w *world) transfer(up bool, server netip.Addr, total int, rate string) (end func()) {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	got, sent := filepath.Join(dir, "got"), filepath.Join(dir, "sent")
+	args := []string{"--limit-rate", rate, "-o", got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(server, port), total)}
+	if up {
+		b := make([]byte, total)
+		pattern(b, 0)
+		if err := os.WriteFile(sent, b, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		args = append(args, "-H", "Expect:", "-T", sent)
+	}
+	cmd, errs := w.curl(args...)
+	return func() {
+		w.t.Helper()
+		if err := cmd.Wait(); err != nil {
+			w.t.Fatalf("curl: %v: %s", err, errs)
+		}
+		sum := ""
+		if up {
+			text, err := os.ReadFile(got)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			sum = strings.TrimSpace(string(text))
+		} else {
+			sum = fileSum(w.t, got)
+		}
+		if sum != patternSum(int64(total)) {
+			w.t.Error("other bytes have arrived")
+		}
+	}
+}
+
+// A session goes to and fro at a gateway; its client has no agent.
+func TestGatewayMoves(t *testing.T) {
+	for _, c := range []struct{ up, v6 bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+		t.Run(fmt.Sprintf("upload %t v6 %t", c.up, c.v6), func(t *testing.T) {
+			w := newGated(t)
+			end := w.transfer(c.up, own(0, c.v6).Addr(), 40<<20, "10M")
+			w.redirect("gateway", 4)
+			end()
+		})
+	}
+}
+
+// A gateway that does not know where a session is to go leaves it where it is.
+func TestGatewayRefuses(t *testing.T) {
+	w := newGated(t)
+	w.gate.kill()
+	w.gate.serve(w, "s1")
+	end := w.download(own(0, false).Addr(), 25<<20, "10M")
+	at, id := w.only()
+	if out, err := at.ask("move", "--by", "gateway", "--to", "s2", id); err == nil {
+		t.Errorf("it has moved: %s", out)
+	}
+	end()
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// downloads begins so many; end waits for all.
+func (w *world) downloads(n int, total int, rate string) (end func()) {
+	w.t.Helper()
+	var ends []func()
+	for range n {
+		ends = append(ends, w.download(own(0, false).Addr(), total, rate))
+	}
+	s1, s2 := w.sites["s1"], w.sites["s2"]
+	s1.await("all sessions", func() bool { return len(s1.ls())+len(s2.ls()) == n })
+	return func() {
+		for _, f := range ends {
+			f()
+		}
+	}
+}
+
+// A drain leaves nothing, whichever way; the clients notice nothing.
+func TestDrain(t *testing.T) {
+	const n = 5
+	for _, by := range []string{"takeover", "gateway", "client"} {
+		t.Run(by, func(t *testing.T) {
+			var w *world
+			if by == "gateway" {
+				w = newGated(t)
+			} else {
+				w = newWorld(t, false)
+			}
+			if by == "client" {
+				w.agent("--patience", "20s")
+			}
+			s1, s2 := w.sites["s1"], w.sites["s2"]
+			var end func()
+			if by == "takeover" {
+				var ends []func()
+				for range n {
+					ends = append(ends, w.download(w.addr, 30<<20, "10M"))
+				}
+				s1.await("all sessions", func() bool { return len(s1.ls()) == n })
+				end = func() {
+					for _, f := range ends {
+						f()
+					}
+				}
+			} else {
+				end = w.downloads(n, 30<<20, "10M")
+			}
+			if out, err := s1.ask("drain", "--by", by, "--to", "s2"); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			if here, there := len(s1.ls()), len(s2.ls()); here != 0 || there != n {
+				t.Errorf("%d are here, %d there", here, there)
+			}
+			end()
+		})
+	}
+}
+
+// A server's advice is followed; a client may decline, or have no agent.
+func TestAdvice(t *testing.T) {
+	for name, c := range map[string]struct {
+		agent []string
+		err   string // "": it moves
+	}{
+		"followed": {[]string{"--patience", "20s"}, ""},
+		"declined": {[]string{"--no-advice"}, "the client does not move: policy"},
+		"no agent": {nil, "the client does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, false)
+			if c.agent != nil {
+				w.agent(c.agent...)
+			}
+			end := w.download(own(0, false).Addr(), 60<<20, "10M")
+			at, id := w.only()
+			_, err := at.ask("move", "--by", "client", "--to", "s2", id)
+			switch {
+			case c.err == "" && err != nil, c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
+				t.Errorf("move: %v", err)
+			}
+			if now, _ := w.only(); (now.name == "s2") != (c.err == "") {
+				t.Errorf("it is at %s", now.name)
+			}
+			end()
+		})
+	}
+}
+
+// §2.7.2: the stream of a server that is ever slower is left when it comes 25 %
+// more slowly than at its best.
+func TestPaperRatePolicyMoves(t *testing.T) {
+	w := newWorld(t, false)
+	s1 := w.sites["s1"]
+	s1.web.kill()
+	s1.startWeb("SCD_SLOW=20ms")
+	a := w.agent("--rate-drop", "0.25", "--patience", "20s")
+	end := w.download(own(0, false).Addr(), 1<<20, "100M")
+	s1.await("a move", func() bool { return strings.Contains(a.log.String(), "a policy moves a connection") })
+	end()
+	if log := w.sites["s2"].scd.log.String(); !strings.Contains(log, "a client's session") {
+		t.Error("it has not come to s2")
+	}
+}
+
+// A server sheds what is too much for it, and sends clients where they belong.
+func TestServersPolicy(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy      map[string]any
+		least, most int // that leave: shedding may begin before the last has come, and 3 of a capacity of 4 stay then
+	}{
+		"shed":    {map[string]any{"shed": map[string]any{"high": 0.9, "low": 0.5}}, 3, 4},
+		"content": {map[string]any{"content": []any{map[string]any{"clients": "10.9.0.0/24", "to": "s2"}}}, 6, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const n = 6
+			w := &world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
+				cfg["capacity"] = map[string]int{"s1": 4, "s2": 100}[s.name]
+				if s.name == "s1" {
+					c.policy["by"], c.policy["every"] = "client", "200ms"
+					cfg["policy"] = c.policy
+				}
+			}}
+			w.build(false)
+			w.agent("--patience", "20s")
+			end := w.downloads(n, 60<<20, "5M")
+			s1 := w.sites["s1"]
+			left := func() int { return strings.Count(s1.scd.log.String(), "state=LEFT") }
+			s1.await("sessions that leave", func() bool { return left() >= c.least })
+			end()
+			if left() > c.most {
+				t.Errorf("%d have left", left())
+			}
+		})
+	}
+}
+
+// Certificates outlive daemons, and go along with an address.
+func TestCertificatesLast(t *testing.T) {
+	w := newWorld(t, false)
+	a := w.agent("--patience", "20s")
+	end := w.download(w.addr, 60<<20, "4M")
+	a.flow()
+	w.move() // the address, to s2
+	for i := range 4 {
+		for _, s := range w.sites {
+			s.scd.kill()
+			s.startSCD()
+		}
+		w.only()
+		l, to := a.flow(), own(i%2, false)
+		w.sites["s1"].await("servers that know each other", func() bool {
+			_, err := a.ask("move", "--to", to.String(), l.Flow)
+			return err == nil
+		})
+	}
+	end()
+}
+
+// Both daemons end when they are asked to.
+func TestDaemonsEnd(t *testing.T) {
+	w := newWorld(t, false)
+	a := w.agent()
+	for _, p := range []*process{w.sites["s1"].scd, a.process} {
+		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		p.died(t)
+		if code := p.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("exit %d", code)
+		}
+	}
+}
+
+// mtcpd's configuration as a gateway is checked with line and column.
+func TestGatewayFileIsChecked(t *testing.T) {
+	path, err := mtcpd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(path, "--interface", "lo", "--gateway", writeFile(t, "listen: :1\nservers:\n  - name: s1\n    key: nonsense\n")).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "4:") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
