@@ -9,11 +9,12 @@
 // culprit, as in the dissertation; All, Any and Weighted combine rankings.
 //
 // The trap: the table comes from a machine that is being abused. Parents form
-// cycles, pids appear twice, a bomb calls itself "sshd". What contradicts
-// itself is never killed, a spared command protects a few old processes only,
-// and user 0, init and kernel threads are nobody's culprits. A policy is also
-// the place where the innocent are accused: when RAM and swap are full the
-// hogs are swapped out, so memory means rss + swap + page tables, once per mm.
+// cycles, pids appear twice, a bomb calls itself "sshd" or is su four hundred
+// times. What contradicts itself is never killed, a spared command or effective
+// user 0 protects a few old processes only, and user 0, init and kernel threads
+// are nobody's culprits. A policy is also the place where the innocent are
+// accused: when RAM and swap are full the hogs are swapped out, so memory means
+// rss + swap + page tables, once per mm.
 //
 //	table := policy.Table{Processes: procs, Now: uptime}
 //	d := policy.Diagnose(table, policy.Any(

@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// Spare says who is never killed. User 0, real or effective, is spared unless
-// Root is set; init, container inits and kernel threads always are.
+// Spare says who is never killed. User 0 is spared unless Root is set, and with
+// it who runs as effective user 0 for another; init, container inits and kernel
+// threads always are.
 type Spare struct {
 	UIDs  []uint32
 	Comms []Comm
@@ -22,6 +23,10 @@ type Comm struct {
 	UID  uint32 // of this user; AnyUID for all
 	Most int
 }
+
+// mostElevated bounds how many processes of one user, the oldest, effective
+// user 0 protects: anybody may start su as often as he likes.
+const mostElevated = 16
 
 // AnyUID in a Comm stands for every user.
 const AnyUID = NoUID
@@ -50,12 +55,32 @@ func never(p *Process) string {
 // user says why processes of this user are spared; "" if they are not.
 func (s *Spare) user(p *Process) string {
 	switch {
-	case !s.Root && (p.UID == 0 || p.EUID == 0):
+	case !s.Root && p.UID == 0:
 		return "user 0"
 	case slices.Contains(s.UIDs, p.UID):
 		return "spared user"
 	}
 	return ""
+}
+
+// elevated returns the indices of processes spared for their effective user.
+func (s *Spare) elevated(procs []Process) map[int]bool {
+	spared := map[int]bool{}
+	if s.Root {
+		return spared
+	}
+	byUser := map[uint32][]int{}
+	for i := range procs {
+		if p := &procs[i]; p.EUID == 0 && p.UID != 0 {
+			byUser[p.UID] = append(byUser[p.UID], i)
+		}
+	}
+	for _, all := range byUser {
+		for _, i := range oldest(procs, all, mostElevated) {
+			spared[i] = true
+		}
+	}
+	return spared
 }
 
 // commands returns the indices of processes spared for their name.
@@ -69,13 +94,17 @@ func (s *Spare) commands(procs []Process) map[int]bool {
 				named = append(named, j)
 			}
 		}
-		slices.SortFunc(named, func(a, b int) int {
-			return cmp.Or(cmp.Compare(procs[a].Start, procs[b].Start), cmp.Compare(procs[a].PID, procs[b].PID))
-		})
-		most := cmp.Or(c.Most, defaultMost)
-		for _, j := range named[:min(most, len(named))] {
+		for _, j := range oldest(procs, named, cmp.Or(c.Most, defaultMost)) {
 			spared[j] = true
 		}
 	}
 	return spared
+}
+
+// oldest sorts indices of processes by age and returns the first most of them.
+func oldest(procs []Process, indices []int, most int) []int {
+	slices.SortFunc(indices, func(a, b int) int {
+		return cmp.Or(cmp.Compare(procs[a].Start, procs[b].Start), cmp.Compare(procs[a].PID, procs[b].PID))
+	})
+	return indices[:min(most, len(indices))]
 }

@@ -47,7 +47,7 @@ func newView(t Table, s Spare) *view {
 }
 
 func (v *view) judge(s Spare) {
-	named := s.commands(v.Processes)
+	named, elevated := s.commands(v.Processes), s.elevated(v.Processes)
 	for i := range v.Processes {
 		p := &v.Processes[i]
 		switch why := never(p); {
@@ -55,6 +55,8 @@ func (v *view) judge(s Spare) {
 			v.standing[i], v.why[i] = outside, why
 		case s.user(p) != "":
 			v.standing[i], v.why[i] = spared, s.user(p)
+		case elevated[i]:
+			v.standing[i], v.why[i] = spared, "effective user 0"
 		case named[i]:
 			v.standing[i], v.why[i] = spared, "spared command"
 		default:
