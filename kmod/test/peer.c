@@ -127,7 +127,7 @@ static int resources(struct conn *c)
 static int route(struct conn *c, const char *host, const char *port)
 {
 	struct addrinfo *ai, hint = { .ai_socktype = SOCK_STREAM };
-	uint8_t timeout = 14;	/* 67 ms; the default is 2.1 s */
+	uint8_t timeout = 16;	/* 268 ms: a busy host may not run the target for half a second; the default is 2.1 s */
 
 	if (getaddrinfo(host, port, &hint, &ai))
 		return -1;

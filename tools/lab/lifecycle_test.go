@@ -122,17 +122,6 @@ func TestStaleQEMUIsKilled(t *testing.T) {
 	Need(t)
 	name := fmt.Sprintf("stale-%d", os.Getpid())
 	d := dirOf(name)
-	for _, dir := range []string{string(d), filepath.Dir(d.ram())} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(d.ram(), []byte("an old guest"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := makeNetns(name); err != nil {
-		t.Fatal(err)
-	}
 	like := exec.Command("/bin/sh", "-c", "sleep 30; :", d.ram()) // only its command line matters
 	bystander := exec.Command("sleep", "1000")
 	for _, c := range []*exec.Cmd{like, bystander} {
@@ -141,7 +130,20 @@ func TestStaleQEMUIsKilled(t *testing.T) {
 		}
 		defer c.Process.Kill()
 	}
-	if err := d.write(record{Name: name, QEMUPID: like.Process.Pid, Config: Config{Net: name}}); err != nil {
+	// Under the lock, or what another process sweeps is half of it.
+	err := locked(func() error {
+		for _, dir := range []string{string(d), filepath.Dir(d.ram())} {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return err
+			}
+		}
+		return errors.Join(
+			os.WriteFile(d.ram(), []byte("an old guest"), 0o600),
+			makeNetns(name),
+			d.write(record{Name: name, QEMUPID: like.Process.Pid, Config: Config{Net: name}}),
+		)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := List(); err != nil {
@@ -154,10 +156,13 @@ func TestStaleQEMUIsKilled(t *testing.T) {
 		t.Error("the stale QEMU lives")
 	}
 	// The same record with the id of a process that is something else by now.
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.write(record{Name: name, QEMUPID: bystander.Process.Pid}); err != nil {
+	err = locked(func() error {
+		if err := os.MkdirAll(string(d), 0o700); err != nil {
+			return err
+		}
+		return d.write(record{Name: name, QEMUPID: bystander.Process.Pid})
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := List(); err != nil || !running(bystander.Process.Pid) {
