@@ -30,6 +30,7 @@ var layers = []struct {
 	{"services", false, []string{"sensorbox/monitor", "repair", "mtcp/migrate", "mtcp/salvage", "dsm/pager", "dsm/transport", "dsm/store"}},
 	{"lab", true, []string{"tools/lab", "tools/lab/*"}},
 	{"glue", false, []string{"tools/target", "tools/control", "tools/heal"}},
+	{"bed", false, []string{"tools/testbed"}},
 	{"commands", true, []string{"tools/*", "tools/*/*", "tools/*/*/*", "kmod/*", "bench", "bench/*", "bench/*/*", "examples/*"}},
 }
 

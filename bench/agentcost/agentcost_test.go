@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"lazystate/bench/testbed/bedtest"
+	"lazystate/bench/bedtest"
 )
 
 func TestMain(m *testing.M) {

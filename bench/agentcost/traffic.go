@@ -13,9 +13,9 @@ import (
 	"os/exec"
 	"time"
 
-	"lazystate/bench/testbed"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
+	"lazystate/tools/testbed"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"lazystate/bench/testbed/bedtest"
+	"lazystate/bench/bedtest"
 )
 
 func TestRuns(t *testing.T) {

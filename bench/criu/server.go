@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"lazystate/bench/testbed"
+	"lazystate/tools/testbed"
 )
 
 //go:embed c/answer.c

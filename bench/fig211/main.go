@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"lazystate/bench/result"
-	"lazystate/bench/testbed"
 	"lazystate/bench/trial"
+	"lazystate/tools/testbed"
 )
 
 var mbit uint64

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/bench/result"
-	"lazystate/bench/testbed"
 	"lazystate/internal/netrig"
 	"lazystate/internal/seqnum"
+	"lazystate/tools/testbed"
 )
 
 // segment is one with data that has come.

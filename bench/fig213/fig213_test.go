@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"lazystate/bench/testbed/bedtest"
+	"lazystate/bench/bedtest"
 	"lazystate/bench/webload"
 )
 

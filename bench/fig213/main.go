@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"lazystate/bench/result"
-	"lazystate/bench/testbed"
 	"lazystate/bench/trial"
 	"lazystate/bench/webload"
+	"lazystate/tools/testbed"
 )
 
 var (

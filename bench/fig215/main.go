@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"lazystate/bench/result"
-	"lazystate/bench/testbed"
 	"lazystate/bench/trial"
 	"lazystate/bench/webload"
+	"lazystate/tools/testbed"
 )
 
 var rates = []float64{250, 500, 1000, 1500, 2000, 3000}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"lazystate/bench/result"
-	"lazystate/bench/testbed"
 	"lazystate/bench/trial"
+	"lazystate/tools/testbed"
 )
 
 var program = trial.Program{

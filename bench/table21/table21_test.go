@@ -5,7 +5,7 @@ package main
 import (
 	"testing"
 
-	"lazystate/bench/testbed/bedtest"
+	"lazystate/bench/bedtest"
 )
 
 // A few moves of each kind, on the real daemons.

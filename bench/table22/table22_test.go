@@ -5,7 +5,7 @@ package main
 import (
 	"testing"
 
-	"lazystate/bench/testbed/bedtest"
+	"lazystate/bench/bedtest"
 )
 
 func TestRuns(t *testing.T) {

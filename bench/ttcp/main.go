@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"lazystate/bench/result"
-	"lazystate/bench/testbed"
 	"lazystate/bench/trial"
+	"lazystate/tools/testbed"
 )
 
 // settings are this bench's own flags.

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"lazystate/bench/testbed"
 	"lazystate/bench/trial"
+	"lazystate/tools/testbed"
 )
 
 // serving runs f with the servers of one kind.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"lazystate/bench/testbed/bedtest"
+	"lazystate/bench/bedtest"
 )
 
 // Both figures' servers, with little to send: who moves, moves once at least.

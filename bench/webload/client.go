@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"lazystate/bench/testbed"
+	"lazystate/tools/testbed"
 )
 
 // Arg is the first argument of a process that is the load.

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"lazystate/bench/testbed"
+	"lazystate/tools/testbed"
 )
 
 // Spec is what is asked of a server.

@@ -26,23 +26,29 @@ type download struct {
 	finished chan struct{}
 }
 
-// curl begins a download from one of the client's addresses.
-func (s *stage) curl(ctx context.Context, client netip.Addr, from netip.AddrPort, rate int) *download {
-	d := &download{Client: client.String(), From: from.String(), finished: make(chan struct{})}
+// get begins a download by one of the client's addresses.
+func (d *demo) get(ctx context.Context, way string, from netip.AddrPort) (*download, error) {
+	client := ways[way]
+	x := &download{Client: client.String(), From: from.String(), finished: make(chan struct{})}
 	cmd := exec.CommandContext(ctx, "curl", "--silent", "--show-error", "--fail", "--interface", client.String(), "http://"+from.String()+"/file")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
-	s.must(err)
-	s.client.Do(cmd.Start)
+	if err == nil {
+		err = d.bed.Clients[0].Try(cmd.Start)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.Downloads = append(d.Downloads, x)
 	go func() {
-		defer close(d.finished)
-		d.read(out, s.file, rate<<20)
+		defer close(x.finished)
+		x.read(out, d.sum, d.c.Int("rate")<<20)
 		if err := cmd.Wait(); err != nil {
-			d.Error = fmt.Sprintf("%v: %s", err, errs.Bytes())
+			x.Error = fmt.Sprintf("%v: %s", err, errs.Bytes())
 		}
 	}()
-	return d
+	return x, nil
 }
 
 // read takes so many bytes a second of what curl writes (its own --limit-rate

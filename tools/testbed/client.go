@@ -4,8 +4,10 @@ package testbed
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"lazystate/internal/netrig"
@@ -18,6 +20,24 @@ type Client struct {
 	Addr   netip.Addr
 	Agent  *Process // its mtcpd; nil: none
 	socket string
+}
+
+func (b *Bed) openClient(ctx context.Context, i int, l Link) error {
+	h := b.rig.Host(fmt.Sprintf("c%d", i))
+	net := byte(9)
+	if b.router != nil {
+		net = 8
+	}
+	c := &Client{Host: h, Addr: netip.AddrFrom4([4]byte{10, net, 0, byte(10 + i)}), socket: filepath.Join(b.dir, h.Name)}
+	h.Addr(c.Addr.String() + "/24")
+	if err := b.routed(h, net); err != nil {
+		return err
+	}
+	b.Clients = append(b.Clients, c)
+	if err := b.limit(h, l.Bits); err != nil || !l.Agent {
+		return err
+	}
+	return b.startAgent(ctx, c, l.Args)
 }
 
 func (b *Bed) startAgent(ctx context.Context, c *Client, more []string) (err error) {
@@ -64,7 +84,7 @@ type Phases struct {
 // first, in order, if there is only one session.
 func (b *Bed) Phases(ctx context.Context, c *Client, n int) (all []Phases, err error) {
 	var waited, ended []time.Duration
-	err = await(ctx, "word of a move", func() bool {
+	err = Await(ctx, "word of a move", func() bool {
 		waited = c.Agent.durations("a move has ended", "waited")
 		fetched := len(b.S1.SCD.durations("a client's session", "fetched")) + len(b.S2.SCD.durations("a client's session", "fetched"))
 		ended = append(b.S1.SCD.durations("a client's move has ended", "frozen"), b.S2.SCD.durations("a client's move has ended", "frozen")...)

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -29,18 +27,23 @@ type Link struct {
 
 // Config is what a bench needs.
 type Config struct {
-	Service string // name under which its server's processes are known to the keeper
-	Clients []Link
-	Server  uint64 // bits a second that each server can send; 0: no bound
+	Service  string // name under which its server's processes are known to the keeper
+	Clients  []Link
+	Servers  int    // 0: two
+	Server   uint64 // bits a second that each server can send; 0: no bound
+	Gateway  bool   // a router is between clients and servers, with an mtcpd that can move sessions
+	Programs string // folder of scd, mtcpd and the servers; "": they are built
 }
 
 // Bed is the machines, with their daemons.
 type Bed struct {
-	S1, S2  *Site
+	Sites   []*Site
+	S1, S2  *Site // the first two
 	Clients []*Client
 
 	service string
 	rig     *netrig.Rig
+	router  *router // nil: there is none
 	frame   *frame
 	bin     string
 	dir     string
@@ -72,9 +75,11 @@ func Run(ctx context.Context, cfg Config, use func(b *Bed) error) (err error) {
 	if err := netrig.Usable(); err != nil {
 		return err
 	}
-	bin, err := programs()
-	if err != nil {
-		return err
+	bin := cfg.Programs
+	if bin == "" {
+		if bin, err = programs(); err != nil {
+			return err
+		}
 	}
 	f := &frame{}
 	defer f.end()
@@ -99,25 +104,29 @@ func Run(ctx context.Context, cfg Config, use func(b *Bed) error) (err error) {
 }
 
 func (b *Bed) open(ctx context.Context, cfg Config) error {
-	names := []string{"s1", "s2"}
+	var names []string
+	for i := range max(cfg.Servers, 2) {
+		names = append(names, fmt.Sprintf("s%d", i+1))
+	}
+	sites := names
 	for i := range cfg.Clients {
 		names = append(names, fmt.Sprintf("c%d", i))
 	}
+	if cfg.Gateway {
+		names = append(names, routerName)
+	}
 	b.rig = netrig.New(b.frame, names...)
-	if err := b.openSites(ctx, cfg); err != nil {
+	if cfg.Gateway {
+		if err := b.openRouter(); err != nil {
+			return err
+		}
+	}
+	if err := b.openSites(ctx, sites, cfg.Server); err != nil {
 		return err
 	}
 	for i, l := range cfg.Clients {
-		c := &Client{Host: b.rig.Host(names[2+i]), Addr: netip.AddrFrom4([4]byte{10, 9, 0, byte(10 + i)}), socket: filepath.Join(b.dir, names[2+i])}
-		c.Host.Addr(c.Addr.String() + "/24")
-		b.Clients = append(b.Clients, c)
-		if err := b.limit(c.Host, l.Bits); err != nil {
+		if err := b.openClient(ctx, i, l); err != nil {
 			return err
-		}
-		if l.Agent {
-			if err := b.startAgent(ctx, c, l.Args); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -151,8 +160,8 @@ func shape(dev string, bits uint64) error {
 	})
 }
 
-// await polls until f holds.
-func await(ctx context.Context, what string, f func() bool) error {
+// Await polls until f holds.
+func Await(ctx context.Context, what string, f func() bool) error {
 	for !f() {
 		select {
 		case <-ctx.Done():

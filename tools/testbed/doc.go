@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package testbed is what chapter 2 is measured on (§2.7.1): clients and two
+// Package testbed is what chapter 2 is measured and shown on (§2.7.1): clients and
 // servers, each a network namespace, with the real daemons: an scd at each
-// server, an mtcpd at each client, and whatever server program a bench starts.
-// Sessions move as operators move them, through the daemons' sockets.
+// server, an mtcpd at a client or at a router between them, and whatever server
+// program is started. Sessions move as operators move them, through the daemons'
+// sockets. Benches and tools/mtcpdemo use it.
 //
 // The trap: all machines are this one, and share its processors. Where the paper's
 // network was the bound, Config.Client limits a client's link to so many bits a
