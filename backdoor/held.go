@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
 )
 
 // Held is the remote OS lock in this monitor's hands. Its lease is renewed by
@@ -58,7 +59,7 @@ func (h *Held) start() {
 // target's began somewhere between it and the answer.
 func (h *Held) keep(ctx context.Context) {
 	valid, wait := h.asked.Add(h.o.Lease), h.o.Lease/3
-	for pause(ctx, wait) == nil {
+	for pause.For(ctx, wait) == nil {
 		began := time.Now()
 		err := h.renew(ctx, time.Until(valid))
 		switch {

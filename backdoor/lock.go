@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
 )
 
 // LockOptions says who asks for the remote OS lock (§3.9.1), and how.
@@ -182,7 +183,7 @@ func await(ctx context.Context, bound time.Duration, done func(context.Context) 
 	for wait := firstPoll; ; wait = min(2*wait, slowestPoll) {
 		ok, err := done(limited)
 		if err == nil && !ok {
-			err = pause(limited, wait)
+			err = pause.For(limited, wait)
 		}
 		switch {
 		case limited.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):

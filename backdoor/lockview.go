@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
 )
 
 // CPUMask is a set of the target's CPUs.
@@ -111,21 +112,9 @@ func (t *Target) LockView(ctx context.Context) (*LockView, error) {
 		if seq%2 == 0 && seq == binary.LittleEndian.Uint32(again) {
 			return DecodeLockAck(buf)
 		}
-		if err := pause(ctx, 50*time.Microsecond); err != nil {
+		if err := pause.For(ctx, 50*time.Microsecond); err != nil {
 			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("read lock ack: %w", ErrTorn)
-}
-
-// pause waits, or returns the context's error.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/sensorbox"
 )
 
@@ -97,7 +98,7 @@ func (c Confirm) watch(ctx context.Context, look func(context.Context) (map[stri
 				return fmt.Sprintf("settled within %s", took.Round(time.Millisecond)), took, nil
 			}
 		}
-		if err := sleep(ctx, c.Every); err != nil {
+		if err := pause.For(ctx, c.Every); err != nil {
 			return "", time.Since(began), err
 		}
 	}
@@ -138,15 +139,4 @@ func find(v *sensorbox.View, name string) *sensorbox.Sensor {
 		}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

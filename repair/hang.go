@@ -12,6 +12,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
 	"lazystate/repair/policy"
 )
 
@@ -93,7 +94,7 @@ func (p *Patient) compareLooks(ctx context.Context, h *Hang) error {
 		return err
 	}
 	first, firstErr := p.ProcessTable(ctx)
-	if err := sleep(ctx, hangLooks); err != nil {
+	if err := pause.For(ctx, hangLooks); err != nil {
 		return err
 	}
 	again, err := p.clocks(ctx)

@@ -12,6 +12,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
 	"lazystate/repair/policy"
 )
 
@@ -209,7 +210,7 @@ func (op *operation) afterRelease(ctx context.Context, results []backdoor.KillRe
 		if results = again; !deferred(results) {
 			break
 		}
-		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
 			return results, err
 		}
 	}
@@ -254,7 +255,7 @@ func (op *operation) count(results []backdoor.KillResult, rd *Round) {
 func (op *operation) settle(ctx context.Context, bound time.Duration) (left, fresh int, err error) {
 	end := time.Now().Add(bound)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return 0, 0, err
 		}
 		t, err := op.in.Patient.ProcessTable(ctx)

@@ -12,6 +12,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
 	"lazystate/sensorbox"
 )
 
@@ -91,7 +92,7 @@ func (l *LastResort) consider(ctx context.Context, in *Incident) (bool, error) {
 	}
 	if wait := time.Until(l.next); wait > 0 {
 		in.note("wait", map[string]any{"cool_down_ns": wait}, nil)
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return false, err
 		}
 	}
@@ -145,7 +146,7 @@ func (l *LastResort) condemn(ctx context.Context, in *Incident) (*Hang, error) {
 		default:
 			blind = 0
 		}
-		if err := sleep(ctx, min(resetLooks, l.opt.Confirm)); err != nil {
+		if err := pause.For(ctx, min(resetLooks, l.opt.Confirm)); err != nil {
 			return nil, err
 		}
 	}

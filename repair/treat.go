@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/sensorbox"
 )
 
@@ -152,7 +153,7 @@ func (d *Dispatcher) trouble(ctx context.Context, in *Incident, step string, err
 	if final || in.Attempt >= d.opt.Attempts {
 		return err
 	}
-	if cancelled := sleep(ctx, time.Duration(in.Attempt)*200*time.Millisecond); cancelled != nil {
+	if cancelled := pause.For(ctx, time.Duration(in.Attempt)*200*time.Millisecond); cancelled != nil {
 		return err
 	}
 	return nil

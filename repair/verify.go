@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/repair/policy"
 	"lazystate/sensorbox"
 )
@@ -44,7 +45,7 @@ func (r *Reaper) Verify(ctx context.Context, in *Incident, p *Plan, o *Outcome) 
 			v.Healed = good == verifyLooks
 			return v, nil
 		}
-		if err := sleep(ctx, c.Every); err != nil {
+		if err := pause.For(ctx, c.Every); err != nil {
 			return v, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/testbed"
 )
 
@@ -151,7 +152,7 @@ func move(ctx context.Context, c *testbed.Client, conn net.Conn, to *testbed.Sit
 		if err = c.Move(ctx, testbed.Flow(conn), to.Addr); err == nil {
 			return nil
 		}
-		if e := trial.Sleep(ctx, 20*time.Millisecond); e != nil {
+		if e := pause.For(ctx, 20*time.Millisecond); e != nil {
 			return e
 		}
 	}

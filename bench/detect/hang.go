@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"lazystate/bench/guest"
-	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/sensorbox"
 )
 
@@ -25,7 +25,7 @@ func (c *condition) hang(ctx context.Context, w *guest.Wired, v *guest.Watch, g 
 		return err
 	}
 	quiet := time.Now()
-	if err := trial.Sleep(ctx, c.settle); err != nil {
+	if err := pause.For(ctx, c.settle); err != nil {
 		return err
 	}
 	looking, stop := context.WithCancel(ctx)
@@ -50,7 +50,7 @@ func (c *condition) hang(ctx context.Context, w *guest.Wired, v *guest.Watch, g 
 func stopFor(ctx context.Context, w *guest.Wired, length time.Duration) error {
 	err := w.VM.Stop(ctx)
 	if err == nil {
-		err = trial.Sleep(ctx, length)
+		err = pause.For(ctx, length)
 	}
 	return errors.Join(err, w.VM.Cont(context.WithoutCancel(ctx)))
 }
@@ -68,7 +68,7 @@ func well(ctx context.Context, v *guest.Watch) error {
 		if time.Now().After(end) {
 			return fmt.Errorf("not well again by %s: %v %s", v.Carrier, st.Verdict, st.Error)
 		}
-		if err := trial.Sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}

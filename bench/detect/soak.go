@@ -12,6 +12,7 @@ import (
 	"lazystate/bench/guest"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
 	"lazystate/sensorbox/monitor"
@@ -74,7 +75,7 @@ func underLoad(ctx context.Context, o *trial.Options, w *guest.Wired, argv []str
 		return fmt.Errorf("load %v: %w", argv, err)
 	}
 	o.Logf("%v", argv)
-	err = trial.Sleep(ctx, loadFor)
+	err = pause.For(ctx, loadFor)
 	// Each process of a bomb has a session of its own: all that the user may kill go.
 	if _, kill := w.VM.RunProc(ctx, lab.Proc{Argv: []string{"/bin/sh", "-c", "kill -9 -1"}, UID: drill.UsefulUID}, nil); kill != nil {
 		return errors.Join(err, kill)
@@ -82,7 +83,7 @@ func underLoad(ctx context.Context, o *trial.Options, w *guest.Wired, argv []str
 	if _, gone := w.VM.Wait(ctx, pid); gone != nil {
 		return errors.Join(err, gone)
 	}
-	return errors.Join(err, trial.Sleep(ctx, restFor))
+	return errors.Join(err, pause.For(ctx, restFor))
 }
 
 // report adds what one monitor said; that it was late itself is told apart.

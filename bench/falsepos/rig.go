@@ -16,7 +16,7 @@ import (
 	"lazystate/backdoor/nic"
 	"lazystate/backdoor/rdma"
 	"lazystate/backdoor/uapi"
-	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/sensorbox"
 	"lazystate/verbs"
 )
@@ -148,7 +148,7 @@ func (r *rig) sample(ctx context.Context, window time.Duration, j *jury) error {
 	var view sensorbox.View
 	r.epoch = time.Now()
 	for due := r.epoch; time.Since(r.epoch) < window; {
-		if err := trial.Sleep(ctx, time.Until(due)); err != nil {
+		if err := pause.For(ctx, time.Until(due)); err != nil {
 			return err
 		}
 		now := time.Now()

@@ -12,6 +12,7 @@ import (
 
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/testbed"
 )
 
@@ -61,14 +62,14 @@ func moving(ctx context.Context, o *trial.Options, b *testbed.Bed, t *trace) (al
 	go func() { _, err := io.Copy(io.Discard, conn); read <- err }()
 	from, to := b.S1, b.S2
 	for range o.Runs {
-		if err := trial.Sleep(ctx, between); err != nil {
+		if err := pause.For(ctx, between); err != nil {
 			return nil, err
 		}
 		asked := time.Now()
 		if err := c.Move(ctx, testbed.Flow(conn), to.Addr); err != nil {
 			return nil, err
 		}
-		if err := trial.Sleep(ctx, o.Window); err != nil {
+		if err := pause.For(ctx, o.Window); err != nil {
 			return nil, err
 		}
 		m, err := cut(t.segments(), asked, o.Window, from.Addr.Addr(), to.Addr.Addr())

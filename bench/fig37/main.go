@@ -11,6 +11,7 @@ import (
 	"lazystate/bench/guest"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/lab"
 )
 
@@ -94,7 +95,7 @@ func (c curve) measure(ctx context.Context, o *trial.Options, g *guest.Guest, fi
 	}
 	all := make([]tally, len(deadlines()))
 	for run := range o.Runs {
-		if err := trial.Sleep(ctx, 2*time.Second); err != nil {
+		if err := pause.For(ctx, 2*time.Second); err != nil {
 			return err
 		}
 		o.Logf("%s, run %d of %d", c.name, run+1, o.Runs)

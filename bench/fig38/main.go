@@ -11,6 +11,7 @@ import (
 	"lazystate/bench/guest"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/lab"
 )
 
@@ -106,7 +107,7 @@ func (t *tracer) loaded(ctx context.Context, n int) (trace, error) {
 	if err := c.start(ctx); err != nil {
 		return trace{}, err
 	}
-	if err := trial.Sleep(ctx, settling); err != nil {
+	if err := pause.For(ctx, settling); err != nil {
 		return trace{}, errors.Join(err, c.wait())
 	}
 	tr, err := t.record(ctx)

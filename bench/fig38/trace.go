@@ -6,7 +6,7 @@ import (
 	"context"
 	"time"
 
-	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 )
 
 // trace is a counter over time, one count each period, from 0.
@@ -36,7 +36,7 @@ func record(ctx context.Context, read func(context.Context) (uint64, error), win
 	start := time.Now()
 	changed := start
 	for i := 1; time.Duration(i)*period <= window; i++ {
-		if err := trial.Sleep(ctx, time.Until(start.Add(time.Duration(i)*period))); err != nil {
+		if err := pause.For(ctx, time.Until(start.Add(time.Duration(i)*period))); err != nil {
 			return t, err
 		}
 		v, err := read(ctx)

@@ -15,6 +15,7 @@ import (
 
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/testbed"
 )
 
@@ -101,7 +102,7 @@ func takeovers(ctx context.Context, b *testbed.Bed, n, sessions int, tell func(m
 		if err := from.Settled(ctx, sessions); err != nil {
 			return err
 		}
-		if err := trial.Sleep(ctx, pace/2); err != nil {
+		if err := pause.For(ctx, pace/2); err != nil {
 			return err
 		}
 		before, err := cpu(b)
@@ -181,12 +182,12 @@ func stalls(ctx context.Context, o *trial.Options) (_ [][]float64, err error) {
 		go func() { _, err := io.CopyBuffer(w, struct{ io.Reader }{conn}, make([]byte, 256<<10)); read <- err }()
 		to, next := b.S2, b.S1
 		for range o.Runs {
-			if err := trial.Sleep(ctx, pace-window); err != nil {
+			if err := pause.For(ctx, pace-window); err != nil {
 				return err
 			}
 			w.begin()
 			err := c.Move(ctx, testbed.Flow(conn), to.Addr)
-			if e := trial.Sleep(ctx, window); e != nil {
+			if e := pause.For(ctx, window); e != nil {
 				return e
 			}
 			us = append(us, float64(w.longest())/1e3)

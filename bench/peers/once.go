@@ -15,6 +15,7 @@ import (
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
 	"lazystate/bench/useful"
+	"lazystate/internal/pause"
 	"lazystate/repair/drill"
 	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/lab"
@@ -95,7 +96,7 @@ func (b *bench) watch(ctx context.Context, o *trial.Options, g *guest.Guest, pro
 			return out, errors.Join(err, stop())
 		}
 	}
-	err = trial.Sleep(ctx, o.Window)
+	err = pause.For(ctx, o.Window)
 	end := time.Now()
 	if err := errors.Join(err, stop()); err != nil {
 		return out, err

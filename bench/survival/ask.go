@@ -13,6 +13,7 @@ import (
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/bench/guest"
+	"lazystate/internal/pause"
 	"lazystate/repair"
 	"lazystate/repair/policy"
 )
@@ -48,7 +49,7 @@ func ask(ctx context.Context, within time.Duration, question func(context.Contex
 		if err != nil {
 			a.why = err.Error()
 		}
-		if !errors.Is(err, backdoor.ErrUnanswered) || sleep(ctx, askAgain) != nil {
+		if !errors.Is(err, backdoor.ErrUnanswered) || pause.For(ctx, askAgain) != nil {
 			return a
 		}
 	}

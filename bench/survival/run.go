@@ -15,6 +15,7 @@ import (
 	"lazystate/backdoor"
 	"lazystate/bench/guest"
 	"lazystate/bench/result"
+	"lazystate/internal/pause"
 	"lazystate/sensorbox"
 	"lazystate/sensorbox/monitor"
 	"lazystate/tools/bdmon/daemon"
@@ -116,7 +117,7 @@ func (t *trialRun) prepare(ctx context.Context) error {
 		}
 	}
 	t.quiet = time.Now()
-	err = sleep(ctx, quietFor)
+	err = pause.For(ctx, quietFor)
 	for _, c := range guest.Carriers {
 		s := t.watches[c].Monitor.Status()
 		t.lines[string(c)].Samples, t.lines[string(c)].Lost = s.Samples, s.Lost
@@ -143,7 +144,7 @@ func (t *trialRun) breakIt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return sleep(ctx, wait)
+	return pause.For(ctx, wait)
 }
 
 // askAll asks everybody: all at once whether there is an answer, then one carrier
@@ -193,7 +194,7 @@ func (t *trialRun) hand(ctx context.Context, c guest.Carrier) (*hand, error) {
 		if time.Now().After(end) || !t.rebooted {
 			return h, errors.New("the monitor watches no target: " + t.watches[c].Monitor.Status().Error)
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return h, err
 		}
 	}
@@ -285,13 +286,4 @@ func (t *trialRun) close() error {
 		_ = end()
 	}
 	return errors.Join(append(errs, t.target.Close())...)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

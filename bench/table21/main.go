@@ -9,6 +9,7 @@ import (
 
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/testbed"
 )
 
@@ -90,7 +91,7 @@ func moves(ctx context.Context, o *trial.Options, processes, state int) (all []t
 			if err := at.Settled(ctx, 1); err != nil {
 				return err
 			}
-			if err := trial.Sleep(ctx, pace); err != nil {
+			if err := pause.For(ctx, pace); err != nil {
 				return err
 			}
 			if err := c.Move(ctx, testbed.Flow(conn), next.Addr); err != nil {

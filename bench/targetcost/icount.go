@@ -13,6 +13,7 @@ import (
 	"lazystate/bench/guest"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
 )
@@ -151,7 +152,7 @@ func crowded(ctx context.Context, g *guest.Guest, gauge *guest.Gauge, n int) (mi
 		return nil, err
 	}
 	for range censuses {
-		if err := trial.Sleep(ctx, time.Second); err != nil { // several of them, however slow the guest's clock is
+		if err := pause.For(ctx, time.Second); err != nil { // several of them, however slow the guest's clock is
 			return nil, err
 		}
 		us, err := gauge.Read(ctx)

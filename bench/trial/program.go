@@ -138,15 +138,3 @@ func (p *Program) parse(args []string, stderr io.Writer) (*Options, error) {
 	})
 	return o, nil
 }
-
-// Sleep waits for d, or for the end of ctx, whose error it returns.
-func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/testbed"
 )
 
@@ -172,7 +173,7 @@ func download(ctx context.Context, b *testbed.Bed, c *testbed.Client, period tim
 // comes to nothing leaves the client where it is until the next one.
 func keepMoving(ctx context.Context, b *testbed.Bed, c *testbed.Client, flow string, period time.Duration) (moves, stayed int) {
 	to, next := b.S2, b.S1
-	for trial.Sleep(ctx, period) == nil {
+	for pause.For(ctx, period) == nil {
 		switch err := c.Move(ctx, flow, to.Addr); {
 		case err == nil:
 			moves++

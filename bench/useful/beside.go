@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"lazystate/bench/guest"
-	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/repair/policy"
@@ -61,7 +61,7 @@ func calibrated(ctx context.Context, g *guest.Guest) (*Program, error) {
 func watched(ctx context.Context, g *guest.Guest, loops int, length time.Duration) (*Program, drill.Iterations, error) {
 	p := run(ctx, g, loops)
 	began := time.Now()
-	err := trial.Sleep(ctx, length)
+	err := pause.For(ctx, length)
 	its := p.Between(began, time.Now())
 	if err == nil {
 		err = believable(its, length)
@@ -123,7 +123,7 @@ func beside(ctx context.Context, g *guest.Guest, p *Program, c Config, rogue dri
 	released := time.Now()
 	_, err = g.VM.Start(ctx, lab.Proc{Argv: append([]string{"/bin/rogue"}, rogue.Args...), UID: rogue.UID})
 	if err == nil {
-		err = trial.Sleep(ctx, c.window)
+		err = pause.For(ctx, c.window)
 	}
 	end := time.Now()
 	if h != nil {
@@ -172,7 +172,7 @@ func cleanUp(ctx context.Context, g *guest.Guest, p *Program) error {
 	}
 	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); {
 		began := time.Now()
-		if err := trial.Sleep(ctx, 4*time.Second); err != nil {
+		if err := pause.For(ctx, 4*time.Second); err != nil {
 			return err
 		}
 		if its := p.Between(began, time.Now()); len(its) > 2 && its.Median() < 2*p.Ideal.Median() {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"lazystate/bench/guest"
-	"lazystate/bench/trial"
+	"lazystate/internal/pause"
 	"lazystate/tools/lab"
 )
 
@@ -79,7 +79,7 @@ func again(ctx context.Context, g *guest.Guest, early string, argv ...string) (s
 		if !strings.Contains(r.Stdout+r.Stderr, early) || time.Now().After(end) {
 			return "", fmt.Errorf("%s: exit %d: %s%s", strings.Join(argv, " "), r.Exit, r.Stdout, r.Stderr)
 		}
-		if err := trial.Sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return "", err
 		}
 	}

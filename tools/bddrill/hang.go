@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lazystate/internal/cli"
+	"lazystate/internal/pause"
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
@@ -149,7 +150,7 @@ func (r *runner) breakIt(ctx context.Context, h *hangKind, m *machine, d *drill.
 
 // strike pulls the trigger and waits for the first sign.
 func (r *runner) strike(ctx context.Context, h *hangKind, m *machine, w *watch) (struck time.Time, seen control.Event, err error) {
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := pause.For(ctx, time.Second); err != nil {
 		return struck, seen, err
 	}
 	r.out.say("%s: %s: %s", h.name, h.about, h.trigger)
@@ -209,7 +210,7 @@ func (m *machine) canary(ctx context.Context) (err error) {
 		if now[canarySensor].Value > 0 {
 			return nil
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -226,7 +227,7 @@ func (r *runner) bombFirst(ctx context.Context, m *machine, name string) error {
 	if err != nil {
 		return err
 	}
-	return sleep(ctx, 5*time.Second)
+	return pause.For(ctx, 5*time.Second)
 }
 
 // repairTheRest heals that bomb through the CPU that is left.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
@@ -53,7 +54,7 @@ func (r *runner) healOn(ctx context.Context, d *drill.Drill, out *drillRun) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := pause.For(ctx, time.Second); err != nil {
 		return err
 	}
 	innocents, err := m.vm.PS(ctx)
@@ -115,7 +116,7 @@ func (r *runner) awaitWell(ctx context.Context, m *machine, w *watch, repaired t
 		return err
 	}
 	for start := repaired; ; start = start.Add(2 * time.Second) {
-		if err := sleep(ctx, time.Until(start.Add(r.after))); err != nil {
+		if err := pause.For(ctx, time.Until(start.Add(r.after))); err != nil {
 			return err
 		}
 		end := start.Add(r.after)
@@ -171,7 +172,7 @@ func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watc
 			if len(w.state().incidents) > seen {
 				break
 			}
-			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 				return daemon.Incident{}, err
 			}
 		}
@@ -211,7 +212,7 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 		}
 	}
 	r.out.say("%s: left alone for %v", d.Name, length)
-	if err := sleep(ctx, length); err != nil {
+	if err := pause.For(ctx, length); err != nil {
 		return err
 	}
 	s := w.state()
@@ -245,7 +246,7 @@ func (w *watch) goesBeyond(ctx context.Context, base map[string]sensorbox.Sensor
 		if !w.state().crossed.IsZero() || w.drill.Resource == drill.Memory && now[repair.SensorOOM].Value > base[repair.SensorOOM].Value {
 			return nil
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

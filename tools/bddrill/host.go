@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"lazystate/internal/pause"
 )
 
 // host keeps what a machine's vCPU threads ran and what they waited for a CPU
@@ -38,7 +40,7 @@ func (h *host) follow(ctx context.Context, pid, vcpus int) {
 		h.mu.Lock()
 		h.samples = append(h.samples, s)
 		h.mu.Unlock()
-		if sleep(ctx, hostEvery) != nil {
+		if pause.For(ctx, hostEvery) != nil {
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
 )
@@ -63,7 +64,7 @@ func (r *runner) loseOn(ctx context.Context, d *drill.Drill, p drill.Program, ou
 	defer stop()
 	login, fork := again(ctx, m.login), again(ctx, m.fork)
 	for {
-		if err := sleep(ctx, 5*time.Second); err != nil {
+		if err := pause.For(ctx, 5*time.Second); err != nil {
 			return false, err
 		}
 		idle := time.Since(released)
@@ -113,7 +114,7 @@ func again(ctx context.Context, try func(context.Context) error) *attempts {
 			if err == nil {
 				a.last.Store(time.Now().UnixNano())
 			}
-			if sleep(ctx, 2*time.Second) != nil {
+			if pause.For(ctx, 2*time.Second) != nil {
 				return
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/repair/drill"
 )
 
@@ -91,7 +92,7 @@ func (r *runner) measure(ctx context.Context, d *drill.Drill, m *machine, row *d
 		if time.Since(from) > beforeMost {
 			return fmt.Errorf("the useful program ended %d iterations in %v: this host is too slow or too busy", len(m.before), beforeMost)
 		}
-		if err := sleep(ctx, time.Second); err != nil {
+		if err := pause.For(ctx, time.Second); err != nil {
 			return err
 		}
 		m.before = m.iterations(from, time.Now())

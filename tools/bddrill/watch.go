@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
 	"lazystate/tools/bdmon/daemon"
@@ -196,7 +197,7 @@ func (w *watch) lookout(ctx context.Context) error {
 			if err == nil && w.looked(began, len(beyond(w.drill, now, base)) > 0 || w.drill.Resource == drill.Processes && w.eyes.crowded(ctx, now)) {
 				return
 			}
-			if sleep(ctx, every) != nil {
+			if pause.For(ctx, every) != nil {
 				return
 			}
 		}

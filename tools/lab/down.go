@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/tools/lab/wire"
 )
 
@@ -78,7 +79,7 @@ func (vm *VM) askDown() error {
 		return fmt.Errorf("down %s: %w", vm.record.Name, err)
 	}
 	for vm.dir.alive() {
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
 			return fmt.Errorf("down %s: process %d (%s) did not end it in %v: %w",
 				vm.record.Name, vm.record.OwnerPID, vm.record.Owner, downBound, err)
 		}
