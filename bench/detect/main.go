@@ -71,12 +71,8 @@ func (c *condition) options() monitor.Options {
 
 // boot makes the target that is watched.
 func boot(ctx context.Context, o *trial.Options, files map[string]string) (*guest.Wired, error) {
-	nic, err := guest.NIC(ctx)
-	if err != nil {
-		return nil, err
-	}
 	o.Logf("booting the target with Linux %s", o.Kernel)
-	return guest.Wire(ctx, guest.WiredConfig{Name: "bench-detect", NIC: nic, Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, SwapMiB: 256, Files: files}})
+	return guest.Wire(ctx, guest.WiredConfig{Name: "bench-detect", Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, SwapMiB: 256, Files: files}})
 }
 
 func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {

@@ -23,12 +23,8 @@ func measureWire(ctx context.Context, o *trial.Options) (*result.Figure, error) 
 		return nil, err
 	}
 	defer done()
-	nic, err := guest.NIC(ctx)
-	if err != nil {
-		return nil, err
-	}
 	o.Logf("booting the target with Linux %s", o.Kernel)
-	w, err := guest.Wire(ctx, guest.WiredConfig{Name: "bench-fetch-wire", NIC: nic, Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, Files: files}})
+	w, err := guest.Wire(ctx, guest.WiredConfig{Name: "bench-fetch-wire", Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, Files: files}})
 	if err != nil {
 		return nil, err
 	}

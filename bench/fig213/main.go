@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -52,15 +51,11 @@ func main() {
 
 func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	defer testbed.Done()
-	root, err := os.MkdirTemp("", "fig213-")
+	root, files, done, err := webload.Write()
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(root)
-	files, err := webload.Write(root)
-	if err != nil {
-		return nil, err
-	}
+	defer done()
 	r := &rig{o: o, root: root, files: files}
 	if bySize {
 		return r.sizes(ctx)

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"lazystate/bench/result"
@@ -41,15 +40,11 @@ var kinds = []kind{{"ours: plain server", ""}, {"ours: sessions could move", "KE
 
 func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err error) {
 	defer testbed.Done()
-	root, err := os.MkdirTemp("", "fig215-")
+	root, files, done, err := webload.Write()
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(root)
-	files, err := webload.Write(root)
-	if err != nil {
-		return nil, err
-	}
+	defer done()
 	fig = &result.Figure{Title: "Figure 2.15: replies of a web server, no session moves", X: "requests/s", Y: "replies/s", Machine: result.Host(), Columns: []string{"% answered", "median ms", "99 % ms"}}
 	fig.Notef("a request is a connection; %v of requests for each point, those count that are whole within %v; the load runs on the same processors", o.Window, deadline)
 	fig.Notef("the paper: the three curves (plain, eager, lazy) overlap; lazy takes at most 1.44 MB of memory. Here there is one way to export: copied into the box, no system call")

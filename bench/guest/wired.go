@@ -66,11 +66,16 @@ type WiredConfig struct {
 	Lab    lab.Config // Files need bdagent, as Arsenal has it
 	Limits string     // the target's contract
 	Seed   uint64     // of the link
-	NIC    string     // the bdnic program on this host
+	NIC    string     // the bdnic program on this host; "": it is built
 }
 
 // Wire boots a target and prepares all three ways to it.
-func Wire(ctx context.Context, c WiredConfig) (*Wired, error) {
+func Wire(ctx context.Context, c WiredConfig) (w *Wired, err error) {
+	if c.NIC == "" {
+		if c.NIC, err = NIC(ctx); err != nil {
+			return nil, err
+		}
+	}
 	c.Lab.NICs = []lab.NIC{{Addr: TargetAddr + "/24", RXE: true, Bridge: farBridge}}
 	c.Lab.Modules = append(c.Lab.Modules, "rdma_rxe", "rdma_cm")
 	// The lock leaves the CPU that answers running: nobody may fork on it.
@@ -79,7 +84,7 @@ func Wire(ctx context.Context, c WiredConfig) (*Wired, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Wired{VM: vm, Keys: armed.Keys{}, args: []string{"--nic", "eth0", "--allow-repair"}}
+	w = &Wired{VM: vm, Keys: armed.Keys{}, args: []string{"--nic", "eth0", "--allow-repair"}}
 	if c.Limits != "" {
 		w.args = append(w.args, "--limits", c.Limits)
 	}

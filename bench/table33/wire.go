@@ -54,13 +54,9 @@ func measureWire(ctx context.Context, o *trial.Options, bomb string) (*result.Fi
 		return nil, err
 	}
 	defer done()
-	nic, err := guest.NIC(ctx)
-	if err != nil {
-		return nil, err
-	}
 	o.Logf("booting the target with Linux %s", o.Kernel)
 	w, err := guest.Wire(ctx, guest.WiredConfig{
-		Name: "bench-table33-wire", NIC: nic, Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, Files: files, SwapMiB: 256},
+		Name: "bench-table33-wire", Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, Files: files, SwapMiB: 256},
 	})
 	if err != nil {
 		return nil, err

@@ -17,6 +17,6 @@
 //		program.Exit()
 //	}
 //
-//	files, err := webload.Write(dir)
+//	root, files, done, err := webload.Write()
 //	out, err := webload.Run(ctx, b, webload.Spec{Rate: 200, For: time.Minute, Deadline: 20 * time.Second, Files: files})
 package webload

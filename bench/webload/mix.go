@@ -29,15 +29,29 @@ func sizes() []int {
 	return all
 }
 
-// Write makes the files in dir, and returns their sizes.
-func Write(dir string) ([]int, error) {
+// Write makes the files in a folder for a server, and returns their sizes; done
+// removes it.
+func Write() (root string, all []int, done func(), err error) {
+	root, err = os.MkdirTemp("", "webload-")
+	if err != nil {
+		return "", nil, nil, err
+	}
+	done = func() { os.RemoveAll(root) }
+	if all, err = write(root); err != nil {
+		done()
+		return "", nil, nil, err
+	}
+	return root, all, done, nil
+}
+
+func write(root string) ([]int, error) {
 	all := sizes()
 	b := make([]byte, most)
 	for i := range b {
 		b[i] = byte(i * 7 >> 3)
 	}
 	for i, n := range all {
-		if err := os.WriteFile(filepath.Join(dir, name(i)), b[:n], 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(root, name(i)), b[:n], 0o644); err != nil {
 			return nil, err
 		}
 	}

@@ -18,10 +18,7 @@ import (
 
 // givenMove is a session that a client takes away: this server is S1.
 type givenMove struct {
-	*runner
-	m        *Mover
-	id       ID
-	link     link
+	source
 	req      request
 	session  cbox.ID
 	flow     steer.Flow
@@ -91,7 +88,7 @@ func (m *Mover) give(l link, id ID, r request) error {
 	if !ok {
 		return errCertificate
 	}
-	g := &givenMove{m: m, id: id, link: l, req: r, session: session, flow: flow, since: since}
+	g := &givenMove{source: source{m: m, id: id, link: l}, req: r, session: session, flow: flow, since: since}
 	p := party.NewSource(party.ByClient, m.cfg.Timing)
 	g.runner = newRunner(p, g.carry, func(why string) {
 		m.log.Info("a client's move has ended", "session", session, "state", p.State(), "why", why, "prepared", g.prepared, "frozen", g.frozen)
@@ -102,15 +99,6 @@ func (m *Mover) give(l link, id ID, r request) error {
 	}
 	g.tell(m.ctx, party.Event{Kind: party.Start})
 	return nil
-}
-
-func (g *givenMove) on() link { return g.link }
-func (g *givenMove) left()    {}
-
-func (g *givenMove) heard(f frame) {
-	if f.kind != part {
-		g.tell(g.m.ctx, party.Event{Kind: between[f.kind], Why: why(f)})
-	}
 }
 
 func (g *givenMove) carry(e party.Effect) error {
@@ -125,7 +113,7 @@ func (g *givenMove) carry(e party.Effect) error {
 				return err
 			}
 		}
-		return g.m.mesh.send(g.link, frame{kindOf(e.Msg), g.id, []byte(e.Why)})
+		return g.post(e.Msg, []byte(e.Why))
 	case party.Capture:
 		return g.capture()
 	case party.Undo:

@@ -15,10 +15,7 @@ import (
 // resumedMove is one that an earlier daemon here had begun as S1: its sessions
 // are frozen, and may live elsewhere.
 type resumedMove struct {
-	*runner
-	m    *Mover
-	id   ID
-	link link
+	source
 
 	mu       sync.Mutex
 	note     *parting
@@ -32,7 +29,7 @@ func (m *Mover) recall() error {
 		return err
 	}
 	for id, note := range all {
-		r := &resumedMove{m: m, id: id, link: link{note.Peer, note.Lead == party.BySource}, note: note}
+		r := &resumedMove{source: source{m: m, id: id, link: link{note.Peer, note.Lead == party.BySource}}, note: note}
 		p := party.ResumeSource(note.Lead, m.cfg.Timing)
 		r.runner = newRunner(p, r.carry, func(why string) {
 			m.log.Info("a former daemon's move has ended", "move", id, "state", p.State(), "why", why)
@@ -98,19 +95,10 @@ func (r *resumedMove) end(c *Captured) error {
 	return c.Discard()
 }
 
-func (r *resumedMove) on() link { return r.link }
-func (r *resumedMove) left()    {}
-
-func (r *resumedMove) heard(f frame) {
-	if f.kind != part {
-		r.tell(r.m.ctx, party.Event{Kind: between[f.kind], Why: why(f)})
-	}
-}
-
 func (r *resumedMove) carry(e party.Effect) error {
 	switch e.Do {
 	case party.Send:
-		return r.m.mesh.send(r.link, frame{kindOf(e.Msg), r.id, []byte(e.Why)})
+		return r.post(e.Msg, []byte(e.Why))
 	case party.Undo:
 		return r.settle(itStays)
 	case party.Discard:

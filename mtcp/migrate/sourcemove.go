@@ -19,10 +19,7 @@ import (
 
 // sourceMove is a move of which this server is S1.
 type sourceMove struct {
-	*runner
-	m        *Mover
-	id       ID
-	link     link
+	source
 	proposal proposal
 
 	session  cbox.ID // of ByGateway
@@ -71,7 +68,7 @@ func (m *Mover) Takeover(ctx context.Context, addr netip.Addr, to string, progre
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	s := &sourceMove{m: m, id: newID(), link: link{to, true}, proposal: proposal{way: ByTakeover, addr: addr}, progress: progress, done: make(chan struct{})}
+	s := &sourceMove{source: source{m: m, id: newID(), link: link{to, true}}, proposal: proposal{way: ByTakeover, addr: addr}, progress: progress, done: make(chan struct{})}
 	return m.lead(ctx, s)
 }
 
@@ -86,7 +83,7 @@ func (m *Mover) Redirect(ctx context.Context, id cbox.ID, to string) (Result, er
 		if err != nil {
 			return Result{}, err
 		}
-		return m.lead(ctx, &sourceMove{m: m, id: newID(), link: link{to, true}, proposal: proposal{way: ByGateway, flow: f, name: i.Name},
+		return m.lead(ctx, &sourceMove{source: source{m: m, id: newID(), link: link{to, true}}, proposal: proposal{way: ByGateway, flow: f, name: i.Name},
 			session: id, progress: func(Progress) {}, done: make(chan struct{})})
 	}
 	return Result{}, fmt.Errorf("session %s is not here", id)
@@ -132,16 +129,11 @@ func (m *Mover) knows(peer string) bool {
 	return slices.ContainsFunc(m.cfg.Peers, func(p Peer) bool { return p.Name == peer })
 }
 
-func (s *sourceMove) on() link { return s.link }
-func (s *sourceMove) left()    {}
-
 func (s *sourceMove) heard(f frame) {
 	if between[f.kind] == party.Accept && s.accepted == nil {
 		s.accepted = f.body
 	}
-	if f.kind != part {
-		s.tell(s.m.ctx, party.Event{Kind: between[f.kind], Why: why(f)})
-	}
+	s.source.heard(f)
 }
 
 func (s *sourceMove) carry(e party.Effect) error {
@@ -163,7 +155,7 @@ func (s *sourceMove) carry(e party.Effect) error {
 func (s *sourceMove) send(e party.Effect) error {
 	switch e.Msg {
 	case party.Propose:
-		return s.frame(party.Propose, s.proposal.append(nil))
+		return s.post(party.Propose, s.proposal.append(nil))
 	case party.State:
 		for i, c := range s.captured {
 			if err := s.m.mesh.send(s.link, frame{part, s.id, c.State.AppendBinary(nil)}); err != nil {
@@ -171,13 +163,9 @@ func (s *sourceMove) send(e party.Effect) error {
 			}
 			s.progress(Progress{"send", i + 1, len(s.captured)})
 		}
-		return s.frame(party.State, s.leaving.place())
+		return s.post(party.State, s.leaving.place())
 	}
-	return s.frame(e.Msg, []byte(e.Why))
-}
-
-func (s *sourceMove) frame(k party.Kind, body []byte) error {
-	return s.m.mesh.send(s.link, frame{kindOf(k), s.id, body})
+	return s.post(e.Msg, []byte(e.Why))
 }
 
 // capture is all or nothing.
