@@ -194,7 +194,8 @@ func TestFleetHealsARealMachine(t *testing.T) {
 	}
 }
 
-func labCrew(t *testing.T, vm *lab.VM) *crew {
+// joinedCrew is two monitors, each on a host of its own, that hear each other.
+func joinedCrew(t *testing.T) *crew {
 	t.Helper()
 	c := &crew{rig: &rig{stderr: &syncBuffer{}}, t: t}
 	hosts := []*nsHost{newHost(t), newHost(t)}
@@ -203,6 +204,12 @@ func labCrew(t *testing.T, vm *lab.VM) *crew {
 		c.mates = append(c.mates, newMate(t, name, 1+i, fmt.Sprintf("10.99.0.%d:9465", 1+i)))
 		c.mates[i].host = hosts[i]
 	}
+	return c
+}
+
+func labCrew(t *testing.T, vm *lab.VM) *crew {
+	t.Helper()
+	c := joinedCrew(t)
 	for _, m := range c.mates {
 		m.write(t, "bdmon.yaml", fmt.Sprintf(`
 socket: %[1]s/sock

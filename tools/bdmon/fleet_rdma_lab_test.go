@@ -85,7 +85,7 @@ var networks = []struct{ machine, monitor, bridge string }{
 
 func newWiredCrew(t *testing.T) *wiredCrew {
 	t.Helper()
-	w := &wiredCrew{crew: &crew{rig: &rig{stderr: &syncBuffer{}}, t: t}}
+	w := &wiredCrew{crew: joinedCrew(t)}
 	w.vm = lab.New(t, lab.Config{
 		Kernel: "6.1", MemMiB: 384, Modules: []string{"rdma_rxe", "rdma_cm"},
 		NICs: []lab.NIC{{Addr: networks[0].machine + "/24", RXE: true}, {Addr: networks[1].machine + "/24", RXE: true, Bridge: networks[1].bridge}},
@@ -97,14 +97,8 @@ func newWiredCrew(t *testing.T) *wiredCrew {
 	}
 	t.Cleanup(func() { w.cable.Close() })
 	w.arm()
-	hosts := []*nsHost{newHost(t), newHost(t)}
-	join(t, hosts[0], hosts[1])
-	for i, name := range []string{"a", "b"} {
-		hosts[i].plug(t, net, networks[i].bridge, networks[i].monitor+"/24")
-		w.mates = append(w.mates, newMate(t, name, 1+i, fmt.Sprintf("10.99.0.%d:9465", 1+i)))
-		w.mates[i].host = hosts[i]
-	}
 	for i, m := range w.mates {
+		m.host.plug(t, net, networks[i].bridge, networks[i].monitor+"/24")
 		m.write(t, "bdmon.yaml", fmt.Sprintf(`
 socket: %[1]s/sock
 metrics: "-"
