@@ -22,7 +22,7 @@ import (
 	"lazystate/tools/lab/armed"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 const labSlot = 2
 

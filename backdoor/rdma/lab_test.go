@@ -19,7 +19,7 @@ import (
 	"lazystate/verbs/roce"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 const labSlot = 2
 

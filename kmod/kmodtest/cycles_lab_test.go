@@ -18,8 +18,9 @@ var cycles = lab.Count(40, 100)
 // unload patches the kernel's text for tracepoints, and QEMU 7.2's TCG can keep
 // a stale int3 of that in another vCPU, which then traps for ever.
 func TestLoadUnload(t *testing.T) {
+	t.Parallel() // see ownMachine
 	onEach(t, func(t *testing.T, kernel string) {
-		vm := lab.New(t, lab.Config{Kernel: kernel, VCPUs: 1, Append: "slab_nomerge"})
+		vm := ownMachine(t, lab.Config{Kernel: kernel, VCPUs: 1, Append: "slab_nomerge"})
 		if err := vm.Put(t.Context(), lab.Module(t, vm, "backdoor"), "/tmp/backdoor.ko"); err != nil {
 			t.Fatal(err)
 		}

@@ -48,9 +48,10 @@ func (k *loaded) panics(t *testing.T) {
 // its panic. Until then the stamp is there to be read, afterwards it is another
 // machine.
 func TestPanicThatReboots(t *testing.T) {
+	t.Parallel() // see ownMachine
 	onEach(t, func(t *testing.T, kernel string) {
 		// one CPU: a boot of two, which a reset is, can be the end of QEMU
-		vm := lab.New(t, lab.Config{Kernel: kernel, VCPUs: 1, Append: "panic=5"})
+		vm := ownMachine(t, lab.Config{Kernel: kernel, VCPUs: 1, Append: "panic=5"})
 		k := &loaded{vm: vm}
 		k.insert(t)
 		k.says(t, map[string]uint64{"panic_timeout": 5, "crash_kernel_loaded": 0, "crash_kexec_post_notifiers": 0})
@@ -89,10 +90,11 @@ func TestPanicThatReboots(t *testing.T) {
 // TestPanicWithCrashKernel: the manifest follows what is loaded and set, and
 // what it says comes true: without post_notifiers no stamp, with them one.
 func TestPanicWithCrashKernel(t *testing.T) {
+	t.Parallel() // see ownMachine
 	for kernel, post := range map[string]string{"6.1": "N", "6.12": "Y"} {
 		t.Run(kernel, func(t *testing.T) {
 			t.Parallel()
-			vm := lab.New(t, lab.Config{Kernel: kernel, Append: "crashkernel=192M"})
+			vm := ownMachine(t, lab.Config{Kernel: kernel, Append: "crashkernel=192M"})
 			k := &loaded{vm: vm}
 			k.insert(t)
 			k.says(t, map[string]uint64{"crash_kernel_loaded": 0, "crash_kexec_post_notifiers": 0})

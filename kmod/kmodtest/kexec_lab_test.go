@@ -16,8 +16,9 @@ import (
 // what it names is the new kernel's memory: a monitor that asks for the lock
 // would write there, and reset the machine because nobody answers.
 func TestKexec(t *testing.T) {
+	t.Parallel() // see ownMachine
 	onEach(t, func(t *testing.T, release string) {
-		k := &loaded{vm: lab.New(t, lab.Config{Kernel: release})}
+		k := &loaded{vm: ownMachine(t, lab.Config{Kernel: release})}
 		k.insert(t, "allow_repair=1")
 		argv := k.nextKernel(t, release)
 		if _, err := k.vm.Start(t.Context(), lab.Proc{Argv: append(argv, "now")}); err != nil {

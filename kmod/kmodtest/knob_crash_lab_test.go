@@ -54,8 +54,9 @@ func (k *loaded) nextKernel(t *testing.T, release string) []string {
 // and has the dead one's memory; the monitor reads that too, and it stands still.
 // The knob is turned from hard interrupt context, with every CPU held.
 func TestCrashKexecKnob(t *testing.T) {
+	t.Parallel() // see ownMachine
 	onEach(t, func(t *testing.T, release string) {
-		vm := lab.New(t, lab.Config{Kernel: release, Append: "crashkernel=192M"})
+		vm := ownMachine(t, lab.Config{Kernel: release, Append: "crashkernel=192M"})
 		k := &loaded{vm: vm}
 		k.insert(t, "allow_repair=1")
 		k.crashKernel(t, release)

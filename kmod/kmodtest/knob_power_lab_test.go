@@ -67,7 +67,8 @@ func reboots(t *testing.T, kernel string, prepare func(*loaded)) {
 
 // TestPowerOffKnob needs a machine of its own.
 func TestPowerOffKnob(t *testing.T) {
-	vm := lab.New(t, lab.Config{Kernel: "6.1"})
+	t.Parallel() // see ownMachine
+	vm := ownMachine(t, lab.Config{Kernel: "6.1"})
 	k := &loaded{vm: vm}
 	k.insert(t, "allow_repair=1")
 	_, err := k.hooks(t, slot, key).PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobPowerOff, Value: 1})

@@ -19,7 +19,7 @@ import (
 	"lazystate/tools/lab/armed"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 2)) }
 
 var kernels = []string{"6.1", "6.12"}
 
@@ -44,6 +44,13 @@ type loaded struct {
 func machine(t *testing.T, kernel string) *lab.VM {
 	t.Helper()
 	return lab.Shared(t, lab.Config{Kernel: kernel, SwapMiB: 256})
+}
+
+// ownMachine boots one for a single test, which calls t.Parallel: such tests
+// run when those that share a machine are through, and shared ones make room.
+func ownMachine(t *testing.T, c lab.Config) *lab.VM {
+	t.Helper()
+	return lab.New(t, c)
 }
 
 // load inserts backdoor.ko for one test and opens the target.

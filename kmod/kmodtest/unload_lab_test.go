@@ -164,9 +164,10 @@ func (k *loaded) away(t *testing.T, want error) {
 // TestResetUnderLock: the reset button while a lock and a walk are under way.
 // The BAR keeps the old boot's id; whoever counts resets does not believe it.
 func TestResetUnderLock(t *testing.T) {
+	t.Parallel() // see ownMachine
 	onEach(t, func(t *testing.T, kernel string) {
 		// one CPU: a boot of two, which a reset is, can be the end of QEMU
-		vm := lab.New(t, lab.Config{Kernel: kernel, VCPUs: 1})
+		vm := ownMachine(t, lab.Config{Kernel: kernel, VCPUs: 1})
 		k := &loaded{vm: vm}
 		k.insert(t, "allow_repair=1")
 		k.losesMachine(t, func() {
@@ -185,7 +186,8 @@ func TestResetUnderLock(t *testing.T) {
 
 // TestKillQEMUUnderLock needs a machine of its own.
 func TestKillQEMUUnderLock(t *testing.T) {
-	vm := lab.New(t, lab.Config{Kernel: "6.12"})
+	t.Parallel() // see ownMachine
+	vm := ownMachine(t, lab.Config{Kernel: "6.12"})
 	k := &loaded{vm: vm}
 	k.insert(t, "allow_repair=1")
 	k.losesMachine(t, func() {

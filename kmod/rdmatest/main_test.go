@@ -19,7 +19,7 @@ import (
 	"lazystate/tools/lab/armed"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 3)) }
 
 var kernels = []string{"6.1", "6.12"}
 

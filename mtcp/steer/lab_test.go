@@ -9,7 +9,7 @@ import (
 	"lazystate/tools/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // rounds is how many hundreds of cases a property is tried with: a guest under
 // emulation takes twenty times as long for each.

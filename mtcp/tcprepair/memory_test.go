@@ -52,7 +52,7 @@ func buffer(t testing.TB, c *net.TCPConn, opt, n int) {
 // not sent yet waits for Live, when there is no way back: that goes in.
 func TestNoMemoryLeft(t *testing.T) {
 	if !lab.InGuest() {
-		t.Skip("net.ipv4.tcp_mem is the whole machine's: TestPartsOnKernels has one of its own")
+		t.Skip("net.ipv4.tcp_mem is the whole machine's: TestOnKernels has one of its own")
 	}
 	const up, down = 50_000, 300_000
 	w := newWorld(t, false)

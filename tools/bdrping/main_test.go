@@ -14,7 +14,7 @@ import (
 	"lazystate/tools/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // command runs bdrping beside the test; its first line of output comes before
 // start returns.

@@ -12,7 +12,9 @@
 // it, which must not end a thread QEMU was started from. Under emulation on a
 // busy host a boot in a hundred fails without fault of the kernel that boots:
 // QEMU aborts, or a lost timer interrupt leaves the guest's clock standing. Up
-// begins such a boot again, twice at most, and says so.
+// begins such a boot again, twice at most, and says so. A host of two cores bears
+// three machines: tests say how many they have at the same time (Main), and
+// packages wait for one another.
 //
 //	func TestTarget(t *testing.T) {
 //		lab.Need(t)

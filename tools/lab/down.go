@@ -31,6 +31,7 @@ func (vm *VM) Down() error {
 
 func (vm *VM) tearDown() error {
 	o := vm.owner
+	defer leave()
 	if o.proxy != nil {
 		o.proxy.close()
 	}

@@ -40,6 +40,10 @@ func ownVM(name string) int {
 func startOwner(t *testing.T, name string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
+	if err := enter(t.Context()); err != nil { // its machine is in one of our places
+		t.Fatal(err)
+	}
+	t.Cleanup(leave)
 	cmd.Env = append(os.Environ(), ownerEnv+"="+name)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -263,6 +267,41 @@ func TestFailedBoots(t *testing.T) {
 				t.Errorf("left: %v", left)
 			}
 		})
+	}
+}
+
+// A shared machine that no test uses goes for one that has no place otherwise.
+func TestIdleMachineMakesRoom(t *testing.T) {
+	most := func(t *testing.T) {
+		t.Helper()
+		places.Lock()
+		defer places.Unlock()
+		if places.up > places.taken || places.taken != 2 {
+			t.Errorf("%d machines in %d places", places.up, places.taken)
+		}
+	}
+	var first, second *VM
+	t.Run("first", func(t *testing.T) { first = Shared(t, plain("6.1")) })
+	t.Run("second", func(t *testing.T) { second = Shared(t, plain("6.12")); most(t) })
+	t.Run("third", func(t *testing.T) {
+		third := New(t, small)
+		most(t)
+		must(t, third, "true")
+		must(t, second, "true")
+		if err := first.Ping(t.Context()); err == nil {
+			t.Error("the one that was idle for longer is still there")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if Shared(t, plain("6.12")) != second {
+			t.Error("the other was booted again")
+		}
+		if _, err := Up(ctx, fmt.Sprintf("fourth-%d", os.Getpid()), small); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("with both in use: %v", err)
+		}
+	})
+	if again := Shared(t, plain("6.1")); again == first {
+		t.Error("a machine that is down was given out")
 	}
 }
 

@@ -11,5 +11,5 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(ownerEnv); name != "" {
 		os.Exit(ownVM(name))
 	}
-	os.Exit(Main(m))
+	os.Exit(Main(m, 2))
 }

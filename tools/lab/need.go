@@ -9,26 +9,25 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// slotBound is how long a test waits for one of the lab's slots.
-const slotBound = 20 * time.Minute
+// placeBound is how long a test waits until its process has its places.
+const placeBound = 20 * time.Minute
 
-// Need skips the test unless this machine can boot VMs, and takes one of the
-// lab's slots for the rest of the process. With LAZYSTATE_LAB=required, as in
-// CI, a skip is a failure.
+// Need skips the test unless this machine can boot VMs, and takes the process's
+// places among the machines of this host. With LAZYSTATE_LAB=required, as in CI,
+// a skip is a failure.
 func Need(t testing.TB) {
 	t.Helper()
 	if err := Usable(); err != nil {
 		Skip(t, err.Error())
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), slotBound)
+	ctx, cancel := context.WithTimeout(t.Context(), placeBound)
 	defer cancel()
-	if err := takeSlot(ctx); err != nil {
+	if err := reserve(ctx); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -68,42 +67,6 @@ func Net(t testing.TB) string {
 		}
 	})
 	return name
-}
-
-var shared struct {
-	sync.Mutex
-	vms map[string]*VM // nil unless the package's TestMain calls Main
-}
-
-// Shared returns a VM that all tests of the package with this configuration
-// share; the first boots it. The package needs
-//
-//	func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
-//
-// A test that leaves the VM dirty calls its Reset.
-func Shared(t testing.TB, c Config) *VM {
-	t.Helper()
-	Need(t)
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.vms == nil {
-		t.Fatal("lab.Shared: the package's TestMain does not call lab.Main")
-	}
-	key := fmt.Sprintf("%+v", c)
-	if vm := shared.vms[key]; vm != nil {
-		if vm.Ping(t.Context()) == nil {
-			return vm
-		}
-		vm.Down() // a former test killed it: this one gets a new one
-	}
-	h := fnv.New32a()
-	fmt.Fprintf(h, "%s %d %s", filepath.Base(os.Args[0]), os.Getpid(), key)
-	vm, err := Up(context.Background(), fmt.Sprintf("t-%08x", h.Sum32()), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared.vms[key] = vm
-	return vm
 }
 
 var news atomic.Int64

@@ -30,9 +30,11 @@ func DownAll() error {
 	return errors.Join(errs...)
 }
 
-// Main runs the tests of a package and takes its VMs down, also at ^C.
-func Main(m *testing.M) int {
-	shared.vms = map[string]*VM{}
+// Main runs the tests of a package and takes its VMs down, also at ^C. They
+// have at most so many machines at the same time, of three on this host: a test
+// that needs one more waits for another's end.
+func Main(m *testing.M, machines int) int {
+	places.most, places.shared = min(machines, onHost), map[string]*sharedVM{}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	go func() {

@@ -42,9 +42,6 @@ func Up(ctx context.Context, name string, c Config) (*VM, error) {
 	if err := errors.Join(c.check(), Usable()); err != nil {
 		return nil, err
 	}
-	if err := takeSlot(ctx); err != nil {
-		return nil, err
-	}
 	for again := 0; ; again++ {
 		vm, err := upOnce(ctx, name, c)
 		if !errors.Is(err, ErrAborted) && !errors.Is(err, ErrLostTimer) || again == mostAgain {
@@ -61,8 +58,12 @@ const mostAgain = 2
 
 func upOnce(ctx context.Context, name string, c Config) (*VM, error) {
 	r := record{Name: name, OwnerPID: os.Getpid(), Owner: filepath.Base(os.Args[0]), Config: c}
+	if err := enter(ctx); err != nil {
+		return nil, err
+	}
 	d, l, err := claim(r)
 	if err != nil {
+		leave()
 		return nil, err
 	}
 	vm := &VM{dir: d, record: r, owner: &owner{locks: l}}

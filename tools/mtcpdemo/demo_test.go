@@ -15,7 +15,7 @@ import (
 	"lazystate/tools/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // The demonstration shows what it says.
 func TestDemo(t *testing.T) {

@@ -198,66 +198,68 @@ func away(t *testing.T, ask func(args ...string) (string, error)) {
 	t.Logf("%d bytes, frozen for %d us", m.Bytes, m.FrozenUs)
 }
 
-// The parts' own tests on these kernels: those for which the kernel matters most,
-// all of them in make soak.
-func TestPartsOnKernels(t *testing.T) {
+// On each of these kernels the parts' own tests and a session that comes and goes.
+func TestOnKernels(t *testing.T) {
 	lab.Need(t)
 	for _, kernel := range kernels {
-		for _, p := range []struct{ pkg, run string }{
-			{"tcprepair", "TestStates/ipv4$|MovesUnderLoad/ipv6|TornDump|NoMemoryLeft|FrozenSocketSendsNothingNew"},
-			{"takeover", "TakeoverUnderLoad/ipv6"},
-			{"steer", "AreTheModel|HandshakeOfAMove|OutliveTheAgent|CloseLeavesNothing"},
-		} {
-			t.Run(kernel+" "+p.pkg, func(t *testing.T) {
-				if os.Getenv("LAZYSTATE_SOAK") != "" {
-					p.run = "."
-				}
-				// The compiler and nft are here and not there.
-				lab.RunTest(t, onKernel(t, kernel), "./mtcp/"+p.pkg, "-test.run="+p.run, "-test.skip=OfTheSources|MoveThrough")
-			})
-		}
+		t.Run(kernel, func(t *testing.T) {
+			for _, p := range parts {
+				t.Run(p.pkg, func(t *testing.T) {
+					run := p.run
+					if lab.Soak() {
+						run = "."
+					}
+					// The compiler and nft are here and not there.
+					lab.RunTest(t, onKernel(t, kernel), "./mtcp/"+p.pkg, "-test.run="+run, "-test.skip=OfTheSources|MoveThrough")
+				})
+			}
+			t.Run("session", func(t *testing.T) { movesThereAndBack(t, kernel) })
+		})
 	}
+}
+
+// parts and those of their tests for which the kernel matters most; make soak
+// has all.
+var parts = []struct{ pkg, run string }{
+	{"tcprepair", "TestStates/ipv4$|MovesUnderLoad/ipv6|TornDump|NoMemoryLeft|FrozenSocketSendsNothingNew"},
+	{"takeover", "TakeoverUnderLoad/ipv6"},
+	{"steer", "AreTheModel|HandshakeOfAMove|OutliveTheAgent|CloseLeavesNothing"},
 }
 
 // A session goes from a machine with such a kernel to this host's in the middle of
 // its request, and back in the middle of the answer.
-func TestSessionMovesBetweenKernels(t *testing.T) {
-	lab.Need(t)
-	for _, kernel := range kernels {
-		t.Run(kernel, func(t *testing.T) {
-			g, s, client := twoServers(t, kernel)
-			var c net.Conn
-			client.Do(func() (err error) {
-				c, err = net.DialTimeout("tcp", fmt.Sprintf("%s:%d", service, port), hang)
-				return err
-			})
-			defer c.Close()
-			if err := errors.Join(c.SetDeadline(time.Now().Add(hang)), c.(*net.TCPConn).SetReadBuffer(256<<10)); err != nil {
-				t.Fatal(err)
-			}
-			say := func(text string) {
-				t.Helper()
-				if _, err := io.WriteString(c, text); err != nil {
-					t.Fatal(err)
-				}
-			}
-			say(fmt.Sprintf("GET /%d HTT", mostServed))
-			g.await("the session", func() bool { out, err := g.ask("ls"); return err == nil && strings.Contains(out, `"id"`) })
-			away(t, g.ask)
-			say("P/1.1\r\nHost: x\r\n\r\n")
-			first := make([]byte, mostServed/3)
-			if _, err := io.ReadFull(c, first); err != nil {
-				t.Fatal(err)
-			}
-			away(t, s.ask)
-			rest, err := io.ReadAll(c)
-			if err != nil {
-				t.Fatalf("%v after %d bytes; the guest said:\n%s", err, len(first)+len(rest), g.log())
-			}
-			_, body, _ := bytes.Cut(append(first, rest...), []byte("\r\n\r\n"))
-			if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != patternSum(mostServed) {
-				t.Errorf("%d bytes of %d, or others", len(body), mostServed)
-			}
-		})
+func movesThereAndBack(t *testing.T, kernel string) {
+	g, s, client := twoServers(t, kernel)
+	var c net.Conn
+	client.Do(func() (err error) {
+		c, err = net.DialTimeout("tcp", fmt.Sprintf("%s:%d", service, port), hang)
+		return err
+	})
+	defer c.Close()
+	if err := errors.Join(c.SetDeadline(time.Now().Add(hang)), c.(*net.TCPConn).SetReadBuffer(256<<10)); err != nil {
+		t.Fatal(err)
+	}
+	say := func(text string) {
+		t.Helper()
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(fmt.Sprintf("GET /%d HTT", mostServed))
+	g.await("the session", func() bool { out, err := g.ask("ls"); return err == nil && strings.Contains(out, `"id"`) })
+	away(t, g.ask)
+	say("P/1.1\r\nHost: x\r\n\r\n")
+	first := make([]byte, mostServed/3)
+	if _, err := io.ReadFull(c, first); err != nil {
+		t.Fatal(err)
+	}
+	away(t, s.ask)
+	rest, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatalf("%v after %d bytes; the guest said:\n%s", err, len(first)+len(rest), g.log())
+	}
+	_, body, _ := bytes.Cut(append(first, rest...), []byte("\r\n\r\n"))
+	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != patternSum(mostServed) {
+		t.Errorf("%d bytes of %d, or others", len(body), mostServed)
 	}
 }

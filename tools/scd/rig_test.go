@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN"), slow))
 		os.Exit(1)
 	}
-	code := lab.Main(m)
+	code := lab.Main(m, 1)
 	if path, err := mtcpd(); err == nil && built.Load() {
 		_ = os.RemoveAll(filepath.Dir(path))
 	}

@@ -12,7 +12,7 @@ import (
 	"lazystate/tools/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // TestResetsAreSeen: whoever resets the machine, its old root is believed
 // neither by who has it open, nor by who opens it now; the new one is.

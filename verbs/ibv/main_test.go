@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(verbstest.Check(func() int { return lab.Main(m) }))
+	os.Exit(verbstest.Check(func() int { return lab.Main(m, 1) }))
 }
 
 // machine boots a guest with SoftRoCE.

@@ -13,7 +13,7 @@ import (
 	"lazystate/verbs/driver"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // A link over the second network device, for the first has one from the start.
 const (

@@ -15,7 +15,7 @@ import (
 	"lazystate/tools/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // TestServeAndRekey: the agent that stays loads the module and gives a key;
 // one that ends changes it, and the old one is worth nothing.

@@ -14,7 +14,7 @@ import (
 	"lazystate/tools/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // unit is the [Service] section of a unit file; all its keys that are read here
 // stand there once.

@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(verbstest.Check(func() int { return lab.Main(m) }))
+	os.Exit(verbstest.Check(func() int { return lab.Main(m, 2) }))
 }
 
 // hostAddr is this process's address in the guests' namespace.
