@@ -158,6 +158,11 @@ bool bd_freeze_lead(int cpu);
 void bd_freeze_follow(int cpu);
 void bd_freeze_fence(void);
 
+/* bd_calls.c */
+bool bd_calls_come(void);
+void bd_calls_poll(bool polled);
+void bd_calls_answer(void);
+
 /* bd_kill.c, bd_knob.c, bd_knob_soft.c */
 int bd_kill_init(void);
 void bd_kill_exit(void);

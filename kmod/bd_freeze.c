@@ -103,12 +103,30 @@ static bool hold_on(u32 round)
 	return !bd_lock_expired(round);
 }
 
-static void spin(int cpu, u32 round)
+/* A CPU held by NMI can answer nobody: what it was doing may be half done. */
+static void turn_nmi(void)
+{
+	cpu_relax();
+}
+
+/*
+ * A held CPU answers the calls of a spared one: that waits for them without
+ * leaving its CPU (the patching of code for a static key did), and then nobody
+ * serves the NIC until the lease ends.
+ */
+static void turn_irq(void)
+{
+	if (READ_ONCE(stop.flags) & BD_LOCK_SPARE && !READ_ONCE(stop.fence))
+		bd_calls_answer();
+	cpu_relax();
+}
+
+static void spin(int cpu, u32 round, void (*turn)(void))
 {
 	this_cpu_write(held_round, round);
 	while (hold_on(round)) {
 		touch_nmi_watchdog();	/* both: soft and hard */
-		cpu_relax();
+		turn();
 	}
 	this_cpu_write(held_round, 0);
 	note(cpu, BD_CPU_RUNNING);
@@ -139,7 +157,7 @@ void bd_freeze_follow(int cpu)
 	if (!round || spared(cpu) || must_drain(where))
 		return;
 	note(cpu, where);
-	spin(cpu, round);
+	spin(cpu, round, turn_irq);
 }
 
 static int nmi_hold(unsigned int cmd, struct pt_regs *regs)
@@ -153,7 +171,7 @@ static int nmi_hold(unsigned int cmd, struct pt_regs *regs)
 	if (round && this_cpu_read(held_round) != round && !bd_poll_scans(cpu)) {
 		atomic_inc(&nmi_holding);
 		note(cpu, where_nmi(regs));
-		spin(cpu, round);
+		spin(cpu, round, turn_nmi);
 		atomic_dec(&nmi_holding);
 	}
 	cpumask_clear_cpu(cpu, &nmi_wanted);
@@ -265,7 +283,7 @@ bool bd_freeze_lead(int cpu)
 	if (gathered(cpu))
 		bd_lock_granted();
 	touch_nmi_watchdog();	/* both: soft and hard */
-	cpu_relax();
+	turn_irq();
 	return true;
 }
 

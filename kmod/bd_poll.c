@@ -22,6 +22,7 @@ struct bd_eye {
 	struct hrtimer timer;
 	call_single_data_t kick;
 	bool on;	/* its CPU is online; changed on that CPU only */
+	bool looks;	/* in its interrupt; likewise */
 };
 
 static DEFINE_PER_CPU(struct bd_eye, eyes);
@@ -49,23 +50,35 @@ bool bd_poll_scans(int cpu)
 	return atomic_read(&scanner) == cpu;
 }
 
+/* A freeze is under way: it may hold this CPU here. */
+static void frozen(int cpu)
+{
+	bool polled = bd_calls_come();
+
+	if (bd_freeze_mine(cpu))
+		while (bd_freeze_mine(cpu) && bd_freeze_lead(cpu))
+			scan(cpu);
+	else
+		bd_freeze_follow(cpu);
+	bd_calls_poll(polled);
+}
+
 static enum hrtimer_restart look(struct hrtimer *timer)
 {
+	struct bd_eye *eye = container_of(timer, struct bd_eye, timer);
 	int cpu = smp_processor_id();
 	u64 period = cpu == bd_nic_cpu ? FAST_NS : SLOW_NS;
 
+	eye->looks = true;
 	bd_tick(cpu);
 	if (bd_freeze_idle())
 		scan(cpu);
 	if (!bd_freeze_idle()) {
-		if (bd_freeze_mine(cpu))
-			while (bd_freeze_mine(cpu) && bd_freeze_lead(cpu))
-				scan(cpu);
-		else
-			bd_freeze_follow(cpu);
+		frozen(cpu);
 		if (!bd_freeze_idle())
 			period = BUSY_NS;
 	}
+	eye->looks = false;
 	hrtimer_forward_now(timer, ns_to_ktime(period));
 	return HRTIMER_RESTART;
 }
@@ -74,8 +87,8 @@ static void kicked(void *unused)
 {
 	struct bd_eye *eye = this_cpu_ptr(&eyes);
 
-	/* a kick may still be on its way to a CPU that leaves */
-	if (READ_ONCE(eye->on))
+	/* a kick may still be on its way to a CPU that leaves, or that is held already */
+	if (READ_ONCE(eye->on) && !eye->looks)
 		hrtimer_start(&eye->timer, 0, HRTIMER_MODE_REL_PINNED_HARD);
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,53 @@ func (c *conn) holds(t *testing.T, k *loaded, regions map[string]uapi.Region, ep
 	c.lockWord(t, k, regions, uapi.WantFree, epoch, 0, 0)
 	c.lockState(t, regions, "released", func(a *uapi.LockAck) bool { return a.State == uapi.LockFree && a.Expired == 0 })
 	t.Logf("%d processes: granted in %v, drained %d, the slowest of 50 reads took %v", processes, granted, a.Drained, worst)
+}
+
+// TestHeldCPUsAnswerTheNICs: a process on the NIC's CPU has the kernel call every
+// CPU, each time it patches its code for a static key, and wait for the answers
+// without leaving its own. Held CPUs give them; else nobody would serve the NIC.
+func TestHeldCPUsAnswerTheNICs(t *testing.T) {
+	onEach(t, func(t *testing.T, kernel string) {
+		k := load(t, kernel, "allow_repair=1")
+		k.tune(t)
+		k.heldCPUsAnswer(t)
+	})
+}
+
+// TestPollingCPUsAnswerTheNICs: as before, with CPUs that poll a flag in their idle
+// loop, as hardware's do: callers spare them the interrupt then.
+func TestPollingCPUsAnswerTheNICs(t *testing.T) {
+	t.Parallel() // when the tests that share machines are through
+	k := &loaded{addr: "10.77.0.5", counter: firstCounter}
+	k.vm = lab.New(t, lab.Config{
+		Kernel: "6.1", Append: "idle=poll", Net: network(), NICs: []lab.NIC{{Addr: k.addr + "/24"}},
+		Files: map[string]string{rdmaTool: rdmaTool}, Modules: []string{"rdma_rxe", "rdma_cm"},
+	})
+	addRxe(t, k.vm, "fd77::5")
+	k.insmod(t, "allow_repair=1")
+	k.peer = newPeer(t, watcher(t))
+	k.heldCPUsAnswer(t)
+}
+
+func (k *loaded) heldCPUsAnswer(t *testing.T) {
+	t.Helper()
+	c := k.dial(t, hello{})
+	const script = "while :; do echo 1 >/proc/sys/kernel/sched_schedstats; echo 0 >/proc/sys/kernel/sched_schedstats; done"
+	pid, err := k.vm.Start(t.Context(), lab.Proc{Argv: []string{"/bin/busybox", "taskset", "1", "/bin/busybox", "sh", "-c", script}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.vm.Kill(context.Background(), pid, 9) })
+	time.Sleep(time.Second)
+	regions := c.table(t)
+	for epoch := range uint32(3) {
+		c.holds(t, k, regions, epoch+1, 0)
+	}
+	if all, err := k.vm.PS(t.Context()); err != nil || !slices.ContainsFunc(all, func(p lab.Process) bool { return p.PID == pid }) {
+		t.Errorf("the process has ended (%v)", err)
+	}
+	k.healthy(t)
+	c.close(t)
 }
 
 // TestLeaseWithoutMonitor: a monitor that is cut off under its lock leaves a
