@@ -83,6 +83,13 @@ func newMesh(cfg Config, log *slog.Logger) *mesh {
 		conns: map[link]*speaker{}, met: make(chan struct{}), noise: map[string]time.Time{}}
 }
 
+// linked reports whether there is a connection.
+func (m *mesh) linked(l link) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.conns[l] != nil
+}
+
 // await waits for a connection.
 func (m *mesh) await(ctx context.Context, l link) error {
 	late := time.After(dialBound)

@@ -298,7 +298,7 @@ func (m *Mover) heard(l link, f frame) {
 		m.proposed(l, f)
 	case kind == party.Ask:
 		m.asked(l, f)
-	case kind == party.Query || kind == party.Go:
+	case kind == party.Query || kind == party.Go || kind == party.State: // State: of a request that was given up meanwhile
 		m.say(l, f.id, party.Unknown(m.journal.noted(f.id)), "")
 	}
 }

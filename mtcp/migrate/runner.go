@@ -23,10 +23,11 @@ type runner struct {
 	point func(string) // nil, or told where it is
 	timer *time.Timer
 	over  bool
+	gone  chan struct{} // closed when run has ended
 }
 
 func newRunner(m machine, carry func(party.Effect) error, ended func(string)) *runner {
-	return &runner{steps: m, in: make(chan party.Event, 64), carry: carry, ended: ended}
+	return &runner{steps: m, in: make(chan party.Event, 64), carry: carry, ended: ended, gone: make(chan struct{})}
 }
 
 // watch has point told of everything; before run.
@@ -39,12 +40,14 @@ func (r *runner) tell(ctx context.Context, e party.Event) {
 	}
 	select {
 	case r.in <- e:
+	case <-r.gone: // nobody listens any more
 	case <-ctx.Done():
 	}
 }
 
 // run ends with the machine, or with ctx.
 func (r *runner) run(ctx context.Context) {
+	defer close(r.gone)
 	r.timer = time.NewTimer(time.Hour)
 	defer r.timer.Stop()
 	for !r.over {

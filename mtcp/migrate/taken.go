@@ -64,10 +64,15 @@ func (m *Mover) take(e steer.Event, req wire.MigrateRequest) (wire.Reason, error
 	if !ok {
 		return wire.ReasonUnknown, fmt.Errorf("no server of number %#x is known", req.Server)
 	}
+	l := link{peer, true}
+	if !m.mesh.linked(l) { // nothing is said and nothing kept: the client asks again, and the connection comes back
+		m.log.Debug("a client is not answered yet", "client", e.Flow.Remote, "err", fmt.Errorf("%s: %w", l, errNotLinked))
+		return 0, nil
+	}
 	if !m.allow("client " + e.Flow.Remote.Addr().String()) {
 		return wire.ReasonResources, errors.New("it asks too often")
 	}
-	t := &takenMove{inbox: inbox{m: m}, id: newID(), link: link{peer, true}, flow: e.Flow, syn: e.Segment, req: req}
+	t := &takenMove{inbox: inbox{m: m}, id: newID(), link: l, flow: e.Flow, syn: e.Segment, req: req}
 	t.runner = newRunner(party.NewTarget(party.ByClient, m.cfg.Timing), t.carry, t.ended)
 	if err := m.begin(t.id, "flow "+e.Flow.String(), t); err != nil {
 		return wire.ReasonBusy, err
@@ -147,7 +152,11 @@ func (t *takenMove) send(e party.Effect) error {
 	switch e.Msg {
 	case party.Ask:
 		t.since = time.Now()
-		return m.mesh.send(t.link, frame{kindOf(party.Ask), t.id, request{t.req.Cert, t.req.Next, t.flow.Remote, t.flow.Local}.append(nil)})
+		err := m.mesh.send(t.link, frame{kindOf(party.Ask), t.id, request{t.req.Cert, t.req.Next, t.flow.Remote, t.flow.Local}.append(nil)})
+		if err != nil { // the end of the connection may have been told before there was this move
+			m.tasks.Go(func() { t.tell(m.ctx, party.Event{Kind: party.Lost}) })
+		}
+		return err
 	case party.Reply:
 		seg := t.segment(wire.SYN | wire.ACK)
 		seg.Seq = t.reply.LSRC - 1

@@ -273,7 +273,7 @@ func (w *world) deliverTarget(l letter) {
 	t := p.targets[l.attempt]
 	if t == nil {
 		switch l.event.Kind {
-		case Query, Go:
+		case Query, Go, State:
 			w.reply(l, Event{Kind: Unknown(p.noted[l.attempt])})
 		case Request, Propose:
 			if p.noted[l.attempt] || !p.linked {

@@ -76,6 +76,16 @@ func (a *agent) ask(args ...string) (string, error) {
 	return out.String(), nil
 }
 
+// move moves a connection to a server, or to whom its offer names.
+func (a *agent) move(l line, to ...netip.AddrPort) error {
+	args := []string{"move"}
+	for _, server := range to {
+		args = append(args, "--to", server.String())
+	}
+	_, err := a.ask(append(args, l.Flow)...)
+	return err
+}
+
 // line is of `mtcpd ls --json`.
 type line struct {
 	Flow, At string
@@ -115,7 +125,7 @@ func (a *agent) hop(v6 bool) {
 	if netip.MustParseAddrPort(l.At) == to {
 		to = own(0, v6)
 	}
-	if _, err := a.ask("move", "--to", to.String(), l.Flow); err != nil {
+	if err := a.move(l, to); err != nil {
 		a.w.t.Fatal(err)
 	}
 }
@@ -167,6 +177,30 @@ func TestAgentMovesUpload(t *testing.T) {
 	}
 }
 
+// A client asks before S2 has a connection to S1, and again: its session moves when
+// the servers have met.
+func TestAgentAsksUntilServersMeet(t *testing.T) {
+	w := &world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
+		if s.name == "s2" {
+			cfg["peers"].([]any)[0].(map[string]any)["address"] = "10.9.0.51:7701"
+		}
+	}}
+	w.build(false)
+	a := w.agent("--patience", hang.String())
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
+	result := make(chan error, 1)
+	go func() { result <- a.move(l, own(1, false)) }()
+	s2.await("the client's request", func() bool { return strings.Contains(s2.scd.log.String(), "not answered yet") })
+	s1.Addr("10.9.0.51/24")
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	finish()
+	s2.await("the end", s2.served)
+}
+
 // S2 refuses, knows nothing of M-TCP, or is not there: the client stays, and
 // its application notices nothing.
 func TestAgentStays(t *testing.T) {
@@ -183,8 +217,8 @@ func TestAgentStays(t *testing.T) {
 			cmd, errs := w.curl("--limit-rate", "5M", "-o", file, fmt.Sprintf("http://%s/%d", own(0, false), total))
 			l := a.flow()
 			spoil(w)
-			if out, err := a.ask("move", l.Flow); err == nil {
-				t.Errorf("it has moved: %s", out)
+			if err := a.move(l); err == nil {
+				t.Error("it has moved")
 			}
 			for _, now := range a.connections() { // none: the download was quicker
 				if now.At != l.At {

@@ -213,18 +213,23 @@ func started(t *testing.T, h *netrig.Host, what string, cmd *exec.Cmd) *process 
 	return p
 }
 
-// died waits for a process that kills itself.
-func (p *process) died(t *testing.T) {
-	t.Helper()
+// ended is closed when a process has ended.
+func (p *process) ended() <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		p.once.Do(func() { _ = p.Wait() })
 		close(done)
 	}()
+	return done
+}
+
+// died waits for a process that ends itself.
+func (p *process) died(t *testing.T) {
+	t.Helper()
 	select {
-	case <-done:
+	case <-p.ended():
 	case <-time.After(hang):
-		t.Fatal("the daemon did not get to where it is killed")
+		t.Fatal("the daemon did not get to where it ends")
 	}
 }
 
@@ -245,6 +250,9 @@ func (s *site) startWeb(env ...string) {
 	s.web = s.start("web", nil, append(env, "SCD_SERVERS="+s.path("servers"), fmt.Sprintf("SCD_LISTEN=[::]:%d", port))...)
 	s.await("the web server", func() bool { return strings.Contains(s.web.log.String(), "serving") })
 }
+
+// served reports whether its web server has served a session to the end.
+func (s *site) served() bool { return strings.Contains(s.web.log.String(), "served") }
 
 func (s *site) await(what string, f func() bool) {
 	s.t.Helper()

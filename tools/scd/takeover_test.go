@@ -32,31 +32,43 @@ func (w *world) dial() net.Conn {
 	return c
 }
 
+// idle is a client in the middle of its request; finish ends that, and checks the
+// answer.
+func (w *world) idle() (finish func()) {
+	w.t.Helper()
+	c := w.dial()
+	say := func(s string) {
+		if _, err := io.WriteString(c, s); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	say("GET /100000 HTT")
+	return func() {
+		w.t.Helper()
+		say("P/1.1\r\nHost: x\r\n\r\n")
+		got, err := io.ReadAll(c)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		_, body, _ := bytes.Cut(got, []byte("\r\n\r\n"))
+		if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != patternSum(100000) {
+			w.t.Errorf("%d bytes, or others", len(body))
+		}
+	}
+}
+
 // A session moves in the middle of its request: nobody has exported anything.
 func TestIdleSessionMoves(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) {
 			w := newWorld(t, v6)
-			c := w.dial()
-			if _, err := io.WriteString(c, "GET /100000 HTT"); err != nil {
-				t.Fatal(err)
-			}
+			finish := w.idle()
 			w.sites["s1"].await("a session", func() bool { return len(w.sites["s1"].ls()) == 1 })
 			m := w.move()
 			if m.Sessions != 1 {
 				t.Errorf("%+v", m)
 			}
-			if _, err := io.WriteString(c, "P/1.1\r\nHost: x\r\n\r\n"); err != nil {
-				t.Fatal(err)
-			}
-			got, err := io.ReadAll(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, body, _ := bytes.Cut(got, []byte("\r\n\r\n"))
-			if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != patternSum(100000) {
-				t.Errorf("%d bytes, or others", len(body))
-			}
+			finish()
 			w.sites["s2"].await("the end", func() bool { return len(w.sites["s2"].ls()) == 0 })
 			if all := w.sites["s1"].ls(); len(all) != 0 {
 				t.Errorf("s1 still has %v", all)

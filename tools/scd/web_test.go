@@ -61,6 +61,8 @@ func web(servers, listen string, slow time.Duration) error {
 func serve(c *cbox.Conn, slow time.Duration) error {
 	err := serveOne(c, slow)
 	switch {
+	case err == nil:
+		fmt.Fprintln(os.Stderr, "served")
 	case errors.Is(err, cbox.ErrMigrated), errors.Is(err, net.ErrClosed):
 		return nil
 	case err == io.EOF || errors.Is(err, syscall.ECONNRESET):
