@@ -5,6 +5,7 @@ package perftest
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 
 	"lazystate/verbs"
 )
@@ -31,6 +32,16 @@ func (r *record) bytes() []byte {
 		b = fmt.Appendf(b, "%02x:", g)
 	}
 	return append(fmt.Appendf(b, "%08x:", r.srqn), 0)
+}
+
+// beginsRecord tells a record from a number of the client's report, whose bytes
+// may be anything, by the text a record begins with.
+func beginsRecord(b []byte) bool {
+	if len(b) < 5 || b[4] != ':' {
+		return false
+	}
+	_, err := strconv.ParseUint(string(b[:4]), 16, 16)
+	return err == nil
 }
 
 // parseRecord reads what bytes wrote, or what perftest did.

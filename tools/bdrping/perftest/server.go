@@ -198,7 +198,7 @@ func (s *session) answer() (done bool, err error) {
 		return false, err
 	case string(b[:n]) == "done\x00":
 		return true, nil
-	case n < 5 || b[4] != ':':
+	case !beginsRecord(b[:n]):
 		_, err := s.conn.Write(b[:n])
 		return false, err
 	}
