@@ -239,6 +239,7 @@ func TestPollingCPUsAnswerTheNICs(t *testing.T) {
 	})
 	addRxe(t, k.vm, "fd77::5")
 	k.insmod(t, "allow_repair=1")
+	k.tune(t)
 	k.peer = newPeer(t, watcher(t))
 	k.heldCPUsAnswer(t)
 }
