@@ -112,14 +112,14 @@ func defaultVia(gw string) error {
 func (w *world) only() (at *site, id string) {
 	w.t.Helper()
 	w.sites["s1"].await("the session", func() bool {
-		n := 0
+		n, pid := 0, 0
 		for _, s := range w.sites {
 			for _, v := range s.ls() {
-				at, id = s, v.ID
+				at, id, pid = s, v.ID, v.PID
 				n++
 			}
 		}
-		return n == 1
+		return n == 1 && pid != 0
 	})
 	return at, id
 }

@@ -154,6 +154,7 @@ func TestCertificatesLast(t *testing.T) {
 	a.flow()
 	w.move() // the address, to s2
 	for i := range 4 {
+		w.only() // nobody else has its socket until its process has
 		for _, s := range w.sites {
 			s.scd.kill()
 			s.startSCD()
