@@ -9,6 +9,7 @@ import (
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/repair/policy"
+	"lazystate/sensorbox"
 )
 
 // decide writes a decision to the audit log before it is carried out. Without
@@ -45,6 +46,33 @@ func (in *Incident) append(step string, decided bool, data any, happened error) 
 		return errNoAudit
 	}
 	return p.Audit.Append(r)
+}
+
+// evidence is what called for a healer: of each kind and sensor the first
+// event, and how often it came again. A target that crosses a limit at every
+// sample gets no more room in the log than one that crosses it once.
+func evidence(events []sensorbox.Event) []string {
+	type of struct {
+		kind   sensorbox.Kind
+		sensor string
+	}
+	again := map[of]int{}
+	for _, e := range events {
+		again[of{e.Kind, e.Sensor}]++
+	}
+	var all []string
+	for _, e := range events {
+		switch n := again[of{e.Kind, e.Sensor}]; n {
+		case 0:
+			continue
+		case 1:
+			all = append(all, e.String())
+		default:
+			all = append(all, fmt.Sprintf("%s, and %d times more", e, n-1))
+		}
+		again[of{e.Kind, e.Sensor}] = 0
+	}
+	return all
 }
 
 // named is a process in the evidence.

@@ -79,11 +79,7 @@ func (l *LastResort) Consider(ctx context.Context, p *Patient, events ...sensorb
 }
 
 func (l *LastResort) consider(ctx context.Context, in *Incident) (bool, error) {
-	var evidence []string
-	for _, e := range in.Events {
-		evidence = append(evidence, e.String())
-	}
-	if err := in.decide("event", evidence); err != nil {
+	if err := in.decide("event", evidence(in.Events)); err != nil {
 		return false, err
 	}
 	carrier, err := resetter(in.Patient)

@@ -57,11 +57,7 @@ func (r Result) String() string {
 // names the second user.
 func (d *Dispatcher) treat(ctx context.Context, h Healer, in *Incident) Report {
 	r := Report{Incident: in.ID, Healer: h.Name(), Events: in.Events, Began: in.Began}
-	var evidence []string
-	for _, e := range in.Events {
-		evidence = append(evidence, e.String())
-	}
-	r.Err = in.decide("event", evidence)
+	r.Err = in.decide("event", evidence(in.Events))
 	for r.Err == nil && r.Result == 0 && in.Attempt < d.opt.Attempts {
 		in.Attempt++
 		r.Attempts = in.Attempt

@@ -3,6 +3,7 @@
 package sensorbox
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -161,12 +162,23 @@ func (d *Detector) longest() time.Duration {
 	return longest
 }
 
+// mostNames bounds the names in an event: a box has room for hundreds.
+const mostNames = 16
+
 func (d *Detector) stalledNames() string {
 	var names []string
+	more := 0
 	for _, st := range d.bound {
-		if st.firing && st.contract.Class == Progress {
+		switch {
+		case !st.firing || st.contract.Class != Progress:
+		case len(names) < mostNames:
 			names = append(names, st.contract.name)
+		default:
+			more++
 		}
+	}
+	if more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, " ")
 }

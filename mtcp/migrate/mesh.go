@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lazystate/internal/identity"
+	"lazystate/internal/noise"
 )
 
 // protocol is what both ends of a control connection must mean.
@@ -55,8 +56,7 @@ type mesh struct {
 
 	mu    sync.Mutex
 	conns map[link]*speaker
-	met   chan struct{}        // closed when a connection has come
-	noise map[string]time.Time // when a peer or host was complained about
+	met   chan struct{} // closed when a connection has come
 }
 
 // speaker is the writing side of a connection.
@@ -73,14 +73,13 @@ const (
 	firstPause   = 50 * time.Millisecond
 	longestPause = 2 * time.Second
 	mostGuests   = 64 // connections that have not said who they are
-	quietTime    = time.Minute
 )
 
 var errNotLinked = errors.New("no connection to the server")
 
 func newMesh(cfg Config, log *slog.Logger) *mesh {
-	return &mesh{id: cfg.Identity, peers: cfg.Peers, listen: cfg.Listen, log: log, most: cfg.Limits.Queues + int(cfg.Limits.Box) + 4096,
-		conns: map[link]*speaker{}, met: make(chan struct{}), noise: map[string]time.Time{}}
+	return &mesh{id: cfg.Identity, peers: cfg.Peers, listen: cfg.Listen, log: slog.New(noise.New(log.Handler(), 1)), most: cfg.Limits.Queues + int(cfg.Limits.Box) + 4096,
+		conns: map[link]*speaker{}, met: make(chan struct{})}
 }
 
 // linked reports whether there is a connection.
@@ -199,20 +198,10 @@ func (m *mesh) read(l link, c net.Conn) error {
 // keepAlive finds out soon that a peer's machine is gone.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 5}
 
-// complain logs what is wrong with somebody, once in a while.
+// complain logs what is wrong with somebody, at most once a minute.
 func (m *mesh) complain(who string, err error) {
 	if err == nil || m.ctx.Err() != nil {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	if len(m.noise) > 1000 {
-		clear(m.noise)
-	}
-	if now.Sub(m.noise[who]) < quietTime {
-		return
-	}
-	m.noise[who] = now
-	m.log.Warn("control connection", "peer", who, "err", err)
+	m.log.With("peer", who).Warn("control connection", "err", err)
 }

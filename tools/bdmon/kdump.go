@@ -22,11 +22,11 @@ func (w *watch) watchCrashKernel(ctx context.Context, t *backdoor.Target) {
 		switch {
 		case err != nil: // the monitor says what is wrong with the target
 		case stamps && !m.StampsPanic():
-			w.log.Warn("a crash kernel is loaded and runs before the panic notifiers: a panic leaves no stamp and nothing to salvage; " +
+			w.heard.Warn("a crash kernel is loaded and runs before the panic notifiers: a panic leaves no stamp and nothing to salvage; " +
 				"set crash_kexec_post_notifiers on the target, or forgo both")
 			stamps = false
 		case !stamps && m.StampsPanic():
-			w.log.Info("a panic will leave its stamp again")
+			w.heard.Info("a panic will leave its stamp again")
 			stamps = true
 		}
 		select {

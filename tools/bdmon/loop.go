@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -215,12 +216,12 @@ func pathOf(r monitor.Reach) fleet.Path {
 
 // verdict passes on what a Sensor Box says of a machine on which a monitor runs
 // (§3.5.1): it need not be missed first.
-func (l *loop) verdict(target string, ev sensorbox.Event) {
+func (l *loop) verdict(heard *slog.Logger, target string, ev sensorbox.Event) {
 	if len(l.seats[target]) == 0 || !repair.EndsMachine(ev) && ev.Kind != sensorbox.Gone && ev.Kind != sensorbox.Fenced {
 		return
 	}
 	for _, name := range l.seats[target] {
-		l.d.log.Warn("a monitor's own machine has failed", "monitor", name, "target", target, "event", ev.Kind.String())
+		heard.With("monitor", name, "event", ev.Kind.String()).Warn("a monitor's own machine has failed")
 		l.tell(fleet.Gone{Monitor: name, Why: target + ": " + ev.String()})
 	}
 }

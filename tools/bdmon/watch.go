@@ -11,6 +11,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/noise"
 	"lazystate/sensorbox"
 	"lazystate/sensorbox/monitor"
 	"lazystate/tools/bdmon/config"
@@ -25,7 +26,9 @@ type watch struct {
 	cfg    config.Target
 	dryRun bool
 	key    uapi.Key
-	log    *slog.Logger
+	log    *slog.Logger   // what this monitor does
+	heard  *slog.Logger   // what the target says and makes the monitor say: it may do so without end
+	quiet  *noise.Handler // that bounds it
 	mon    *monitor.Monitor
 
 	queue   chan found
@@ -57,8 +60,10 @@ type found struct {
 
 func newWatch(d *daemonState, cfg config.Target, key uapi.Key, dryRun bool) *watch {
 	w := &watch{d: d, cfg: cfg, dryRun: dryRun, key: key, log: d.log.With("target", cfg.Name), queue: make(chan found, 1024), duties: newDuties()}
+	w.quiet = noise.New(w.log.Handler(), saidAtOnce)
+	w.heard = slog.New(w.quiet)
 	w.mon = monitor.New(monitor.Options{
-		Open: w.open, Opened: w.opened, Sink: w.sink, Log: w.log,
+		Open: w.open, Opened: w.opened, Sink: w.sink, Log: w.heard,
 		Fetched:  d.metrics.fetched(cfg.Name),
 		Detector: sensorbox.Config{Rules: cfg.Rules(), Expect: cfg.Expected()},
 		Period:   time.Duration(cfg.Period), PM: cfg.Accuracy, Loss: cfg.Loss, Link: link(cfg.Probe),
@@ -70,7 +75,7 @@ func newWatch(d *daemonState, cfg config.Target, key uapi.Key, dryRun bool) *wat
 
 // open opens the target to be read: the writer's place is taken by its owner, later.
 func (w *watch) open(ctx context.Context) (backdoor.Memory, error) {
-	o := target.Options{Slot: w.cfg.Slot, Key: w.key, Takeover: true, Log: w.log}
+	o := target.Options{Slot: w.cfg.Slot, Key: w.key, Takeover: true, Log: w.heard}
 	if len(w.cfg.FenceCommand) > 0 {
 		o.Reset = w.fence
 	}
@@ -107,13 +112,27 @@ func (w *watch) sink(t *backdoor.Target, ev sensorbox.Event) {
 }
 
 func (w *watch) consume() {
+	more := time.NewTicker(noise.Every)
+	defer more.Stop()
 	for {
 		select {
 		case f := <-w.queue:
 			w.take(f)
+		case now := <-more.C:
+			w.tellLeftOut(now)
 		case <-w.healing.Done():
 			return
 		}
+	}
+}
+
+// saidAtOnce is how many events of a kind are logged before they are one a minute.
+const saidAtOnce = 16
+
+// tellLeftOut keeps the log from ending with how the target was before.
+func (w *watch) tellLeftOut(now time.Time) {
+	if err := w.quiet.Flush(now); err != nil {
+		w.log.Error("log", "err", err)
 	}
 }
 
@@ -127,9 +146,9 @@ func (w *watch) take(f found) {
 	case sensorbox.Cleared, sensorbox.Recovered:
 		level = slog.LevelInfo
 	}
-	w.log.Log(context.Background(), level, "event", "event", f.ev.Kind.String(), "sensor", f.ev.Sensor, "what", f.ev.String())
+	w.heard.With("event", f.ev.Kind.String()).Log(context.Background(), level, "event", "sensor", f.ev.Sensor, "what", f.ev.String())
 	w.d.hub.publish(control.NewEvent(w.cfg.Name, f.ev))
-	w.d.loop.verdict(w.cfg.Name, f.ev)
+	w.d.loop.verdict(w.heard, w.cfg.Name, f.ev)
 	w.mu.Lock()
 	m := w.m
 	var care *care

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lazystate/internal/identity"
+	"lazystate/internal/noise"
 	"lazystate/sensorbox/fleet"
 )
 
@@ -41,10 +42,10 @@ type Mesh struct {
 	tasks    sync.WaitGroup
 	dialers  []*dialer
 	conns    atomic.Uint64
+	noise    *slog.Logger
 
 	mu      sync.Mutex
 	talking map[string]net.Conn // by peer: the newest connection from it
-	noise   map[string]time.Time
 }
 
 // Start listens, and dials every peer until Close.
@@ -53,7 +54,7 @@ func (m *Mesh) Start() error {
 	if err != nil {
 		return fmt.Errorf("listen for other monitors: %w", err)
 	}
-	m.listener, m.talking, m.noise = l, map[string]net.Conn{}, map[string]time.Time{}
+	m.listener, m.talking, m.noise = l, map[string]net.Conn{}, slog.New(noise.New(m.Log.Handler(), 1))
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.tasks.Go(m.accept)
 	for _, p := range m.Peers {
@@ -112,19 +113,8 @@ func (m *Mesh) complain(about string, err error) {
 	if m.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.noise) > mostNoise {
-		clear(m.noise)
-	}
-	if last, ok := m.noise[about]; ok && time.Since(last) < time.Minute {
-		return
-	}
-	m.noise[about] = time.Now()
-	m.Log.Warn("control connection", "monitor", about, "err", err)
+	m.noise.With("monitor", about).Warn("control connection", "err", err)
 }
-
-const mostNoise = 256
 
 // byKey finds whose key it is.
 func (m *Mesh) byKey(k identity.PublicKey) (Peer, bool) {

@@ -155,7 +155,6 @@ func dial(t testing.TB, to net.Addr, id *identity.Identity, text string) error {
 
 func TestRefuses(t *testing.T) {
 	ida := someone(t)
-	b := start(t, "b", someone(t), "", Peer{"a", "127.0.0.1:1", ida.Public}) // a itself does not run
 	enc := func(r *fleet.Report) string {
 		text, err := r.Encode()
 		if err != nil {
@@ -174,9 +173,7 @@ func TestRefuses(t *testing.T) {
 		"a line without end":  {ida, strings.Repeat("x", fleet.LongestReport+10), "token too long"},
 		"not a single report": {ida, `{"v":1,"monitor":"a"}{"v":1,"monitor":"a"}` + "\n", "more than one"},
 	} {
-		b.mu.Lock()
-		clear(b.noise)
-		b.mu.Unlock()
+		b := start(t, "b", someone(t), "", Peer{"a", "127.0.0.1:1", ida.Public}) // a itself does not run
 		was := b.log.String()
 		if err := dial(t, b.Addr(), c.id, c.text); err == nil {
 			t.Errorf("%s: b answered", name)
@@ -186,11 +183,11 @@ func TestRefuses(t *testing.T) {
 				t.Fatalf("%s: b never said %q:\n%s", name, c.want, b.log.String()[len(was):])
 			}
 		}
-	}
-	select {
-	case h := <-b.heard:
-		t.Errorf("b heard %+v", h.r)
-	default:
+		select {
+		case h := <-b.heard:
+			t.Errorf("%s: b heard %+v", name, h.r)
+		default:
+		}
 	}
 }
 
