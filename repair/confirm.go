@@ -67,13 +67,22 @@ func (s *series) verdict() (persists, settled bool) {
 	return false, false
 }
 
+// vigil is the watch over an incident's conditions. A look that fails ends an
+// attempt and not the vigil: the next attempt goes on with it.
+type vigil struct {
+	began time.Time
+	all   map[string]*series
+}
+
 // watch looks until a condition persists or has settled. look returns how far
 // each condition is above its limit (1: at it). It returns why nothing is to be
 // done, or "".
-func (c Confirm) watch(ctx context.Context, look func(context.Context) (map[string]float64, error)) (string, time.Duration, error) {
+func (c Confirm) watch(ctx context.Context, in *Incident, look func(context.Context) (map[string]float64, error)) (string, time.Duration, error) {
 	c = c.withDefaults()
-	all := map[string]*series{}
-	began := time.Now()
+	if in.vigil == nil {
+		in.vigil = &vigil{time.Now(), map[string]*series{}}
+	}
+	began, all := in.vigil.began, in.vigil.all
 	for {
 		ratios, err := look(ctx)
 		if err != nil {

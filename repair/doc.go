@@ -8,9 +8,10 @@
 //
 // A plan passes four gates before anybody dies. The sensors' own L, the
 // target's contract, must be passed. The condition must persist through the
-// confirm window: a burst of short jobs, a build or one run of the OOM handler
-// that helped settles by itself; what settles three times in half a minute does not
-// settle. A policy must accuse somebody above a limit
+// confirm window (§3.7.1 has the healer validate the event), a level as well as
+// pressure, a stall or a verdict on the machine: a burst of short jobs, a build
+// or one run of the OOM handler that helped settles by itself; what settles
+// three times in half a minute does not settle. A policy must accuse somebody above a limit
 // of its own. And the audit log must have taken the decision: what cannot be
 // logged is not done.
 //

@@ -82,18 +82,11 @@ func (h *External) Name() string {
 	return h.Label
 }
 
-// Plan watches the sensors that called, reads the process table and asks the program.
+// Plan watches what called for the confirm window, reads the process table and asks the program.
 func (h *External) Plan(ctx context.Context, in *Incident) (*Plan, error) {
 	plan := &Plan{Policy: "external " + h.Name(), Spare: h.Spare, Watched: thresholds(in.Events)}
-	if len(plan.Watched) > 0 && !in.Confirmed() {
-		why, took, err := h.Confirm.watch(ctx, func(ctx context.Context) (map[string]float64, error) {
-			return in.Patient.ratios(ctx, plan.Watched)
-		})
-		plan.Confirm = took
-		if err != nil || why != "" {
-			plan.Why = why
-			return plan, err
-		}
+	if settled, err := plan.settles(ctx, in, h.Confirm); err != nil || settled {
+		return plan, err
 	}
 	t, err := in.Patient.ProcessTable(ctx)
 	if err != nil {

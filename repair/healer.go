@@ -42,6 +42,8 @@ type Incident struct {
 	Relapses int
 
 	healer string
+	vigil  *vigil // nil: nobody has looked yet
+	tried  bool   // a repair was begun
 }
 
 const (
@@ -51,8 +53,9 @@ const (
 )
 
 // Confirmed reports whether the condition needs no confirm window: a repair of
-// this incident was tried already, or the condition keeps coming back.
-func (in *Incident) Confirmed() bool { return in.Attempt > 1 || in.Relapses >= relapseMost }
+// this incident was tried already, or the condition keeps coming back. An
+// attempt that failed before it acted has confirmed nothing.
+func (in *Incident) Confirmed() bool { return in.tried || in.Relapses >= relapseMost }
 
 // Plan is a diagnosis and what it was made from.
 type Plan struct {

@@ -105,30 +105,21 @@ func (h *MemReclaimHealer) Plan(ctx context.Context, in *Incident) (*Plan, error
 // each look at free memory below the floor, is a look at a condition above its
 // limit; the two are judged apart.
 func (h *MemReclaimHealer) settles(ctx context.Context, in *Incident) (string, time.Duration, error) {
-	var lastOOM uint64
-	var lastRun time.Time
-	first := true
+	var runs motion
 	c := h.Confirm
 	if c.Window == 0 {
 		c.Window = memWindow
 	}
 	c = c.withDefaults()
 	levels := thresholds(in.Events)
-	return c.watch(ctx, func(ctx context.Context) (map[string]float64, error) {
+	return c.watch(ctx, in, func(ctx context.Context) (map[string]float64, error) {
 		now, err := h.look(ctx, in.Patient, levels)
 		if err != nil {
 			return nil, err
 		}
-		if !first && now.oom != lastOOM {
-			lastRun = time.Now()
-		}
-		first, lastOOM = false, now.oom
+		runs.look(now.oom, time.Now())
 		r := now.levels
-		r["free memory"], r["OOM handler"] = ratio(now.free, h.Floor, true), 0
-		// A handler that ran within the last half window is still at it.
-		if !lastRun.IsZero() && time.Since(lastRun) < c.Window/2 {
-			r["OOM handler"] = 2
-		}
+		r["free memory"], r["OOM handler"] = ratio(now.free, h.Floor, true), holds(runs.within(c.Window/2))
 		return r, nil
 	})
 }

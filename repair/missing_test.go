@@ -63,7 +63,7 @@ func TestMissingOOMSensor(t *testing.T) {
 }
 
 func TestNothingToWatchIsNoVerdict(t *testing.T) {
-	why, _, err := Confirm{}.watch(t.Context(), func(context.Context) (map[string]float64, error) { return nil, nil })
+	why, _, err := Confirm{}.watch(t.Context(), &Incident{}, func(context.Context) (map[string]float64, error) { return nil, nil })
 	if err == nil || why != "" {
 		t.Errorf("%q, %v", why, err)
 	}

@@ -40,7 +40,7 @@ func DefaultProcPolicy() policy.Policy {
 
 func (h *ProcRepairHealer) Name() string { return "Proc_Repair_Healer" }
 
-// Plan watches the sensors that called for the confirm window, then reads the
+// Plan watches what called for the confirm window, then reads the
 // process table and names the culprit.
 func (h *ProcRepairHealer) Plan(ctx context.Context, in *Incident) (*Plan, error) {
 	p := h.Policy
@@ -48,15 +48,8 @@ func (h *ProcRepairHealer) Plan(ctx context.Context, in *Incident) (*Plan, error
 		p = DefaultProcPolicy()
 	}
 	plan := &Plan{Policy: p.String(), Spare: h.Spare, Watched: thresholds(in.Events)}
-	if len(plan.Watched) > 0 && !in.Confirmed() {
-		why, took, err := h.Confirm.watch(ctx, func(ctx context.Context) (map[string]float64, error) {
-			return in.Patient.ratios(ctx, plan.Watched)
-		})
-		plan.Confirm = took
-		if err != nil || why != "" {
-			plan.Why = why
-			return plan, err
-		}
+	if settled, err := plan.settles(ctx, in, h.Confirm); err != nil || settled {
+		return plan, err
 	}
 	return plan, plan.diagnose(ctx, in.Patient, p)
 }
@@ -119,16 +112,8 @@ func thresholds(events []sensorbox.Event) []Threshold {
 	return all
 }
 
-// ratios looks at the sensors once. One that has vanished or is damaged is an
+// above looks at the sensors once. One that has vanished or is damaged is an
 // error: nobody knows then whether the condition has settled.
-func (p *Patient) ratios(ctx context.Context, watched []Threshold) (map[string]float64, error) {
-	v, err := p.Sensors(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return p.above(v, watched)
-}
-
 func (p *Patient) above(v *sensorbox.View, watched []Threshold) (map[string]float64, error) {
 	r := map[string]float64{}
 	for _, t := range watched {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/bdtest"
+	"lazystate/sensorbox"
 )
 
 // disguise gives processes a start time in memory that the kernel's own books
@@ -28,7 +29,7 @@ func TestRefusedKillsEndTheRounds(t *testing.T) {
 				bombs = append(bombs, m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "bomb"}))
 			}
 			m.disguise(bombs[:some.refused]...)
-			in := &Incident{ID: "x", Patient: m.patient, Attempt: 1}
+			in := &Incident{ID: "x", Patient: m.patient, Attempt: 1, Events: []sensorbox.Event{m.exceeded()}}
 			h := m.healer()
 			h.Reaper.Within = 100 * time.Millisecond
 			p, err := h.Plan(t.Context(), in)

@@ -91,7 +91,7 @@ func (d *Dispatcher) attempt(ctx context.Context, h Healer, in *Incident, r *Rep
 		return err
 	}
 	switch {
-	case !plan.Needed() && in.Attempt > 1:
+	case !plan.Needed() && in.tried:
 		// Nobody is left to accuse: what the last attempt did may have been
 		// enough, and only slow to show. Else it is not this healer's to cure.
 		r.Result = Unhealed
@@ -116,6 +116,7 @@ func (d *Dispatcher) attempt(ctx context.Context, h Healer, in *Incident, r *Rep
 }
 
 func (d *Dispatcher) act(ctx context.Context, h Healer, in *Incident, plan *Plan, r *Report) error {
+	in.tried = true
 	out, err := h.Apply(ctx, in, plan)
 	r.Outcome, r.Repaired = out, time.Now()
 	if out != nil {
