@@ -2,7 +2,8 @@
 
 # Every recipe runs with the Go that bootstrap.sh found or fetched.
 setup    := eval "$$(tools/bootstrap.sh env)"
-commands := build/bin
+built    := build
+commands := $(built)/bin
 gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
@@ -28,9 +29,9 @@ kmod: build/bin/bdlab ## backdoor.ko and bd_inject.ko for each kernel of the lab
 	@tools/kmod.sh
 
 cbox: ## libcbox.a and its headers, for servers in C whose sessions can move
-	@$(MAKE) -s -C mtcp/cbox/c O=$(CURDIR)/build/cbox
-	@mkdir -p $(commands) && gcc -O2 -Wall -Wextra -Werror -Imtcp/cbox/c -Ikmod -o $(commands)/files examples/files/c/files.c build/cbox/libcbox.a -lpthread
-	@mkdir -p build/lib build/include/lazystate/uapi && cp build/cbox/libcbox.a build/lib/ && cp mtcp/cbox/c/cbox.h build/include/lazystate/ && cp kmod/uapi/cbox.h kmod/uapi/scd.h build/include/lazystate/uapi/
+	@$(MAKE) -s -C mtcp/cbox/c O=$(abspath $(built))/cbox
+	@mkdir -p $(commands) && gcc -O2 -Wall -Wextra -Werror -Imtcp/cbox/c -Ikmod -o $(commands)/files examples/files/c/files.c $(built)/cbox/libcbox.a -lpthread
+	@mkdir -p $(built)/lib $(built)/include/lazystate/uapi && cp $(built)/cbox/libcbox.a $(built)/lib/ && cp mtcp/cbox/c/cbox.h $(built)/include/lazystate/ && cp kmod/uapi/cbox.h kmod/uapi/scd.h $(built)/include/lazystate/uapi/
 
 sparse: build/bin/bdlab ## the modules through sparse
 	@tools/kmod.sh C=2 W=1
@@ -84,14 +85,14 @@ install: binaries cbox ## commands, units, man pages, configuration, the C libra
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
 	@install -D -m 644 tools/pkg/backdoor.rules $(DESTDIR)$(prefix)/lib/udev/rules.d/60-backdoor.rules
 	@install -D -m 644 tools/pkg/backdoor.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/backdoor.conf
-	@install -D -m 644 build/lib/libcbox.a $(DESTDIR)$(prefix)/lib/libcbox.a
-	@cd build/include && for h in lazystate/*.h lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
+	@install -D -m 644 $(built)/lib/libcbox.a $(DESTDIR)$(prefix)/lib/libcbox.a
+	@cd $(built)/include && for h in lazystate/*.h lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
 	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
 	@for y in bdmon bdnic scd gateway; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml
 	@for d in docs/*.md; do install -D -m 644 $$d $(DESTDIR)$(prefix)/share/doc/lazystate/$${d##*/}; done
 	@cd kmod && for f in dkms.conf *.[ch] uapi/*.h rdma/*; do install -D -m 644 $$f $(source)/$$f; done
-	@grep -v 'example/ inject/' kmod/Kbuild >$(source)/Kbuild
+	@grep -v 'example/ inject/' kmod/Kbuild | install -m 644 /dev/stdin $(source)/Kbuild
 
 clean: ## remove build/, which holds the kernels' cache too
 	@rm -rf build

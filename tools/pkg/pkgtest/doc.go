@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pkgtest holds the tests of what tools/pkg installs: the units are
-// read as systemd reads them, and each program runs with the capabilities and
+// Package pkgtest holds the tests of what `make install` and tools/pkg install:
+// all files are there with their modes, the units are read as systemd reads them, and each program runs with the capabilities and
 // the limits of its unit, on a real kernel (§3.3's two sides, as operators run
 // them).
 //
