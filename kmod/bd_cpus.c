@@ -13,6 +13,11 @@ static void add_mask(__u64 *mask, int cpu)
 	mask[cpu / 64] |= 1ULL << (cpu % 64);
 }
 
+static bool in_mask(const __u64 *mask, int cpu)
+{
+	return mask[cpu / 64] >> (cpu % 64) & 1;
+}
+
 /**
  * bd_cpus_count() - fills masks, ncpus and drained from the per-CPU records
  * @ack: between write_begin() and write_end()
@@ -26,7 +31,7 @@ void bd_cpus_count(struct bd_lock_ack *ack)
 	memset(ack->nmi, 0, sizeof(ack->nmi));
 	memset(ack->free, 0, sizeof(ack->free));
 	ack->drained = 1;
-	ack->ncpus = 0;
+	ack->ncpus = 0;		/* with those that are out before the last */
 	for_each_online_cpu(cpu) {
 		struct bd_lock_cpu *c;
 		u8 where;
@@ -35,7 +40,7 @@ void bd_cpus_count(struct bd_lock_ack *ack)
 			ack->drained = 0;	/* it has no record, and no bit */
 			break;
 		}
-		ack->ncpus++;
+		ack->ncpus = cpu + 1;
 		c = &ack->cpu[cpu];
 		where = READ_ONCE(c->where);
 		if (where <= BD_CPU_RUNNING)	/* it may have come online just now */
@@ -50,8 +55,12 @@ void bd_cpus_count(struct bd_lock_ack *ack)
 }
 
 /**
- * bd_cpus_counted() - do the masks still say which CPUs run
+ * bd_cpus_counted() - do the masks still say what they have to
  * @ack: the leader's look, between two counts
+ *
+ * Of a grant they say which CPUs were held when it was given, unless one has
+ * come since; under a fence they follow the CPUs. None goes while others are
+ * held: taking one out needs all of them.
  */
 bool bd_cpus_counted(const struct bd_lock_ack *ack)
 {
@@ -63,8 +72,10 @@ bool bd_cpus_counted(const struct bd_lock_ack *ack)
 		if (cpu >= BD_MAX_CPUS)
 			break;
 		runs = READ_ONCE(ack->cpu[cpu].where) <= BD_CPU_RUNNING;
-		listed = ack->free[cpu / 64] >> (cpu % 64) & 1;
-		if (runs != listed)
+		listed = in_mask(ack->free, cpu);
+		if (!listed && !in_mask(ack->ipi, cpu) && !in_mask(ack->nmi, cpu))
+			return false;
+		if (ack->state == BD_LOCK_FENCED && runs != listed)
 			return false;
 	}
 	return true;

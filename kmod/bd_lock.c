@@ -6,6 +6,7 @@
  * The repair lock has a lease. The fence has none; only a reset ends it.
  * All of this runs in the poller interrupt, one CPU at a time.
  */
+#include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
@@ -77,13 +78,14 @@ static void refuse(u32 m, u64 seq, u32 why)
 /**
  * bd_lock_granted() - every CPU that can be held is held; leader only
  *
- * Under a fence, which is not granted but stated, the masks follow the CPUs.
+ * Under a fence, which is not granted but stated, the masks follow the CPUs; and
+ * one that comes while others are held is counted in any case.
  */
 void bd_lock_granted(void)
 {
 	ack->now_ns = ktime_get_mono_fast_ns();
-	if (ack->state != BD_LOCK_STOPPING &&
-	    (ack->state != BD_LOCK_FENCED || bd_cpus_counted(ack)))
+	if (ack->state == BD_LOCK_FREE ||
+	    (ack->state != BD_LOCK_STOPPING && bd_cpus_counted(ack)))
 		return;
 	if (!raw_spin_trylock(&state_lock))
 		return;
@@ -370,7 +372,7 @@ int bd_lock_init(void)
 	if (!ack)
 		return -ENOMEM;
 	ack->magic = BD_LOCK_MAGIC;
-	ack->ncpus = num_online_cpus();
+	ack->ncpus = min_t(u32, cpumask_last(cpu_online_mask) + 1, BD_MAX_CPUS);
 	if (bd_allow_repair)
 		reqs = bd_area_new("lock", BD_KIND_LOCK_REQ, BD_PERM_READ | BD_PERM_WRITE,
 				   sizeof(*reqs), &reqs_region);

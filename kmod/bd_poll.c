@@ -8,7 +8,9 @@
  * are known (a function-call IPI does not record them).
  */
 #include <linux/cpuhotplug.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
+#include <linux/irqflags.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
 #include "bd.h"
@@ -104,24 +106,50 @@ void bd_poll_soon(int cpu)
 	smp_call_function_single_async(cpu, &per_cpu(eyes, cpu).kick);
 }
 
+/* A CPU that comes under a freeze is held before it may run its first task. */
 static int eye_online(unsigned int cpu)
 {
 	struct bd_eye *eye = this_cpu_ptr(&eyes);
-	u64 first = FAST_NS + cpu * FAST_NS % SLOW_NS;
+	unsigned long flags;
+	u64 first;
 
+	local_irq_save(flags);	/* a kick comes before this or after */
+	first = bd_freeze_idle() ? FAST_NS + cpu * FAST_NS % SLOW_NS : 0;
 	WRITE_ONCE(eye->on, true);
 	hrtimer_start(&eye->timer, ns_to_ktime(first), HRTIMER_MODE_REL_PINNED_HARD);
+	local_irq_restore(flags);
 	bd_cpu_online(cpu);
 	return 0;
 }
 
+/* Shuts the eye unless a freeze is under way. */
+static bool eye_shut(struct bd_eye *eye)
+{
+	unsigned long flags;
+	bool idle;
+
+	local_irq_save(flags);	/* no freeze begins on this CPU meanwhile */
+	idle = bd_freeze_idle();
+	if (idle) {
+		WRITE_ONCE(eye->on, false);
+		hrtimer_cancel(&eye->timer);
+	}
+	local_irq_restore(flags);
+	return idle;
+}
+
+/*
+ * The leader of a freeze must not leave: until the lease ended nobody would
+ * read a request. The others neither, while they can be held like any CPU. So
+ * who wants to leave waits for the end, and his timer holds him meanwhile.
+ */
 static int eye_offline(unsigned int cpu)
 {
 	struct bd_eye *eye = this_cpu_ptr(&eyes);
 
 	bd_cpu_offline(cpu);
-	WRITE_ONCE(eye->on, false);
-	hrtimer_cancel(&eye->timer);
+	while (!eye_shut(eye))
+		usleep_range(500, 1000);
 	return 0;
 }
 

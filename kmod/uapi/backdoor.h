@@ -333,7 +333,7 @@ struct bd_lock_ack {
 	__u32 holder;		/* monitor slot; valid unless FREE */
 	__u32 epoch;		/* of the holder */
 	__u32 drained;		/* 1: no CPU was left inside the kernel */
-	__u32 ncpus;
+	__u32 ncpus;		/* records that count: up to the last online CPU */
 	__u64 grants;		/* since load */
 	__u64 expired;		/* leases that ran out */
 	__u64 since_ns;		/* ktime when the state was entered */
