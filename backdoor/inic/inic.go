@@ -33,7 +33,8 @@ type Options struct {
 	Alive func() error
 	// Resets counts the machine's resets, for example by QMP's RESET events;
 	// nil: not known. The BAR keeps its bytes over a reset, so that without
-	// it a root is believed until the next load of the module.
+	// it a root is believed until the next load of the module, for
+	// reading; what is written is bounded by a witness.
 	Resets func() uint64
 	// Reset resets the machine where no CPU takes interrupts; nil: cannot.
 	Reset func(context.Context) error
@@ -46,7 +47,8 @@ type Memory struct {
 	proc    *process
 	regions atomic.Pointer[[]backdoor.Region]
 
-	boots boots
+	boots   boots
+	witness witness // against writes into the next kernel's memory
 
 	mu       sync.RWMutex // held for writing where mappings change: no access after the unmap
 	ram, bar *mapping
@@ -107,7 +109,12 @@ func (m *Memory) Caps() backdoor.Caps {
 // Bind implements backdoor.Memory.
 func (m *Memory) Bind(regions []backdoor.Region) error {
 	own := slices.Clone(regions)
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	m.regions.Store(&own)
+	if !m.closed {
+		m.remember()
+	}
 	return nil
 }
 
@@ -154,12 +161,14 @@ func (m *Memory) run(op *backdoor.Op) error {
 	case op.Kind == backdoor.OpRead:
 		return file.load(off, op.Buf)
 	case op.Kind == backdoor.OpWrite:
-		return file.store(off, op.Buf)
+		return m.write(r, file, off, n, func() error { return file.store(off, op.Buf) })
 	case off%8 != 0:
 		return refuse("atomic operation on an unaligned address")
 	}
-	op.Old, err = file.update(off, atomicOn(op))
-	return err
+	return m.write(r, file, off, n, func() error {
+		op.Old, err = file.update(off, atomicOn(op))
+		return err
+	})
 }
 
 // place finds n bytes of a region in one of the two files; why is the refusal.

@@ -186,6 +186,7 @@ func (m *Memory) own(o backdoor.Owner) error {
 	}
 	old := []*mapping{m.bar, m.ram}
 	m.bar, m.ram, m.writable, m.owner = bar, ram, true, o
+	m.remember() // before it, others wrote
 	return errors.Join(old[0].close(), old[1].close())
 }
 
