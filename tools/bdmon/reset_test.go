@@ -76,7 +76,7 @@ func TestNoFenceCommandInADryRun(t *testing.T) {
 func TestFenceCommandIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	w := &watch{cfg: config.Target{FenceCommand: []string{"/bin/sh", "-c", `sleep 60 & echo $! > ` + dir + `/pid; yes`}}}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // time for the shell to begin
 	defer cancel()
 	began := time.Now()
 	err := w.fence(ctx)

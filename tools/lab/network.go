@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -18,7 +19,15 @@ const (
 	netnsPrefix = "lazystate-"
 )
 
-func deleteNetns(net string) error { return netns.DeleteNamed(netnsPrefix + net) }
+// deleteNetns removes a namespace's name, and one that names none: whoever was
+// killed while he made it leaves that, and so does a restart where /run is a disk.
+func deleteNetns(net string) error {
+	path := NetnsPath(net)
+	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("unmount %s: %w", path, err)
+	}
+	return os.Remove(path)
+}
 
 // InNetns runs f on a thread inside the network namespace; sockets f opens
 // stay there. There is no route from it to anywhere else.

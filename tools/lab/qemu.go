@@ -109,8 +109,13 @@ func (p *process) ended() error {
 	}
 	var exit *exec.ExitError
 	if errors.As(p.err, &exit) {
-		if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() && s.Signal() == syscall.SIGABRT {
+		s, ok := exit.Sys().(syscall.WaitStatus)
+		switch {
+		case !ok || !s.Signaled():
+		case s.Signal() == syscall.SIGABRT:
 			return fmt.Errorf("qemu ended: %w: %w", ErrAborted, p.err)
+		case s.Signal() == syscall.SIGBUS:
+			return fmt.Errorf("qemu ended: %w: is there room for the guest's memory in %s?", p.err, shmRoot)
 		}
 	}
 	return fmt.Errorf("qemu ended: %w", p.err)

@@ -17,6 +17,9 @@ func makeSwap(path string, mib int) error {
 	binary.LittleEndian.PutUint32(page[1024:], 1)                       // version
 	binary.LittleEndian.PutUint32(page[1028:], uint32(size/swapPage)-1) // last page
 	copy(page[swapPage-10:], "SWAPSPACE2")
+	if err := room(path, mib); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 )
 
 // sweep removes what owners that were killed left behind: QEMU processes,
-// state folders, RAM files, namespaces. The caller holds the lab's lock.
+// state folders, RAM files, namespaces and their locks. The caller holds the lab's lock.
 func sweep() error {
 	all, err := names()
 	if err != nil {
@@ -69,7 +69,7 @@ func sweepShm(live []string) error {
 func sweepNets(used []string) error {
 	entries, err := os.ReadDir(netnsRoot)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		err = nil
 	}
 	errs := []error{err}
 	for _, e := range entries {
@@ -85,6 +85,24 @@ func sweepNets(used []string) error {
 			f.Close()
 		}
 		errs = append(errs, deleteNetns(net), os.Remove(netLock(net)))
+	}
+	return errors.Join(append(errs, sweepNetLocks())...)
+}
+
+// sweepNetLocks removes those of makers who were killed before there was a
+// namespace, or after.
+func sweepNetLocks() error {
+	paths, err := filepath.Glob(netLock("*"))
+	errs := []error{err}
+	for _, path := range paths {
+		f, err := flock(path)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			continue
+		}
+		if err == nil {
+			f.Close()
+		}
+		errs = append(errs, os.Remove(path))
 	}
 	return errors.Join(errs...)
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lazystate/tools/lab/kernel"
 )
 
@@ -137,12 +139,30 @@ func makeBacking(path string, mib int) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err := room(path, mib); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	return f.Truncate(int64(mib) << 20)
+}
+
+// room refuses a file that its file system has no place for. It is sparse, for a
+// guest rarely fills its memory: what others fill meanwhile ends QEMU by SIGBUS
+// all the same, and process.ended says so.
+func room(path string, mib int) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(path), &fs); err != nil {
+		return fmt.Errorf("room for %s: %w", path, err)
+	}
+	free := fs.Bavail * uint64(fs.Bsize) >> 20
+	if fs.Blocks > 0 && free < uint64(mib) { // a tmpfs without a size has no blocks
+		return fmt.Errorf("no room for %s: it takes %d MiB, %d are free: %w", path, mib, free, unix.ENOSPC)
+	}
+	return nil
 }
 
 // connect waits for the guest's Hello and opens the VM to other processes.
