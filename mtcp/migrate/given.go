@@ -215,7 +215,7 @@ func (m *Mover) certificate(f steer.Flow, c mtcp.Connection, generation uint64) 
 func (m *Mover) certifies(id cbox.ID, f steer.Flow, c mtcp.Connection, generation uint64) wire.Certificate {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if cert, ok := m.shown[id]; ok {
+	if cert, ok := m.certs.shown[id]; ok {
 		return cert
 	}
 	return m.certificate(f, c, generation)
@@ -235,7 +235,7 @@ func (m *Mover) certificateOf(c *Captured) (wire.Certificate, error) {
 // one that was accepted here.
 func (m *Mover) certified(cert wire.Certificate) (cbox.ID, steer.Flow, bool) {
 	m.mu.Lock()
-	known, ok := m.certs[cert]
+	known, ok := m.certs.ids[cert]
 	m.mu.Unlock()
 	for _, i := range m.cfg.Keeper.Sessions() {
 		f, err := flowOf(i.Local, i.Remote)

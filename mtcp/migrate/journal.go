@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/wire"
 )
 
@@ -28,15 +27,17 @@ func (j journal) open() error {
 	return nil
 }
 
+func (j journal) path(name string) string { return filepath.Join(string(j), name) }
+
 func (j journal) write(name string) error {
-	if err := os.WriteFile(filepath.Join(string(j), name), nil, 0o600); err != nil {
+	if err := os.WriteFile(j.path(name), nil, 0o600); err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	return nil
 }
 
 func (j journal) remove(name string) error {
-	if err := os.Remove(filepath.Join(string(j), name)); err != nil {
+	if err := os.Remove(j.path(name)); err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	return nil
@@ -48,7 +49,7 @@ func (j journal) note(id ID) error { return j.write(hex.EncodeToString(id[:])) }
 func (j journal) strike(id ID) error { return j.remove(hex.EncodeToString(id[:])) }
 
 func (j journal) noted(id ID) bool {
-	_, err := os.Stat(filepath.Join(string(j), hex.EncodeToString(id[:])))
+	_, err := os.Stat(j.path(hex.EncodeToString(id[:])))
 	return err == nil
 }
 
@@ -71,37 +72,14 @@ func (j journal) stranded() (all []netip.Addr, err error) {
 	return all, err
 }
 
-// A certificate that this server has not issued, or for a session that it has
-// not accepted, is noted with whose it is.
-const certPrefix = "cert-"
-
-func (j journal) certify(c wire.Certificate, id cbox.ID) error {
-	return j.write(certPrefix + c.String() + "-" + hexOf(id))
-}
-
-func (j journal) decertify(c wire.Certificate, id cbox.ID) error {
-	return j.remove(certPrefix + c.String() + "-" + hexOf(id))
-}
-
-func (j journal) certificates() (map[wire.Certificate]cbox.ID, error) {
-	all := map[wire.Certificate]cbox.ID{}
-	err := j.each(certPrefix, func(text string) error {
-		cert, id, _ := strings.Cut(text, "-")
-		c, err := hex.DecodeString(cert)
-		i, err2 := hex.DecodeString(id)
-		if err == nil && err2 == nil && len(c) == wire.CertLen && len(i) == len(cbox.ID{}) {
-			all[wire.Certificate(c)] = cbox.ID(i)
-		}
-		return nil
-	})
-	return all, err
-}
+// certsName is the file of certificates.
+const certsName = "certs"
 
 // keyName is this server's key of certificates: sessions outlive its daemon.
 const keyName = "key"
 
 func (j journal) key() (k wire.Key, err error) {
-	path := filepath.Join(string(j), keyName)
+	path := j.path(keyName)
 	b, err := os.ReadFile(path)
 	if err == nil && len(b) == len(k) {
 		return wire.Key(b), nil
@@ -121,12 +99,12 @@ func (j journal) prune(age time.Duration) error {
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && ages(e.Name()) && time.Since(info.ModTime()) > age {
-			_ = os.Remove(filepath.Join(string(j), e.Name())) // the next time, then
+			_ = os.Remove(j.path(e.Name())) // the next time, then
 		}
 	}
 	return nil
 }
 
 func ages(name string) bool {
-	return name != keyName && !strings.HasPrefix(name, arrivingPrefix) && !strings.HasPrefix(name, certPrefix)
+	return name != keyName && name != certsName && !strings.HasPrefix(name, arrivingPrefix)
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"lazystate/internal/identity"
-	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
@@ -93,8 +92,7 @@ type Mover struct {
 	adviceN  uint8
 	statuses map[string]Status // of peers
 
-	certs   map[wire.Certificate]cbox.ID // that clients have of sessions that came here
-	shown   map[cbox.ID]wire.Certificate // likewise
+	certs   *certs
 	taken   map[steer.Flow]*takenMove
 	refused map[steer.Flow]time.Time // moves that have ended
 }
@@ -155,14 +153,18 @@ func New(cfg Config) (*Mover, error) {
 	}
 	m := &Mover{cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), journal: journal(cfg.Journal), links: map[string]*device{},
 		moves: map[ID]move{}, keys: map[string]ID{}, rates: map[string]*rate{},
-		resumed: map[string]*resumedMove{}, shown: map[cbox.ID]wire.Certificate{},
+		resumed: map[string]*resumedMove{},
 		advices: map[steer.Flow]*advice{}, statuses: map[string]Status{}, taken: map[steer.Flow]*takenMove{}, refused: map[steer.Flow]time.Time{}}
 	m.mesh, m.gates = newMesh(cfg, m.log), newGates(cfg.Identity, cfg.Gateways)
 	m.mesh.heard, m.mesh.up = m.heard, m.up
 	if err := errors.Join(m.journal.open(), m.journal.prune(noteAge)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(m.recall(), m.recallCerts()); err != nil {
+	if err := m.recall(); err != nil {
+		return nil, err
+	}
+	var err error
+	if m.certs, err = openCerts(m.journal.path(certsName)); err != nil {
 		return nil, err
 	}
 	for _, s := range cfg.Services {
@@ -186,7 +188,7 @@ func New(cfg Config) (*Mover, error) {
 
 // Close gives up what New opened.
 func (m *Mover) Close() error {
-	err := m.closeSteer()
+	err := errors.Join(m.closeSteer(), m.certs.close())
 	for _, l := range m.links {
 		err = errors.Join(err, l.link.Close())
 	}

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"lazystate/mtcp/cbox"
@@ -52,7 +51,7 @@ func (j journal) part(id ID, p *parting) error {
 	if err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
-	path := filepath.Join(string(j), partingPrefix+hex.EncodeToString(id[:]))
+	path := j.path(partingPrefix + hex.EncodeToString(id[:]))
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
@@ -78,7 +77,7 @@ func (j journal) partings() (map[ID]*parting, error) {
 		if err != nil || len(raw) != len(ID{}) {
 			return nil // one that was being written
 		}
-		text, err := os.ReadFile(filepath.Join(string(j), partingPrefix+name))
+		text, err := os.ReadFile(j.path(partingPrefix + name))
 		if err != nil {
 			return err
 		}

@@ -88,33 +88,28 @@ func (m *Mover) segments() {
 	}
 }
 
-// remember says whose a certificate is that a client has.
-func (m *Mover) remember(c wire.Certificate, id cbox.ID) error {
-	err := m.forget(id)
-	if c == (wire.Certificate{}) {
-		return err
-	}
+// remember says whose the certificates are that clients have; of those without
+// one an earlier one is forgotten.
+func (m *Mover) remember(all ...certChange) error {
 	m.mu.Lock()
-	m.certs[c], m.shown[id] = id, c
-	crowded := len(m.certs) > mostCerts
+	err := m.certs.note(all...)
+	crowded := len(m.certs.ids) > mostCerts
 	m.mu.Unlock()
 	if crowded {
 		err = errors.Join(err, m.forgetEnded())
 	}
-	return errors.Join(err, m.journal.certify(c, id))
+	return err
 }
 
-// forget does away with a session's certificate.
-func (m *Mover) forget(id cbox.ID) error {
+// forget does away with sessions' certificates.
+func (m *Mover) forget(ids ...cbox.ID) error {
+	all := make([]certChange, len(ids))
+	for i, id := range ids {
+		all[i].id = id
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, ok := m.shown[id]
-	if !ok {
-		return nil
-	}
-	delete(m.certs, c)
-	delete(m.shown, id)
-	return m.journal.decertify(c, id)
+	return m.certs.note(all...)
 }
 
 // mostCerts is from when on it is looked which sessions have ended.
@@ -127,24 +122,11 @@ func (m *Mover) forgetEnded() error {
 	}
 	m.mu.Lock()
 	var ended []cbox.ID
-	for id := range m.shown {
+	for id := range m.certs.shown {
 		if !alive[id] {
 			ended = append(ended, id)
 		}
 	}
 	m.mu.Unlock()
-	var err error
-	for _, id := range ended {
-		err = errors.Join(err, m.forget(id))
-	}
-	return err
-}
-
-// recallCerts reads what earlier daemons have remembered.
-func (m *Mover) recallCerts() (err error) {
-	m.certs, err = m.journal.certificates()
-	for c, id := range m.certs {
-		m.shown[id] = c
-	}
-	return err
+	return m.forget(ended...)
 }

@@ -296,10 +296,12 @@ func (s *sourceMove) undo() error {
 func (s *sourceMove) discard() error {
 	s.result.Frozen = time.Since(s.frozen)
 	err := s.leaving.done()
-	for _, c := range s.captured {
-		err = errors.Join(err, s.m.forget(c.held.ID()), c.Discard())
+	ids := make([]cbox.ID, len(s.captured))
+	for i, c := range s.captured {
+		ids[i] = c.held.ID()
+		err = errors.Join(err, c.Discard())
 	}
-	err = errors.Join(err, s.m.journal.parted(s.id))
+	err = errors.Join(err, s.m.forget(ids...), s.m.journal.parted(s.id))
 	s.m.Stats.left.Add(uint64(len(s.captured)))
 	if err != nil {
 		s.m.log.Error("end of a move", "move", s.id, "err", err)

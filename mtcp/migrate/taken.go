@@ -233,7 +233,7 @@ func (t *takenMove) live() error {
 		err = m.sender.Send(arrived)
 	}
 	s, _ := m.service(t.flow.Local, c.Name)
-	if err = errors.Join(err, m.remember(t.reply.Cert, c.id()), m.steer.Release(t.flow), c.Live(m.cfg.Keeper, s.UID)); err != nil {
+	if err = errors.Join(err, m.remember(certChange{c.id(), t.reply.Cert}), m.steer.Release(t.flow), c.Live(m.cfg.Keeper, s.UID)); err != nil {
 		return errors.Join(err, m.journal.strike(t.id))
 	}
 	m.Stats.came.Add(1)

@@ -174,6 +174,13 @@ func (t *targetMove) live() error {
 	if err := errors.Join(t.m.journal.note(t.id), t.stranded(false)); err != nil {
 		return err
 	}
+	certs := make([]certChange, len(t.coming))
+	for i, c := range t.coming {
+		certs[i] = certChange{c.id(), c.Cert}
+	}
+	if err := t.m.remember(certs...); err != nil {
+		t.m.log.Warn("certificates that came", "move", t.id, "err", err)
+	}
 	if err := t.arriving.open(); err != nil {
 		return errors.Join(err, t.stranded(true), t.m.journal.strike(t.id))
 	}
@@ -186,9 +193,6 @@ func (t *targetMove) live() error {
 		}
 		if t.proposal.way == ByGateway { // which may not hear its first word
 			t.m.tasks.Go(func() { t.m.announce(c) })
-		}
-		if err := t.m.remember(c.Cert, c.id()); err != nil {
-			t.m.log.Warn("a certificate that came", "move", t.id, "err", err)
 		}
 		t.m.Stats.came.Add(1)
 	}

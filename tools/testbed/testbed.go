@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"lazystate/internal/netrig"
 )
@@ -93,7 +94,7 @@ func Run(ctx context.Context, cfg Config, use func(b *Bed) error) (err error) {
 		}
 	}()
 	b := &Bed{frame: f, bin: bin, service: cfg.Service}
-	if b.dir, err = os.MkdirTemp("", "testbed-"); err != nil {
+	if b.dir, err = os.MkdirTemp(memory(), "testbed-"); err != nil {
 		return err
 	}
 	f.Cleanup(func() { _ = os.RemoveAll(b.dir) })
@@ -101,6 +102,17 @@ func Run(ctx context.Context, cfg Config, use func(b *Bed) error) (err error) {
 		return err
 	}
 	return use(b)
+}
+
+// memory is a folder that is on no disk: a daemon's journal has to be in one, and
+// /run is not everywhere. "" is where other temporary files are.
+func memory() string {
+	const shm = "/dev/shm"
+	var fs unix.Statfs_t
+	if err := unix.Statfs(shm, &fs); err == nil && fs.Type == unix.TMPFS_MAGIC && unix.Access(shm, unix.W_OK) == nil {
+		return shm
+	}
+	return ""
 }
 
 func (b *Bed) open(ctx context.Context, cfg Config) error {
