@@ -5,8 +5,8 @@ package cbox
 import (
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +46,9 @@ func (b *Box) Close() {
 	b.m.unmap()
 	b.m = nil
 }
+
+// Region is where it lies.
+func (b *Box) Region() Region { return b.region }
 
 // Head returns a fresh, checked copy of the box's head.
 func (b *Box) Head() (*Head, error) { return readHead(b.m) }
@@ -95,7 +98,7 @@ func (b *Box) Depart() { b.set(uapi.CboxMigrated) }
 // Bind tells the box of the socket that its processes will have, where the
 // application had read and written so much of the streams when the kernel's
 // counters were what they are now. Nobody may use the socket yet.
-func (b *Box) Bind(conn *net.TCPConn, read, written uint64) error {
+func (b *Box) Bind(conn syscall.Conn, read, written uint64) error {
 	var r, w uint64
 	if err := control(conn, func(fd int) (err error) { r, w, err = offsets(fd, 0, 0); return }); err != nil {
 		return fmt.Errorf("bind session %s to a socket: %w", b.head.ID(), err)
@@ -109,7 +112,7 @@ func (b *Box) Bind(conn *net.TCPConn, read, written uint64) error {
 
 // Offsets returns how far the application has read and written, by the kernel's
 // counters of its socket.
-func (b *Box) Offsets(conn *net.TCPConn) (read, written uint64, err error) {
+func (b *Box) Offsets(conn syscall.Conn) (read, written uint64, err error) {
 	h, err := readHead(b.m)
 	if err != nil {
 		return 0, 0, err
@@ -145,7 +148,7 @@ func (b *Box) Snapshot(slot uint32) (*Snapshot, error) {
 // Finish does for a session whose root has closed it what the root may not have
 // lived to do: it sends what is left and closes the sending half. It reports
 // whether that is done; false means that the socket takes no more for now.
-func (b *Box) Finish(conn *net.TCPConn) (bool, error) {
+func (b *Box) Finish(conn syscall.Conn) (bool, error) {
 	snap, err := b.Snapshot(0)
 	if err != nil {
 		return false, err

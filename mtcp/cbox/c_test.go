@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func TestHostileBoxesInC(t *testing.T) {
 		m := must(r.mapped())
 		defer m.unmap()
 		copy(m, b)
-		var root *net.TCPConn
+		var root syscall.Conn
 		if slot == 0 {
 			root = conn
 		}

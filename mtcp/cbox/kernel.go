@@ -4,8 +4,8 @@ package cbox
 
 import (
 	"fmt"
-	"net"
 	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -72,7 +72,7 @@ func offsets(fd int, readBase, writeBase uint64) (read, written uint64, err erro
 }
 
 // control runs f on the connection's descriptor.
-func control(conn *net.TCPConn, f func(fd int) error) error {
+func control(conn syscall.Conn, f func(fd int) error) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -15,7 +16,7 @@ import (
 // Pass hands a slot of a box to the process at the other end of a unix socket,
 // in C or in Go: one message, struct bd_cbox_pass. conn goes along if the slot
 // is the root's, else it is nil.
-func Pass(to *net.UnixConn, r Region, id ID, generation uint64, slot uint32, conn *net.TCPConn) error {
+func Pass(to *net.UnixConn, r Region, id ID, generation uint64, slot uint32, conn syscall.Conn) error {
 	p := uapi.CboxPass{Magic: uapi.CboxPassMagic, Offset: uint64(r.Offset), Length: uint64(r.Length), Session: id, Generation: generation, Slot: slot}
 	fds := []int{int(r.File.Fd())}
 	send := func() error {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -178,7 +179,7 @@ func (st *stage) startAs(name string, d *datadriven.TestData) string {
 		slot = uint32(len(st.slots))
 		st.slots[name] = slot
 	}
-	var conn *net.TCPConn
+	var conn syscall.Conn
 	if slot == 0 {
 		conn = st.conn
 	}

@@ -5,6 +5,7 @@ package keeper
 import (
 	"errors"
 	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestDivergedSessionIsReset(t *testing.T) {
 	held := must(k.Hold(s.ID(), hang))
 	region := s.Region()
 	region.File = must(dup(region.File))
-	f := must(held.Conn.File())
+	f := os.NewFile(uintptr(must(unix.Dup(held.Conn.fd))), "connection")
 	conn := must(tcpConn(f))
 	_ = f.Close()
 	held.Thaw()
@@ -84,8 +85,8 @@ func TestFinishElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		if total < 0 {
-			region, conn := carry(t, held)
-			if err := s2.Adopt(held.UID, held.Name, region, conn); err != nil {
+			box, conn := carry(t, held)
+			if err := s2.Adopt(held.UID, held.Name, box, conn); err != nil {
 				t.Fatal(err)
 			}
 			held.Depart()

@@ -4,7 +4,6 @@ package keeper
 
 import (
 	"fmt"
-	"net"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +18,7 @@ type Held struct {
 	s *session
 
 	Box  *cbox.Box
-	Conn *net.TCPConn
+	Conn *Conn
 	Name string // of its root
 	UID  uint32
 }
@@ -102,16 +101,16 @@ func (h *Held) Depart() {
 	s.unuse()
 }
 
-// Adopt takes a session on that came from elsewhere, its box thawed, and finds
-// processes for it. It takes over region and conn if it succeeds.
-func (k *Keeper) Adopt(uid uint32, name string, region cbox.Region, conn *net.TCPConn) error {
-	s, err := k.keep(service{uid, name}, cbox.ID{}, region, conn, nil)
+// Adopt takes a session on that came from elsewhere, its box thawed and its socket
+// made here, and finds processes for it. It takes over box and conn if it succeeds.
+func (k *Keeper) Adopt(uid uint32, name string, box *cbox.Box, conn *Conn) error {
+	if err := k.small(box.Region()); err != nil {
+		return err
+	}
+	s, err := k.admit(service{uid, name}, cbox.ID{}, box, conn, nil, true)
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
-	s.held, s.users = true, s.users+1
-	k.mu.Unlock()
 	k.release(s)
 	return nil
 }

@@ -32,9 +32,9 @@ func TestShareOfAUser(t *testing.T) {
 	}
 	_, err := cbox.Create(newConn(t), c.Config(cbox.Config{}))
 	wants("a second session", err, unix.EDQUOT)
-	region, conn := carried(t)
-	wants("a second session that comes", k.Adopt(uint32(os.Getuid()), "web", region, conn), unix.EDQUOT)
-	wants("another user's", k.Adopt(uint32(os.Getuid())+1, "web", region, conn), nil)
+	box, conn := carried(t)
+	wants("a second session that comes", k.Adopt(uint32(os.Getuid()), "web", box, conn), unix.EDQUOT)
+	wants("another user's", k.Adopt(uint32(os.Getuid())+1, "web", box, conn), nil)
 	web(t, socket, "web")
 	_, err = Dial(socket, "web")
 	wants("a third process", err, unix.EUSERS)
@@ -112,7 +112,7 @@ func newConn(t *testing.T) *net.TCPConn {
 }
 
 // carried is a session that comes from elsewhere.
-func carried(t *testing.T) (cbox.Region, *net.TCPConn) {
+func carried(t *testing.T) (*cbox.Box, *Conn) {
 	t.Helper()
 	conn := newConn(t)
 	s := must(cbox.Create(conn, cbox.Config{}))
@@ -121,7 +121,7 @@ func carried(t *testing.T) (cbox.Region, *net.TCPConn) {
 	r.File = must(dup(r.File))
 	f := must(conn.File())
 	defer f.Close()
-	return r, must(tcpConn(f))
+	return must(cbox.OpenBox(r)), must(dupConn(f))
 }
 
 // A process has no say in the sessions of another.

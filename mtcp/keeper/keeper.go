@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -115,7 +116,7 @@ type Info struct {
 	Name          string
 	UID           uint32
 	Generation    uint64
-	Local, Remote string
+	Local, Remote netip.AddrPort
 	Numbers       *mtcp.Connection // if the box knows them
 	PID           int              // of the root; 0: it waits for one
 	Processes     int              // of its service that live
@@ -129,7 +130,7 @@ func (k *Keeper) Sessions() []Info {
 	out := make([]Info, 0, len(k.sessions))
 	for _, s := range k.sessions {
 		i := Info{ID: s.id, Name: s.name, UID: s.uid, Generation: s.generation, Processes: len(s.owners), Bytes: s.region.Length,
-			Local: s.conn.LocalAddr().String(), Remote: s.conn.RemoteAddr().String()}
+			Local: s.conn.local, Remote: s.conn.remote}
 		if p := s.owners[0]; p != nil {
 			i.PID = p.pid
 		}

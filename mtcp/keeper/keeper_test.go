@@ -165,8 +165,8 @@ func TestTakeQueue(t *testing.T) {
 	// One of them goes to another server before anybody has served it here.
 	s2, socket2 := kept(t, Config{})
 	held := must(k.Hold(ids[1], hang))
-	region, conn := carry(t, held)
-	if err := s2.Adopt(held.UID, held.Name, region, conn); err != nil {
+	box, conn := carry(t, held)
+	if err := s2.Adopt(held.UID, held.Name, box, conn); err != nil {
 		t.Fatal(err)
 	}
 	held.Depart()
@@ -214,8 +214,8 @@ func TestHoldAndAdopt(t *testing.T) {
 			if held, err = s1.Hold(id, hang); err != nil {
 				t.Fatal(err)
 			}
-			region, conn := carry(t, held)
-			if err := s2.Adopt(held.UID, held.Name, region, conn); err != nil {
+			box, conn := carry(t, held)
+			if err := s2.Adopt(held.UID, held.Name, box, conn); err != nil {
 				t.Fatal(err)
 			}
 			held.Depart()
@@ -235,7 +235,7 @@ func TestHoldAndAdopt(t *testing.T) {
 }
 
 // carry takes a box to another server, and a duplicate of the socket.
-func carry(t *testing.T, h *Held) (cbox.Region, *net.TCPConn) {
+func carry(t *testing.T, h *Held) (*cbox.Box, *Conn) {
 	t.Helper()
 	head := must(h.Box.Head())
 	im := must(cbox.ReadImage(head.Len, h.Box.Fetch))
@@ -248,17 +248,14 @@ func carry(t *testing.T, h *Held) (cbox.Region, *net.TCPConn) {
 	if err := im.Fill(h.Box.Fetch, cut, mtcp.Whole); err != nil {
 		t.Fatal(err)
 	}
-	f := must(h.Conn.File())
-	defer f.Close()
-	conn := must(tcpConn(f))
+	conn := must(NewConn(must(unix.Dup(h.Conn.fd))))
 	r := must(cbox.NewRegion(im.Size()))
 	b := must(im.Plant(r, head.Local(), head.Remote()))
-	defer b.Close()
 	if err := b.Bind(conn, im.LogTo, written); err != nil {
 		t.Fatal(err)
 	}
 	b.Thaw()
-	return r, conn
+	return b, conn
 }
 
 // The keeper's death costs the protection and nothing else: sessions go on, end,

@@ -159,16 +159,16 @@ func (k *Keeper) takeOne(svc service, l *os.File, cfg cbox.Config) taken {
 
 // takeNew makes the box of a connection that no process has seen.
 func (k *Keeper) takeNew(svc service, f *os.File, cfg cbox.Config) (cbox.ID, error) {
-	conn, err := tcpConn(f)
+	conn, err := dupConn(f)
 	if err != nil {
 		return cbox.ID{}, err
 	}
 	refuse := func(err error) (cbox.ID, error) {
-		_ = conn.SetLinger(0)
+		_ = conn.reset()
 		_ = conn.Close()
 		return cbox.ID{}, err
 	}
-	region, err := cbox.NewBox(conn, cfg)
+	region, err := newBox(f, cfg)
 	if err != nil {
 		return refuse(err)
 	}
@@ -181,4 +181,13 @@ func (k *Keeper) takeNew(svc service, f *os.File, cfg cbox.Config) (cbox.ID, err
 	defer k.mu.Unlock()
 	k.find(s, 0)
 	return s.id, nil
+}
+
+func newBox(f *os.File, cfg cbox.Config) (cbox.Region, error) {
+	conn, err := tcpConn(f)
+	if err != nil {
+		return cbox.Region{}, err
+	}
+	defer conn.Close()
+	return cbox.NewBox(conn, cfg)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -205,9 +206,9 @@ func (k *Keeper) hand(p *process) {
 
 // pass sends a slot to a process; mu is held, but not while that may block.
 func (k *Keeper) pass(p *process, s *session, slot uint32) {
-	conn := s.conn
-	if slot != 0 {
-		conn = nil
+	var conn syscall.Conn
+	if slot == 0 {
+		conn = s.conn
 	}
 	s.users++ // its descriptors stay open
 	k.mu.Unlock()

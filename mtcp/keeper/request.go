@@ -182,7 +182,7 @@ func (k *Keeper) keepFor(p *process, q *uapi.ScdRequest, files []*os.File) error
 }
 
 func (k *Keeper) keepAs(id cbox.ID, p *process, region cbox.Region, f *os.File) (*session, error) {
-	conn, err := tcpConn(f)
+	conn, err := dupConn(f)
 	if err != nil {
 		return nil, err
 	}
@@ -194,11 +194,19 @@ func (k *Keeper) keepAs(id cbox.ID, p *process, region cbox.Region, f *os.File) 
 }
 
 func dup(f *os.File) (*os.File, error) {
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := dupFD(f)
 	if err != nil {
-		return nil, os.NewSyscallError("dup", err)
+		return nil, err
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+func dupFD(f *os.File) (int, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("dup", err)
+	}
+	return fd, nil
 }
 
 func unixConn(f *os.File) (*net.UnixConn, error) {

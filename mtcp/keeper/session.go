@@ -5,7 +5,6 @@ package keeper
 import (
 	"errors"
 	"fmt"
-	"net"
 	"syscall"
 	"time"
 
@@ -23,11 +22,12 @@ type session struct {
 	generation uint64
 	box        *cbox.Box
 	region     cbox.Region
-	conn       *net.TCPConn
+	conn       *Conn
 	owners     map[uint32]*process // by slot; none while it waits
 	waiting    map[uint32]struct{} // slots without a process
 	orphan     *time.Timer         // while the root waits
 	finishing  bool                // its root has closed it
+	pause      chan struct{}       // closed: it is not to be finished now
 	held       bool                // by a mover
 	users      int                 // of box, region and conn, beside the map
 	dropped    bool
@@ -36,13 +36,9 @@ type session struct {
 // keep takes a session on; it takes over region and conn if it returns one. owner
 // is the process that has accepted it, or has it still, and calls it id; nil: it
 // waits for one.
-func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *net.TCPConn, owner *process) (*session, error) {
-	most := int64(16 << 20)
-	if k.cfg.Box > 0 {
-		most = k.cfg.Box
-	}
-	if region.Length > most {
-		return nil, unix.EFBIG
+func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *Conn, owner *process) (*session, error) {
+	if err := k.small(region); err != nil {
+		return nil, err
 	}
 	box, err := cbox.OpenBox(region)
 	if err != nil {
@@ -50,11 +46,11 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *net.TCP
 	}
 	frozen := owner != nil && k.cfg.Frozen != nil && box.State() == uapi.CboxLeaving
 	if !frozen { // that one was looked at, and has a filter of its mover's
-		err = movable(conn)
+		err = cbox.CheckMovable(conn.fd)
 	}
 	var s *session
 	if err == nil {
-		s, err = k.admit(svc, id, box, region, conn, owner, frozen)
+		s, err = k.admit(svc, id, box, conn, owner, frozen)
 	}
 	if s == nil {
 		box.Close()
@@ -64,19 +60,20 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *net.TCP
 	return s, err
 }
 
-func movable(conn *net.TCPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
+// small refuses a box that is too large.
+func (k *Keeper) small(r cbox.Region) error {
+	most := int64(16 << 20)
+	if k.cfg.Box > 0 {
+		most = k.cfg.Box
 	}
-	var inner error
-	if err := raw.Control(func(fd uintptr) { inner = cbox.CheckMovable(int(fd)) }); err != nil {
-		return err
+	if r.Length > most {
+		return unix.EFBIG
 	}
-	return inner
+	return nil
 }
 
-func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, region cbox.Region, conn *net.TCPConn, owner *process, frozen bool) (*session, error) {
+func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner *process, frozen bool) (*session, error) {
+	region := box.Region()
 	h, err := box.Head()
 	if err != nil {
 		return nil, err
@@ -160,7 +157,7 @@ func (k *Keeper) giveUp(s *session) {
 		return
 	}
 	k.log.Warn("nobody goes on with a session", "session", s.id, "service", s.service.String())
-	_ = s.conn.SetLinger(0)
+	_ = s.conn.reset()
 	k.drop(s)
 }
 
@@ -170,7 +167,7 @@ func (k *Keeper) settle(s *session) bool {
 	snap, err := s.box.Snapshot(0)
 	if err != nil {
 		k.log.Error("a box is damaged", "session", s.id, "err", err)
-		_ = s.conn.SetLinger(0)
+		_ = s.conn.reset()
 		k.drop(s)
 		return true
 	}
@@ -204,11 +201,11 @@ func (k *Keeper) finish(s *session) {
 	if s.finishing || s.held {
 		return
 	}
-	s.finishing = true
+	s.finishing, s.pause = true, make(chan struct{})
 	s.users++
 	go func() {
-		err := s.finish()
-		if err == nil {
+		done, err := k.deliver(s)
+		if done {
 			k.linger(s)
 		}
 		k.mu.Lock()
@@ -226,7 +223,8 @@ func (k *Keeper) finish(s *session) {
 	}()
 }
 
-// lingerEvery is how often it is looked whether a client has everything.
+// lingerEvery is how often it is looked whether a client has taken more, or has
+// everything.
 const lingerEvery = 10 * time.Millisecond
 
 // linger waits until the client has all that was sent, and the FIN behind it:
@@ -235,25 +233,26 @@ func (k *Keeper) linger(s *session) {
 	if snap, err := s.box.Snapshot(0); err != nil || snap == nil || !snap.Final {
 		return // it ends with a reset
 	}
-	for {
-		k.mu.Lock()
-		over := s.held || s.dropped || k.closed
-		k.mu.Unlock()
-		if over || s.delivered() {
-			return
-		}
-		time.Sleep(lingerEvery)
+	for !s.delivered() && k.later(s) {
 	}
+}
+
+// later waits a little, and reports whether a session is still to be finished.
+func (k *Keeper) later(s *session) bool {
+	select {
+	case <-s.pause:
+		return false
+	case <-time.After(lingerEvery):
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !s.held && !s.dropped && !k.closed
 }
 
 // delivered reports a connection that has nothing left to say.
 func (s *session) delivered() bool {
-	raw, err := s.conn.SyscallConn()
+	c, err := cbox.Counters(s.conn.fd)
 	if err != nil {
-		return true
-	}
-	var c mtcp.Counters
-	if cerr := raw.Control(func(fd uintptr) { c, err = cbox.Counters(int(fd)) }); cerr != nil || err != nil {
 		return true
 	}
 	return c.State != mtcp.Established && c.State != mtcp.CloseWait && c.State != mtcp.FinWait1 && c.State != mtcp.Closing && c.State != mtcp.LastAck
@@ -261,29 +260,22 @@ func (s *session) delivered() bool {
 
 // pauseFinish stops sending what a root left; mu is held, but not while it waits.
 func (k *Keeper) pauseFinish(s *session) {
+	if s.finishing {
+		close(s.pause)
+	}
 	for s.finishing {
-		_ = s.conn.SetWriteDeadline(time.Unix(1, 0))
 		changed := k.changed
 		k.mu.Unlock()
 		<-changed
 		k.mu.Lock()
 	}
-	_ = s.conn.SetWriteDeadline(time.Time{})
 }
 
-// finish sends what was held, as the client takes it, and the FIN behind it.
-func (s *session) finish() error {
-	raw, err := s.conn.SyscallConn()
-	if err != nil {
-		return err
+// deliver sends what was held, as the client takes it, and the FIN behind it.
+func (k *Keeper) deliver(s *session) (done bool, err error) {
+	for done, err = s.finishSome(); !done && err == nil && k.later(s); done, err = s.finishSome() {
 	}
-	var inner error
-	err = raw.Write(func(uintptr) bool {
-		var done bool
-		done, inner = s.finishSome()
-		return done || inner != nil
-	})
-	return errors.Join(err, inner)
+	return done && err == nil, err
 }
 
 func (s *session) finishSome() (bool, error) {
@@ -292,7 +284,7 @@ func (s *session) finishSome() (bool, error) {
 		return false, err
 	}
 	if snap == nil || !snap.Final { // it could not go on: a FIN would say that this was all
-		return true, s.conn.SetLinger(0)
+		return true, s.conn.reset()
 	}
 	return s.box.Finish(s.conn)
 }

@@ -138,10 +138,7 @@ func (m *Mover) holder(id cbox.ID) (steer.Flow, wire.Certificate, error) {
 		if i.ID != id {
 			continue
 		}
-		f, err := flowOf(i.Local, i.Remote)
-		if err != nil {
-			return f, wire.Certificate{}, err
-		}
+		f := flowOf(i)
 		c, err := m.connection(i, f)
 		return f, m.certifies(id, f, c, i.Generation), err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
+
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
@@ -111,26 +113,39 @@ func (c *Coming) Live(k *keeper.Keeper, uid uint32) error {
 	if err := c.restored.Live(); err != nil {
 		return err
 	}
-	conn, err := c.restored.Conn()
+	conn, err := c.take()
 	if err != nil {
 		return err
 	}
-	err = c.box.Bind(conn, c.im.LogTo, c.move.Send.To)
-	if err == nil {
-		c.box.Number(c.conn)
-		c.box.Thaw()
-		err = k.Adopt(uid, c.Name, c.region, conn)
-	}
-	c.box.Close()
+	box := c.box
 	c.box = nil
+	if err = box.Bind(conn, c.im.LogTo, c.move.Send.To); err == nil {
+		box.Number(c.conn)
+		box.Thaw()
+		err = k.Adopt(uid, c.Name, box, conn)
+	}
 	if err == nil {
 		return nil
 	}
+	box.Close()
 	err = errors.Join(err, conn.Close(), c.region.File.Close())
 	if over := (*mtcp.StateError)(nil); errors.As(err, &over) {
 		return nil
 	}
 	return fmt.Errorf("go on with session %s: %w", c.im.Head.ID(), err)
+}
+
+// take has the socket out of the hands of who made it.
+func (c *Coming) take() (*keeper.Conn, error) {
+	fd, err := c.restored.Take()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := keeper.NewConn(fd)
+	if err != nil {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	return conn, err
 }
 
 // Drop undoes everything, in silence.

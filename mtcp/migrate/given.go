@@ -227,8 +227,8 @@ func (m *Mover) certificateOf(c *Captured) (wire.Certificate, error) {
 	if err != nil {
 		return wire.Certificate{}, err
 	}
-	f, err := flowOf(c.held.Conn.LocalAddr().String(), c.held.Conn.RemoteAddr().String())
-	return m.certifies(c.held.ID(), f, c.Conn, h.Generation), err
+	f := steer.Flow{Local: c.held.Conn.Local(), Remote: c.held.Conn.Remote()}
+	return m.certifies(c.held.ID(), f, c.Conn, h.Generation), nil
 }
 
 // certified finds the session of a certificate: one that came here with it, or
@@ -238,10 +238,10 @@ func (m *Mover) certified(cert wire.Certificate) (cbox.ID, steer.Flow, bool) {
 	known, ok := m.certs.ids[cert]
 	m.mu.Unlock()
 	for _, i := range m.cfg.Keeper.Sessions() {
-		f, err := flowOf(i.Local, i.Remote)
-		if err != nil || ok && i.ID != known {
+		if ok && i.ID != known {
 			continue
 		}
+		f := flowOf(i)
 		if ok {
 			return i.ID, f, true
 		}

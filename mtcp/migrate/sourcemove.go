@@ -79,11 +79,7 @@ func (m *Mover) Redirect(ctx context.Context, id cbox.ID, to string) (Result, er
 		if i.ID != id {
 			continue
 		}
-		f, err := flowOf(i.Local, i.Remote)
-		if err != nil {
-			return Result{}, err
-		}
-		return m.lead(ctx, &sourceMove{source: source{m: m, id: newID(), link: link{to, true}}, proposal: proposal{way: ByGateway, flow: f, name: i.Name},
+		return m.lead(ctx, &sourceMove{source: source{m: m, id: newID(), link: link{to, true}}, proposal: proposal{way: ByGateway, flow: flowOf(i), name: i.Name},
 			session: id, progress: func(Progress) {}, done: make(chan struct{})})
 	}
 	return Result{}, fmt.Errorf("session %s is not here", id)
@@ -214,7 +210,7 @@ func (s *sourceMove) sessions() []cbox.ID {
 	}
 	var ids []cbox.ID
 	for _, i := range s.m.cfg.Keeper.Sessions() {
-		if local, err := netip.ParseAddrPort(i.Local); err == nil && local.Addr().Unmap() == s.proposal.addr {
+		if i.Local.Addr() == s.proposal.addr {
 			ids = append(ids, i.ID)
 		}
 	}

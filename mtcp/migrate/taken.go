@@ -5,11 +5,11 @@ package migrate
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
 	"lazystate/internal/seqnum"
+	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/wire"
@@ -275,12 +275,4 @@ func (t *takenMove) ended(why string) {
 }
 
 // flowOf parses a flow as the keeper shows it.
-func flowOf(local, remote string) (f steer.Flow, err error) {
-	if f.Local, err = netip.ParseAddrPort(local); err != nil {
-		return f, err
-	}
-	f.Remote, err = netip.ParseAddrPort(remote)
-	f.Local = netip.AddrPortFrom(f.Local.Addr().Unmap(), f.Local.Port())
-	f.Remote = netip.AddrPortFrom(f.Remote.Addr().Unmap(), f.Remote.Port())
-	return f, err
-}
+func flowOf(i keeper.Info) steer.Flow { return steer.Flow{Local: i.Local, Remote: i.Remote} }

@@ -82,7 +82,7 @@ func (d *state) sessions() []session {
 	for _, s := range d.keeper.Sessions() {
 		out = append(out, session{
 			ID: hex.EncodeToString(s.ID[:]), Service: control.Text(s.Name), UID: s.UID, Generation: s.Generation,
-			Local: s.Local, Remote: s.Remote, PID: s.PID, Processes: s.Processes, Bytes: s.Bytes,
+			Local: s.Local.String(), Remote: s.Remote.String(), PID: s.PID, Processes: s.Processes, Bytes: s.Bytes,
 		})
 	}
 	slices.SortFunc(out, func(a, b session) int { return cmp.Compare(a.ID, b.ID) })

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"net/netip"
 	"time"
 
 	"lazystate/mtcp/cbox"
@@ -51,11 +50,10 @@ func (d *state) plan(rest map[string]time.Time) []policy.Move {
 	var all []policy.Session
 	for _, s := range d.keeper.Sessions() {
 		id := hex.EncodeToString(s.ID[:])
-		remote, err := netip.ParseAddrPort(s.Remote)
-		if _, rests := rest[id]; rests || err != nil {
+		if _, rests := rest[id]; rests {
 			continue
 		}
-		all = append(all, policy.Session{ID: id, Service: control.Text(s.Name), Client: remote.Addr().Unmap(), Bytes: s.Bytes})
+		all = append(all, policy.Session{ID: id, Service: control.Text(s.Name), Client: s.Remote.Addr(), Bytes: s.Bytes})
 	}
 	self := policy.Load{Sessions: int(d.mover.Status().Sessions), Capacity: d.cfg.Capacity}
 	var others []policy.Load

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is a connection in a keeper's hands: a descriptor and nothing else. A
+// net.Conn would have set its options anew, which the server's process has chosen,
+// and this process's poller would be woken by every segment of the client's.
+type Conn struct {
+	fd            int
+	local, remote netip.AddrPort // never IPv4 mapped into IPv6
+}
+
+// NewConn takes over a socket, unless there is an error. Whoever closes it makes
+// sure that nobody uses it then.
+func NewConn(fd int) (*Conn, error) {
+	c := &Conn{fd: fd}
+	for _, e := range []struct {
+		get func(int) (unix.Sockaddr, error)
+		to  *netip.AddrPort
+	}{{unix.Getsockname, &c.local}, {unix.Getpeername, &c.remote}} {
+		sa, err := e.get(fd)
+		if err != nil {
+			return nil, os.NewSyscallError("addresses of a socket", err)
+		}
+		switch a := sa.(type) {
+		case *unix.SockaddrInet4:
+			*e.to = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+		case *unix.SockaddrInet6:
+			*e.to = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+		default:
+			return nil, unix.EPROTOTYPE
+		}
+	}
+	return c, nil
+}
+
+// dupConn is NewConn of a duplicate.
+func dupConn(f *os.File) (*Conn, error) {
+	fd, err := dupFD(f)
+	if err != nil {
+		return nil, err
+	}
+	c, err := NewConn(fd)
+	if err != nil {
+		_ = unix.Close(fd)
+	}
+	return c, err
+}
+
+// Local and Remote are its ends.
+func (c *Conn) Local() netip.AddrPort  { return c.local }
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
+
+// Close closes the descriptor.
+func (c *Conn) Close() error { return unix.Close(c.fd) }
+
+// reset has Close send a RST.
+func (c *Conn) reset() error {
+	return unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
+// SyscallConn implements syscall.Conn, for Control alone: nobody waits here.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return rawConn(c.fd), nil }
+
+type rawConn int
+
+func (fd rawConn) Control(f func(fd uintptr)) error { f(uintptr(fd)); return nil }
+func (fd rawConn) Read(func(uintptr) bool) error    { return unix.EOPNOTSUPP }
+func (fd rawConn) Write(func(uintptr) bool) error   { return unix.EOPNOTSUPP }
