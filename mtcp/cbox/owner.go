@@ -31,7 +31,7 @@ func (s *Session) takeOver() error {
 	}
 	s.disclaim()
 	if err := s.begin(); err != nil {
-		return err
+		return s.unlessGone(err)
 	}
 	if !s.signs(before) {
 		return s.why()
@@ -39,6 +39,18 @@ func (s *Session) takeOver() error {
 	s.m.word32(s.procOff(uapi.CboxProcStateOff)).Store(uapi.CboxProcLive)
 	s.cfg.Bell.add(s)
 	return nil
+}
+
+// unlessGone is what there is to say of an error: nothing of it counts if the session
+// is leaving, for its socket is that of nobody then.
+func (s *Session) unlessGone(err error) error {
+	for end := time.Now().Add(settleTime); s.words.state.Load() == uapi.CboxLeaving && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if gone := s.why(); errors.Is(gone, ErrMigrated) {
+		return gone
+	}
+	return err
 }
 
 // signs writes this process's pid over that of the one before, unless another has
