@@ -119,6 +119,7 @@ func (id *Identity) TLS(protocol string, took func(PublicKey) error) *tls.Config
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{id.cert}, NextProtos: []string{protocol},
 		ClientAuth: tls.RequireAnyClientCert, InsecureSkipVerify: true, SessionTicketsDisabled: true,
+		DynamicRecordSizingDisabled: true, // a message is of no use before it is whole
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if s.NegotiatedProtocol != protocol {
 				return fmt.Errorf("protocol %q, want %q", s.NegotiatedProtocol, protocol)

@@ -50,6 +50,11 @@ func (b *Box) Close() {
 // Region is where it lies.
 func (b *Box) Region() Region { return b.region }
 
+// ID, Generation and Slots are what a box says once and for all.
+func (b *Box) ID() ID             { return b.head.ID() }
+func (b *Box) Generation() uint64 { return b.head.Generation }
+func (b *Box) Slots() uint32      { return uint32(len(b.head.ProcTable)) }
+
 // Head returns a fresh, checked copy of the box's head.
 func (b *Box) Head() (*Head, error) { return readHead(b.m) }
 
@@ -113,12 +118,19 @@ func (b *Box) Bind(conn syscall.Conn, read, written uint64) error {
 // Offsets returns how far the application has read and written, by the kernel's
 // counters of its socket.
 func (b *Box) Offsets(conn syscall.Conn) (read, written uint64, err error) {
-	h, err := readHead(b.m)
-	if err != nil {
+	var c mtcp.Counters
+	if err := control(conn, func(fd int) (err error) { c, err = Counters(fd); return }); err != nil {
 		return 0, 0, err
 	}
-	err = control(conn, func(fd int) (err error) { read, written, err = offsets(fd, h.ReadBase, h.WriteBase); return })
-	return read, written, err
+	return b.Count(c)
+}
+
+// Count is Offsets for who has asked the kernel already.
+func (b *Box) Count(c mtcp.Counters) (read, written uint64, err error) {
+	if read, written, err = c.Offsets(); err != nil {
+		return 0, 0, err
+	}
+	return read + b.m.word64(uapi.CboxHeadReadBaseOff).Load(), written + b.m.word64(uapi.CboxHeadWriteBaseOff).Load(), nil
 }
 
 // Number notes the sequence numbers of byte 0 of both streams, once somebody

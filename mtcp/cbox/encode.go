@@ -4,6 +4,7 @@ package cbox
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp"
@@ -30,6 +31,7 @@ const (
 
 // AppendBinary encodes an image for another server.
 func (im *Image) AppendBinary(b []byte) ([]byte, error) {
+	b = slices.Grow(b, im.wireLen())
 	b = part(b, partHead, 0, im.Head.Len, im.Head.raw)
 	for slot, raw := range im.raw {
 		if raw != nil {
@@ -47,6 +49,18 @@ func (im *Image) AppendBinary(b []byte) ([]byte, error) {
 		b = part(b, partRepeat, 0, 0, nil)
 	}
 	return b, nil
+}
+
+// wireLen is at least how much AppendBinary appends.
+func (im *Image) wireLen() int {
+	n := len(im.Head.raw) + len(im.Log) + len(im.Held) + (4+len(im.raw)+len(im.Rings))*(partHeader+8)
+	for _, raw := range im.raw {
+		n += len(raw)
+	}
+	for _, r := range im.Rings {
+		n += len(r.Data)
+	}
+	return n
 }
 
 func part(b []byte, kind byte, index uint32, from uint64, data []byte) []byte {

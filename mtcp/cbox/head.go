@@ -3,7 +3,6 @@
 package cbox
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
@@ -50,7 +49,8 @@ func checkFixed(h *uapi.CboxHead, b []byte) error {
 }
 
 // DecodeHead reads the head of a box of length bytes out of b, a private copy
-// of at least HeadLen bytes of it. Nothing that it returns points outside the box.
+// of at least HeadLen bytes of it, which stays Head's. Nothing that it returns
+// points outside the box.
 func DecodeHead(b []byte, length uint64) (*Head, error) {
 	n, err := HeadLen(b)
 	if err != nil {
@@ -59,7 +59,7 @@ func DecodeHead(b []byte, length uint64) (*Head, error) {
 	if n > len(b) {
 		return nil, damaged("head", "%d bytes of %d", len(b), n)
 	}
-	h := &Head{raw: bytes.Clone(b[:n])}
+	h := &Head{raw: b[:n:n]}
 	if err := h.Decode(h.raw); err != nil {
 		return nil, err
 	}
@@ -186,17 +186,20 @@ func (h *Head) joined(slot uint32) bool {
 // Service returns the slots in use, and the tree of their processes by their
 // places in that list.
 func (h *Head) Service() (slots []uint32, tree mtcp.Service) {
-	index := map[uint32]int{uapi.CboxNone: mtcp.Root}
-	for i, p := range h.ProcTable {
-		if p.State != uapi.CboxProcFree {
-			index[uint32(i)] = len(slots)
+	index := make([]int, len(h.ProcTable))
+	for i := range h.ProcTable {
+		if h.joined(uint32(i)) {
+			index[i] = len(slots)
 			slots = append(slots, uint32(i))
 		}
 	}
 	for _, slot := range slots {
-		parent, ok := index[h.ProcTable[slot].Parent]
-		if !ok {
-			parent = len(slots) // no process: no tree
+		parent := len(slots) // no process: no tree
+		switch at := h.ProcTable[slot].Parent; {
+		case at == uapi.CboxNone:
+			parent = mtcp.Root
+		case h.joined(at):
+			parent = index[at]
 		}
 		tree = append(tree, parent)
 	}

@@ -43,6 +43,15 @@ func Counters(fd int) (mtcp.Counters, error) {
 	return mtcp.Counters{}, fmt.Errorf("socket counters: no two readings agree")
 }
 
+// StateOf asks for a socket's state alone.
+func StateOf(fd int) (mtcp.State, error) {
+	info, err := tcpInfo(fd)
+	if err != nil {
+		return 0, err
+	}
+	return mtcp.State(info.State), nil
+}
+
 // tcpInfo asks for as much as the kernel has: unix.GetsockoptTCPInfo wants all
 // of its own struct.
 func tcpInfo(fd int) (*unix.TCPInfo, error) {

@@ -3,7 +3,6 @@
 package cbox
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"lazystate/backdoor/uapi"
@@ -27,7 +26,8 @@ type Snapshot struct {
 	Data              []byte
 }
 
-// DecodeSnapshot reads a private copy of one snapshot buffer.
+// DecodeSnapshot reads a private copy of one snapshot buffer, which stays
+// Snapshot's.
 func DecodeSnapshot(b []byte, chans int) (*Snapshot, error) {
 	var s uapi.CboxSnap
 	if err := s.Decode(b); err != nil {
@@ -43,7 +43,7 @@ func DecodeSnapshot(b []byte, chans int) (*Snapshot, error) {
 	}
 	out := &Snapshot{Seq: s.Seq, Order: s.Order, LSR: s.LSR, LSW: s.LSW, LogBase: s.LogBase, Actions: s.Actions,
 		NDI: s.Flags&uapi.CboxSnapNDI != 0, Shut: s.Flags&uapi.CboxSnapShut != 0, Final: s.Flags&uapi.CboxSnapFinal != 0,
-		Data: bytes.Clone(b[head:end])}
+		Data: b[head:end:end]}
 	for i := range int(s.Ends) {
 		var e uapi.CboxEnd
 		if err := e.Decode(b[uapi.CboxSnapSize+i*uapi.CboxEndSize:]); err != nil {

@@ -68,14 +68,9 @@ func (k *Keeper) release(s *session) {
 	if s.dropped {
 		return
 	}
-	h, err := s.box.Head()
-	if err != nil {
-		k.log.Error("a box is damaged", "session", s.id, "err", err)
-		return
-	}
-	for slot := range h.ProcTable {
-		if s.owners[uint32(slot)] == nil {
-			k.find(s, uint32(slot))
+	for slot := range s.box.Slots() {
+		if s.owners[slot] == nil {
+			k.find(s, slot)
 		}
 	}
 }
@@ -89,16 +84,27 @@ func (h *Held) Thaw() {
 // Depart says that the session is elsewhere: its processes get EMIGRATED, in
 // their sleep too. The connection is closed here; whoever must not let that be
 // seen (TCP_REPAIR) does so before, on Conn.
-func (h *Held) Depart() {
-	k, s := h.k, h.s
-	s.box.Depart()
+func (h *Held) Depart() { h.k.Depart(h) }
+
+// Depart does so for many, whose processes are woken once: each looks at all its
+// sessions then.
+func (k *Keeper) Depart(all ...*Held) {
+	for _, h := range all {
+		h.s.box.Depart()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, p := range s.owners {
+	woken := map[*process]struct{}{}
+	for _, h := range all {
+		for _, p := range h.s.owners {
+			woken[p] = struct{}{}
+		}
+		k.drop(h.s)
+		h.s.unuse()
+	}
+	for p := range woken {
 		k.wake(p)
 	}
-	k.drop(s)
-	s.unuse()
 }
 
 // Adopt takes a session on that came from elsewhere, its box thawed and its socket

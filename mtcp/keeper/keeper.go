@@ -142,6 +142,13 @@ func (k *Keeper) Sessions() []Info {
 	return out
 }
 
+// Count is how many sessions are held.
+func (k *Keeper) Count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.sessions)
+}
+
 // Wait waits until f says so of what is held, at most d.
 func (k *Keeper) Wait(d time.Duration, f func([]Info) bool) bool {
 	for late := time.After(d); ; {

@@ -74,14 +74,10 @@ func (k *Keeper) small(r cbox.Region) error {
 
 func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner *process, frozen bool) (*session, error) {
 	region := box.Region()
-	h, err := box.Head()
-	if err != nil {
-		return nil, err
-	}
-	if id != (cbox.ID{}) && id != h.ID() {
+	if id != (cbox.ID{}) && id != box.ID() {
 		return nil, unix.EINVAL
 	}
-	s := &session{service: svc, id: h.ID(), generation: h.Generation, box: box, region: region, conn: conn,
+	s := &session{service: svc, id: box.ID(), generation: box.Generation(), box: box, region: region, conn: conn,
 		owners: map[uint32]*process{}, waiting: map[uint32]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -122,14 +118,14 @@ func (s *session) own(slot uint32, p *process) {
 // slotName is what a process has to serve to be given the slot; open says
 // whether anybody is to have it.
 func (s *session) slotName(slot uint32) (name string, open bool) {
+	if slot == 0 {
+		return s.name, true // settle knows whether it is over
+	}
 	h, err := s.box.Head()
 	if err != nil || slot >= uint32(len(h.ProcTable)) {
 		return "", false
 	}
 	p := &h.ProcTable[slot]
-	if slot == 0 {
-		return s.name, true // settle knows whether it is over
-	}
 	return uapi.CString(p.Name[:]), p.State == uapi.CboxProcJoined || p.State == uapi.CboxProcLive
 }
 
@@ -175,8 +171,7 @@ func (k *Keeper) settle(s *session) bool {
 		k.finish(s)
 		return true
 	}
-	_, _, err = s.box.Offsets(s.conn)
-	if over := (*mtcp.StateError)(nil); errors.As(err, &over) { // the client is gone
+	if is, err := cbox.StateOf(s.conn.fd); err == nil && !is.Movable() { // the client is gone
 		k.drop(s)
 		return true
 	}

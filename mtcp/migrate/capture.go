@@ -15,9 +15,10 @@ import (
 // Captured is a session of this server that nobody can change: its processes
 // are stopped, its socket is deaf and silent. Undo or Discard ends it.
 type Captured struct {
-	State State
-	Conn  mtcp.Connection
-	Move  mtcp.Move
+	State      State
+	Conn       mtcp.Connection
+	Move       mtcp.Move
+	Generation uint64
 
 	held   *keeper.Held
 	frozen *tcprepair.Frozen
@@ -65,17 +66,14 @@ func (c *Captured) takeDown(asked Asked) error {
 	box := c.held.Box
 	s := &c.State
 	s.Name = c.held.Name
-	if s.Read, s.Written, err = box.Offsets(c.held.Conn); err != nil {
+	if s.Read, s.Written, err = box.Count(c.frozen.Counters()); err != nil {
 		return err
 	}
-	h, err := box.Head()
+	im, err := cbox.ReadImage(uint64(box.Region().Length), box.Fetch)
 	if err != nil {
 		return err
 	}
-	im, err := cbox.ReadImage(h.Len, box.Fetch)
-	if err != nil {
-		return err
-	}
+	c.Generation = im.Head.Generation
 	var up mtcp.Up
 	var down mtcp.Down
 	if c.Conn, up, down, err = mtcp.Place(dump.Endpoint, s.Read, s.Written); err != nil {
@@ -109,9 +107,14 @@ func (c *Captured) Undo() error {
 
 // Discard ends the session here, in silence: its processes get EMIGRATED.
 func (c *Captured) Discard() error {
-	err := c.frozen.Discard()
+	err := c.silence()
 	c.held.Depart()
-	if err != nil {
+	return err
+}
+
+// silence is the socket's part of Discard.
+func (c *Captured) silence() error {
+	if err := c.frozen.Discard(); err != nil {
 		return fmt.Errorf("discard a session: %w", err)
 	}
 	return nil

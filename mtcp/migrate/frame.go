@@ -72,6 +72,14 @@ func (f frame) append(b []byte) []byte {
 	return append(b, f.body...)
 }
 
+// appendPart is append of a session's part of a state reply.
+func appendPart(b []byte, id ID, s *State) []byte {
+	at := len(b)
+	b = s.AppendBinary(frame{kind: part, id: id}.append(b))
+	le.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
+}
+
 func writeFrame(w io.Writer, f frame) error {
 	_, err := w.Write(f.append(nil))
 	return err

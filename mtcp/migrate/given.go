@@ -109,9 +109,8 @@ func (g *givenMove) carry(e party.Effect) error {
 			if err := g.m.journal.part(g.id, g.parting()); err != nil {
 				return err
 			}
-			if err := g.m.mesh.send(g.link, frame{part, g.id, g.captured.State.AppendBinary(nil)}); err != nil {
-				return err
-			}
+			last := frame{kindOf(party.State), g.id, []byte(e.Why)}
+			return g.m.mesh.write(g.link, last, last.append(appendPart(nil, g.id, &g.captured.State)))
 		}
 		return g.post(e.Msg, []byte(e.Why))
 	case party.Capture:
@@ -136,13 +135,8 @@ func (g *givenMove) capture() error {
 	if err != nil {
 		return err
 	}
-	h, err := held.Box.Head()
-	if err != nil {
-		held.Thaw()
-		return err
-	}
 	g.captured, err = Capture(held, g.m.cfg.Stack, func(c mtcp.Connection, down mtcp.Down) (mtcp.Client, error) {
-		if !g.m.certifies(g.session, g.flow, c, h.Generation).Equal(g.req.cert) {
+		if !g.m.certifies(g.session, g.flow, c, held.Box.Generation()).Equal(g.req.cert) {
 			return mtcp.Client{}, errCertificate
 		}
 		return c.Client(g.req.next, down)
@@ -222,13 +216,9 @@ func (m *Mover) certifies(id cbox.ID, f steer.Flow, c mtcp.Connection, generatio
 }
 
 // certificateOf is that of one that was captured.
-func (m *Mover) certificateOf(c *Captured) (wire.Certificate, error) {
-	h, err := c.held.Box.Head()
-	if err != nil {
-		return wire.Certificate{}, err
-	}
+func (m *Mover) certificateOf(c *Captured) wire.Certificate {
 	f := steer.Flow{Local: c.held.Conn.Local(), Remote: c.held.Conn.Remote()}
-	return m.certifies(c.held.ID(), f, c.Conn, h.Generation), nil
+	return m.certifies(c.held.ID(), f, c.Conn, c.Generation)
 }
 
 // certified finds the session of a certificate: one that came here with it, or

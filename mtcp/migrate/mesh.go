@@ -134,7 +134,10 @@ func (m *mesh) run(ctx context.Context) {
 
 // send says something to a peer. Without an error it may still get lost, with
 // the connection: up(false) says so.
-func (m *mesh) send(l link, f frame) error {
+func (m *mesh) send(l link, f frame) error { return m.write(l, f, f.append(nil)) }
+
+// write is send of what ends with f and may have others before it.
+func (m *mesh) write(l link, f frame, b []byte) error {
 	m.mu.Lock()
 	s := m.conns[l]
 	m.mu.Unlock()
@@ -145,7 +148,7 @@ func (m *mesh) send(l link, f frame) error {
 	defer s.mu.Unlock()
 	err := s.c.SetWriteDeadline(time.Now().Add(writeBound))
 	if err == nil {
-		_, err = s.c.Write(f.append(nil))
+		_, err = s.c.Write(b)
 	}
 	if err != nil {
 		s.c.Close()

@@ -14,6 +14,7 @@ import (
 
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/party"
 )
 
@@ -153,16 +154,30 @@ func (s *sourceMove) send(e party.Effect) error {
 	case party.Propose:
 		return s.post(party.Propose, s.proposal.append(nil))
 	case party.State:
-		for i, c := range s.captured {
-			if err := s.m.mesh.send(s.link, frame{part, s.id, c.State.AppendBinary(nil)}); err != nil {
-				return err
-			}
-			s.progress(Progress{"send", i + 1, len(s.captured)})
-		}
-		return s.post(party.State, s.leaving.place())
+		return s.sendStates()
 	}
 	return s.post(e.Msg, []byte(e.Why))
 }
+
+// sendStates writes many sessions at once, not each.
+func (s *sourceMove) sendStates() error {
+	var b []byte
+	last := frame{kindOf(party.State), s.id, s.leaving.place()}
+	for i, c := range s.captured {
+		b = appendPart(b, s.id, &c.State)
+		if len(b) >= writeAtOnce {
+			if err := s.m.mesh.write(s.link, frame{kind: part, id: s.id}, b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+		s.progress(Progress{"send", i + 1, len(s.captured)})
+	}
+	return s.m.mesh.write(s.link, last, last.append(b))
+}
+
+// writeAtOnce is about what a socket's buffer takes.
+const writeAtOnce = 128 << 10
 
 // capture is all or nothing.
 func (s *sourceMove) capture() error {
@@ -251,7 +266,7 @@ func (s *sourceMove) captureOne(id cbox.ID) (*Captured, error) {
 		return nil, nil
 	}
 	if err == nil {
-		c.State.Cert, err = s.m.certificateOf(c)
+		c.State.Cert = s.m.certificateOf(c)
 	}
 	return c, err
 }
@@ -293,10 +308,12 @@ func (s *sourceMove) discard() error {
 	s.result.Frozen = time.Since(s.frozen)
 	err := s.leaving.done()
 	ids := make([]cbox.ID, len(s.captured))
+	helds := make([]*keeper.Held, len(s.captured))
 	for i, c := range s.captured {
-		ids[i] = c.held.ID()
-		err = errors.Join(err, c.Discard())
+		ids[i], helds[i] = c.held.ID(), c.held
+		err = errors.Join(err, c.silence())
 	}
+	s.m.cfg.Keeper.Depart(helds...)
 	err = errors.Join(err, s.m.forget(ids...), s.m.journal.parted(s.id))
 	s.m.Stats.left.Add(uint64(len(s.captured)))
 	if err != nil {

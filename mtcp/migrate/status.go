@@ -51,7 +51,7 @@ const (
 
 // Status is this server's.
 func (m *Mover) Status() Status {
-	s := Status{Sessions: uint32(len(m.cfg.Keeper.Sessions())), Capacity: uint32(m.cfg.Capacity), At: time.Now()}
+	s := Status{Sessions: uint32(m.cfg.Keeper.Count()), Capacity: uint32(m.cfg.Capacity), At: time.Now()}
 	for _, v := range m.cfg.Services {
 		a := v.Listen.Addr()
 		if v.Device == "" || slices.Contains(s.Here, a) {

@@ -19,6 +19,7 @@ type Frozen struct {
 	fd     int
 	dump   Dump          // what was read before TCP_REPAIR, or cannot change any more
 	last   *unix.TCPInfo // when the last dump began
+	queued [2]int        // bytes in the receive and the send queue then
 	window uint32        // what the peer granted, 0 in the socket meanwhile
 	done   bool
 

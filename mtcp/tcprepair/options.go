@@ -107,14 +107,14 @@ func (o *Options) read(fd int, v6 bool) error {
 		if t.level == unix.IPPROTO_IP && v6 || t.level == unix.IPPROTO_IPV6 && !v6 {
 			continue
 		}
-		v, err := unix.GetsockoptInt(fd, t.level, t.name)
+		v, err := getsockopt(fd, t.level, t.name)
 		if errors.Is(err, unix.ENOPROTOOPT) {
 			continue // younger than this kernel
 		}
 		if err != nil {
 			return fmt.Errorf("get %s: %w", t.label, err)
 		}
-		o.set(i, int32(v))
+		o.set(i, v)
 	}
 	return o.readStructs(fd)
 }

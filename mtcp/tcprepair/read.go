@@ -25,6 +25,12 @@ func (f *Frozen) Dump() (*Dump, error) {
 	return d, nil
 }
 
+// Counters are those of the last Dump.
+func (f *Frozen) Counters() mtcp.Counters {
+	return mtcp.Counters{State: mtcp.State(f.last.State), Received: f.last.Bytes_received, Unread: uint32(f.queued[0]),
+		Acked: f.last.Bytes_acked, Unacked: uint32(f.queued[1])}
+}
+
 // Changed reports whether the socket is no longer what the last Dump says. The
 // CPU that had such a segment may have been stopped under it, by a hypervisor:
 // ask as late as can be, before the new server goes live, and dump again.
@@ -253,6 +259,7 @@ func (f *Frozen) queue(q int, length uint) (int, seqnum.Value, error) {
 	if f.measured != nil {
 		f.measured(q)
 	}
+	f.queued[q-recvQueue] = n
 	seq, err := getInt(f.fd, unix.IPPROTO_TCP, unix.TCP_QUEUE_SEQ, "TCP_QUEUE_SEQ")
 	return n, seqnum.Value(uint32(seq)), err
 }

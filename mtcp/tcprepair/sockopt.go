@@ -35,6 +35,17 @@ type repairWindow struct{ wl1, send, most, receive, wup uint32 }
 // repairOpt is struct tcp_repair_opt.
 type repairOpt struct{ code, val uint32 }
 
+// getsockopt reads an option that is an int. There are dozens of a socket, and
+// none sleeps: the scheduler is not told.
+func getsockopt(fd, level, name int) (v int32, err error) {
+	n := uint32(unsafe.Sizeof(v))
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&n)), 0)
+	if e != 0 {
+		return 0, e
+	}
+	return v, nil
+}
+
 // getStruct reads an option that is a struct as large as v.
 func getStruct[T any](fd, level, name int, v *T) error {
 	n := uint32(unsafe.Sizeof(*v))

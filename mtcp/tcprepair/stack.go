@@ -88,9 +88,9 @@ func setInt(fd, level, name, val int, what string) error {
 }
 
 func getInt(fd, level, name int, what string) (int, error) {
-	v, err := unix.GetsockoptInt(fd, level, name)
+	v, err := getsockopt(fd, level, name)
 	if err != nil {
 		return 0, fmt.Errorf("get %s: %w", what, err)
 	}
-	return v, nil
+	return int(v), nil
 }

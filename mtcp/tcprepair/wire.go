@@ -5,6 +5,7 @@ package tcprepair
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
@@ -25,6 +26,7 @@ const (
 	wireVersion = 1
 	fixedLen    = 2*addrLen + 1 + 6*4 + 7*4 + 4 + 4 + 3*4 + 2*8
 	addrLen     = 16 + 2
+	wireMost    = len(wireMagic) + 4 + fixedLen + 1 + 5*len(optionTable) + 1 + 16 + 8 // without the queues
 )
 
 var le = binary.LittleEndian
@@ -38,6 +40,7 @@ const (
 
 // AppendBinary encodes a dump for another server.
 func (d *Dump) AppendBinary(b []byte) []byte {
+	b = slices.Grow(b, wireMost+len(d.In)+len(d.Out))
 	b = append(b, wireMagic...)
 	b = le.AppendUint16(b, wireVersion)
 	b = le.AppendUint16(b, fixedLen)
