@@ -94,6 +94,9 @@ func (k *Keeper) TakeQueue(cfg cbox.Config) ([]cbox.ID, error) {
 	all := make(map[listenerKey]*os.File, len(k.listeners))
 	var errs []error
 	for key, l := range k.listeners {
+		if !waits(int(l.Fd())) {
+			continue
+		}
 		f, err := dup(l)
 		if err != nil {
 			errs = append(errs, err)
@@ -111,6 +114,12 @@ func (k *Keeper) TakeQueue(cfg cbox.Config) ([]cbox.ID, error) {
 	return ids, errors.Join(errs...)
 }
 
+// waits reports whether anything is in a listening socket's queue.
+func waits(fd int) bool {
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return n > 0
+}
+
 var errEmpty = errors.New("queue is empty")
 
 type taken struct {
@@ -122,8 +131,7 @@ type taken struct {
 // last connection, the accept waits for the next client and takes that.
 func (k *Keeper) takeAll(svc service, l *os.File, cfg cbox.Config) (ids []cbox.ID, err error) {
 	for {
-		p := []unix.PollFd{{Fd: int32(l.Fd()), Events: unix.POLLIN}}
-		if n, _ := unix.Poll(p, 0); n == 0 {
+		if !waits(int(l.Fd())) {
 			return ids, errors.Join(err, l.Close())
 		}
 		got := make(chan taken, 1)

@@ -43,6 +43,13 @@ func (j journal) remove(name string) error {
 	return nil
 }
 
+func (j journal) rename(from, to string) error {
+	if err := os.Rename(j.path(from), j.path(to)); err != nil {
+		return fmt.Errorf("journal of moves: %w", err)
+	}
+	return nil
+}
+
 func (j journal) note(id ID) error { return j.write(hex.EncodeToString(id[:])) }
 
 // strike takes a note back: nothing of the move lives, or will.
@@ -60,6 +67,17 @@ const arrivingPrefix = "arriving-"
 func (j journal) arriving(addr netip.Addr) error { return j.write(arrivingPrefix + addr.String()) }
 
 func (j journal) arrived(addr netip.Addr) error { return j.remove(arrivingPrefix + addr.String()) }
+
+// settled has the note of an address that arrives become that of the move which
+// lives here now: there is no time at which both are, or neither.
+func (j journal) settled(addr netip.Addr, id ID) error {
+	return j.rename(arrivingPrefix+addr.String(), hex.EncodeToString(id[:]))
+}
+
+// unsettled takes that back.
+func (j journal) unsettled(addr netip.Addr, id ID) error {
+	return j.rename(hex.EncodeToString(id[:]), arrivingPrefix+addr.String())
+}
 
 // stranded lists the addresses whose daemon died while they were arriving.
 func (j journal) stranded() (all []netip.Addr, err error) {

@@ -47,26 +47,39 @@ func hexOf(id cbox.ID) string { return hex.EncodeToString(id[:]) }
 
 // part notes a parting, or what became of it.
 func (j journal) part(id ID, p *parting) error {
+	if err := j.draft(id, p); err != nil {
+		return err
+	}
+	return j.sign(id)
+}
+
+// draft writes a parting that does not count before it is signed.
+func (j journal) draft(id ID, p *parting) error {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
-	path := j.path(partingPrefix + hex.EncodeToString(id[:]))
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return fmt.Errorf("journal of moves: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.WriteFile(j.path(partingName(id)+drafted), text, 0o600); err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	return nil
 }
 
-// parted forgets it; one that is not there is no error.
+func (j journal) sign(id ID) error { return j.rename(partingName(id)+drafted, partingName(id)) }
+
+const drafted = ".new"
+
+func partingName(id ID) string { return partingPrefix + hex.EncodeToString(id[:]) }
+
+// parted forgets it, and drafts; one that is not there is no error.
 func (j journal) parted(id ID) error {
-	if err := j.remove(partingPrefix + hex.EncodeToString(id[:])); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	var err error
+	for _, name := range []string{partingName(id), partingName(id) + drafted} {
+		if e := j.remove(name); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
 	}
-	return nil
+	return err
 }
 
 // partings reads what earlier daemons have noted.

@@ -92,10 +92,22 @@ func (d *device) leave(a netip.Addr) (l leaving, err error) {
 	return l, err
 }
 
-func (d *device) arrive(p netip.Prefix) (a arriving, err error) {
+func (d *device) arrive(p netip.Prefix) (arriving, error) {
+	a, err := d.expect(p.Addr())
+	if err != nil {
+		return nil, err
+	}
+	if err := a.add(p); err != nil {
+		return nil, errors.Join(err, a.undo())
+	}
+	return a, nil
+}
+
+// expect is the part of arrive for which there is time beforehand.
+func (d *device) expect(ip netip.Addr) (a *addressArrives, err error) {
 	err = d.do(func() error {
-		v, err := d.link.Arrive(p)
-		a = addressArrives{d, v}
+		v, err := d.link.Expect(ip)
+		a = &addressArrives{d, v}
 		return err
 	})
 	return a, err
@@ -131,8 +143,11 @@ type addressArrives struct {
 	v *takeover.Arriving
 }
 
-func (a addressArrives) open() error { return a.d.do(a.v.Open) }
-func (a addressArrives) undo() error { return a.d.do(a.v.Undo) }
+func (a *addressArrives) add(p netip.Prefix) error {
+	return a.d.do(func() error { return a.v.Add(p.Bits()) })
+}
+func (a *addressArrives) open() error { return a.d.do(a.v.Open) }
+func (a *addressArrives) undo() error { return a.d.do(a.v.Undo) }
 
 // prefixOf reads what place wrote.
 func prefixOf(addr netip.Addr, place []byte) (netip.Prefix, error) {

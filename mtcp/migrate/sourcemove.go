@@ -28,6 +28,7 @@ type sourceMove struct {
 
 	leaving  leaving
 	captured []*Captured
+	drafted  error // by the journal
 	frozen   time.Time
 	result   Result
 	progress func(Progress)
@@ -173,7 +174,11 @@ func (s *sourceMove) sendStates() error {
 		}
 		s.progress(Progress{"send", i + 1, len(s.captured)})
 	}
-	return s.m.mesh.write(s.link, last, last.append(b))
+	if err := s.m.mesh.write(s.link, last, last.append(b)); err != nil {
+		return err
+	}
+	s.drafted = s.m.journal.draft(s.id, s.parting()) // while S2 restores
+	return nil
 }
 
 // writeAtOnce is about what a socket's buffer takes.
@@ -273,6 +278,16 @@ func (s *sourceMove) captureOne(id cbox.ID) (*Captured, error) {
 
 // commit lets go of the address: from here on S2 may get the word.
 func (s *sourceMove) commit() error {
+	if s.drafted != nil {
+		return s.drafted
+	}
+	if err := s.m.journal.sign(s.id); err != nil {
+		return err
+	}
+	return s.leaving.commit()
+}
+
+func (s *sourceMove) parting() *parting {
 	p := &parting{Peer: s.link.peer, Lead: party.BySource, Address: s.leaving.prefix()}
 	if l, ok := s.leaving.(gatewayLeaves); ok {
 		p.Flow, p.To = l.flow(), l.t.to
@@ -280,10 +295,7 @@ func (s *sourceMove) commit() error {
 	for _, c := range s.captured {
 		p.Sessions = append(p.Sessions, hexOf(c.held.ID()))
 	}
-	if err := s.m.journal.part(s.id, p); err != nil {
-		return err
-	}
-	return s.leaving.commit()
+	return p
 }
 
 // undo takes back all that capture and commit did.

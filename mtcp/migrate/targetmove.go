@@ -9,6 +9,7 @@ import (
 
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
+	"lazystate/mtcp/takeover"
 )
 
 // targetMove is a move of which this server is S2.
@@ -21,6 +22,7 @@ type targetMove struct {
 	inbox
 	at       netip.AddrPort // ByGateway: where the session is to be here
 	arriving arriving
+	expected *addressArrives // ByTakeover: the same
 	coming   []*Coming
 }
 
@@ -55,6 +57,9 @@ func (m *Mover) admissible(l link, p proposal) error {
 	}
 	if !m.allow(l.peer) {
 		return fmt.Errorf("%s asks too often", l.peer)
+	}
+	if here, err := m.Has(p.addr); here || err != nil {
+		return errors.Join(err, fmt.Errorf("%s: %w", p.addr, takeover.ErrHasAddress))
 	}
 	return nil
 }
@@ -92,8 +97,12 @@ func (t *targetMove) carry(e party.Effect) error {
 	switch e.Do {
 	case party.Send:
 		body := []byte(e.Why)
-		if e.Msg == party.Accept && t.proposal.way == ByGateway {
-			body = appendEnd(nil, t.at)
+		if e.Msg == party.Accept {
+			if t.proposal.way == ByGateway {
+				body = appendEnd(nil, t.at)
+			} else if err := t.expect(); err != nil { // S1 ends it
+				return t.m.mesh.send(t.link, frame{kindOf(party.Never), t.id, []byte(err.Error())})
+			}
 		}
 		return t.m.mesh.send(t.link, frame{kindOf(e.Msg), t.id, body})
 	case party.Restore:
@@ -140,38 +149,50 @@ func (t *targetMove) arrive() (err error) {
 		t.arriving, err = t.m.arriveByGateway(endsOf(t.proposal.flow, t.at))
 		return err
 	}
-	l, err := t.m.device(t.proposal.addr)
+	prefix, err := prefixOf(t.proposal.addr, t.place)
 	if err != nil {
 		return err
 	}
-	prefix, err := prefixOf(t.proposal.addr, t.place)
+	return t.expected.add(prefix)
+}
+
+// expect does before S1 freezes anything what an address will need here.
+func (t *targetMove) expect() error {
+	l, err := t.m.device(t.proposal.addr)
 	if err != nil {
 		return err
 	}
 	if err := t.m.journal.arriving(t.proposal.addr); err != nil {
 		return err
 	}
-	if t.arriving, err = l.arrive(prefix); err != nil {
-		t.arriving = nil
-		return errors.Join(err, t.stranded(false))
+	if t.expected, err = l.expect(t.proposal.addr); err != nil {
+		t.expected = nil
+		return errors.Join(err, t.m.journal.arrived(t.proposal.addr))
 	}
+	t.arriving = t.expected
 	return nil
 }
 
-// stranded notes whether an address may be left here by a daemon that dies.
-func (t *targetMove) stranded(yes bool) error {
-	switch {
-	case t.proposal.way != ByTakeover:
-		return nil
-	case yes:
-		return t.m.journal.arriving(t.proposal.addr)
+// note says that the move lives here, by the note of an address that arrives if
+// there is one: a daemon that dies now leaves nothing behind.
+func (t *targetMove) note() error {
+	if t.proposal.way == ByTakeover {
+		return t.m.journal.settled(t.proposal.addr, t.id)
 	}
-	return t.m.journal.arrived(t.proposal.addr)
+	return t.m.journal.note(t.id)
+}
+
+// denote takes that back.
+func (t *targetMove) denote() error {
+	if t.proposal.way == ByTakeover {
+		return t.m.journal.unsettled(t.proposal.addr, t.id)
+	}
+	return t.m.journal.strike(t.id)
 }
 
 // live lets all of them go on. One that cannot does not keep the others from it.
 func (t *targetMove) live() error {
-	if err := errors.Join(t.m.journal.note(t.id), t.stranded(false)); err != nil {
+	if err := t.note(); err != nil {
 		return err
 	}
 	certs := make([]certChange, len(t.coming))
@@ -182,7 +203,7 @@ func (t *targetMove) live() error {
 		t.m.log.Warn("certificates that came", "move", t.id, "err", err)
 	}
 	if err := t.arriving.open(); err != nil {
-		return errors.Join(err, t.stranded(true), t.m.journal.strike(t.id))
+		return errors.Join(err, t.denote())
 	}
 	for _, c := range t.coming {
 		s, _ := t.m.service(c.Local(), c.Name)
@@ -206,9 +227,12 @@ func (t *targetMove) drop() error {
 		err = errors.Join(err, c.Drop())
 	}
 	if t.arriving != nil {
-		err = errors.Join(err, t.arriving.undo(), t.stranded(false))
+		err = errors.Join(err, t.arriving.undo())
 	}
-	t.coming, t.arriving = nil, nil
+	if t.expected != nil {
+		err = errors.Join(err, t.m.journal.arrived(t.proposal.addr))
+	}
+	t.coming, t.arriving, t.expected = nil, nil, nil
 	if err != nil {
 		t.m.log.Error("drop a move", "move", t.id, "err", err)
 	}

@@ -72,22 +72,41 @@ func (v *Leaving) Done() error {
 	return errors.Join(v.l.forget(v.ip), v.l.guard.off(v.ip))
 }
 
-// Arriving is an address that is on this host and not yet in use.
+// Arriving is an address that is on this host and not yet in use, or about to be.
 type Arriving struct {
 	l    *Link
-	addr *netlink.Addr
+	addr *netlink.Addr // nil before Add
 	ip   netip.Addr
 }
 
-// Arrive sets the guard and adds the address. Sockets can be restored now; they
-// neither hear nor say anything before Open.
-func (l *Link) Arrive(p netip.Prefix) (*Arriving, error) {
-	v := &Arriving{l, newAddr(p), p.Addr()}
-	if err := l.guard.on(v.ip); err != nil {
+// Expect sets the guard for an address that will come, which need not wait until
+// its sockets are frozen at the old host. Add or Undo follows.
+func (l *Link) Expect(ip netip.Addr) (*Arriving, error) {
+	if err := l.guard.on(ip); err != nil {
 		return nil, fmt.Errorf("arrive at %s: %w", l.dev, err)
 	}
-	if err := l.add(v.addr); err != nil {
-		return nil, fmt.Errorf("arrive at %s: %w", l.dev, errors.Join(err, l.guard.off(v.ip)))
+	return &Arriving{l: l, ip: ip}, nil
+}
+
+// Add adds the address. Sockets can be restored now; they neither hear nor say
+// anything before Open.
+func (v *Arriving) Add(bits int) error {
+	a := newAddr(netip.PrefixFrom(v.ip, bits))
+	if err := v.l.add(a); err != nil {
+		return fmt.Errorf("arrive at %s: %w", v.l.dev, err)
+	}
+	v.addr = a
+	return nil
+}
+
+// Arrive is Expect and Add.
+func (l *Link) Arrive(p netip.Prefix) (*Arriving, error) {
+	v, err := l.Expect(p.Addr())
+	if err != nil {
+		return nil, err
+	}
+	if err := v.Add(p.Bits()); err != nil {
+		return nil, errors.Join(err, v.Undo())
 	}
 	return v, nil
 }
@@ -112,5 +131,9 @@ func (v *Arriving) Open() error {
 // Undo removes the address and the guard. Sockets that were restored are
 // abandoned before.
 func (v *Arriving) Undo() error {
-	return errors.Join(v.l.del(v.addr), v.l.guard.off(v.ip))
+	var err error
+	if v.addr != nil {
+		err = v.l.del(v.addr)
+	}
+	return errors.Join(err, v.l.guard.off(v.ip))
 }

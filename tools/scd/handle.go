@@ -94,7 +94,7 @@ func (d *state) sessions() []session {
 func (d *state) move(ctx context.Context, addr netip.Addr, to string, send func(any) error) error {
 	line := moved{Address: addr.String(), To: to, By: migrate.ByTakeover.String()}
 	result, err := d.mover.Takeover(ctx, addr, to, func(p migrate.Progress) {
-		if p.Done%64 == 0 || p.Done == p.All {
+		if p.Done%64 == 0 || p.All > 64 && p.Done == p.All { // of a few nobody sees it, and they wait
 			_ = send(moved{Address: line.Address, To: to, Step: p.Step, Done: p.Done, All: p.All})
 		}
 	})
