@@ -146,13 +146,13 @@ func (v *view) named(t *testing.T, name string) *sensorbox.Sensor {
 // eventually fetches the box until it is as wanted.
 func (k *loaded) eventually(t *testing.T, what string, ok func(*view) bool) *view {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		v := k.fetch(t)
 		if ok(v) {
 			return v
 		}
 		if time.Now().After(end) {
-			t.Fatalf("20 s and not: %s", what)
+			t.Fatalf("a minute and not: %s", what)
 		}
 	}
 }
