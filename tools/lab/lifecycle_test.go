@@ -251,10 +251,14 @@ func TestFailedBoots(t *testing.T) {
 		{"panic", "Kernel panic", Config{Append: "rdinit=/nowhere root=/nowhere"}},
 		{"late", "no answer in 700ms", Config{BootTimeout: 700 * time.Millisecond}},
 		{"set-up", "nonsense", Config{Sysctl: map[string]string{"kernel.nonsense": "1"}}},
-		{"QEMU refuses", "qemu ended", Config{Append: strings.Repeat("x", 4096), KASLR: true, BARMiB: 1 << 30}},
+		{"no room", "no room for", Config{BARMiB: 1 << 30}},
+		{"QEMU refuses", "qemu ended", Config{NICs: make([]NIC, 32)}}, // more than a PCI bus has slots
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.cfg.MemMiB, c.cfg.NICs = 128, small.NICs
+			c.cfg.MemMiB = 128
+			if c.cfg.NICs == nil {
+				c.cfg.NICs = small.NICs
+			}
 			vm, err := Up(t.Context(), name, c.cfg)
 			if err == nil {
 				vm.Down()
