@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dsm
+
+import (
+	"bytes"
+
+	"lazystate/dsm/diff"
+	"lazystate/dsm/logs"
+	"lazystate/dsm/vtime"
+)
+
+// pageWait is another node's request that this home cannot serve yet.
+type pageWait struct {
+	from NodeID
+	req  PageReq
+}
+
+func (n *Node) beginFault(f Fault) {
+	if n.op != nil || n.fault != nil {
+		n.refuse("an access to page %d in the midst of an operation or another access", f.Page)
+		return
+	}
+	if int(f.Page) >= n.cfg.Pages {
+		n.refuse("an access to page %d of %d", f.Page, n.cfg.Pages)
+		return
+	}
+	n.fault = &f
+	if n.pages[f.Page].access == None {
+		n.count.Misses++
+	} else {
+		n.count.Upgrades++
+	}
+	n.serveFault()
+}
+
+// serveFault does what the access waits for next, until the program may go on.
+func (n *Node) serveFault() {
+	f := n.fault
+	pg := &n.pages[f.Page]
+	switch {
+	case n.rec != nil && !n.rec.ready:
+		return
+	case !pg.homed && n.rec == nil:
+		n.send(n.directory(f.Page), HomeReq{f.Page, n.cfg.Self})
+		return
+	case pg.access == None && n.rec != nil:
+		if !n.rebuild(f.Page) {
+			return
+		}
+	case pg.access == None && pg.home == n.cfg.Self:
+		if !covers(n.v, pg.need) {
+			return // the diffs are on their way; onDiffs comes back here
+		}
+	case pg.access == None:
+		n.send(pg.home, PageReq{f.Page, n.needs(pg)})
+		return
+	}
+	n.grantAccess(f.Page, f.Write)
+	n.fault = nil
+	n.do(Resume{f.Page})
+}
+
+// grantAccess lets the program at a page that is whole. The first write of an
+// interval leaves a twin.
+func (n *Node) grantAccess(p Page, write bool) {
+	pg := &n.pages[p]
+	access := Read
+	if (write || n.scn != nil) && pg.twin == nil {
+		pg.twin = n.makeTwin(p)
+	}
+	if pg.twin != nil {
+		access = Write
+		n.dirty[p] = n.dirty[p] || write || n.scn == nil
+	}
+	pg.access = access
+	n.mem.Protect(p, access)
+}
+
+func (n *Node) makeTwin(p Page) []byte {
+	twin := bytes.Clone(n.mem.Bytes(p))
+	if n.rec != nil {
+		for _, d := range n.rec.expected[p] {
+			d.Apply(twin)
+		}
+	}
+	return twin
+}
+
+// covers is true if version v is not before need; nil is the beginning.
+func covers(v, need vtime.Time) bool { return need == nil || need.LessEq(v) }
+
+func (n *Node) needs(pg *page) vtime.Time {
+	if pg.need == nil {
+		return vtime.New(n.cfg.Nodes)
+	}
+	return pg.need.Clone()
+}
+
+// setNeed notes that accesses need the writer's intervals up to i.
+func (n *Node) setNeed(p Page, writer NodeID, i vtime.Interval) {
+	pg := &n.pages[p]
+	if pg.need == nil {
+		pg.need = vtime.New(n.cfg.Nodes)
+	}
+	pg.need[writer] = max(pg.need[writer], i)
+}
+
+// invalidate takes a page from the program because another has written it. What
+// the program wrote in this interval is kept.
+func (n *Node) invalidate(p Page) {
+	pg := &n.pages[p]
+	if pg.homed && pg.home == n.cfg.Self && n.rec == nil && covers(n.v, pg.need) {
+		return // the diffs are in it already
+	}
+	if pg.access == None {
+		return
+	}
+	pg.access = None
+	n.mem.Protect(p, None)
+	if n.rec == nil && pg.home != n.cfg.Self {
+		n.stashWrites(p)
+	}
+}
+
+// stashWrites sets aside what a dirty page has and its home has not.
+func (n *Node) stashWrites(p Page) {
+	if pg := &n.pages[p]; pg.twin != nil {
+		pg.stash, pg.twin = diff.Make(pg.twin, n.mem.Bytes(p)), nil
+		n.dirty[p] = pg.stash != nil
+	}
+}
+
+func (n *Node) onPageReq(from NodeID, b PageReq) {
+	if !n.ownPage(b.Page) {
+		n.ignore(from, "asks for page %d, whose home is %v", b.Page, n.pages[b.Page].home)
+		return
+	}
+	if !covers(n.v, b.Need) {
+		n.waiting = append(n.waiting, pageWait{from, b})
+		return
+	}
+	n.send(from, PageRep{b.Page, n.v.Clone(), bytes.Clone(n.mem.Bytes(b.Page))})
+}
+
+// ownPage is true if this node is the page's home. Who speaks to it as the home
+// has that from the directory, whose word to this node may still be under way.
+func (n *Node) ownPage(p Page) bool {
+	if !n.pages[p].homed {
+		n.setHome(p, n.cfg.Self)
+	}
+	return n.pages[p].home == n.cfg.Self
+}
+
+func (n *Node) onPageRep(b PageRep) {
+	if n.fault == nil || n.fault.Page != b.Page || n.pages[b.Page].access != None || n.pages[b.Page].home == n.cfg.Self {
+		return // asked twice, around a crash of the home
+	}
+	pg := &n.pages[b.Page]
+	if !covers(b.V, pg.need) { // an interval ended meanwhile that has this program's writes
+		n.send(pg.home, PageReq{b.Page, n.needs(pg)})
+		return
+	}
+	copy(n.mem.Bytes(b.Page), b.Bytes)
+	if pg.stash != nil {
+		pg.twin = bytes.Clone(b.Bytes)
+		pg.stash.Apply(n.mem.Bytes(b.Page))
+		pg.stash = nil
+	}
+	pg.access = Read
+	n.serveFault()
+}
+
+// onDiffs applies an interval's diffs to homed pages.
+func (n *Node) onDiffs(from NodeID, b Diffs) {
+	n.cuts[from].Add(b.Cut)
+	for _, d := range b.Diffs {
+		if !n.ownPage(d.Page) {
+			n.ignore(from, "diffs page %d, whose home is %v", d.Page, n.pages[d.Page].home)
+			return
+		}
+	}
+	n.applyDiffs(b.Diffs)
+	n.keepRagged(b.Diffs)
+	n.raiseV(from, b.Cut.Interval)
+}
+
+// applyDiffs brings diffs into homed pages, and into their twins: they are not
+// this node's writes.
+func (n *Node) applyDiffs(diffs []logs.Diff) {
+	for _, d := range diffs {
+		pg := &n.pages[d.Page]
+		if pg.v == nil {
+			pg.v = vtime.New(n.cfg.Nodes)
+		}
+		if d.Interval <= pg.v[d.Writer] {
+			continue
+		}
+		d.Apply(n.mem.Bytes(d.Page))
+		if pg.twin != nil {
+			d.Apply(pg.twin)
+		}
+		pg.v[d.Writer] = d.Interval
+	}
+}
+
+// keepRagged keeps what its writer could not make again (see the package).
+func (n *Node) keepRagged(diffs []logs.Diff) {
+	for _, d := range diffs {
+		if d.Ragged && d.Interval > n.peers[d.Writer].ckp.T[d.Writer] {
+			n.ragged.Add(d)
+		}
+	}
+}
+
+// raiseV notes that all of a writer's diffs up to i are in, and serves who
+// waited for that.
+func (n *Node) raiseV(writer NodeID, i vtime.Interval) {
+	n.v[writer] = max(n.v[writer], i)
+	if n.rec != nil {
+		return
+	}
+	wait := n.waiting
+	n.waiting = nil
+	for _, w := range wait {
+		n.onPageReq(w.from, w.req)
+	}
+	if f := n.fault; f != nil && n.pages[f.Page].homed && n.pages[f.Page].home == n.cfg.Self {
+		n.serveFault()
+	}
+}

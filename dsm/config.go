@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dsm
+
+import (
+	"lazystate/dsm/logs"
+	"lazystate/dsm/vtime"
+)
+
+// NodeID names a node and the process on it.
+type NodeID = vtime.Node
+
+// Page is the number of a page.
+type Page = logs.Page
+
+// Config is the same at all nodes, but for Self.
+type Config struct {
+	Self     NodeID
+	Nodes    int
+	Pages    int
+	PageSize int
+	Locks    int
+	Conds    int
+	// Home places pages. Where it is nil or not ok, the home is where the page is
+	// touched first.
+	Home func(Page) (NodeID, bool)
+	// PerPage keeps copies and diffs page by page (Theorem 1) instead of by whole
+	// checkpoints (Theorem 2).
+	PerPage bool
+	// Fanout of the barriers' tree. 0: one parent for all up to seven nodes, 4
+	// from eight on.
+	Fanout int
+}
+
+// Access is what the program may do with a page without a fault.
+type Access uint8
+
+const (
+	None Access = iota
+	Read
+	Write
+)
+
+func (a Access) String() string { return [...]string{"none", "read", "write"}[a] }
+
+// Memory is the node's copy of the region, zeros at first and not accessible.
+type Memory interface {
+	// Bytes is a page's contents, whatever the program may do with it.
+	Bytes(Page) []byte
+	// Protect sets what the program may do, from now on.
+	Protect(Page, Access)
+}
+
+// Scanner is a Memory where writes cause no faults, and that is asked for them
+// when an interval ends. Whoever may read a page may write it then, and each such
+// page has a twin from the beginning.
+type Scanner interface {
+	Memory
+	// Written returns the pages that were written since the last call, or more.
+	// What is written while it works it returns now or at the next call.
+	Written() []Page
+}
+
+func (n *Node) manager(lock uint32) NodeID { return NodeID(lock % uint32(n.cfg.Nodes)) }
+
+func (n *Node) condManager(cond uint32) NodeID { return NodeID(cond % uint32(n.cfg.Nodes)) }
+
+// directory is who settles where a page's home is.
+func (n *Node) directory(p Page) NodeID { return NodeID(uint32(p) % uint32(n.cfg.Nodes)) }
+
+func (n *Node) fanout() int {
+	switch {
+	case n.cfg.Fanout > 0:
+		return n.cfg.Fanout
+	case n.cfg.Nodes < 8:
+		return n.cfg.Nodes
+	}
+	return 4
+}
+
+func (n *Node) parent() NodeID { return NodeID((int(n.cfg.Self) - 1) / n.fanout()) }
+
+func (n *Node) children() []NodeID {
+	var c []NodeID
+	first := int(n.cfg.Self)*n.fanout() + 1
+	for i := first; i < min(first+n.fanout(), n.cfg.Nodes); i++ {
+		c = append(c, NodeID(i))
+	}
+	return c
+}

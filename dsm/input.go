@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dsm
+
+import "fmt"
+
+// OpKind is a synchronisation operation.
+type OpKind uint8
+
+const (
+	Acquire OpKind = iota
+	Release
+	Barrier
+	CondEnter // before the lock is released: from now on a signal is not lost
+	CondSleep // after it: until woken
+	Signal
+	Broadcast
+	Place // give a page a home, if it has none
+)
+
+func (k OpKind) String() string {
+	return [...]string{"acquire", "release", "barrier", "cond-enter", "cond-sleep", "signal", "broadcast", "place"}[k]
+}
+
+// Op is an operation on a lock, barrier, condition variable or page. A wait on a
+// condition variable is CondEnter, Release, CondSleep, Acquire. It may wake for
+// nothing after a node was lost.
+type Op struct {
+	Kind OpKind
+	ID   uint32
+	Node NodeID // of Place
+}
+
+func (o Op) String() string { return fmt.Sprintf("%v(%d)", o.Kind, o.ID) }
+
+// Input is what a Node is told.
+type Input interface{ input() }
+
+type (
+	// Begin is the program's next operation. It waits for Done.
+	Begin struct{ Op Op }
+	// Fault is the program's access to a page that it may not do so far. It waits
+	// for Resume.
+	Fault struct {
+		Page  Page
+		Write bool
+	}
+	// Deliver is a message.
+	Deliver struct{ Message *Message }
+	// Checkpoint asks for one. The program stands right behind an operation.
+	Checkpoint struct{}
+	// Saved answers Save: the checkpoint will be there after a crash.
+	Saved struct{ Number uint32 }
+	// NotSaved answers it too: it will not.
+	NotSaved struct{ Number uint32 }
+	// Loaded answers Load.
+	Loaded struct {
+		To     NodeID
+		Number uint32
+		Page   Page
+		Bytes  []byte
+	}
+	// Collect runs LLT and CGC with what is known now.
+	Collect struct{}
+	// Down is another node that is dead and not yet restarted.
+	Down struct{ Node NodeID }
+)
+
+func (Begin) input()      {}
+func (Fault) input()      {}
+func (Deliver) input()    {}
+func (Checkpoint) input() {}
+func (Saved) input()      {}
+func (NotSaved) input()   {}
+func (Loaded) input()     {}
+func (Collect) input()    {}
+func (Down) input()       {}
+
+// Effect is what a Node asks its driver to do.
+type Effect interface{ effect() }
+
+type (
+	// Send is a message on its way.
+	Send struct{ *Message }
+	// Done ends an operation.
+	Done struct{ Op Op }
+	// Resume ends a fault.
+	Resume struct{ Page Page }
+	// Save is a checkpoint to write, together with the program's private state as
+	// it is at the call. Nobody changes it any more.
+	Save struct{ State *State }
+	// Load asks for a page of a checkpoint that was saved.
+	Load struct {
+		To     NodeID
+		Number uint32
+		Page   Page
+	}
+	// Discard is a checkpoint that nobody needs.
+	Discard struct{ Number uint32 }
+	// DiscardPage is a page of a checkpoint that nobody needs.
+	DiscardPage struct {
+		Number uint32
+		Page   Page
+	}
+	// Live says that the recovery is over.
+	Live struct{}
+	// Ignored is a message that cannot be right.
+	Ignored struct {
+		From NodeID
+		Why  string
+	}
+	// Refuse says that this node cannot go on, and why. It does nothing any more.
+	Refuse struct{ Err error }
+)
+
+func (Send) effect()        {}
+func (Done) effect()        {}
+func (Resume) effect()      {}
+func (Save) effect()        {}
+func (Load) effect()        {}
+func (Discard) effect()     {}
+func (DiscardPage) effect() {}
+func (Live) effect()        {}
+func (Ignored) effect()     {}
+func (Refuse) effect()      {}

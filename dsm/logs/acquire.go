@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package logs
+
+import (
+	"cmp"
+	"slices"
+
+	"lazystate/dsm/vtime"
+)
+
+// Acquire is a lock that went from one process to another.
+type Acquire struct {
+	Ordinal uint32 // of the acquirer's operation
+	Lock    uint32
+	Seq     uint32     // how often the lock has gone from one process to another
+	T       vtime.Time // the acquirer's after it: T_new of §4.4.2
+}
+
+// Acquires is an acq_sent_log or acq_rcvd_log for one other process: those two
+// are equal, so neither is saved, and each is rebuilt from the other (§4.4.2).
+type Acquires []Acquire
+
+func (a Acquires) find(ordinal uint32) (int, bool) {
+	return slices.BinarySearchFunc(a, ordinal, func(e Acquire, o uint32) int { return cmp.Compare(e.Ordinal, o) })
+}
+
+// Add records an acquire. What is known stays.
+func (a *Acquires) Add(e Acquire) {
+	if i, known := a.find(e.Ordinal); !known {
+		*a = slices.Insert(*a, i, e)
+	}
+}
+
+// Trim discards the acquires up to the operation that the acquirer's checkpoint
+// is behind (Lemma 3).
+func (a *Acquires) Trim(ordinal uint32) int {
+	i, _ := a.find(ordinal + 1)
+	*a = slices.Clone((*a)[i:])
+	return i
+}
+
+// Barrier is one barrier that is over. All processes pass the same barriers in
+// the same order, so their number names them.
+type Barrier struct {
+	Number uint32
+	ID     uint32
+	T      vtime.Time // everybody's after it
+}
+
+// Barriers are in the order of their numbers.
+type Barriers []Barrier
+
+// Find returns the one of that number.
+func (b Barriers) Find(number uint32) (Barrier, bool) {
+	i, ok := slices.BinarySearchFunc(b, number, func(e Barrier, n uint32) int { return cmp.Compare(e.Number, n) })
+	if !ok {
+		return Barrier{}, false
+	}
+	return b[i], true
+}
+
+// Add records a barrier. What is known stays.
+func (b *Barriers) Add(e Barrier) {
+	if i, known := slices.BinarySearchFunc(*b, e.Number, func(e Barrier, n uint32) int { return cmp.Compare(e.Number, n) }); !known {
+		*b = slices.Insert(*b, i, e)
+	}
+}
+
+// Trim discards the barriers up to number: those that everybody's checkpoint is
+// behind.
+func (b *Barriers) Trim(number uint32) {
+	*b = slices.DeleteFunc(slices.Clone(*b), func(e Barrier) bool { return e.Number <= number })
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package logs
+
+import (
+	"cmp"
+	"slices"
+
+	"lazystate/dsm/vtime"
+)
+
+// Page is the number of a page of the shared region.
+type Page uint32
+
+// Cut is where in its writer's program an interval ended. Intervals end lazily,
+// when the token of a lock leaves, so the place is not to be had from the
+// program; who replays it is told.
+type Cut struct {
+	Interval vtime.Interval
+	Ordinal  uint32 // synchronisation operations that had begun
+	After    bool   // that operation was over; else it had not taken effect
+	Ragged   bool   // the program was running: the interval has writes after the operation too
+	Bound    bool   // it ended there or before
+}
+
+// before orders the cuts of one writer.
+func (c Cut) before(o Cut) int { return cmp.Compare(c.Interval, o.Interval) }
+
+// Notice is a write notice: the pages that were written in an interval.
+type Notice struct {
+	Cut
+	Pages []Page
+}
+
+// Notices is the wn_log of one writer as one process knows it, by interval.
+type Notices struct{ list []Notice }
+
+func (w *Notices) find(i vtime.Interval) (int, bool) {
+	return slices.BinarySearchFunc(w.list, i, func(n Notice, i vtime.Interval) int { return cmp.Compare(n.Interval, i) })
+}
+
+// Add records a notice. Of an interval that is known the pages are joined: a
+// writer that was recovered may have its writes in other intervals than before.
+func (w *Notices) Add(n Notice) {
+	i, known := w.find(n.Interval)
+	if !known {
+		w.list = slices.Insert(w.list, i, n)
+		return
+	}
+	old := &w.list[i]
+	pages := append(slices.Clone(old.Pages), n.Pages...)
+	slices.Sort(pages)
+	old.Pages = slices.Compact(pages)
+}
+
+// Range returns the notices of (after, upto], and whether all are there.
+func (w *Notices) Range(after, upto vtime.Interval) ([]Notice, bool) {
+	if after >= upto {
+		return nil, true
+	}
+	i, _ := w.find(after + 1)
+	j, _ := w.find(upto + 1)
+	return w.list[i:j], vtime.Interval(j-i) == upto-after
+}
+
+// All returns what is kept.
+func (w *Notices) All() []Notice { return w.list }
+
+// Trim discards the intervals up to bound: those that every process that could
+// ask has in its checkpoint (Lemma 2).
+func (w *Notices) Trim(bound vtime.Interval) int {
+	i, _ := w.find(bound + 1)
+	w.list = slices.Clone(w.list[i:])
+	return i
+}
+
+// Cuts are one writer's, by interval.
+type Cuts []Cut
+
+// Add records a cut. What is known stays, unless it was only a bound.
+func (c *Cuts) Add(cut Cut) {
+	switch i, known := slices.BinarySearchFunc(*c, cut, Cut.before); {
+	case !known:
+		*c = slices.Insert(*c, i, cut)
+	case (*c)[i].Bound && !cut.Bound:
+		(*c)[i] = cut
+	}
+}
+
+// Trim discards the cuts that the writer's checkpoint is behind.
+func (c *Cuts) Trim(bound vtime.Interval) {
+	i, _ := slices.BinarySearchFunc(*c, Cut{Interval: bound + 1}, Cut.before)
+	*c = slices.Clone((*c)[i:])
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dsm
+
+import (
+	"lazystate/dsm/logs"
+	"lazystate/dsm/vtime"
+)
+
+// Message is what one node says to another. Between two incarnations messages
+// are numbered from 1; they may come doubled and out of order, but each must
+// come unless an end of it dies.
+type Message struct {
+	From, To       NodeID
+	FromInc, ToInc uint32
+	Seq            uint32
+	Ordinal        uint32 // the sender's synchronisation operations that have begun
+	News           *News  // nil: none since the last message
+	Body           Body
+}
+
+// Stamp timestamps a checkpoint (§4.4.1).
+type Stamp struct {
+	Number   uint32
+	T        vtime.Time // T_ckp
+	Ordinal  uint32
+	Barriers uint32
+}
+
+// News is what LLT and CGC need of the sender (§4.5.5).
+type News struct {
+	Ckp   Stamp
+	Bound vtime.Interval // V_H[receiver] of the oldest checkpoint (Theorem 2)
+	Pages []PageBound    // that have changed (Theorem 1)
+}
+
+// PageBound is p0.v[receiver] of a page.
+type PageBound struct {
+	Page  Page
+	Bound vtime.Interval
+}
+
+// Body is the matter of a message.
+type Body interface{ body() }
+
+// WriterNotice is a write notice and whose it is.
+type WriterNotice struct {
+	Writer NodeID
+	logs.Notice
+}
+
+// PageHome is a page's home.
+type PageHome struct {
+	Page Page
+	Home NodeID
+}
+
+// LockReport is what a node knows of a lock.
+type LockReport struct {
+	Lock   uint32
+	Have   bool
+	Seq    uint32
+	GaveTo NodeID    // at Seq, if it does not have it
+	Next   []LockFwd // who come after it
+}
+
+// Registration is a process that sleeps on a condition variable, or will.
+type Registration struct {
+	Node    NodeID
+	Ordinal uint32 // of its operation CondEnter
+}
+
+type (
+	// HomeReq asks the directory where a page's home is; if it has none yet it
+	// shall be Want.
+	HomeReq struct {
+		Page Page
+		Want NodeID
+	}
+	// HomeRep answers it.
+	HomeRep struct {
+		Page Page
+		Home NodeID
+	}
+	// PageReq asks a home for a page of at least a version: p.v^N.
+	PageReq struct {
+		Page Page
+		Need vtime.Time
+	}
+	// PageRep answers it. V is the home's V_H.
+	PageRep struct {
+		Page  Page
+		V     vtime.Time
+		Bytes []byte
+	}
+	// Diffs are those of one interval for pages of the receiver.
+	Diffs struct {
+		Cut   logs.Cut
+		Diffs []logs.Diff
+	}
+
+	// LockReq asks the manager for a lock.
+	LockReq struct {
+		Lock    uint32
+		Ordinal uint32
+		T       vtime.Time
+	}
+	// LockFwd tells who asked before whom to give it to next.
+	LockFwd struct {
+		Lock    uint32
+		To      NodeID
+		Ordinal uint32
+		T       vtime.Time
+	}
+	// LockGrant is the token.
+	LockGrant struct {
+		Acquire logs.Acquire
+		Notices []WriterNotice
+	}
+
+	// BarrierArrive says that all below the sender in the tree are there. Low and
+	// High bound their times.
+	BarrierArrive struct {
+		Number, ID uint32
+		Low, High  vtime.Time
+		Notices    []WriterNotice
+	}
+	// BarrierRelease ends the barrier.
+	BarrierRelease struct {
+		Barrier logs.Barrier
+		Notices []WriterNotice
+	}
+
+	// CondReg tells that a process will sleep; it is woken only after that.
+	CondReg struct{ Cond, Ordinal uint32 }
+	// CondRegAck answers it.
+	CondRegAck struct{ Ordinal uint32 }
+	// CondSignal wakes one that is registered, or all.
+	CondSignal struct {
+		Cond, Ordinal uint32
+		All           bool
+	}
+	// CondSignalAck tells that those are awake. The signaller knows it for a
+	// sleeper that is the manager itself.
+	CondSignalAck struct {
+		Ordinal uint32
+		Woken   []Registration
+	}
+	// CondWake wakes the one that registered with Ordinal.
+	CondWake struct{ Cond, Ordinal uint32 }
+	// CondWakeAck answers it.
+	CondWakeAck struct{ Cond, Ordinal uint32 }
+
+	// Recover is the first word of a new incarnation: it restarts from a
+	// checkpoint with this stamp.
+	Recover struct{ Ckp Stamp }
+	// RecoverAck answers it: from now on the sender hears nothing of the old
+	// incarnation and lets no token go to the new one. Fwds are those that it, a
+	// manager, has sent; served or not.
+	RecoverAck struct{ Fwds []LockFwd }
+	// Gather asks for the logs. All have acknowledged: what the logs have of the
+	// receiver's past needs no interval that is not in another's log by now.
+	Gather struct{}
+	// Recovery answers it.
+	Recovery struct {
+		T        vtime.Time     // the sender's; its diffs up to T[sender] are in Diffs
+		Received vtime.Interval // V_H[receiver] of the sender
+		Ordinal  uint32         // the sender's operations that had begun
+		Seen     uint32         // the receiver's last operation that the sender knows of
+		Sent     logs.Acquires  // acq_sent_log[receiver]
+		Rcvd     logs.Acquires  // acq_rcvd_log[receiver]
+		Barriers logs.Barriers
+		Cuts     []logs.Cuts   // by writer
+		Notices  []logs.Notice // the sender's wn_log
+		Diffs    []logs.Diff   // the sender's, for pages of the receiver
+		Ragged   []logs.Diff   // the receiver's, for pages of the sender
+		Homes    []PageHome
+		Locks    []LockReport
+		Waits    *LockReq // for which the sender waits
+		Arrived  uint32   // at the barrier of that number; 0: it does not wait at one
+		Sleeps   *CondReg // the sender's registration with the receiver
+		Woken    uint32   // the sender's last registration that was woken
+		WokeYou  uint32   // the receiver's, as far as the sender knows
+	}
+	// FetchCopy asks a home for p0 (Lemma 1).
+	FetchCopy struct{ Page Page }
+	// Copy answers it.
+	Copy struct {
+		Page  Page
+		V     vtime.Time
+		Bytes []byte
+	}
+	// FetchDiffs asks a writer for its diffs beyond V (Lemma 1).
+	FetchDiffs struct {
+		Page Page
+		V    vtime.Time
+	}
+	// PageDiffs answers it.
+	PageDiffs struct {
+		Page  Page
+		Diffs []logs.Diff
+	}
+	// Recovered ends a recovery: the diffs that the receiver, a home, lacks up to
+	// interval Upto, and the sender's wn_log.
+	Recovered struct {
+		Upto    vtime.Interval
+		Diffs   []logs.Diff
+		Notices []logs.Notice
+	}
+	// Refused tells a node that its recovery cannot be.
+	Refused struct{ Why string }
+)
+
+func (HomeReq) body()        {}
+func (HomeRep) body()        {}
+func (PageReq) body()        {}
+func (PageRep) body()        {}
+func (Diffs) body()          {}
+func (LockReq) body()        {}
+func (LockFwd) body()        {}
+func (LockGrant) body()      {}
+func (BarrierArrive) body()  {}
+func (BarrierRelease) body() {}
+func (CondReg) body()        {}
+func (CondRegAck) body()     {}
+func (CondSignal) body()     {}
+func (CondSignalAck) body()  {}
+func (CondWake) body()       {}
+func (CondWakeAck) body()    {}
+func (Recover) body()        {}
+func (RecoverAck) body()     {}
+func (Gather) body()         {}
+func (Recovery) body()       {}
+func (FetchCopy) body()      {}
+func (Copy) body()           {}
+func (FetchDiffs) body()     {}
+func (PageDiffs) body()      {}
+func (Recovered) body()      {}
+func (Refused) body()        {}
