@@ -140,7 +140,13 @@ func (n *Node) onPageReq(from NodeID, b PageReq) {
 		n.waiting = append(n.waiting, pageWait{from, b})
 		return
 	}
-	n.send(from, PageRep{b.Page, n.v.Clone(), bytes.Clone(n.mem.Bytes(b.Page))})
+	// Not what the program is writing: it may take that back, and then there is no
+	// diff to say so.
+	page := n.mem.Bytes(b.Page)
+	if twin := n.pages[b.Page].twin; twin != nil {
+		page = twin
+	}
+	n.send(from, PageRep{b.Page, n.v.Clone(), bytes.Clone(page)})
 }
 
 // ownPage is true if this node is the page's home. Who speaks to it as the home

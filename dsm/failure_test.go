@@ -153,6 +153,19 @@ func TestProgramThatDoesNotRepeatItself(t *testing.T) {
 	}
 }
 
+// A home that writes a byte and takes that back in one interval has no diff of
+// it. Who fetched the page in between must not have seen it.
+func TestHomeTakesAWriteBack(t *testing.T) {
+	for _, scans := range []bool{false, true} {
+		p := newPaper(t, nil, append([]instr{read(5)}, section(lockL, read(3))...), section(lockL, add(3, 1), add(3, 255)))
+		p.world = newScanning(p.cfg, scans, 1, p.procs[pj].prog, p.procs[pi].prog, p.procs[home].prog)
+		p.does(home, 2)
+		p.does(pi, 1)
+		p.does(home, 2)
+		p.does(pi, 2)
+	}
+}
+
 // What programs must not do is refused with a reason.
 func TestMisuse(t *testing.T) {
 	for _, tc := range []struct {

@@ -8,7 +8,8 @@
 // a byte that came along with a longer run would undo the other's write.
 //
 // The trap: a byte that was written with the value it had is not in the diff.
-// That is right, because whoever wrote it had the newest value before.
+// That is right, because whoever wrote it had the newest value before; but only
+// if nobody was shown what it was in between.
 //
 //	twin := bytes.Clone(page)
 //	page[7] = 1
