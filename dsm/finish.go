@@ -103,9 +103,13 @@ func (n *Node) finishLock(id uint32, reports map[NodeID]LockReport, r *recovery)
 			at, seq = rep.GaveTo, rep.Seq
 		}
 	}
-	// What the old incarnation sent and nobody got is here still.
+	// What the old incarnation sent and nobody got is here still. Others' word is
+	// not kept as this node's own: a passing that it did not take part in may prove
+	// void when its giver is lost.
 	l.have = at == n.cfg.Self
-	l.gaveTo, l.seq = at, seq
+	if !l.have {
+		l.gaveTo = at
+	}
 	if l.held && !l.have {
 		n.refuse("lock %d is held here, and its token is at %v", id, at)
 	}
