@@ -177,8 +177,7 @@ func (m *Mover) offerRest() {
 		now := map[cbox.ID]int{}
 		for _, i := range m.cfg.Keeper.Sessions() {
 			n := told[i.ID]
-			if n < offers && i.Generation == 1 {
-				m.offerMore(i.ID)
+			if n < offers && i.Generation == 1 && m.offerMore(i.ID) {
 				n++
 			}
 			now[i.ID] = n
@@ -190,10 +189,11 @@ func (m *Mover) offerRest() {
 // offers is how often: the client says nothing to them.
 const offers = 3
 
-func (m *Mover) offerMore(id cbox.ID) {
+// offerMore reports whether all has been sent.
+func (m *Mover) offerMore(id cbox.ID) bool {
 	f, cert, err := m.holder(id)
 	if err != nil {
-		return
+		return false
 	}
 	rest := m.offered.Rest(!f.Local.Addr().Is4(), cert)
 	n, err := m.steer.Query(f)
@@ -209,4 +209,5 @@ func (m *Mover) offerMore(id cbox.ID) {
 	if err != nil {
 		m.log.Debug("offer more servers", "session", id, "err", err)
 	}
+	return err == nil
 }
