@@ -67,7 +67,8 @@ func (n *Node) grantAccess(p Page, write bool) {
 	pg := &n.pages[p]
 	access := Read
 	if (write || n.scn != nil) && pg.twin == nil {
-		pg.twin = n.makeTwin(p)
+		pg.twin = bytes.Clone(n.mem.Bytes(p))
+		n.expect(p)
 	}
 	if pg.twin != nil {
 		access = Write
@@ -75,16 +76,6 @@ func (n *Node) grantAccess(p Page, write bool) {
 	}
 	pg.access = access
 	n.mem.Protect(p, access)
-}
-
-func (n *Node) makeTwin(p Page) []byte {
-	twin := bytes.Clone(n.mem.Bytes(p))
-	if n.rec != nil {
-		for _, d := range n.rec.expected[p] {
-			d.Apply(twin)
-		}
-	}
-	return twin
 }
 
 // covers is true if version v is not before need; nil is the beginning.

@@ -156,9 +156,7 @@ func (n *Node) replayCut(cut logs.Cut, known vtime.Interval) {
 	for _, d := range r.ragged[cut.Interval] {
 		diffs = append(diffs, d)
 		r.expected[d.Page] = append(r.expected[d.Page], d)
-		if twin := n.pages[d.Page].twin; twin != nil {
-			d.Apply(twin)
-		}
+		n.expect(d.Page)
 	}
 	n.publish(cut, diffs)
 }
@@ -223,11 +221,22 @@ func (n *Node) evolve(p Page, rep *replica) {
 		rep.applied[d.Writer] = max(rep.applied[d.Writer], d.Interval)
 	}
 	rep.pending = later
+	n.expect(p)
 	if pg := &n.pages[p]; pg.home == n.cfg.Self {
 		if pg.v == nil {
 			pg.v = vtime.New(n.cfg.Nodes)
 		}
 		pg.v.Join(rep.applied)
+	}
+}
+
+// expect brings into a page's twin what the program is about to write and homes
+// have: it is in the log already, and behind all that happened before.
+func (n *Node) expect(p Page) {
+	if twin := n.pages[p].twin; twin != nil && n.rec != nil {
+		for _, d := range n.rec.expected[p] {
+			d.Apply(twin)
+		}
 	}
 }
 
