@@ -11,9 +11,10 @@ import (
 )
 
 var (
-	seedFlag = flag.Uint64("dsm.seed", 0, "the one litmus program to run")
-	soakFlag = flag.Duration("dsm.soak", 5*time.Minute, "how long each litmus test runs with LAZYSTATE_SOAK=1")
-	soak     = os.Getenv("LAZYSTATE_SOAK") != ""
+	seedFlag  = flag.Uint64("dsm.seed", 0, "the one litmus program to run")
+	firstFlag = flag.Uint64("dsm.first", 1, "the first of several")
+	soakFlag  = flag.Duration("dsm.soak", 5*time.Minute, "how long each litmus test runs with LAZYSTATE_SOAK=1")
+	soak      = os.Getenv("LAZYSTATE_SOAK") != ""
 )
 
 // chances are how often, of 1000 steps of the scheduler, something happens.
@@ -167,7 +168,7 @@ func seeds(t *testing.T, short int, f func(t *testing.T, seed uint64)) {
 		n, end = 100000000, time.Now().Add(*soakFlag)
 	}
 	for i := 0; i < n && !t.Failed() && time.Now().Before(end); i++ {
-		f(t, uint64(i)+1)
+		f(t, uint64(i)+*firstFlag)
 	}
 }
 
