@@ -31,6 +31,9 @@ func (n *Node) arriveUp() {
 		if !ok {
 			return
 		}
+		if a.Number > all.Number {
+			continue // it has passed this one by the logs; the answer is on its way here
+		}
 		if a.ID != all.ID {
 			n.refuse("barrier %d here is barrier %d at %v", all.ID, a.ID, c)
 			return
@@ -81,7 +84,7 @@ func (n *Node) endBarrier(e logs.Barrier) {
 	arrived := n.bar.arrived
 	n.passBarrier(e)
 	for _, c := range n.children() {
-		if a, ok := arrived[c]; ok {
+		if a, ok := arrived[c]; ok && a.Number == e.Number {
 			n.send(c, n.releaseOf(e, a.Low))
 		}
 	}
@@ -90,9 +93,15 @@ func (n *Node) endBarrier(e logs.Barrier) {
 
 // passBarrier is the part that a replay does too.
 func (n *Node) passBarrier(e logs.Barrier) {
+	arrived := n.bar.arrived
 	n.advance(e.T)
 	n.barriers.Add(e)
 	n.bar.number = e.Number
 	n.bar.last = e.T.Clone()
 	n.bar.arrived = map[NodeID]BarrierArrive{}
+	for c, a := range arrived {
+		if a.Number > e.Number {
+			n.bar.arrived[c] = a
+		}
+	}
 }

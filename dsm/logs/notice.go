@@ -77,12 +77,13 @@ func (w *Notices) Trim(bound vtime.Interval) int {
 // Cuts are one writer's, by interval.
 type Cuts []Cut
 
-// Add records a cut. What is known stays, unless it was only a bound.
+// Add records a cut. What is known stays, unless it was only a bound, and a
+// worse one.
 func (c *Cuts) Add(cut Cut) {
 	switch i, known := slices.BinarySearchFunc(*c, cut, Cut.before); {
 	case !known:
 		*c = slices.Insert(*c, i, cut)
-	case (*c)[i].Bound && !cut.Bound:
+	case (*c)[i].Bound && (!cut.Bound || cut.Ordinal < (*c)[i].Ordinal):
 		(*c)[i] = cut
 	}
 }

@@ -152,6 +152,10 @@ func TestNoticesAreJoined(t *testing.T) {
 func TestCutsBecomeExact(t *testing.T) {
 	var c Cuts
 	c.Add(Cut{Interval: 2, Ordinal: 9, Bound: true})
+	c.Add(Cut{Interval: 2, Ordinal: 8, Bound: true})
+	if c.Add(Cut{Interval: 2, Ordinal: 9, Bound: true}); c[0].Ordinal != 8 {
+		t.Errorf("of two bounds the worse: %+v", c)
+	}
 	c.Add(Cut{Interval: 2, Ordinal: 7})
 	c.Add(Cut{Interval: 2, Ordinal: 8})
 	if len(c) != 1 || c[0].Ordinal != 7 {
