@@ -17,13 +17,7 @@ import (
 // program stands before it; else it runs, unless it waits for a checkpoint.
 func (n *Node) closing(stands bool) {
 	cut := logs.Cut{Interval: n.t[n.cfg.Self] + 1, Ordinal: n.ordinal, After: n.op == nil, Ragged: n.op == nil && !stands}
-	diffs := n.takeDiffs(cut, func(Page) bool { return true })
-	// A replay ends a ragged interval earlier; what it leaves must have an end of
-	// its own before an operation behind it is seen by others.
-	if len(diffs) == 0 && !(n.lastCut.Ragged && n.lastCut.Ordinal < n.ordinal) {
-		return
-	}
-	n.publish(cut, diffs)
+	diffs := n.closeQuietly(cut)
 	for _, home := range n.others() {
 		var mine []logs.Diff
 		for _, d := range diffs {
@@ -35,6 +29,17 @@ func (n *Node) closing(stands bool) {
 			n.send(home, Diffs{cut, mine})
 		}
 	}
+}
+
+// closeQuietly is closing without a word to the homes. It returns the diffs.
+func (n *Node) closeQuietly(cut logs.Cut) []logs.Diff {
+	diffs := n.takeDiffs(cut, func(Page) bool { return true })
+	// A replay ends a ragged interval earlier; what it leaves must have an end of
+	// its own before an operation behind it is seen by others.
+	if len(diffs) > 0 || n.lastCut.Ragged && n.lastCut.Ordinal < n.ordinal {
+		n.publish(cut, diffs)
+	}
+	return diffs
 }
 
 // takeDiffs makes clean all pages that were written, and returns the diffs of

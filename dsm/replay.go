@@ -105,8 +105,10 @@ func (n *Node) replayBarrier(op Op, e logs.Barrier) bool {
 }
 
 // replayLostBarrier passes a barrier that this node, the root, has ended and
-// nobody has heard of: all others still stand at it.
+// nobody has heard of: all others still stand at it. Its interval ended there, if
+// there was something in it; requests that came later tell at most that it had.
 func (n *Node) replayLostBarrier(op Op) {
+	n.closeQuietly(logs.Cut{Interval: n.t[n.cfg.Self] + 1, Ordinal: n.ordinal})
 	e := logs.Barrier{Number: n.bar.number + 1, ID: op.ID, T: n.t.Clone()}
 	for i, b := range n.rec.replies {
 		if b.Arrived != e.Number {
