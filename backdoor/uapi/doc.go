@@ -6,8 +6,8 @@
 //
 // Names follow the header: struct bd_lock_req is LockReq, its size LockReqSize,
 // the offset of its tag LockReqTagOff, BD_KIND_MEMORY is KindMemory. Decode
-// copies out of a byte slice, Put copies in; there is no unsafe here. zuapi.go
-// and zcbox.go are generated, and a test compares them with what gcc makes of the header.
+// copies out of a byte slice, Put copies in; there is no unsafe here. zuapi*.go
+// and zcbox*.go are generated, and a test compares them with what gcc makes of the header.
 //
 // The trap: Decode checks that there are enough bytes, and nothing else. What
 // was read from a target is hostile until package backdoor has validated it.

@@ -2,24 +2,25 @@
 
 // SPDX-License-Identifier: Apache-2.0
 
-// Gen writes zuapi.go from the module's headers and zcbox.go from the
+// Gen writes zuapi*.go from the module's headers and zcbox*.go from the
 // continuation box's, and into testdata what gcc makes of them.
 package main
 
 import (
 	"log"
 	"os"
+	"path/filepath"
 
 	"lazystate/internal/uapigen"
 )
 
 // In the order in which the later include the earlier: the last has them all.
 var mirrors = []struct {
-	source, layout string
-	headers        []string
+	stem, layout string
+	headers      []string
 }{
-	{"zuapi.go", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
-	{"zcbox.go", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h", "../../kmod/uapi/scd.h"}},
+	{"uapi", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
+	{"cbox", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h", "../../kmod/uapi/scd.h"}},
 }
 
 func main() {
@@ -34,9 +35,16 @@ func main() {
 		}
 		h, err := uapigen.Parse(string(src))
 		check(err)
-		code, err := h.GoSource("uapi", "kmod/uapi")
+		files, err := h.GoSource("uapi", m.stem, "kmod/uapi")
 		check(err)
-		check(os.WriteFile(m.source, code, 0o644))
+		old, err := filepath.Glob("z" + m.stem + "*.go")
+		check(err)
+		for _, name := range old {
+			check(os.Remove(name))
+		}
+		for name, text := range files {
+			check(os.WriteFile(name, text, 0o644))
+		}
 		layout, err := uapigen.Compile(h, m.headers[len(m.headers)-1])
 		check(err)
 		check(os.WriteFile(m.layout, layout, 0o644))

@@ -24,7 +24,7 @@ const (
 	lockWithin   = 8 * time.Second
 	repairWithin = 60 * time.Second
 	hopelessFor  = 10 * time.Second // instead, where the target was neither read nor locked
-	stubborn     = 2 * time.Second  // longer than its bound a question may take to return
+	overdue      = 2 * time.Second  // longer than its bound a question may take to return
 )
 
 // answer to one question; why says what went wrong.
@@ -67,7 +67,7 @@ func once(ctx context.Context, question func(context.Context) error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(stubborn):
+	case <-time.After(overdue):
 		return ctx.Err()
 	}
 }

@@ -15,5 +15,5 @@
 //	if err != nil {
 //		return err
 //	}
-//	code, err := h.GoSource("uapi")
+//	files, err := h.GoSource("uapi", "uapi", "kmod/uapi")
 package uapigen

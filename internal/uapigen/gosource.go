@@ -12,19 +12,43 @@ import (
 // largest struct that gets a Go type: the request areas are never read whole.
 const largest = 64 << 10
 
-// GoSource prints the mirror: constants, offsets, structs, Decode and Put.
-func (h *Header) GoSource(pkg, header string) ([]byte, error) {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "// Code generated from %s by go generate; DO NOT EDIT.\n\n", header)
-	fmt.Fprintf(&b, "// SPDX-License-Identifier: Apache-2.0\n\npackage %s\n\nimport \"encoding/binary\"\n\n", pkg)
-	h.goConsts(&b)
+// GoSource prints the mirror: constants, offsets, structs, Decode and Put. By
+// file: z<stem>.go has the constants, z<stem>_lock.go enum bd_lock_state, struct
+// bd_lock_req and so on.
+func (h *Header) GoSource(pkg, stem, header string) (map[string][]byte, error) {
+	parts := map[string]*bytes.Buffer{}
+	part := func(ofFamily string) *bytes.Buffer {
+		name := "z" + stem + ofFamily + ".go"
+		if parts[name] == nil {
+			parts[name] = &bytes.Buffer{}
+		}
+		return parts[name]
+	}
+	h.goConsts(part(""))
 	for _, e := range h.Enums {
-		goEnum(&b, e)
+		goEnum(part("_"+family(e.Name, stem)), e)
 	}
 	for _, s := range h.Structs {
-		h.goStruct(&b, s)
+		h.goStruct(part("_"+family(s.Name, stem)), s)
 	}
-	return format.Source(b.Bytes())
+	files := map[string][]byte{}
+	for name, b := range parts {
+		text, err := format.Source(append(goHead(pkg, header, b.Bytes()), b.Bytes()...))
+		if err != nil {
+			return nil, err
+		}
+		files[name] = text
+	}
+	return files, nil
+}
+
+// goHead is what a file begins with.
+func goHead(pkg, header string, body []byte) []byte {
+	text := fmt.Appendf(nil, "// Code generated from %s by go generate; DO NOT EDIT.\n\n// SPDX-License-Identifier: Apache-2.0\n\npackage %s\n\n", header, pkg)
+	if bytes.Contains(body, []byte("binary.")) {
+		text = append(text, "import \"encoding/binary\"\n\n"...)
+	}
+	return text
 }
 
 func (h *Header) goConsts(b *bytes.Buffer) {

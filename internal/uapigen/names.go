@@ -46,3 +46,14 @@ func constName(c string) string {
 	}
 	return goName(c)
 }
+
+// family is the first word of a name, behind that of its header: "lock"
+// of bd_lock_req, "snap" of bd_cbox_snap in cbox.h, and "uid" of bd_uids too.
+func family(name, stem string) string {
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "bd_"), stem+"_")
+	first, _, _ := strings.Cut(name, "_")
+	if strings.HasSuffix(first, "ss") {
+		return first
+	}
+	return strings.TrimSuffix(first, "s")
+}

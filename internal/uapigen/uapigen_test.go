@@ -38,14 +38,24 @@ field bd_b.text 120 8
 	if got := string(h.Layout()); got != want {
 		t.Errorf("got\n%s", got)
 	}
-	src, err := h.GoSource("p", "x.h")
+	files, err := h.GoSource("p", "x", "x.h")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"Many [3][2]A", "CDarkBlue = 3", `return "dark blue"`, "type B struct", "IoctlSet = 0x4010bd02"} {
-		if !strings.Contains(string(src), part) {
-			t.Errorf("no %q in the source", part)
+	for name, parts := range map[string][]string{
+		"zx.go":        {"IoctlSet = 0x4010bd02"},
+		"zx_colour.go": {"CDarkBlue = 3", `return "dark blue"`},
+		"zx_a.go":      {"type A struct", "binary."},
+		"zx_b.go":      {"type B struct", "Many [3][2]A"},
+	} {
+		for _, part := range parts {
+			if !strings.Contains(string(files[name]), part) {
+				t.Errorf("no %q in %s", part, name)
+			}
 		}
+	}
+	if len(files) != 4 {
+		t.Errorf("%d files", len(files))
 	}
 }
 

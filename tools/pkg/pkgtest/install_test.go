@@ -36,7 +36,7 @@ func TestInstall(t *testing.T) {
 	t.Run("sources for dkms", in.sourcesForDKMS)
 	t.Run("what is named is there", in.names)
 	t.Run("systemd takes the units", in.units)
-	t.Run("the library links", in.library)
+	t.Run("a C server links", in.serverLinks)
 }
 
 // install runs it as an operator whose umask leaves nothing to others.
@@ -275,7 +275,7 @@ func (in *installed) units(t *testing.T) {
 }
 
 // A server in C builds with what is installed and nothing of the sources.
-func (in *installed) library(t *testing.T) {
+func (in *installed) serverLinks(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/server.c", []byte("#include <lazystate/cbox.h>\nint main(void) { return !cbox_open; }\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,142 @@
+// Code generated from kmod/uapi by go generate; DO NOT EDIT.
+
+// SPDX-License-Identifier: Apache-2.0
+
+package uapi
+
+import "encoding/binary"
+
+// enum bd_scd_kind
+const (
+	ScdHello    = 1
+	ScdKeep     = 2
+	ScdDone     = 3
+	ScdHand     = 4
+	ScdListen   = 5
+	ScdListener = 6
+)
+
+// ScdKindName names a value of enum bd_scd_kind.
+func ScdKindName(v uint32) string {
+	switch v {
+	case ScdHello:
+		return "hello"
+	case ScdKeep:
+		return "keep"
+	case ScdDone:
+		return "done"
+	case ScdHand:
+		return "hand"
+	case ScdListen:
+		return "listen"
+	case ScdListener:
+		return "listener"
+	}
+	return unknown(v)
+}
+
+// Size and offsets of struct bd_scd_request.
+const (
+	ScdRequestSize        = 80
+	ScdRequestMagicOff    = 0
+	ScdRequestKindOff     = 8
+	ScdRequestSlotOff     = 12
+	ScdRequestOffsetOff   = 16
+	ScdRequestLengthOff   = 24
+	ScdRequestSessionOff  = 32
+	ScdRequestNameOff     = 48
+	ScdRequestPortOff     = 72
+	ScdRequestReservedOff = 76
+)
+
+// ScdRequest is struct bd_scd_request.
+type ScdRequest struct {
+	Magic    uint64
+	Kind     uint32
+	Slot     uint32
+	Offset   uint64
+	Length   uint64
+	Session  [16]uint8
+	Name     [24]byte
+	Port     uint32
+	Reserved uint32
+}
+
+// Decode copies the fields out of b, which holds at least ScdRequestSize bytes.
+func (s *ScdRequest) Decode(b []byte) error {
+	if len(b) < ScdRequestSize {
+		return short("bd_scd_request", len(b), ScdRequestSize)
+	}
+	s.Magic = binary.LittleEndian.Uint64(b[0:])
+	s.Kind = binary.LittleEndian.Uint32(b[8:])
+	s.Slot = binary.LittleEndian.Uint32(b[12:])
+	s.Offset = binary.LittleEndian.Uint64(b[16:])
+	s.Length = binary.LittleEndian.Uint64(b[24:])
+	copy(s.Session[:], b[32:])
+	copy(s.Name[:], b[48:])
+	s.Port = binary.LittleEndian.Uint32(b[72:])
+	s.Reserved = binary.LittleEndian.Uint32(b[76:])
+	return nil
+}
+
+// Put writes the struct into the first ScdRequestSize bytes of b.
+func (s *ScdRequest) Put(b []byte) {
+	_ = b[ScdRequestSize-1]
+	binary.LittleEndian.PutUint64(b[0:], s.Magic)
+	binary.LittleEndian.PutUint32(b[8:], s.Kind)
+	binary.LittleEndian.PutUint32(b[12:], s.Slot)
+	binary.LittleEndian.PutUint64(b[16:], s.Offset)
+	binary.LittleEndian.PutUint64(b[24:], s.Length)
+	copy(b[32:32+16], s.Session[:])
+	copy(b[48:48+24], s.Name[:])
+	binary.LittleEndian.PutUint32(b[72:], s.Port)
+	binary.LittleEndian.PutUint32(b[76:], s.Reserved)
+}
+
+// Encode returns the struct's bytes.
+func (s *ScdRequest) Encode() []byte {
+	b := make([]byte, ScdRequestSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_scd_answer.
+const (
+	ScdAnswerSize     = 16
+	ScdAnswerMagicOff = 0
+	ScdAnswerKindOff  = 8
+	ScdAnswerErrorOff = 12
+)
+
+// ScdAnswer is struct bd_scd_answer.
+type ScdAnswer struct {
+	Magic uint64
+	Kind  uint32
+	Error int32
+}
+
+// Decode copies the fields out of b, which holds at least ScdAnswerSize bytes.
+func (s *ScdAnswer) Decode(b []byte) error {
+	if len(b) < ScdAnswerSize {
+		return short("bd_scd_answer", len(b), ScdAnswerSize)
+	}
+	s.Magic = binary.LittleEndian.Uint64(b[0:])
+	s.Kind = binary.LittleEndian.Uint32(b[8:])
+	s.Error = int32(binary.LittleEndian.Uint32(b[12:]))
+	return nil
+}
+
+// Put writes the struct into the first ScdAnswerSize bytes of b.
+func (s *ScdAnswer) Put(b []byte) {
+	_ = b[ScdAnswerSize-1]
+	binary.LittleEndian.PutUint64(b[0:], s.Magic)
+	binary.LittleEndian.PutUint32(b[8:], s.Kind)
+	binary.LittleEndian.PutUint32(b[12:], uint32(s.Error))
+}
+
+// Encode returns the struct's bytes.
+func (s *ScdAnswer) Encode() []byte {
+	b := make([]byte, ScdAnswerSize)
+	s.Put(b)
+	return b
+}
