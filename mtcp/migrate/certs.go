@@ -18,7 +18,8 @@ import (
 type certs struct {
 	path    string
 	file    *os.File
-	records int // in the file
+	records int  // in the file
+	torn    bool // a change may be there in part: what is appended now would be read askew
 
 	ids   map[wire.Certificate]cbox.ID
 	shown map[cbox.ID]wire.Certificate
@@ -76,10 +77,11 @@ func (c *certs) note(changes ...certChange) error {
 	switch {
 	case len(b) == 0:
 		return nil
-	case c.records > 2*len(c.ids)+mostCerts:
+	case c.torn || c.records > 2*len(c.ids)+mostCerts:
 		return c.rewrite()
 	}
 	if _, err := c.file.Write(b); err != nil {
+		c.torn = true
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	return nil
@@ -103,7 +105,7 @@ func (c *certs) rewrite() error {
 		return fmt.Errorf("journal of moves: %w", errors.Join(err, f.Close()))
 	}
 	_ = c.close() // it has been replaced
-	c.file, c.records = f, len(c.shown)
+	c.file, c.records, c.torn = f, len(c.shown), false
 	return nil
 }
 

@@ -4,8 +4,10 @@ package migrate
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -97,6 +99,37 @@ func TestCertsFileIsBounded(t *testing.T) {
 		t.Errorf("%d bytes for two sessions, at most %d", st.Size(), most)
 	}
 	want := map[cbox.ID]wire.Certificate{session(1): certOf(1), session(2): certOf(3*mostCerts + 99)}
+	if d := cmp.Diff(want, reopen(t, path).shown); d != "" {
+		t.Error(d)
+	}
+}
+
+// A disk that is full for a while takes half a change: what comes after it is
+// not lost, and neither is what did not fit.
+func TestCertsOutliveAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), certsName)
+	c := reopen(t, path)
+	if err := c.note(certChange{session(1), certOf(11)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.file.Write(make([]byte, certRecord/2)); err != nil {
+		t.Fatal(err)
+	}
+	disk := c.file
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.file = full
+	if err := c.note(certChange{session(2), certOf(12)}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: %v", err)
+	}
+	c.file = disk
+	full.Close()
+	if err := c.note(certChange{session(3), certOf(13)}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[cbox.ID]wire.Certificate{session(1): certOf(11), session(2): certOf(12), session(3): certOf(13)}
 	if d := cmp.Diff(want, reopen(t, path).shown); d != "" {
 		t.Error(d)
 	}
