@@ -130,15 +130,3 @@ func take(n int) (bool, error) {
 	places.taken += n
 	return true, os.Setenv(placesEnv, fmt.Sprint(places.taken))
 }
-
-func waitFlock(ctx context.Context, path string) (*os.File, error) {
-	for {
-		f, err := flock(path)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return f, err
-		}
-		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
-			return nil, err
-		}
-	}
-}

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/internal/pause"
 )
 
 // Where the lab keeps what is alive. Folders are 0700 and files 0600: a RAM
@@ -75,6 +79,18 @@ func flock(path string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+func waitFlock(ctx context.Context, path string) (*os.File, error) {
+	for {
+		f, err := flock(path)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return f, err
+		}
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // locked runs f while no other process creates or removes VMs.
