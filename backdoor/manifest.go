@@ -44,8 +44,8 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 		return nil, corrupt("manifest", "%d bytes of entries in %d", h.Len, len(body))
 	}
 	body = body[:h.Len]
-	if sum := crc32.ChecksumIEEE(body); sum != h.CRC32 {
-		return nil, corrupt("manifest", "crc %#x, says %#x", sum, h.CRC32)
+	if sum := crc32.ChecksumIEEE(body); sum != h.CRC32 && sum != h.CRC32Next {
+		return nil, corrupt("manifest", "crc %#x, says %#x and next %#x", sum, h.CRC32, h.CRC32Next)
 	}
 	m := &Manifest{
 		BootID: h.BootID, Generation: h.Generation,

@@ -42,6 +42,28 @@ func TestManifestSkipsUnknownTags(t *testing.T) {
 	}
 }
 
+// A kernel that dies while it changes its manifest leaves one that can be read:
+// as it was or as it was to be, and nothing else.
+func TestManifestInAChange(t *testing.T) {
+	was := manifestOf(entry(uapi.TagValue, "panic_timeout", 8, 5))
+	will := manifestOf(entry(uapi.TagValue, "panic_timeout", 8, 0))
+	next := will[uapi.ManifestCRC32Off : uapi.ManifestCRC32Off+4]
+	for value, b := range map[uint64][]byte{5: was, 0: append(was[:uapi.ManifestSize:uapi.ManifestSize], will[uapi.ManifestSize:]...)} {
+		copy(b[uapi.ManifestCRC32NextOff:], next)
+		m, err := DecodeManifest(b)
+		if err != nil {
+			t.Fatalf("panic_timeout %d: %v", value, err)
+		}
+		if v, _ := m.Value("panic_timeout"); v != value {
+			t.Errorf("panic_timeout %d, want %d", v, value)
+		}
+		b[len(b)-1] ^= 1
+		if _, err := DecodeManifest(b); err == nil {
+			t.Errorf("panic_timeout %d: with a bit flipped it is taken", value)
+		}
+	}
+}
+
 func TestManifestRefuses(t *testing.T) {
 	good := manifestOf(entry(uapi.TagValue, "hz", 8, 250))
 	change := func(off int, v byte) []byte {

@@ -40,13 +40,41 @@ static void *next_entry(u32 tag, const char *name, u32 size)
 	return e;
 }
 
+/*
+ * What follows changes between begin_change and end_change by one store, so
+ * that the entries are at every instant those of one of the two checksums: a
+ * kernel may die between them, and the manifest must outlive it.
+ */
+static void begin_change(u32 crc)
+{
+	WRITE_ONCE(manifest->crc32_next, ~crc);
+	smp_wmb();	/* the checksum before what it is of */
+}
+
+static void end_change(void)
+{
+	smp_wmb();	/* what changed before it is all there is */
+	manifest->generation++;
+	WRITE_ONCE(manifest->crc32, manifest->crc32_next);
+}
+
 static void entry_done(u32 size)
 {
-	manifest->crc32 = ~crc32_le(~0, (u8 *)(manifest + 1), manifest->len + size);
-	manifest->generation++;
+	begin_change(crc32_le(~0, (u8 *)(manifest + 1), manifest->len + size));
 	manifest->count++;
-	smp_wmb();	/* the entry before the length that includes it */
 	WRITE_ONCE(manifest->len, manifest->len + size);
+	end_change();
+}
+
+static void change(struct bd_entry_value *e, u64 value)
+{
+	u8 *first = (u8 *)(manifest + 1), *rest = (u8 *)(e + 1);
+	u32 crc = crc32_le(~0, first, (u8 *)&e->value - first);
+
+	crc = crc32_le(crc, (u8 *)&value, sizeof(value));
+	begin_change(crc32_le(crc, rest, first + manifest->len - rest));
+	WRITE_ONCE(e->value, value);
+	end_change();
 }
 
 /** bd_manifest_string() - add a text */
@@ -104,9 +132,6 @@ static struct bd_entry_value *find_value(const char *name)
  * bd_manifest_set() - add a number, or change one that is there
  * @name: of the entry
  * @value: its number
- *
- * A reader that copies between the number and the checksum finds them at odds,
- * and reads again.
  */
 int bd_manifest_set(const char *name, u64 value)
 {
@@ -115,14 +140,10 @@ int bd_manifest_set(const char *name, u64 value)
 
 	mutex_lock(&manifest_lock);
 	e = find_value(name);
-	if (!e) {
+	if (!e)
 		err = add_value(name, value);
-	} else if (e->value != value) {
-		WRITE_ONCE(e->value, value);
-		manifest->generation++;
-		WRITE_ONCE(manifest->crc32,
-			   ~crc32_le(~0, (u8 *)(manifest + 1), manifest->len));
-	}
+	else if (e->value != value)
+		change(e, value);
 	mutex_unlock(&manifest_lock);
 	return err;
 }

@@ -36,7 +36,7 @@ const (
 	ManifestLenOff        = 8
 	ManifestCountOff      = 12
 	ManifestCRC32Off      = 16
-	ManifestReservedOff   = 20
+	ManifestCRC32NextOff  = 20
 	ManifestBootIDOff     = 24
 	ManifestGenerationOff = 40
 )
@@ -47,7 +47,7 @@ type Manifest struct {
 	Len        uint32
 	Count      uint32
 	CRC32      uint32
-	Reserved   uint32
+	CRC32Next  uint32
 	BootID     [16]uint8
 	Generation uint64
 }
@@ -61,7 +61,7 @@ func (s *Manifest) Decode(b []byte) error {
 	s.Len = binary.LittleEndian.Uint32(b[8:])
 	s.Count = binary.LittleEndian.Uint32(b[12:])
 	s.CRC32 = binary.LittleEndian.Uint32(b[16:])
-	s.Reserved = binary.LittleEndian.Uint32(b[20:])
+	s.CRC32Next = binary.LittleEndian.Uint32(b[20:])
 	copy(s.BootID[:], b[24:])
 	s.Generation = binary.LittleEndian.Uint64(b[40:])
 	return nil
@@ -74,7 +74,7 @@ func (s *Manifest) Put(b []byte) {
 	binary.LittleEndian.PutUint32(b[8:], s.Len)
 	binary.LittleEndian.PutUint32(b[12:], s.Count)
 	binary.LittleEndian.PutUint32(b[16:], s.CRC32)
-	binary.LittleEndian.PutUint32(b[20:], s.Reserved)
+	binary.LittleEndian.PutUint32(b[20:], s.CRC32Next)
 	copy(b[24:24+16], s.BootID[:])
 	binary.LittleEndian.PutUint64(b[40:], s.Generation)
 }

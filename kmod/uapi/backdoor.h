@@ -133,7 +133,7 @@ struct bd_manifest {
 	__u32 len;		/* bytes of entries that follow */
 	__u32 count;
 	__u32 crc32;		/* IEEE, over the entries */
-	__u32 reserved;
+	__u32 crc32_next;	/* as they are, or will be, if a change is under way */
 	__u8  boot_id[16];
 	__u64 generation;
 };
