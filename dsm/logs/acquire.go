@@ -2,12 +2,7 @@
 
 package logs
 
-import (
-	"cmp"
-	"slices"
-
-	"lazystate/dsm/vtime"
-)
+import "lazystate/dsm/vtime"
 
 // Acquire is a lock that went from one process to another.
 type Acquire struct {
@@ -21,24 +16,12 @@ type Acquire struct {
 // are equal, so neither is saved, and each is rebuilt from the other (§4.4.2).
 type Acquires []Acquire
 
-func (a Acquires) find(ordinal uint32) (int, bool) {
-	return slices.BinarySearchFunc(a, ordinal, func(e Acquire, o uint32) int { return cmp.Compare(e.Ordinal, o) })
-}
-
 // Add records an acquire. What is known stays.
-func (a *Acquires) Add(e Acquire) {
-	if i, known := a.find(e.Ordinal); !known {
-		*a = slices.Insert(*a, i, e)
-	}
-}
+func (a *Acquires) Add(e Acquire) { *a = insert(*a, e) }
 
 // Trim discards the acquires up to the operation that the acquirer's checkpoint
 // is behind (Lemma 3).
-func (a *Acquires) Trim(ordinal uint32) int {
-	i, _ := a.find(ordinal + 1)
-	*a = slices.Clone((*a)[i:])
-	return i
-}
+func (a *Acquires) Trim(ordinal uint32) { *a = trim(*a, ordinal) }
 
 // Barrier is one barrier that is over. All processes pass the same barriers in
 // the same order, so their number names them.
@@ -53,7 +36,7 @@ type Barriers []Barrier
 
 // Find returns the one of that number.
 func (b Barriers) Find(number uint32) (Barrier, bool) {
-	i, ok := slices.BinarySearchFunc(b, number, func(e Barrier, n uint32) int { return cmp.Compare(e.Number, n) })
+	i, ok := find(b, number)
 	if !ok {
 		return Barrier{}, false
 	}
@@ -61,14 +44,8 @@ func (b Barriers) Find(number uint32) (Barrier, bool) {
 }
 
 // Add records a barrier. What is known stays.
-func (b *Barriers) Add(e Barrier) {
-	if i, known := slices.BinarySearchFunc(*b, e.Number, func(e Barrier, n uint32) int { return cmp.Compare(e.Number, n) }); !known {
-		*b = slices.Insert(*b, i, e)
-	}
-}
+func (b *Barriers) Add(e Barrier) { *b = insert(*b, e) }
 
 // Trim discards the barriers up to number: those that everybody's checkpoint is
 // behind.
-func (b *Barriers) Trim(number uint32) {
-	*b = slices.DeleteFunc(slices.Clone(*b), func(e Barrier) bool { return e.Number <= number })
-}
+func (b *Barriers) Trim(number uint32) { *b = trim(*b, number) }

@@ -4,6 +4,7 @@ package logs
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"lazystate/dsm/diff"
@@ -44,35 +45,25 @@ func (l *Diffs) Add(d Diff) {
 
 // Since returns the entries of a page with an interval above v: what Part 2 of
 // Lemma 1 has a writer supply for a copy of version v.
-func (l *Diffs) Since(p Page, v vtime.Interval) []Diff {
-	list := l.pages[p]
-	i, _ := slices.BinarySearchFunc(list, v+1, func(d Diff, i vtime.Interval) int { return cmp.Compare(d.Interval, i) })
-	return list[i:]
-}
+func (l *Diffs) Since(p Page, v vtime.Interval) []Diff { return beyond(l.pages[p], v) }
 
 // Pages returns the pages that have entries, in order.
-func (l *Diffs) Pages() []Page {
-	pages := make([]Page, 0, len(l.pages))
-	for p := range l.pages {
-		pages = append(pages, p)
-	}
-	slices.Sort(pages)
-	return pages
-}
+func (l *Diffs) Pages() []Page { return slices.Sorted(maps.Keys(l.pages)) }
 
 // Trim discards a page's entries up to bound: the home has them in every copy
 // that it keeps (Theorems 1 and 2, Part 2). It returns the bytes discarded.
 func (l *Diffs) Trim(p Page, bound vtime.Interval) int {
-	keep := l.Since(p, bound)
+	all := l.pages[p]
+	keep := trim(all, bound)
 	gone := 0
-	for _, d := range l.pages[p][:len(l.pages[p])-len(keep)] {
+	for _, d := range all[:len(all)-len(keep)] {
 		gone += d.Bytes()
 	}
 	l.bytes -= gone
 	if len(keep) == 0 {
 		delete(l.pages, p)
 	} else {
-		l.pages[p] = slices.Clone(keep)
+		l.pages[p] = keep
 	}
 	return gone
 }

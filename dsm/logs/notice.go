@@ -3,7 +3,6 @@
 package logs
 
 import (
-	"cmp"
 	"slices"
 
 	"lazystate/dsm/vtime"
@@ -23,9 +22,6 @@ type Cut struct {
 	Bound    bool   // it ended there or before
 }
 
-// before orders the cuts of one writer.
-func (c Cut) before(o Cut) int { return cmp.Compare(c.Interval, o.Interval) }
-
 // Notice is a write notice: the pages that were written in an interval.
 type Notice struct {
 	Cut
@@ -35,14 +31,10 @@ type Notice struct {
 // Notices is the wn_log of one writer as one process knows it, by interval.
 type Notices struct{ list []Notice }
 
-func (w *Notices) find(i vtime.Interval) (int, bool) {
-	return slices.BinarySearchFunc(w.list, i, func(n Notice, i vtime.Interval) int { return cmp.Compare(n.Interval, i) })
-}
-
 // Add records a notice. Of an interval that is known the pages are joined: a
 // writer that was recovered may have its writes in other intervals than before.
 func (w *Notices) Add(n Notice) {
-	i, known := w.find(n.Interval)
+	i, known := find(w.list, n.Interval)
 	if !known {
 		w.list = slices.Insert(w.list, i, n)
 		return
@@ -58,9 +50,9 @@ func (w *Notices) Range(after, upto vtime.Interval) ([]Notice, bool) {
 	if after >= upto {
 		return nil, true
 	}
-	i, _ := w.find(after + 1)
-	j, _ := w.find(upto + 1)
-	return w.list[i:j], vtime.Interval(j-i) == upto-after
+	r := beyond(w.list, after)
+	r = r[:len(r)-len(beyond(r, upto))]
+	return r, vtime.Interval(len(r)) == upto-after
 }
 
 // All returns what is kept.
@@ -68,11 +60,7 @@ func (w *Notices) All() []Notice { return w.list }
 
 // Trim discards the intervals up to bound: those that every process that could
 // ask has in its checkpoint (Lemma 2).
-func (w *Notices) Trim(bound vtime.Interval) int {
-	i, _ := w.find(bound + 1)
-	w.list = slices.Clone(w.list[i:])
-	return i
-}
+func (w *Notices) Trim(bound vtime.Interval) { w.list = trim(w.list, bound) }
 
 // Cuts are one writer's, by interval.
 type Cuts []Cut
@@ -80,7 +68,7 @@ type Cuts []Cut
 // Add records a cut. What is known stays, unless it was only a bound, and a
 // worse one.
 func (c *Cuts) Add(cut Cut) {
-	switch i, known := slices.BinarySearchFunc(*c, cut, Cut.before); {
+	switch i, known := find(*c, cut.Interval); {
 	case !known:
 		*c = slices.Insert(*c, i, cut)
 	case (*c)[i].Bound && (!cut.Bound || cut.Ordinal < (*c)[i].Ordinal):
@@ -89,7 +77,4 @@ func (c *Cuts) Add(cut Cut) {
 }
 
 // Trim discards the cuts that the writer's checkpoint is behind.
-func (c *Cuts) Trim(bound vtime.Interval) {
-	i, _ := slices.BinarySearchFunc(*c, Cut{Interval: bound + 1}, Cut.before)
-	*c = slices.Clone((*c)[i:])
-}
+func (c *Cuts) Trim(bound vtime.Interval) { *c = trim(*c, bound) }

@@ -132,8 +132,29 @@ func TestPaperLogsAreTrimmedToTheirBounds(t *testing.T) {
 	for o := uint32(2); o <= 8; o += 2 {
 		a.Add(Acquire{Ordinal: o})
 	}
-	if a.Trim(5) != 2 || len(a) != 2 || a[0].Ordinal != 6 {
+	if a.Trim(5); len(a) != 2 || a[0].Ordinal != 6 {
 		t.Errorf("%+v", a)
+	}
+}
+
+// The greatest number is a bound like any other: an interval of that number is
+// what a peer's nonsense asks for.
+func TestBoundsEndWithTheNumbers(t *testing.T) {
+	const last = ^vtime.Interval(0)
+	var w Notices
+	var d Diffs
+	for i := vtime.Interval(1); i <= 3; i++ {
+		w.Add(Notice{Cut: Cut{Interval: i}})
+		d.Add(Diff{Interval: i})
+	}
+	if r, whole := w.Range(2, last); whole || len(r) != 1 || r[0].Interval != 3 {
+		t.Errorf("of (2, %d]: %+v, whole %v", last, r, whole)
+	}
+	if all := d.Since(0, last); len(all) != 0 {
+		t.Errorf("beyond %d: %+v", last, all)
+	}
+	if w.Trim(last); len(w.All()) != 0 {
+		t.Errorf("trimmed up to %d: %+v", last, w.All())
 	}
 }
 
