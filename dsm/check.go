@@ -9,11 +9,13 @@ import (
 	"lazystate/dsm/vtime"
 )
 
-// checker notes the first thing that is wrong with a message of another node:
-// numbers out of range, vectors of another length, bytes that do not fit.
+// checker notes the first thing that is wrong with what comes from another node,
+// the program or a disk: numbers out of range, vectors of another length, bytes
+// that do not fit.
 type checker struct {
-	cfg Config
-	err error
+	cfg  Config
+	from NodeID // of a message
+	err  error
 }
 
 func (c *checker) is(ok bool, format string, args ...any) {
@@ -22,10 +24,18 @@ func (c *checker) is(ok bool, format string, args ...any) {
 	}
 }
 
-func (c *checker) page(p Page)    { c.is(int(p) < c.cfg.Pages, "page %d of %d", p, c.cfg.Pages) }
-func (c *checker) node(i NodeID)  { c.is(int(i) < c.cfg.Nodes, "node %v of %d", i, c.cfg.Nodes) }
-func (c *checker) lock(id uint32) { c.is(int(id) < c.cfg.Locks, "lock %d of %d", id, c.cfg.Locks) }
-func (c *checker) cond(id uint32) { c.is(int(id) < c.cfg.Conds, "condition %d of %d", id, c.cfg.Conds) }
+// below is apart from is: what is asked of each page of each notice makes no
+// garbage.
+func (c *checker) below(what string, v uint32, bound int) {
+	if uint64(v) >= uint64(bound) {
+		c.is(false, "%s %d of %d", what, v, bound)
+	}
+}
+
+func (c *checker) page(p Page)    { c.below("page", uint32(p), c.cfg.Pages) }
+func (c *checker) node(i NodeID)  { c.below("node", uint32(i), c.cfg.Nodes) }
+func (c *checker) lock(id uint32) { c.below("lock", id, c.cfg.Locks) }
+func (c *checker) cond(id uint32) { c.below("condition", id, c.cfg.Conds) }
 
 func (c *checker) time(t vtime.Time) {
 	c.is(len(t) == c.cfg.Nodes, "a time of %d nodes, not %d", len(t), c.cfg.Nodes)
@@ -35,143 +45,86 @@ func (c *checker) bytes(b []byte) {
 	c.is(len(b) == c.cfg.PageSize, "a page of %d bytes, not %d", len(b), c.cfg.PageSize)
 }
 
-func (c *checker) diffs(list []logs.Diff) {
-	for _, d := range list {
-		c.page(d.Page)
-		c.node(d.Writer)
-		c.time(d.T)
-		c.is(d.Fits(c.cfg.PageSize), "a diff outside page %d", d.Page)
-	}
+func (c *checker) diff(d logs.Diff) {
+	c.page(d.Page)
+	c.node(d.Writer)
+	c.time(d.T)
+	c.is(d.Fits(c.cfg.PageSize), "a diff outside its page")
 }
 
 // diffsOf are all of one writer.
 func (c *checker) diffsOf(w NodeID, list []logs.Diff) {
-	c.diffs(list)
 	for _, d := range list {
-		c.is(d.Writer == w, "a diff of %v, not %v", d.Writer, w)
+		c.diff(d)
+		c.is(d.Writer == w, "a diff of another writer than %v", w)
 	}
 }
 
-func (c *checker) notice(n logs.Notice) {
-	for _, p := range n.Pages {
-		c.page(p)
-	}
-}
+func (c *checker) notice(n logs.Notice)     { each(n.Pages, c.page) }
+func (c *checker) acquire(a logs.Acquire)   { c.lock(a.Lock); c.time(a.T) }
+func (c *checker) barriers(b logs.Barriers) { each(b, func(e logs.Barrier) { c.time(e.T) }) }
 
-func (c *checker) notices(list []WriterNotice) {
+func (c *checker) writerNotices(list []WriterNotice) {
 	for _, w := range list {
 		c.node(w.Writer)
 		c.notice(w.Notice)
 	}
 }
 
-func (c *checker) acquires(list logs.Acquires) {
-	for _, a := range list {
-		c.lock(a.Lock)
-		c.time(a.T)
-	}
-}
-
-func (c *checker) fwds(list ...LockFwd) {
-	for _, f := range list {
-		c.lock(f.Lock)
-		c.node(f.To)
-		c.time(f.T)
+func each[T any](list []T, check func(T)) {
+	for _, e := range list {
+		check(e)
 	}
 }
 
 // check is nil for a message that can be handled without harm to this node.
-func (n *Node) check(from NodeID, b Body) error {
-	c := &checker{cfg: n.cfg}
-	switch b := b.(type) {
-	case HomeReq:
-		c.page(b.Page)
-		c.node(b.Want)
-	case HomeRep:
-		c.page(b.Page)
-		c.node(b.Home)
-	case PageReq:
-		c.page(b.Page)
-		c.time(b.Need)
-	case PageRep:
-		c.page(b.Page)
-		c.time(b.V)
-		c.bytes(b.Bytes)
-	case Diffs:
-		c.diffsOf(from, b.Diffs)
-	case LockReq:
-		c.lock(b.Lock)
-		c.time(b.T)
-	case LockFwd:
-		c.fwds(b)
-	case LockGrant:
-		c.acquires(logs.Acquires{b.Acquire})
-		c.notices(b.Notices)
-	case BarrierArrive:
-		c.time(b.Low)
-		c.time(b.High)
-		c.notices(b.Notices)
-	case BarrierRelease:
-		c.time(b.Barrier.T)
-		c.notices(b.Notices)
-	case CondReg:
-		c.cond(b.Cond)
-	case CondSignal:
-		c.cond(b.Cond)
-	case CondSignalAck:
-		for _, w := range b.Woken {
-			c.node(w.Node)
+func (m *Message) check(cfg Config) error {
+	c := &checker{cfg: cfg, from: m.From}
+	if m.News != nil {
+		c.time(m.News.Ckp.T)
+		for _, b := range m.News.Pages {
+			c.page(b.Page)
 		}
-	case CondWake:
-		c.cond(b.Cond)
-	default:
-		c.recovery(from, n.cfg.Self, b)
 	}
+	m.Body.check(c)
 	return c.err
 }
 
-// recovery checks what recovering nodes and their helpers say.
-func (c *checker) recovery(from, self NodeID, b Body) {
-	switch b := b.(type) {
-	case Recover:
-		c.time(b.Ckp.T)
-	case RecoverAck:
-		c.fwds(b.Fwds...)
-	case Recovery:
-		c.reply(from, self, b)
-	case FetchCopy:
-		c.page(b.Page)
-	case Copy:
-		c.page(b.Page)
-		c.time(b.V)
-		c.bytes(b.Bytes)
-	case FetchDiffs:
-		c.page(b.Page)
-		c.time(b.V)
-	case PageDiffs:
-		c.page(b.Page)
-		c.diffsOf(from, b.Diffs)
-	case Recovered:
-		c.diffsOf(from, b.Diffs)
-		for _, notice := range b.Notices {
-			c.notice(notice)
-		}
-	}
+func (b HomeReq) check(c *checker)   { c.page(b.Page); c.node(b.Want) }
+func (b HomeRep) check(c *checker)   { c.page(b.Page); c.node(b.Home) }
+func (b PageReq) check(c *checker)   { c.page(b.Page); c.time(b.Need) }
+func (b PageRep) check(c *checker)   { c.page(b.Page); c.time(b.V); c.bytes(b.Bytes) }
+func (b Diffs) check(c *checker)     { c.diffsOf(c.from, b.Diffs) }
+func (b LockReq) check(c *checker)   { c.lock(b.Lock); c.time(b.T) }
+func (b LockFwd) check(c *checker)   { c.lock(b.Lock); c.node(b.To); c.time(b.T) }
+func (b LockGrant) check(c *checker) { c.acquire(b.Acquire); c.writerNotices(b.Notices) }
+
+func (b BarrierArrive) check(c *checker) {
+	c.time(b.Low)
+	c.time(b.High)
+	c.writerNotices(b.Notices)
 }
 
-func (c *checker) reply(from, self NodeID, b Recovery) {
+func (b BarrierRelease) check(c *checker) { c.time(b.Barrier.T); c.writerNotices(b.Notices) }
+func (b CondReg) check(c *checker)        { c.cond(b.Cond) }
+func (CondRegAck) check(*checker)         {}
+func (b CondSignal) check(c *checker)     { c.cond(b.Cond) }
+func (b CondSignalAck) check(c *checker)  { each(b.Woken, func(r Registration) { c.node(r.Node) }) }
+func (b CondWake) check(c *checker)       { c.cond(b.Cond) }
+func (CondWakeAck) check(*checker)        {}
+func (b Recover) check(c *checker)        { c.time(b.Ckp.T) }
+func (b RecoverAck) check(c *checker)     { each(b.Fwds, func(f LockFwd) { f.check(c) }) }
+func (Gather) check(*checker)             {}
+
+func (b Recovery) check(c *checker) {
 	c.time(b.T)
-	c.acquires(b.Sent)
-	c.acquires(b.Rcvd)
-	for _, e := range b.Barriers {
-		c.time(e.T)
-	}
+	each(b.Sent, c.acquire)
+	each(b.Rcvd, c.acquire)
+	c.barriers(b.Barriers)
 	c.is(len(b.Cuts) == c.cfg.Nodes, "cuts of %d nodes, not %d", len(b.Cuts), c.cfg.Nodes)
-	for _, notice := range b.Notices {
-		c.notice(notice)
-	}
-	c.diffsOf(from, b.Diffs)
-	c.diffsOf(self, b.Ragged)
+	each(b.Notices, c.notice)
+	c.diffsOf(c.from, b.Diffs)
+	c.diffsOf(c.cfg.Self, b.Ragged)
 	for _, h := range b.Homes {
 		c.page(h.Page)
 		c.node(h.Home)
@@ -179,16 +132,22 @@ func (c *checker) reply(from, self NodeID, b Recovery) {
 	for _, l := range b.Locks {
 		c.lock(l.Lock)
 		c.node(l.GaveTo)
-		c.fwds(l.Next...)
-	}
-	if b.Sleeps != nil {
-		c.cond(b.Sleeps.Cond)
+		each(l.Next, func(f LockFwd) { f.check(c) })
 	}
 	if b.Waits != nil {
-		c.lock(b.Waits.Lock)
-		c.time(b.Waits.T)
+		b.Waits.check(c)
+	}
+	if b.Sleeps != nil {
+		b.Sleeps.check(c)
 	}
 }
+
+func (b FetchCopy) check(c *checker)  { c.page(b.Page) }
+func (b Copy) check(c *checker)       { c.page(b.Page); c.time(b.V); c.bytes(b.Bytes) }
+func (b FetchDiffs) check(c *checker) { c.page(b.Page); c.time(b.V) }
+func (b PageDiffs) check(c *checker)  { c.page(b.Page); c.diffsOf(c.from, b.Diffs) }
+func (b Recovered) check(c *checker)  { c.diffsOf(c.from, b.Diffs); each(b.Notices, c.notice) }
+func (Refused) check(*checker)        {}
 
 // check is nil for an operation on something that is there.
 func (o Op) check(cfg Config) error {
@@ -201,6 +160,9 @@ func (o Op) check(cfg Config) error {
 	case Place:
 		c.page(Page(o.ID))
 		c.node(o.Node)
+	case Barrier:
+	default:
+		c.is(false, "there is no such operation")
 	}
 	return c.err
 }
@@ -221,22 +183,21 @@ func (s *State) check(cfg Config) error {
 		}
 		if p.Bytes != nil {
 			c.bytes(p.Bytes)
-			c.is(p.V != nil, "page %d has no version", p.Page)
 		}
+		c.is((p.Bytes == nil) == (p.V == nil), "page %d has bytes or a version, and not both", p.Page)
 	}
 	for _, l := range s.Held {
 		c.lock(l.Lock)
 	}
 	c.is(len(s.Notices) == cfg.Nodes && len(s.Peers) == cfg.Nodes, "it is of %d nodes, not %d", len(s.Peers), cfg.Nodes)
 	for _, list := range s.Notices {
-		for _, notice := range list {
-			c.notice(notice)
-		}
+		each(list, c.notice)
 	}
 	c.diffsOf(cfg.Self, s.Diffs)
-	c.diffs(s.Ragged)
-	for _, e := range s.Bars {
-		c.time(e.T)
+	each(s.Ragged, c.diff)
+	c.barriers(s.Bars)
+	if s.Cond.Ordinal > 0 {
+		c.cond(s.Cond.Cond)
 	}
 	for _, p := range s.Peers {
 		c.time(p.Ckp.T)

@@ -181,6 +181,8 @@ func TestMisuse(t *testing.T) {
 		{"in the midst", []Input{Begin{Op{Kind: Barrier}}, Checkpoint{}}},
 		{"in the midst", []Input{Begin{Op{Kind: Barrier}}, Fault{Page: 0}}},
 		{"page 3 of 1", []Input{Begin{Op{Kind: Place, ID: 3}}}},
+		{"node 2 of 2", []Input{Begin{Op{Kind: Place, Node: 2}}}},
+		{"kind 8(0): there is no such", []Input{Begin{Op{Kind: Place + 1}}}},
 	} {
 		cfg := Config{Nodes: 2, Pages: 1, PageSize: 8, Locks: 2, Conds: 1}
 		n := New(cfg, newMemory(cfg))

@@ -19,7 +19,11 @@ const (
 )
 
 func (k OpKind) String() string {
-	return [...]string{"acquire", "release", "barrier", "cond-enter", "cond-sleep", "signal", "broadcast", "place"}[k]
+	names := [...]string{"acquire", "release", "barrier", "cond-enter", "cond-sleep", "signal", "broadcast", "place"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprintf("operation of kind %d", uint8(k))
 }
 
 // Op is an operation on a lock, barrier, condition variable or page. A wait on a
@@ -47,7 +51,8 @@ type (
 	}
 	// Deliver is a message.
 	Deliver struct{ Message *Message }
-	// Checkpoint asks for one. The program stands right behind an operation.
+	// Checkpoint asks for one. The program stands right behind an operation. None
+	// is taken while the node recovers or another is on its way.
 	Checkpoint struct{}
 	// Saved answers Save: the checkpoint will be there after a crash.
 	Saved struct{ Number uint32 }

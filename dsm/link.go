@@ -26,8 +26,8 @@ func (n *Node) send(to NodeID, b Body) {
 // deliver brings messages into order, once each, and drops those of or to an
 // incarnation that is gone.
 func (n *Node) deliver(m *Message) {
-	if int(m.From) >= n.cfg.Nodes || m.From == n.cfg.Self || m.To != n.cfg.Self {
-		n.ignore(m.From, "a message from %v to %v", m.From, m.To)
+	if int(m.From) >= n.cfg.Nodes || m.From == n.cfg.Self || m.To != n.cfg.Self || m.Body == nil {
+		n.ignore(m.From, "a %T from %v to %v", m.Body, m.From, m.To)
 		return
 	}
 	p := &n.peers[m.From]
@@ -72,20 +72,20 @@ func (n *Node) greet(m *Message) bool {
 
 // hear takes a message whose turn it is.
 func (n *Node) hear(m *Message) {
+	if err := m.check(n.cfg); err != nil {
+		n.ignore(m.From, "%T: %v", m.Body, err)
+		return
+	}
 	p := &n.peers[m.From]
 	p.ordinal = max(p.ordinal, m.Ordinal)
 	if m.News != nil {
 		n.learn(m.From, *m.News)
 	}
-	if err := n.check(m.From, m.Body); err != nil {
-		n.ignore(m.From, "%T: %v", m.Body, err)
-		return
-	}
 	if n.rec != nil && !ofRecovery(m.Body) {
 		n.rec.queue = append(n.rec.queue, m)
 		return
 	}
-	n.handle(m.From, m.Body)
+	m.Body.handle(n, m.From)
 	n.turn()
 	if isRecover(m) || answersRecover(m) || isRecovered(m) {
 		n.hearDeferred()
@@ -119,46 +119,6 @@ func answersRecover(m *Message) bool {
 
 func isRecovered(m *Message) bool { _, ok := m.Body.(Recovered); return ok }
 
-// handle carries out what another node, or this one, asks for.
-func (n *Node) handle(from NodeID, b Body) {
-	switch b := b.(type) {
-	case HomeReq:
-		n.onHomeReq(from, b)
-	case HomeRep:
-		n.onHomeRep(b)
-	case PageReq:
-		n.onPageReq(from, b)
-	case PageRep:
-		n.onPageRep(b)
-	case Diffs:
-		n.onDiffs(from, b)
-	case LockReq:
-		n.onLockReq(from, b)
-	case LockFwd:
-		n.onLockFwd(b)
-	case LockGrant:
-		n.onLockGrant(from, b)
-	case BarrierArrive:
-		n.onArrive(from, b)
-	case BarrierRelease:
-		n.onRelease(b)
-	case CondReg:
-		n.onCondReg(from, b)
-	case CondRegAck:
-		n.onCondRegAck(b)
-	case CondSignal:
-		n.onCondSignal(from, b)
-	case CondSignalAck:
-		n.onCondSignalAck(b)
-	case CondWake:
-		n.onCondWake(from, b)
-	case CondWakeAck:
-		n.onCondWakeAck(from, b)
-	default:
-		n.handleRecovery(from, b)
-	}
-}
-
 // news is what a peer has not been told yet, or nil.
 func (n *Node) news(to NodeID) *News {
 	p := &n.peers[to]
@@ -177,10 +137,6 @@ func (n *Node) news(to NodeID) *News {
 
 // learn takes what only rises.
 func (n *Node) learn(from NodeID, news News) {
-	if len(news.Ckp.T) != n.cfg.Nodes {
-		n.ignore(from, "a time of %d nodes", len(news.Ckp.T))
-		return
-	}
 	p := &n.peers[from]
 	if news.Ckp.Number >= p.ckp.Number {
 		p.ckp = news.Ckp

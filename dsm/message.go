@@ -41,7 +41,12 @@ type PageBound struct {
 }
 
 // Body is the matter of a message.
-type Body interface{ body() }
+type Body interface {
+	// check notes what in it a node must not be told: see check.go.
+	check(c *checker)
+	// handle carries out what another node, or this one, asks for.
+	handle(n *Node, from NodeID)
+}
 
 // WriterNotice is a write notice and whose it is.
 type WriterNotice struct {
@@ -211,29 +216,29 @@ type (
 	Refused struct{ Why string }
 )
 
-func (HomeReq) body()        {}
-func (HomeRep) body()        {}
-func (PageReq) body()        {}
-func (PageRep) body()        {}
-func (Diffs) body()          {}
-func (LockReq) body()        {}
-func (LockFwd) body()        {}
-func (LockGrant) body()      {}
-func (BarrierArrive) body()  {}
-func (BarrierRelease) body() {}
-func (CondReg) body()        {}
-func (CondRegAck) body()     {}
-func (CondSignal) body()     {}
-func (CondSignalAck) body()  {}
-func (CondWake) body()       {}
-func (CondWakeAck) body()    {}
-func (Recover) body()        {}
-func (RecoverAck) body()     {}
-func (Gather) body()         {}
-func (Recovery) body()       {}
-func (FetchCopy) body()      {}
-func (Copy) body()           {}
-func (FetchDiffs) body()     {}
-func (PageDiffs) body()      {}
-func (Recovered) body()      {}
-func (Refused) body()        {}
+func (b HomeReq) handle(n *Node, from NodeID)       { n.onHomeReq(from, b) }
+func (b HomeRep) handle(n *Node, _ NodeID)          { n.onHomeRep(b) }
+func (b PageReq) handle(n *Node, from NodeID)       { n.onPageReq(from, b) }
+func (b PageRep) handle(n *Node, _ NodeID)          { n.onPageRep(b) }
+func (b Diffs) handle(n *Node, from NodeID)         { n.onDiffs(from, b) }
+func (b LockReq) handle(n *Node, from NodeID)       { n.onLockReq(from, b) }
+func (b LockFwd) handle(n *Node, _ NodeID)          { n.onLockFwd(b) }
+func (b LockGrant) handle(n *Node, from NodeID)     { n.onLockGrant(from, b) }
+func (b BarrierArrive) handle(n *Node, from NodeID) { n.onArrive(from, b) }
+func (b BarrierRelease) handle(n *Node, _ NodeID)   { n.onRelease(b) }
+func (b CondReg) handle(n *Node, from NodeID)       { n.onCondReg(from, b) }
+func (b CondRegAck) handle(n *Node, _ NodeID)       { n.onCondRegAck(b) }
+func (b CondSignal) handle(n *Node, from NodeID)    { n.onCondSignal(from, b) }
+func (b CondSignalAck) handle(n *Node, _ NodeID)    { n.onCondSignalAck(b) }
+func (b CondWake) handle(n *Node, from NodeID)      { n.onCondWake(from, b) }
+func (b CondWakeAck) handle(n *Node, from NodeID)   { n.onCondWakeAck(from, b) }
+func (b Recover) handle(n *Node, from NodeID)       { n.onRecover(from, b) }
+func (b RecoverAck) handle(n *Node, from NodeID)    { n.onRecoverAck(from, b) }
+func (b Gather) handle(n *Node, from NodeID)        { n.onGather(from) }
+func (b Recovery) handle(n *Node, from NodeID)      { n.onRecovery(from, b) }
+func (b FetchCopy) handle(n *Node, from NodeID)     { n.onFetchCopy(from, b) }
+func (b Copy) handle(n *Node, _ NodeID)             { n.onCopy(b) }
+func (b FetchDiffs) handle(n *Node, from NodeID)    { n.onFetchDiffs(from, b) }
+func (b PageDiffs) handle(n *Node, _ NodeID)        { n.onPageDiffs(b) }
+func (b Recovered) handle(n *Node, from NodeID)     { n.onRecovered(from, b) }
+func (b Refused) handle(n *Node, from NodeID)       { n.onRefused(from, b) }

@@ -162,7 +162,7 @@ func (n *Node) turn() {
 	for len(n.loop) > 0 && n.failed == nil {
 		b := n.loop[0]
 		n.loop = n.loop[1:]
-		n.handle(n.cfg.Self, b)
+		b.handle(n, n.cfg.Self)
 	}
 }
 

@@ -224,7 +224,7 @@ func (n *Node) gather(i NodeID, b Recovery) {
 // drain hears what came during the recovery.
 func (n *Node) drain(r *recovery) {
 	for _, m := range r.queue {
-		n.handle(m.From, m.Body)
+		m.Body.handle(n, m.From)
 		n.turn()
 	}
 }

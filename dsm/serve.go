@@ -20,31 +20,6 @@ func ofRecovery(b Body) bool {
 	return false
 }
 
-func (n *Node) handleRecovery(from NodeID, b Body) {
-	switch b := b.(type) {
-	case Recover:
-		n.onRecover(from, b)
-	case RecoverAck:
-		n.onRecoverAck(from, b)
-	case Gather:
-		n.onGather(from)
-	case Recovery:
-		n.onRecovery(from, b)
-	case FetchCopy:
-		n.onFetchCopy(from, b)
-	case Copy:
-		n.onCopy(b)
-	case FetchDiffs:
-		n.send(from, PageDiffs{b.Page, slices.Clone(n.diffs.Since(b.Page, b.V[n.cfg.Self]))})
-	case PageDiffs:
-		n.onPageDiffs(b)
-	case Recovered:
-		n.onRecovered(from, b)
-	case Refused:
-		n.refuse("%v: %s", from, b.Why)
-	}
-}
-
 // mayRecover is false if another recovery is not over yet. The one who is in it
 // settles that two are too many; who only knows of it waits, for it may be over.
 func (n *Node) mayRecover(m *Message) bool {
@@ -199,6 +174,10 @@ func (n *Node) onFetchCopy(j NodeID, b FetchCopy) {
 	}
 }
 
+func (n *Node) onFetchDiffs(j NodeID, b FetchDiffs) {
+	n.send(j, PageDiffs{b.Page, slices.Clone(n.diffs.Since(b.Page, b.V[n.cfg.Self]))})
+}
+
 func (n *Node) loaded(in Loaded) {
 	for _, k := range n.window {
 		if v, ok := k.Pages[in.Page]; ok && k.Number == in.Number {
@@ -231,4 +210,14 @@ func (n *Node) onRecovered(j NodeID, b Recovered) {
 			}
 		}
 	}
+}
+
+// onRefused ends a recovery. Who is live has asked for nothing that could be
+// refused.
+func (n *Node) onRefused(from NodeID, b Refused) {
+	if n.rec == nil {
+		n.ignore(from, "refuses a recovery, and there is none: %s", b.Why)
+		return
+	}
+	n.refuse("%v: %s", from, b.Why)
 }
