@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"lazystate/dsm/vtime"
 )
 
 // turns is a program whose nodes take turns: each sleeps until the counter says
@@ -196,6 +198,26 @@ func TestMisuse(t *testing.T) {
 		}
 		if r, ok := last[len(last)-1].(Refuse); !ok || !strings.Contains(r.Err.Error(), tc.why) {
 			t.Errorf("%+v: %+v", tc.ins, last)
+		}
+	}
+}
+
+// A node that finds in the midst of a step that it cannot go on sends nothing
+// after that: here a token without the notices that belong to it.
+func TestNothingFollowsARefusal(t *testing.T) {
+	cfg := Config{Nodes: 2, Pages: 1, PageSize: 8, Locks: 1}
+	n := New(cfg, newMemory(cfg))
+	n.t[0] = 3 // three intervals, and no notice of them is kept
+	effects := n.Step(Deliver{&Message{From: 1, To: 0, FromInc: 1, ToInc: 1, Seq: 1, Body: LockReq{Ordinal: 1, T: vtime.New(2)}}})
+	if len(effects) == 0 {
+		t.Fatal("nothing")
+	}
+	if r, ok := effects[len(effects)-1].(Refuse); !ok || !strings.Contains(r.Err.Error(), "asked for and not kept") {
+		t.Errorf("%+v", effects)
+	}
+	for _, e := range effects {
+		if s, ok := e.(Send); ok {
+			t.Errorf("sent all the same: %+v", s.Body)
 		}
 	}
 }

@@ -178,13 +178,20 @@ func (n *Node) Ordinal() uint32 { return n.ordinal }
 // LogBytes is the size of the diff log.
 func (n *Node) LogBytes() int { return n.diffs.Bytes() }
 
-func (n *Node) do(e Effect) { n.out = append(n.out, e) }
+// do asks the driver for something. Refuse is the last: what is half done when
+// it is found wrong, as a grant that lacks notices, must not leave.
+func (n *Node) do(e Effect) {
+	if n.failed == nil {
+		n.out = append(n.out, e)
+	}
+}
 
 // refuse ends the node: going on would be wrong.
 func (n *Node) refuse(format string, args ...any) {
 	if n.failed == nil {
-		n.failed = fmt.Errorf(format, args...)
-		n.do(Refuse{n.failed})
+		err := fmt.Errorf(format, args...)
+		n.do(Refuse{err})
+		n.failed = err
 	}
 }
 
