@@ -123,7 +123,7 @@ func (n *Node) stashWrites(p Page) {
 }
 
 func (n *Node) onPageReq(from NodeID, b PageReq) {
-	if !n.ownPage(b.Page) {
+	if !n.asHome(b.Page) {
 		n.ignore(from, "asks for page %d, whose home is %v", b.Page, n.pages[b.Page].home)
 		return
 	}
@@ -140,9 +140,9 @@ func (n *Node) onPageReq(from NodeID, b PageReq) {
 	n.send(from, PageRep{b.Page, n.v.Clone(), bytes.Clone(page)})
 }
 
-// ownPage is true if this node is the page's home. Who speaks to it as the home
-// has that from the directory, whose word to this node may still be under way.
-func (n *Node) ownPage(p Page) bool {
+// asHome is true if this node is the page's home, as another one takes it to be:
+// that has it from the directory, whose word to this node may still be under way.
+func (n *Node) asHome(p Page) bool {
 	if !n.pages[p].homed {
 		n.setHome(p, n.cfg.Self)
 	}
@@ -172,7 +172,7 @@ func (n *Node) onPageRep(b PageRep) {
 func (n *Node) onDiffs(from NodeID, b Diffs) {
 	n.cuts[from].Add(b.Cut)
 	for _, d := range b.Diffs {
-		if !n.ownPage(d.Page) {
+		if !n.asHome(d.Page) {
 			n.ignore(from, "diffs page %d, whose home is %v", d.Page, n.pages[d.Page].home)
 			return
 		}
@@ -182,23 +182,34 @@ func (n *Node) onDiffs(from NodeID, b Diffs) {
 	n.raiseV(from, b.Cut.Interval)
 }
 
-// applyDiffs brings diffs into homed pages, and into their twins: they are not
-// this node's writes.
+// applyDiffs brings into homed pages the diffs that they lack.
 func (n *Node) applyDiffs(diffs []logs.Diff) {
 	for _, d := range diffs {
-		pg := &n.pages[d.Page]
-		if pg.v == nil {
-			pg.v = vtime.New(n.cfg.Nodes)
-		}
-		if d.Interval <= pg.v[d.Writer] {
+		v := n.version(d.Page)
+		if d.Interval <= v[d.Writer] {
 			continue
 		}
-		d.Apply(n.mem.Bytes(d.Page))
-		if pg.twin != nil {
-			d.Apply(pg.twin)
-		}
-		pg.v[d.Writer] = d.Interval
+		n.apply(d)
+		v[d.Writer] = d.Interval
 	}
+}
+
+// apply brings a diff into a page, and into its twin: it is not this node's write
+// of this interval.
+func (n *Node) apply(d logs.Diff) {
+	d.Apply(n.mem.Bytes(d.Page))
+	if twin := n.pages[d.Page].twin; twin != nil {
+		d.Apply(twin)
+	}
+}
+
+// version is p.v of a homed page that is written.
+func (n *Node) version(p Page) vtime.Time {
+	pg := &n.pages[p]
+	if pg.v == nil {
+		pg.v = vtime.New(n.cfg.Nodes)
+	}
+	return pg.v
 }
 
 // keepRagged keeps what its writer could not make again (see the package).

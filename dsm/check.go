@@ -145,9 +145,15 @@ func (b Recovery) check(c *checker) {
 func (b FetchCopy) check(c *checker)  { c.page(b.Page) }
 func (b Copy) check(c *checker)       { c.page(b.Page); c.time(b.V); c.bytes(b.Bytes) }
 func (b FetchDiffs) check(c *checker) { c.page(b.Page); c.time(b.V) }
-func (b PageDiffs) check(c *checker)  { c.page(b.Page); c.diffsOf(c.from, b.Diffs) }
-func (b Recovered) check(c *checker)  { c.diffsOf(c.from, b.Diffs); each(b.Notices, c.notice) }
-func (Refused) check(*checker)        {}
+
+func (b PageDiffs) check(c *checker) {
+	c.page(b.Page)
+	c.diffsOf(c.from, b.Diffs)
+	each(b.Diffs, func(d logs.Diff) { c.is(d.Page == b.Page, "a diff of another page than was asked for") })
+}
+
+func (b Recovered) check(c *checker) { c.diffsOf(c.from, b.Diffs); each(b.Notices, c.notice) }
+func (Refused) check(*checker)       {}
 
 // check is nil for an operation on something that is there.
 func (o Op) check(cfg Config) error {

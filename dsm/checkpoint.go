@@ -186,9 +186,9 @@ func (n *Node) collect() {
 func (n *Node) collectWindow(tmin vtime.Time) {
 	var gone []uint32
 	if n.cfg.PerPage {
-		defer n.notePageBounds(tmin)
 		var copies []logs.PageCopy
 		copies, gone = n.window.CollectPages(tmin)
+		n.notePageBounds(tmin)
 		for _, c := range copies {
 			n.do(DiscardPage(c))
 		}
@@ -204,23 +204,26 @@ func (n *Node) collectWindow(tmin vtime.Time) {
 
 // trimDiffs is LLT.
 func (n *Node) trimDiffs() {
-	self, before := n.cfg.Self, n.diffs.Bytes()
-	defer func() { n.count.LogGone += uint64(before - n.diffs.Bytes()) }()
 	for _, p := range n.diffs.Pages() {
-		pg := &n.pages[p]
-		switch {
-		case pg.home != self && n.cfg.PerPage:
-			n.diffs.Trim(p, n.peers[pg.home].bounds[p])
-		case pg.home != self:
-			n.diffs.Trim(p, n.peers[pg.home].bound)
-		case n.cfg.PerPage:
-			if b := n.p0[p]; b != nil {
-				n.diffs.Trim(p, b[self])
-			}
-		default:
-			n.diffs.Trim(p, n.window.Bound()[self])
-		}
+		n.count.LogGone += uint64(n.diffs.Trim(p, n.diffBound(p)))
 	}
+}
+
+// diffBound is up to where a page's home has this node's diffs in every copy
+// that it keeps.
+func (n *Node) diffBound(p Page) vtime.Interval {
+	self, home := n.cfg.Self, n.pages[p].home
+	switch {
+	case home != self && n.cfg.PerPage:
+		return n.peers[home].bounds[p]
+	case home != self:
+		return n.peers[home].bound
+	case !n.cfg.PerPage:
+		return n.window.Bound()[self]
+	case n.p0[p] != nil:
+		return n.p0[p][self]
+	}
+	return 0
 }
 
 // notePageBounds settles p0.v of each homed page that has one (Theorem 1).

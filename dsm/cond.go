@@ -47,16 +47,14 @@ func (n *Node) sleep() {
 }
 
 func (n *Node) onCondReg(from NodeID, b CondReg) {
-	c := &n.conds
+	c, r := &n.conds, Registration{from, b.Ordinal}
+	n.send(from, CondRegAck{b.Ordinal})
 	switch {
 	case c.woken[from] >= b.Ordinal: // it was woken, and crashed before it knew
-		n.send(from, CondRegAck{b.Ordinal})
 		n.send(from, CondWake(b))
-		return
-	case !slices.Contains(c.waiters[b.Cond], Registration{from, b.Ordinal}):
-		c.waiters[b.Cond] = append(c.waiters[b.Cond], Registration{from, b.Ordinal})
+	case !slices.Contains(c.waiters[b.Cond], r):
+		c.waiters[b.Cond] = append(c.waiters[b.Cond], r)
 	}
-	n.send(from, CondRegAck{b.Ordinal})
 }
 
 func (n *Node) onCondRegAck(b CondRegAck) {

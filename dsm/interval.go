@@ -95,11 +95,8 @@ func (n *Node) publish(cut logs.Cut, diffs []logs.Diff) {
 		n.count.LogCreated += uint64(d.Bytes())
 		n.setNeed(d.Page, self, cut.Interval)
 		notice.Pages = append(notice.Pages, d.Page)
-		if pg := &n.pages[d.Page]; pg.home == self {
-			if pg.v == nil {
-				pg.v = vtime.New(n.cfg.Nodes)
-			}
-			pg.v[self] = cut.Interval
+		if n.pages[d.Page].home == self {
+			n.version(d.Page)[self] = cut.Interval
 			n.v[self] = cut.Interval
 		}
 	}

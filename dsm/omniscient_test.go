@@ -13,7 +13,6 @@ import (
 // still part of what happened.
 type history struct {
 	diffs    map[diffKey]bool
-	notices  map[noticeKey]bool
 	acquires map[acquireKey]vtime.Time
 }
 
@@ -23,30 +22,20 @@ type diffKey struct {
 	interval uint32
 }
 
-type noticeKey struct {
-	writer   NodeID
-	interval uint32
-}
-
 type acquireKey struct {
 	who     NodeID
 	ordinal uint32
 }
 
-func newHistory(Config) history {
-	return history{map[diffKey]bool{}, map[noticeKey]bool{}, map[acquireKey]vtime.Time{}}
-}
+func newHistory() history { return history{map[diffKey]bool{}, map[acquireKey]vtime.Time{}} }
 
 // see takes in what a live node has logged.
 func (h *history) see(n *Node) {
 	if n.rec != nil {
 		return
 	}
-	for _, list := range n.diffs.All() {
-		h.diffs[diffKey{list.Page, list.Writer, list.Interval}] = true
-	}
-	for _, notice := range n.notices[n.cfg.Self].All() {
-		h.notices[noticeKey{n.cfg.Self, notice.Interval}] = true
+	for _, d := range n.diffs.All() {
+		h.diffs[diffKey{d.Page, d.Writer, d.Interval}] = true
 	}
 	for j := range n.rcvd {
 		for _, a := range n.rcvd[j] {
@@ -61,11 +50,6 @@ func (h *history) relive(n *Node) {
 	for k := range h.diffs {
 		if k.writer == self && k.interval > t {
 			delete(h.diffs, k)
-		}
-	}
-	for k := range h.notices {
-		if k.writer == self && k.interval > t {
-			delete(h.notices, k)
 		}
 	}
 	for k := range h.acquires {

@@ -79,14 +79,12 @@ func (n *Node) restore(st *State) {
 	for _, p := range st.Pages {
 		n.restorePage(p)
 	}
+	for l := range n.locks {
+		n.locks[l].have = false
+	}
 	for _, l := range st.Held {
 		k := &n.locks[l.Lock]
 		k.have, k.held, k.seq = l.Have, l.Held, l.Seq
-	}
-	for l := range n.locks {
-		if !slices.ContainsFunc(st.Held, func(s SavedLock) bool { return s.Lock == uint32(l) }) {
-			n.locks[l].have = false
-		}
 	}
 	for w, list := range st.Notices {
 		for _, notice := range list {
@@ -210,7 +208,7 @@ func (n *Node) gather(i NodeID, b Recovery) {
 		n.setHome(h.Page, h.Home)
 	}
 	for _, d := range b.Diffs {
-		if n.ownPage(d.Page) {
+		if n.asHome(d.Page) {
 			rep := n.homedReplica(d.Page)
 			rep.pending = append(rep.pending, d)
 		}
@@ -224,6 +222,9 @@ func (n *Node) gather(i NodeID, b Recovery) {
 // drain hears what came during the recovery.
 func (n *Node) drain(r *recovery) {
 	for _, m := range r.queue {
+		if n.failed != nil {
+			return
+		}
 		m.Body.handle(n, m.From)
 		n.turn()
 	}

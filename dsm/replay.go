@@ -216,19 +216,13 @@ func (n *Node) evolve(p Page, rep *replica) {
 	}
 	logs.InOrder(due)
 	for _, d := range due {
-		d.Apply(n.mem.Bytes(p))
-		if twin := n.pages[p].twin; twin != nil {
-			d.Apply(twin)
-		}
+		n.apply(d)
 		rep.applied[d.Writer] = max(rep.applied[d.Writer], d.Interval)
 	}
 	rep.pending = later
 	n.expect(p)
-	if pg := &n.pages[p]; pg.home == n.cfg.Self {
-		if pg.v == nil {
-			pg.v = vtime.New(n.cfg.Nodes)
-		}
-		pg.v.Join(rep.applied)
+	if n.pages[p].home == n.cfg.Self {
+		n.version(p).Join(rep.applied)
 	}
 }
 

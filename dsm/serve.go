@@ -74,12 +74,12 @@ func (n *Node) sentFwds(j NodeID) []LockFwd {
 
 // onGather gives it what it needs of the logs.
 func (n *Node) onGather(j NodeID) {
-	n.send(j, n.recovery(j))
+	n.send(j, n.logsFor(j))
 	n.peers[j].silent = false
 	n.passOnAll()
 }
 
-func (n *Node) recovery(j NodeID) Recovery {
+func (n *Node) logsFor(j NodeID) Recovery {
 	self := n.cfg.Self
 	b := Recovery{
 		T: n.t.Clone(), Received: n.v[j], Ordinal: n.ordinal, Seen: n.peers[j].ordinal,

@@ -124,7 +124,7 @@ func newScanning(cfg Config, scans bool, seed uint64, progs ...[]instr) *world {
 		p.n = New(w.config(p.id), w.attach(p))
 		w.procs = append(w.procs, p)
 	}
-	w.history = newHistory(cfg)
+	w.history = newHistory()
 	return w
 }
 
