@@ -10,57 +10,51 @@ import (
 func (c *coder) page(v *logs.Page) { c.u32((*uint32)(v)) }
 
 func (c *coder) cut(v *logs.Cut) {
-	c.u32(&v.Interval)
-	c.u32(&v.Ordinal)
+	c.u32(&v.Interval, &v.Ordinal)
 	c.flags(&v.After, &v.Ragged, &v.Bound)
 }
 
 func (c *coder) notice(v *logs.Notice) {
 	c.cut(&v.Cut)
-	list(c, &v.Pages, 4, c.page)
+	list(c, &v.Pages, c.page)
 }
 
-func (c *coder) notices(v *[]logs.Notice) { list(c, v, 13, c.notice) }
+func (c *coder) notices(v *[]logs.Notice) { list(c, v, c.notice) }
 
 func (c *coder) writerNotices(v *[]dsm.WriterNotice) {
-	list(c, v, 15, func(w *dsm.WriterNotice) {
+	list(c, v, func(w *dsm.WriterNotice) {
 		c.node(&w.Writer)
 		c.notice(&w.Notice)
 	})
 }
 
 func (c *coder) acquire(v *logs.Acquire) {
-	c.u32(&v.Ordinal)
-	c.u32(&v.Lock)
-	c.u32(&v.Seq)
+	c.u32(&v.Ordinal, &v.Lock, &v.Seq)
 	c.time(&v.T)
 }
 
 func (c *coder) barrier(v *logs.Barrier) {
-	c.u32(&v.Number)
-	c.u32(&v.ID)
+	c.u32(&v.Number, &v.ID)
 	c.time(&v.T)
 }
 
 func (c *coder) stamp(v *dsm.Stamp) {
 	c.u32(&v.Number)
 	c.time(&v.T)
-	c.u32(&v.Ordinal)
-	c.u32(&v.Barriers)
+	c.u32(&v.Ordinal, &v.Barriers)
 }
 
 func (c *coder) news(v *dsm.News) {
 	c.stamp(&v.Ckp)
 	c.u32(&v.Bound)
-	list(c, &v.Pages, 8, func(b *dsm.PageBound) {
+	list(c, &v.Pages, func(b *dsm.PageBound) {
 		c.page(&b.Page)
 		c.u32(&b.Bound)
 	})
 }
 
 func (c *coder) request(v *dsm.LockReq) {
-	c.u32(&v.Lock)
-	c.u32(&v.Ordinal)
+	c.u32(&v.Lock, &v.Ordinal)
 	c.time(&v.T)
 }
 
@@ -71,42 +65,36 @@ func (c *coder) forward(v *dsm.LockFwd) {
 	c.time(&v.T)
 }
 
-func (c *coder) registration(v *dsm.CondReg) {
-	c.u32(&v.Cond)
-	c.u32(&v.Ordinal)
-}
+func (c *coder) registration(v *dsm.CondReg) { c.u32(&v.Cond, &v.Ordinal) }
 
 func (c *coder) lockReport(v *dsm.LockReport) {
 	c.u32(&v.Lock)
 	c.flags(&v.Have)
 	c.u32(&v.Seq)
 	c.node(&v.GaveTo)
-	list(c, &v.Next, 10, c.forward)
+	list(c, &v.Next, c.forward)
 }
 
 // recovery is what one peer has in its logs.
 func (c *coder) recovery(v *dsm.Recovery) {
 	c.time(&v.T)
-	c.u32(&v.Received)
-	c.u32(&v.Ordinal)
-	c.u32(&v.Seen)
-	list(c, &v.Sent, 12, c.acquire)
-	list(c, &v.Rcvd, 12, c.acquire)
-	list(c, &v.Barriers, 8, c.barrier)
-	list(c, &v.Cuts, 4, func(w *logs.Cuts) { list(c, w, 9, c.cut) })
+	c.u32(&v.Received, &v.Ordinal, &v.Seen)
+	list(c, &v.Sent, c.acquire)
+	list(c, &v.Rcvd, c.acquire)
+	list(c, &v.Barriers, c.barrier)
+	list(c, &v.Cuts, func(w *logs.Cuts) { list(c, w, c.cut) })
 	c.notices(&v.Notices)
 	c.diffs(&v.Diffs)
 	c.diffs(&v.Ragged)
-	list(c, &v.Homes, 6, func(h *dsm.PageHome) {
+	list(c, &v.Homes, func(h *dsm.PageHome) {
 		c.page(&h.Page)
 		c.node(&h.Home)
 	})
-	list(c, &v.Locks, 15, c.lockReport)
+	list(c, &v.Locks, c.lockReport)
 	maybe(c, &v.Waits, c.request)
 	c.u32(&v.Arrived)
 	maybe(c, &v.Sleeps, c.registration)
-	c.u32(&v.Woken)
-	c.u32(&v.WokeYou)
+	c.u32(&v.Woken, &v.WokeYou)
 }
 
 // text is at most 64 KiB.

@@ -30,12 +30,17 @@ func (c *coder) fail(format string, args ...any) {
 	}
 }
 
-// take returns the next n bytes of what is read.
-func (c *coder) take(n int) []byte {
+// has is true if n bytes more can be read.
+func (c *coder) has(n int) bool {
 	if c.err == nil && n > len(c.b) {
 		c.err = ErrShort
 	}
-	if c.err != nil {
+	return c.err == nil
+}
+
+// take returns the next n bytes of what is read.
+func (c *coder) take(n int) []byte {
+	if !c.has(n) {
 		return nil
 	}
 	b := c.b[:n:n]
@@ -59,11 +64,13 @@ func (c *coder) u16(v *uint16) {
 	}
 }
 
-func (c *coder) u32(v *uint32) {
-	if !c.decodes {
-		c.b = binary.LittleEndian.AppendUint32(c.b, *v)
-	} else if b := c.take(4); b != nil {
-		*v = binary.LittleEndian.Uint32(b)
+func (c *coder) u32(vs ...*uint32) {
+	for _, v := range vs {
+		if !c.decodes {
+			c.b = binary.LittleEndian.AppendUint32(c.b, *v)
+		} else if b := c.take(4); b != nil {
+			*v = binary.LittleEndian.Uint32(b)
+		}
 	}
 }
 
@@ -100,13 +107,12 @@ func (c *coder) raw(v *[]byte) {
 
 // time has a word for each node.
 func (c *coder) time(v *vtime.Time) {
-	if c.decodes {
-		if len(c.b) < 4*c.nodes {
-			c.err = ErrShort
-			return
-		}
+	switch {
+	case c.decodes && !c.has(4*c.nodes):
+		return
+	case c.decodes:
 		*v = vtime.New(c.nodes)
-	} else if len(*v) != c.nodes {
+	case len(*v) != c.nodes:
 		c.fail("a time of %d nodes, not %d", len(*v), c.nodes)
 		return
 	}
@@ -136,25 +142,17 @@ func (c *coder) maybeTime(v *vtime.Time) {
 	}
 }
 
-// list has its length before it. Each element takes at least least bytes.
-func list[S ~[]T, T any](c *coder, v *S, least int, each func(*T)) {
+// list has its length before it. That is the other side's word: elements are made
+// one by one, as long as there are bytes, of which each takes some.
+func list[S ~[]T, T any](c *coder, v *S, each func(*T)) {
 	if len(*v) > math.MaxInt32 {
 		c.fail("a list of %d", len(*v))
 	}
 	n := uint32(len(*v))
 	c.u32(&n)
-	if c.decodes {
-		if c.err == nil && int(n) > len(c.b)/least {
-			c.err = ErrShort
-		}
-		if c.err != nil || n == 0 {
-			return
-		}
-		*v = make(S, n)
-	}
-	for i := range *v {
-		if c.err != nil {
-			return
+	for i := uint32(0); i < n && c.err == nil; i++ {
+		if c.decodes {
+			*v = append(*v, *new(T))
 		}
 		each(&(*v)[i])
 	}

@@ -37,10 +37,7 @@ func (c *coder) runs(v *diff.Diff) {
 	n := uint16(len(*v))
 	c.u16(&n)
 	if c.decodes {
-		if len(c.b) < 4*int(n) {
-			c.err = ErrShort
-		}
-		if c.err != nil || n == 0 {
+		if !c.has(4 * int(n)) {
 			return
 		}
 		*v = make(diff.Diff, n)
@@ -103,7 +100,7 @@ func (c *coder) parseMask(v *diff.Diff, mask []byte) {
 // diffs are log entries. Those of one interval have one time, which is there once.
 func (c *coder) diffs(v *[]logs.Diff) {
 	var before *logs.Diff
-	list(c, v, 14, func(d *logs.Diff) {
+	list(c, v, func(d *logs.Diff) {
 		c.u32((*uint32)(&d.Page))
 		c.node(&d.Writer)
 		c.u32(&d.Interval)

@@ -43,8 +43,7 @@ var kinds = []kind{
 	of((*coder).forward),
 	of(func(c *coder, b *dsm.LockGrant) { c.acquire(&b.Acquire); c.writerNotices(&b.Notices) }),
 	of(func(c *coder, b *dsm.BarrierArrive) {
-		c.u32(&b.Number)
-		c.u32(&b.ID)
+		c.u32(&b.Number, &b.ID)
 		c.time(&b.Low)
 		c.time(&b.High)
 		c.writerNotices(&b.Notices)
@@ -52,15 +51,15 @@ var kinds = []kind{
 	of(func(c *coder, b *dsm.BarrierRelease) { c.barrier(&b.Barrier); c.writerNotices(&b.Notices) }),
 	of((*coder).registration),
 	of(func(c *coder, b *dsm.CondRegAck) { c.u32(&b.Ordinal) }),
-	of(func(c *coder, b *dsm.CondSignal) { c.u32(&b.Cond); c.u32(&b.Ordinal); c.flags(&b.All) }),
+	of(func(c *coder, b *dsm.CondSignal) { c.u32(&b.Cond, &b.Ordinal); c.flags(&b.All) }),
 	of(func(c *coder, b *dsm.CondSignalAck) {
 		c.u32(&b.Ordinal)
-		list(c, &b.Woken, 6, func(r *dsm.Registration) { c.node(&r.Node); c.u32(&r.Ordinal) })
+		list(c, &b.Woken, func(r *dsm.Registration) { c.node(&r.Node); c.u32(&r.Ordinal) })
 	}),
-	of(func(c *coder, b *dsm.CondWake) { c.u32(&b.Cond); c.u32(&b.Ordinal) }),
-	of(func(c *coder, b *dsm.CondWakeAck) { c.u32(&b.Cond); c.u32(&b.Ordinal) }),
+	of(func(c *coder, b *dsm.CondWake) { c.u32(&b.Cond, &b.Ordinal) }),
+	of(func(c *coder, b *dsm.CondWakeAck) { c.u32(&b.Cond, &b.Ordinal) }),
 	of(func(c *coder, b *dsm.Recover) { c.stamp(&b.Ckp) }),
-	of(func(c *coder, b *dsm.RecoverAck) { list(c, &b.Fwds, 10, c.forward) }),
+	of(func(c *coder, b *dsm.RecoverAck) { list(c, &b.Fwds, c.forward) }),
 	of(func(*coder, *dsm.Gather) {}),
 	of((*coder).recovery),
 	of(func(c *coder, b *dsm.FetchCopy) { c.page(&b.Page) }),
@@ -128,10 +127,7 @@ func (c *coder) header(m *dsm.Message) {
 	c.cluster()
 	c.node(&m.From)
 	c.node(&m.To)
-	c.u32(&m.FromInc)
-	c.u32(&m.ToInc)
-	c.u32(&m.Seq)
-	c.u32(&m.Ordinal)
+	c.u32(&m.FromInc, &m.ToInc, &m.Seq, &m.Ordinal)
 	if !there || c.err != nil {
 		return
 	}
@@ -141,11 +137,14 @@ func (c *coder) header(m *dsm.Message) {
 	c.news(m.News)
 }
 
-// cluster refuses what comes from nodes of another number.
+// cluster refuses what comes from nodes of another number or with other pages.
 func (c *coder) cluster() {
-	nodes := uint16(c.nodes)
+	nodes, pageSize := uint16(c.nodes), uint32(c.pageSize)
 	if c.u16(&nodes); int(nodes) != c.nodes {
 		c.fail("it is of %d nodes, here are %d", nodes, c.nodes)
+	}
+	if c.u32(&pageSize); int(pageSize) != c.pageSize {
+		c.fail("its pages have %d bytes, here they have %d", pageSize, c.pageSize)
 	}
 }
 

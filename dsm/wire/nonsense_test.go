@@ -62,7 +62,8 @@ func nonsense(rng *rand.Rand) *dsm.Message {
 	return m
 }
 
-// shrink brings numbers near to what they may be, most of the time.
+// shrink brings numbers near to what they may be, most of the time; else some are
+// the greatest there are.
 func shrink(rng *rand.Rand, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -78,7 +79,11 @@ func shrink(rng *rand.Rand, v reflect.Value) {
 			shrink(rng, v.Elem())
 		}
 	case reflect.Uint16, reflect.Uint32:
-		if rng.IntN(20) > 0 {
+		switch rng.IntN(40) {
+		case 0:
+		case 1:
+			v.SetUint(1<<v.Type().Bits() - 1)
+		default:
 			v.SetUint(v.Uint() % 4)
 		}
 	}

@@ -42,25 +42,23 @@ func (c *coder) state(s *dsm.State) {
 	c.cluster()
 	c.stamp(&s.Stamp)
 	c.time(&s.V)
-	list(c, &s.Pages, 9, c.savedPage)
-	list(c, &s.Held, 9, func(l *dsm.SavedLock) {
+	list(c, &s.Pages, c.savedPage)
+	list(c, &s.Held, func(l *dsm.SavedLock) {
 		c.u32(&l.Lock)
 		c.flags(&l.Have, &l.Held)
 		c.u32(&l.Seq)
 	})
-	list(c, &s.Notices, 4, c.notices)
+	list(c, &s.Notices, c.notices)
 	c.diffs(&s.Diffs)
 	c.time(&s.Last)
-	list(c, &s.Bars, 8, c.barrier)
-	c.u32(&s.Cond.Cond)
-	c.u32(&s.Cond.Ordinal)
-	c.u32(&s.Cond.Woken)
-	list(c, &s.Peers, 16, func(p *dsm.SavedPeer) {
+	list(c, &s.Bars, c.barrier)
+	c.u32(&s.Cond.Cond, &s.Cond.Ordinal, &s.Cond.Woken)
+	list(c, &s.Peers, func(p *dsm.SavedPeer) {
 		c.stamp(&p.Ckp)
 		c.u32(&p.Bound)
 	})
 	c.cut(&s.Cut)
-	list(c, (*[]logs.Cut)(&s.Cuts), 9, c.cut)
+	list(c, (*[]logs.Cut)(&s.Cuts), c.cut)
 	c.diffs(&s.Ragged)
 }
 

@@ -3,6 +3,9 @@
 package wire
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -111,17 +114,24 @@ func TestMessagesComeBack(t *testing.T) {
 	}
 }
 
-// Every body that package dsm has is on the wire, once.
+// Every body that a node handles is on the wire, once, in the order that package
+// dsm has them in.
 func TestKindsAreComplete(t *testing.T) {
-	seen := map[reflect.Type]bool{}
-	for _, k := range kinds {
-		if seen[k.of] {
-			t.Errorf("%v twice", k.of)
-		}
-		seen[k.of] = true
+	src, err := parser.ParseFile(token.NewFileSet(), "../message.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(kinds) != 26 {
-		t.Errorf("%d kinds: a body was added or dropped; Version must rise", len(kinds))
+	var handled, sent []string
+	for _, d := range src.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == "handle" {
+			handled = append(handled, f.Recv.List[0].Type.(*ast.Ident).Name)
+		}
+	}
+	for _, k := range kinds {
+		sent = append(sent, k.of.Name())
+	}
+	if d := cmp.Diff(handled, sent); d != "" || len(sent) != 26 {
+		t.Errorf("%d kinds: a body was added, dropped or moved; Version must rise: %s", len(sent), d)
 	}
 	if _, err := AppendMessage(nil, &dsm.Message{}, nodes, pageSize); err == nil {
 		t.Error("a message without a body is encoded")
@@ -147,13 +157,17 @@ func TestStatesComeBack(t *testing.T) {
 	}
 }
 
-// A cluster of another size, another version and other bytes are told apart.
+// A cluster of another size, other pages, another version and other bytes are told
+// apart.
 func TestStrangers(t *testing.T) {
 	b, err := AppendMessage(nil, drawMessage(1, 0), nodes, pageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ParseMessage(b, nodes+1, pageSize); err == nil || !strings.Contains(err.Error(), "3 nodes, here are 4") {
+		t.Error(err)
+	}
+	if _, err := ParseMessage(b, nodes, 2*pageSize); err == nil || !strings.Contains(err.Error(), "have 64 bytes, here they have 128") {
 		t.Error(err)
 	}
 	b[3]++
@@ -225,8 +239,9 @@ func FuzzParseState(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ParseState(again, nodes, pageSize); err != nil {
-			t.Fatal(err)
+		got, err := ParseState(again, nodes, pageSize)
+		if err != nil || !cmp.Equal(got, s, cmpopts.EquateEmpty()) {
+			t.Fatalf("%+v became %+v: %v", s, got, err)
 		}
 	})
 }
