@@ -137,6 +137,10 @@ func (n *Node) noticesFor(after, upto vtime.Time) []WriterNotice {
 func (n *Node) advance(to vtime.Time) {
 	for w := range n.notices {
 		if NodeID(w) == n.cfg.Self {
+			if to[w] > n.t[w] { // else the time would run back, past the greatest number
+				n.refuse("interval %d of this node is said to be over, and it is in interval %d", to[w], n.t[w]+1)
+				return
+			}
 			continue
 		}
 		r, whole := n.notices[w].Range(n.t[w], to[w])
