@@ -18,7 +18,7 @@ type Config struct {
 	Self     NodeID
 	Nodes    int
 	Pages    int
-	PageSize int
+	PageSize int // at most 32 KiB, see diff.Make
 	Locks    int
 	Conds    int
 	// Home places pages. Where it is nil or not ok, the home is where the page is
