@@ -91,6 +91,7 @@ install: binaries cbox ## commands, units, man pages, configuration, the C libra
 	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
 	@for y in bdmon bdnic scd gateway; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml
+	@[ -e $(DESTDIR)/etc/logrotate.d/lazystate ] || install -D -m 644 tools/pkg/lazystate.logrotate $(DESTDIR)/etc/logrotate.d/lazystate
 	@for d in docs/*.md; do install -D -m 644 $$d $(DESTDIR)$(prefix)/share/doc/lazystate/$${d##*/}; done
 	@cd kmod && for f in dkms.conf *.[ch] uapi/*.h rdma/*; do install -D -m 644 $$f $(source)/$$f; done
 	@grep -v 'example/ inject/' kmod/Kbuild | install -m 644 /dev/stdin $(source)/Kbuild

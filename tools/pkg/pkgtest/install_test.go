@@ -37,6 +37,7 @@ func TestInstall(t *testing.T) {
 	t.Run("what is named is there", in.names)
 	t.Run("systemd takes the units", in.units)
 	t.Run("a C server links", in.serverLinks)
+	t.Run("logrotate takes the audit log", in.rotates)
 }
 
 // install runs it as an operator whose umask leaves nothing to others.
@@ -88,7 +89,7 @@ func (in *installed) make(t *testing.T) {
 // expected are the files, with their modes, folder by folder.
 func expected(t *testing.T) map[string]fs.FileMode {
 	t.Helper()
-	want := map[string]fs.FileMode{"etc/lazystate/bdmon.yaml": 0o640}
+	want := map[string]fs.FileMode{"etc/lazystate/bdmon.yaml": 0o640, "etc/logrotate.d/lazystate": 0o644}
 	add := func(folder string, mode fs.FileMode, names ...string) {
 		for _, n := range names {
 			want[folder+"/"+n] = mode
@@ -283,5 +284,45 @@ func (in *installed) serverLinks(t *testing.T) {
 	cmd := exec.Command("gcc", "-o", dir+"/server", dir+"/server.c", "-I"+in.root+"/usr/include", "-L"+in.root+"/usr/lib", "-lcbox", "-lpthread")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The audit log gets another name and bdmon is told, once it is large.
+func (in *installed) rotates(t *testing.T) {
+	logrotate, err := exec.LookPath("logrotate")
+	if err != nil {
+		lab.Skip(t, "no logrotate (package logrotate)")
+	}
+	dir := t.TempDir()
+	write := func(name, text string, mode fs.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("conf", strings.ReplaceAll(read(t, in.root+"/etc/logrotate.d/lazystate"), "/var/lib/lazystate", dir), 0o644)
+	write("systemctl", "#!/bin/sh\necho \"$*\" >>"+dir+"/told\n", 0o755)
+	run := func() {
+		t.Helper()
+		cmd := exec.Command(logrotate, "--state", dir+"/state", dir+"/conf")
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	write("audit.jsonl", "{}\n", 0o640)
+	run()
+	if got := read(t, dir+"/audit.jsonl"); got != "{}\n" {
+		t.Errorf("a small log of today was rotated: %q is left", got)
+	}
+	if err := os.Truncate(dir+"/audit.jsonl", 65<<20); err != nil {
+		t.Fatal(err)
+	}
+	run()
+	if _, err := os.Stat(dir + "/audit.jsonl.1"); err != nil {
+		t.Error(err)
+	}
+	if got := read(t, dir+"/told"); !strings.Contains(got, "reload bdmon.service") {
+		t.Errorf("systemctl was asked for %q", got)
 	}
 }
