@@ -36,14 +36,16 @@ func Serve(ctx context.Context, dev *verbs.Device, l *verbs.Listener, size int) 
 	}
 	defer e.untilDone()()
 	for {
-		err := e.answer(size)
+		served, err := e.answer(size)
+		if served {
+			rounds++
+		}
 		if errors.Is(err, errGone) {
 			return rounds, nil
 		}
 		if err != nil {
 			return rounds, fmt.Errorf("ping %d: %w", rounds, err)
 		}
-		rounds++
 	}
 }
 
@@ -62,31 +64,39 @@ func (e *end) untilDone() func() {
 	return func() { cancel(nil) }
 }
 
-// answer serves one ping: READ the text, WRITE it back.
-func (e *end) answer(size int) error {
-	src, err := e.hear()
+// answer serves one ping: READ the text, WRITE it back. It is served once it is
+// back: of the message behind that the acknowledgement may be lost, and a client
+// that has what it wants disconnects.
+func (e *end) answer(size int) (served bool, err error) {
+	text, err := e.fetch(size)
 	if err != nil {
-		return err
-	}
-	n := int(src.size)
-	if n < 0 || n > size {
-		return fmt.Errorf("client has %d bytes, at most %d are served", src.size, size)
-	}
-	text := []verbs.SGE{e.mr.SGE(textAt, n)}
-	if err := e.do(verbs.SendWR{Op: verbs.OpRDMARead, SG: text, RemoteAddr: src.addr, RKey: src.key}); err != nil {
-		return fmt.Errorf("read the text: %w", err)
-	}
-	if err := e.advertise(0); err != nil { // any message says: go on
-		return err
+		return false, err
 	}
 	dst, err := e.hear()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := e.do(verbs.SendWR{Op: verbs.OpRDMAWrite, SG: text, RemoteAddr: dst.addr, RKey: dst.key}); err != nil {
-		return fmt.Errorf("write the text: %w", err)
+		return false, fmt.Errorf("write the text: %w", err)
 	}
-	return e.advertise(0)
+	return true, e.advertise(0)
+}
+
+// fetch READs the text of a ping and says that it is there.
+func (e *end) fetch(size int) ([]verbs.SGE, error) {
+	src, err := e.hear()
+	if err != nil {
+		return nil, err
+	}
+	n := int(src.size)
+	if n < 0 || n > size {
+		return nil, fmt.Errorf("client has %d bytes, at most %d are served", src.size, size)
+	}
+	text := []verbs.SGE{e.mr.SGE(textAt, n)}
+	if err := e.do(verbs.SendWR{Op: verbs.OpRDMARead, SG: text, RemoteAddr: src.addr, RKey: src.key}); err != nil {
+		return nil, fmt.Errorf("read the text: %w", err)
+	}
+	return text, e.advertise(0) // any message says: go on
 }
 
 // Ping connects to a server and sends count pings of size bytes, each other
