@@ -30,5 +30,5 @@ const (
 	CboxOptLen    = 0x10
 	CboxPassMagic = 0x3153534150584243
 	CboxPassConn  = 0x1
-	ScdMagic      = 0x3130304443534353
+	ScdMagic      = 0x3230304443534353
 )

@@ -35,6 +35,35 @@ func ScdKindName(v uint32) string {
 	return unknown(v)
 }
 
+// enum bd_scd_limit
+const (
+	ScdSessions  = 1
+	ScdBytes     = 2
+	ScdProcesses = 3
+	ScdListeners = 4
+	ScdBox       = 5
+	ScdSlots     = 6
+)
+
+// ScdLimitName names a value of enum bd_scd_limit.
+func ScdLimitName(v uint32) string {
+	switch v {
+	case ScdSessions:
+		return "sessions"
+	case ScdBytes:
+		return "bytes"
+	case ScdProcesses:
+		return "processes"
+	case ScdListeners:
+		return "listeners"
+	case ScdBox:
+		return "box"
+	case ScdSlots:
+		return "slots"
+	}
+	return unknown(v)
+}
+
 // Size and offsets of struct bd_scd_request.
 const (
 	ScdRequestSize        = 80
@@ -102,10 +131,13 @@ func (s *ScdRequest) Encode() []byte {
 
 // Size and offsets of struct bd_scd_answer.
 const (
-	ScdAnswerSize     = 16
+	ScdAnswerSize     = 32
 	ScdAnswerMagicOff = 0
 	ScdAnswerKindOff  = 8
 	ScdAnswerErrorOff = 12
+	ScdAnswerLimitOff = 16
+	ScdAnswerUserOff  = 20
+	ScdAnswerMostOff  = 24
 )
 
 // ScdAnswer is struct bd_scd_answer.
@@ -113,6 +145,9 @@ type ScdAnswer struct {
 	Magic uint64
 	Kind  uint32
 	Error int32
+	Limit uint32
+	User  uint32
+	Most  uint64
 }
 
 // Decode copies the fields out of b, which holds at least ScdAnswerSize bytes.
@@ -123,6 +158,9 @@ func (s *ScdAnswer) Decode(b []byte) error {
 	s.Magic = binary.LittleEndian.Uint64(b[0:])
 	s.Kind = binary.LittleEndian.Uint32(b[8:])
 	s.Error = int32(binary.LittleEndian.Uint32(b[12:]))
+	s.Limit = binary.LittleEndian.Uint32(b[16:])
+	s.User = binary.LittleEndian.Uint32(b[20:])
+	s.Most = binary.LittleEndian.Uint64(b[24:])
 	return nil
 }
 
@@ -132,6 +170,9 @@ func (s *ScdAnswer) Put(b []byte) {
 	binary.LittleEndian.PutUint64(b[0:], s.Magic)
 	binary.LittleEndian.PutUint32(b[8:], s.Kind)
 	binary.LittleEndian.PutUint32(b[12:], uint32(s.Error))
+	binary.LittleEndian.PutUint32(b[16:], s.Limit)
+	binary.LittleEndian.PutUint32(b[20:], s.User)
+	binary.LittleEndian.PutUint64(b[24:], s.Most)
 }
 
 // Encode returns the struct's bytes.

@@ -14,7 +14,7 @@
 
 #include "cbox.h"
 
-#define BD_SCD_MAGIC		0x3130304443534353ULL	/* "SCSCD001" */
+#define BD_SCD_MAGIC		0x3230304443534353ULL	/* "SCSCD002" */
 
 enum bd_scd_kind {
 	/* First. name: what it serves; descriptors: its bell (an eventfd), the socket for sessions. */
@@ -47,10 +47,23 @@ struct bd_scd_request {
 	__u32 reserved;
 };
 
+/* What a request was one too many of: most are all that there may be. */
+enum bd_scd_limit {
+	BD_SCD_SESSIONS = 1,
+	BD_SCD_BYTES = 2,	/* of boxes */
+	BD_SCD_PROCESSES = 3,
+	BD_SCD_LISTENERS = 4,
+	BD_SCD_BOX = 5,		/* bytes of one */
+	BD_SCD_SLOTS = 6,	/* kept before their roots */
+};
+
 struct bd_scd_answer {
 	__u64 magic;
 	__u32 kind;		/* of the request */
 	__s32 error;		/* 0 or an errno */
+	__u32 limit;		/* enum bd_scd_limit; 0: it was none */
+	__u32 user;		/* 1: what one user may have of it, 0: all */
+	__u64 most;
 };
 
 #endif

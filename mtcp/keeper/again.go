@@ -47,11 +47,21 @@ func (k *Keeper) keepSlot(p *process, q *uapi.ScdRequest, box *os.File) error {
 	if s := k.sessions[q.Session]; s != nil {
 		return k.again(s, q.Slot, p, region)
 	}
-	if k.cfg.Sessions > 0 && len(k.early) >= k.cfg.Sessions*uapi.CboxProcsMax || len(k.early) >= 1<<20 {
-		return unix.EDQUOT
+	key := slotKey{q.Session, q.Slot}
+	if old, twice := k.early[key]; twice {
+		k.unclaim(key, old)
 	}
-	k.early[slotKey{q.Session, q.Slot}] = claim{p, at}
+	if err := k.take(p.uid, Share{slots: 1}); err != nil {
+		return err
+	}
+	k.early[key] = claim{p, at}
 	return nil
+}
+
+// unclaim ends a claim; mu is held.
+func (k *Keeper) unclaim(key slotKey, c claim) {
+	delete(k.early, key)
+	k.untake(c.process.uid, Share{slots: 1})
 }
 
 // again lets a process have a slot of a session that is held, which nobody has
@@ -91,7 +101,7 @@ func (k *Keeper) gather(s *session) {
 	for slot := uint32(1); slot < uint32(len(h.ProcTable)); slot++ {
 		key := slotKey{s.id, slot}
 		if c, ok := k.early[key]; ok {
-			delete(k.early, key)
+			k.unclaim(key, c)
 			if at, err := placeOf(s.region); err == nil && at == c.place && c.process.uid == s.uid {
 				s.own(slot, c.process)
 				continue

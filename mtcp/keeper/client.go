@@ -122,7 +122,7 @@ func (c *Client) exchange(q *uapi.ScdRequest, fds ...int) (files []*os.File, err
 		err = fmt.Errorf("answer of kind %d to %s", a.Kind, uapi.ScdKindName(q.Kind))
 	}
 	if err == nil {
-		err = asError(a.Error, uapi.ScdKindName(q.Kind))
+		err = asError(&a)
 	}
 	if err != nil {
 		closeAll(files)

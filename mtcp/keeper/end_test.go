@@ -86,7 +86,7 @@ func TestFinishElsewhere(t *testing.T) {
 		}
 		if total < 0 {
 			box, conn := carry(t, held)
-			if err := s2.Adopt(held.UID, held.Name, box, conn); err != nil {
+			if err := adopt(s2, held.UID, held.Name, box, conn); err != nil {
 				t.Fatal(err)
 			}
 			held.Depart()

@@ -107,16 +107,43 @@ func (k *Keeper) Depart(all ...*Held) {
 	}
 }
 
-// Adopt takes a session on that came from elsewhere, its box thawed and its socket
-// made here, and finds processes for it. It takes over box and conn if it succeeds.
-func (k *Keeper) Adopt(uid uint32, name string, box *cbox.Box, conn *Conn) error {
-	if err := k.small(box.Region()); err != nil {
-		return err
+// Room is kept for a session that comes from elsewhere: what is beyond a limit is
+// known before the other server lets go of it. Adopt or Free ends it.
+type Room struct {
+	k *Keeper
+	service
+	share Share
+}
+
+// Reserve makes room for a session of a box so large.
+func (k *Keeper) Reserve(uid uint32, name string, box cbox.Region) (*Room, error) {
+	if err := k.small(box); err != nil {
+		return nil, err
 	}
-	s, err := k.admit(service{uid, name}, cbox.ID{}, box, conn, nil, true)
+	r := &Room{k, service{uid, name}, Share{Sessions: 1, Bytes: box.Length}}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.take(uid, r.share); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Free gives the room back; after Adopt there is none.
+func (r *Room) Free() {
+	r.k.mu.Lock()
+	defer r.k.mu.Unlock()
+	r.k.untake(r.uid, r.share)
+	r.share = Share{}
+}
+
+// Adopt takes the session on, its box thawed and its socket made here, and finds
+// processes for it. It takes over box and conn if it succeeds.
+func (r *Room) Adopt(box *cbox.Box, conn *Conn) error {
+	s, err := r.k.admit(r.service, cbox.ID{}, box, conn, nil, true, r)
 	if err != nil {
 		return err
 	}
-	k.release(s)
+	r.k.release(s)
 	return nil
 }

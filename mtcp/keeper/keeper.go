@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"lazystate/internal/noise"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 )
@@ -23,7 +24,8 @@ type Config struct {
 	Box       int64 // of one of them; 0: 16 MiB
 	Processes int
 	Listeners int
-	User      Share // of it all, for one user
+	User      Share            // of it all, for one user
+	Users     map[uint32]Share // the same for those who have another, by uid
 
 	// Orphan is how long a session waits for a process to go on with it, before
 	// its client gets a reset; 0: for ever.
@@ -41,12 +43,15 @@ type Keeper struct {
 	cfg Config
 	log *slog.Logger
 
+	noisy *slog.Logger // of what any process can have said
+
 	mu        sync.Mutex
 	sessions  map[cbox.ID]*session
-	bytes     int64
 	processes map[*process]struct{}
 	listeners map[listenerKey]*os.File
-	shares    map[uint32]Share  // by uid
+	all       Share
+	shares    map[uint32]Share // of all, by uid
+	refused   uint64
 	early     map[slotKey]claim // of processes that were quicker than their root
 	changed   chan struct{}     // closed when anything has
 	closed    bool
@@ -66,7 +71,7 @@ func New(cfg Config) *Keeper {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Keeper{cfg: cfg, log: log, sessions: map[cbox.ID]*session{}, processes: map[*process]struct{}{},
+	return &Keeper{cfg: cfg, log: log, noisy: slog.New(noise.New(log.Handler(), 16)), sessions: map[cbox.ID]*session{}, processes: map[*process]struct{}{},
 		listeners: map[listenerKey]*os.File{}, shares: map[uint32]Share{}, early: map[slotKey]claim{}, changed: make(chan struct{})}
 }
 

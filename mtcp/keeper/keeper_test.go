@@ -166,7 +166,7 @@ func TestTakeQueue(t *testing.T) {
 	s2, socket2 := kept(t, Config{})
 	held := must(k.Hold(ids[1], hang))
 	box, conn := carry(t, held)
-	if err := s2.Adopt(held.UID, held.Name, box, conn); err != nil {
+	if err := adopt(s2, held.UID, held.Name, box, conn); err != nil {
 		t.Fatal(err)
 	}
 	held.Depart()
@@ -215,7 +215,7 @@ func TestHoldAndAdopt(t *testing.T) {
 				t.Fatal(err)
 			}
 			box, conn := carry(t, held)
-			if err := s2.Adopt(held.UID, held.Name, box, conn); err != nil {
+			if err := adopt(s2, held.UID, held.Name, box, conn); err != nil {
 				t.Fatal(err)
 			}
 			held.Depart()

@@ -34,12 +34,17 @@ func (k *Keeper) listen(svc service, f *os.File) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	old := k.listeners[key]
-	if k.closed || old == nil && (k.cfg.Listeners > 0 && len(k.listeners) >= k.cfg.Listeners || !k.take(svc.uid, Share{Listeners: 1})) {
-		_ = l.Close()
-		return unix.EDQUOT
-	}
-	if old != nil {
+	switch {
+	case k.closed:
+		err = unix.ESHUTDOWN
+	case old == nil:
+		err = k.take(svc.uid, Share{Listeners: 1})
+	default:
 		_ = old.Close()
+	}
+	if err != nil {
+		_ = l.Close()
+		return err
 	}
 	k.listeners[key] = l
 	k.tell()

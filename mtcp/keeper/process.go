@@ -91,9 +91,14 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 		slots: map[slotKey]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed || k.cfg.Processes > 0 && len(k.processes) >= k.cfg.Processes || !k.take(p.uid, Share{Processes: 1}) {
+	if k.closed {
+		err = unix.ESHUTDOWN
+	} else {
+		err = k.take(p.uid, Share{Processes: 1})
+	}
+	if err != nil {
 		_ = pidfd.Close()
-		return nil, unix.EUSERS
+		return nil, fmt.Errorf("%s: %w", p.service, err)
 	}
 	k.processes[p] = struct{}{}
 	p.more = sync.NewCond(&k.mu)
@@ -122,7 +127,7 @@ func (k *Keeper) watch(p *process) {
 	p.end()
 	for key, c := range k.early {
 		if c.process == p {
-			delete(k.early, key)
+			k.unclaim(key, c)
 		}
 	}
 	k.log.Info("a process has ended", "pid", p.pid, "service", p.service.String(), "sessions", len(p.slots))

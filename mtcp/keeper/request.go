@@ -95,7 +95,7 @@ func (k *Keeper) talk(c *net.UnixConn) {
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, net.ErrClosed) {
-				k.log.Warn("talk to a process", "err", err)
+				k.noisy.Warn("talk to a process", "err", err)
 			}
 			break
 		}
@@ -122,11 +122,27 @@ func (k *Keeper) answer(c *net.UnixConn, p **process, b []byte, files []*os.File
 		oob, err = k.do(*p, q, files)
 	}
 	a := uapi.ScdAnswer{Magic: uapi.ScdMagic, Kind: q.Kind, Error: errno(err)}
+	if over := (*LimitError)(nil); errors.As(err, &over) {
+		a.Limit, a.Most = over.Limit, uint64(over.Most)
+		if over.User {
+			a.User = 1
+		}
+	}
 	if err != nil {
-		k.log.Info("refused", "request", uapi.ScdKindName(q.Kind), "err", err)
+		k.refusal(*p, q, err)
 	}
 	_, _, err = c.WriteMsgUnix(a.Encode(), oob, nil)
 	return err
+}
+
+// refusal logs why a request was not granted. Everybody may ask, so it is not
+// everybody's to fill the log.
+func (k *Keeper) refusal(p *process, q *uapi.ScdRequest, err error) {
+	who := "" // of HELLO the error says it
+	if p != nil {
+		who = p.service.String()
+	}
+	k.noisy.With("service", who).Info("refused", "request", uapi.ScdKindName(q.Kind), "err", err)
 }
 
 func (k *Keeper) hello(c *net.UnixConn, q *uapi.ScdRequest, files []*os.File) (*process, error) {

@@ -4,7 +4,6 @@ package keeper
 
 import (
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -50,7 +49,7 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *Conn, o
 	}
 	var s *session
 	if err == nil {
-		s, err = k.admit(svc, id, box, conn, owner, frozen)
+		s, err = k.admit(svc, id, box, conn, owner, frozen, nil)
 	}
 	if s == nil {
 		box.Close()
@@ -67,12 +66,14 @@ func (k *Keeper) small(r cbox.Region) error {
 		most = k.cfg.Box
 	}
 	if r.Length > most {
-		return unix.EFBIG
+		return &LimitError{Limit: uapi.ScdBox, Most: most}
 	}
 	return nil
 }
 
-func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner *process, frozen bool) (*session, error) {
+// admit takes a session on, for which there is room already if it comes from
+// elsewhere.
+func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner *process, frozen bool, room *Room) (*session, error) {
 	region := box.Region()
 	if id != (cbox.ID{}) && id != box.ID() {
 		return nil, unix.EINVAL
@@ -89,16 +90,17 @@ func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner
 		return nil, unix.ESHUTDOWN
 	case k.sessions[s.id] != nil:
 		return nil, unix.EEXIST
-	case k.cfg.Sessions > 0 && len(k.sessions) >= k.cfg.Sessions, k.cfg.Bytes > 0 && k.bytes+region.Length > k.cfg.Bytes:
-		return nil, unix.EDQUOT
-	case !k.take(svc.uid, s.share()):
-		return nil, unix.EDQUOT
+	case room != nil && room.share == s.share():
+		room.share = Share{} // it is the session's from now on
+	default:
+		if err := k.take(svc.uid, s.share()); err != nil {
+			return nil, err
+		}
 	}
 	if frozen {
 		s.held, s.users = true, 1
 	}
 	k.sessions[s.id] = s
-	k.bytes += region.Length
 	if owner != nil {
 		s.own(0, owner)
 		k.gather(s)
@@ -291,7 +293,6 @@ func (k *Keeper) drop(s *session) {
 	}
 	s.dropped = true
 	delete(k.sessions, s.id)
-	k.bytes -= s.region.Length
 	k.untake(s.uid, s.share())
 	for slot, p := range s.owners {
 		delete(p.slots, slotKey{s.id, slot})
@@ -345,11 +346,4 @@ func errno(err error) int32 {
 		return int32(unix.EOPNOTSUPP)
 	}
 	return int32(unix.EINVAL)
-}
-
-func asError(e int32, what string) error {
-	if e == 0 {
-		return nil
-	}
-	return fmt.Errorf("keeper: %s: %w", what, syscall.Errno(e))
 }

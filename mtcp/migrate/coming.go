@@ -34,6 +34,7 @@ type Coming struct {
 
 	region   cbox.Region
 	box      *cbox.Box
+	room     *keeper.Room
 	restored *tcprepair.Restored
 }
 
@@ -107,9 +108,17 @@ func (c *Coming) Restore(stack *tcprepair.Stack, known bool) error {
 	return err
 }
 
-// Live lets the session go on here: k finds a process of uid that serves its
-// name. A connection that has ended is no error.
-func (c *Coming) Live(k *keeper.Keeper, uid uint32) error {
+// Reserve makes room for the session, which is to be for a process of uid: once S1
+// has let go of it, it is too late for a limit.
+func (c *Coming) Reserve(k *keeper.Keeper, uid uint32) (err error) {
+	c.room, err = k.Reserve(uid, c.Name, c.region)
+	return err
+}
+
+// Live lets the session go on here, where there is room for it. A connection that
+// has ended is no error.
+func (c *Coming) Live() error {
+	defer c.room.Free()
 	if err := c.restored.Live(); err != nil {
 		return err
 	}
@@ -122,7 +131,7 @@ func (c *Coming) Live(k *keeper.Keeper, uid uint32) error {
 	if err = box.Bind(conn, c.im.LogTo, c.move.Send.To); err == nil {
 		box.Number(c.conn)
 		box.Thaw()
-		err = k.Adopt(uid, c.Name, box, conn)
+		err = c.room.Adopt(box, conn)
 	}
 	if err == nil {
 		return nil
@@ -152,6 +161,9 @@ func (c *Coming) take() (*keeper.Conn, error) {
 func (c *Coming) Drop() error {
 	if c.restored != nil {
 		c.restored.Abandon()
+	}
+	if c.room != nil {
+		c.room.Free()
 	}
 	if c.box == nil {
 		return nil

@@ -198,7 +198,8 @@ func (t *takenMove) restore() error {
 		return &MalformedError{"state reply", fmt.Sprintf("%d sessions", len(t.states))}
 	}
 	s := t.states[0]
-	if _, ok := m.service(t.flow.Local, s.Name); !ok {
+	v, ok := m.service(t.flow.Local, s.Name)
+	if !ok {
 		return fmt.Errorf("%q at %s is no service of this server", s.Name, t.flow.Local)
 	}
 	c, err := Prepare(s, m.cfg.Limits, t.flow.Local, t.flow.Remote)
@@ -206,6 +207,9 @@ func (t *takenMove) restore() error {
 		return err
 	}
 	t.coming = c
+	if err := c.Reserve(m.cfg.Keeper, v.UID); err != nil {
+		return err
+	}
 	r := c.Reply()
 	t.reply = wire.MigrateReply{LSRC: r.LSRC, ImplicitAck: r.ImplicitAck, Cert: m.certificate(t.flow, c.conn, c.generation())}
 	return nil
@@ -232,8 +236,7 @@ func (t *takenMove) live() error {
 	if arrived.Options, err = wire.Append(nil, wire.MigrateArrived{}); err == nil {
 		err = m.sender.Send(arrived)
 	}
-	s, _ := m.service(t.flow.Local, c.Name)
-	if err = errors.Join(err, m.remember(certChange{c.id(), t.reply.Cert}), m.steer.Release(t.flow), c.Live(m.cfg.Keeper, s.UID)); err != nil {
+	if err = errors.Join(err, m.remember(certChange{c.id(), t.reply.Cert}), m.steer.Release(t.flow), c.Live()); err != nil {
 		return errors.Join(err, m.journal.strike(t.id))
 	}
 	m.Stats.came.Add(1)

@@ -124,8 +124,12 @@ func (t *targetMove) restore() error {
 			return err
 		}
 		t.coming = append(t.coming, c)
-		if _, ok := t.m.service(c.Local(), c.Name); !ok || t.proposal.way == ByTakeover && c.Local().Addr() != t.proposal.addr {
+		v, ok := t.m.service(c.Local(), c.Name)
+		if !ok || t.proposal.way == ByTakeover && c.Local().Addr() != t.proposal.addr {
 			return fmt.Errorf("%q at %s is no service of this server", c.Name, c.Local())
+		}
+		if err := c.Reserve(t.m.cfg.Keeper, v.UID); err != nil {
+			return err
 		}
 	}
 	t.states = nil
@@ -206,8 +210,7 @@ func (t *targetMove) live() error {
 		return errors.Join(err, t.denote())
 	}
 	for _, c := range t.coming {
-		s, _ := t.m.service(c.Local(), c.Name)
-		if err := c.Live(t.m.cfg.Keeper, s.UID); err != nil {
+		if err := c.Live(); err != nil {
 			t.m.log.Error("a session that came", "move", t.id, "err", err)
 			_ = c.Drop()
 			continue

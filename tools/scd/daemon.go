@@ -40,8 +40,13 @@ var point func(string)
 
 func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 	d := &state{cfg: cfg, log: log}
-	d.keeper = keeper.New(keeper.Config{Sessions: cfg.Sessions, Bytes: cfg.Bytes, Orphan: time.Duration(cfg.Orphan), Log: log,
-		Frozen: func(h *keeper.Held) { d.mover.Rescue(h) }}) // servers are heard once there is one
+	kc := keeper.Config{Sessions: cfg.Sessions, Bytes: cfg.Bytes, Orphan: time.Duration(cfg.Orphan), Log: log,
+		User: share(cfg.Quota), Users: map[uint32]keeper.Share{},
+		Frozen: func(h *keeper.Held) { d.mover.Rescue(h) }} // servers are heard once there is one
+	for _, q := range cfg.Quotas {
+		kc.Users[q.UID] = share(q.Quota)
+	}
+	d.keeper = keeper.New(kc)
 	var err error
 	if d.stack, err = tcprepair.Open(); err != nil {
 		return nil, err
@@ -59,6 +64,10 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+func share(q config.Quota) keeper.Share {
+	return keeper.Share{Sessions: q.Sessions, Bytes: q.Bytes, Processes: q.Processes, Listeners: q.Listeners}
 }
 
 // network is who else there is.

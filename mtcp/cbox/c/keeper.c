@@ -12,7 +12,7 @@
 #include "impl.h"
 
 static_assert(sizeof(struct bd_scd_request) == 80 && offsetof(struct bd_scd_request, name) == 48, "request");
-static_assert(sizeof(struct bd_scd_answer) == 16 && offsetof(struct bd_scd_answer, error) == 12, "answer");
+static_assert(sizeof(struct bd_scd_answer) == 32 && offsetof(struct bd_scd_answer, most) == 24, "answer");
 
 #define LISTENERS	16
 

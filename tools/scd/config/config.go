@@ -37,6 +37,9 @@ type Config struct {
 	Orphan   confile.Duration `yaml:"orphan"`   // a session waits so long for a process; 0: for ever
 	State    State            `yaml:"state"`
 
+	Quota  Quota       `yaml:"quota"`  // most of it for each user
+	Quotas []UserQuota `yaml:"quotas"` // and for those that have another
+
 	Capacity int    `yaml:"capacity"` // sessions that this server is good for, as it tells its peers; 0: it does not say
 	Policy   Policy `yaml:"policy"`
 }
@@ -101,6 +104,9 @@ func (c *Config) check() error {
 	}
 	if c.Sessions < 0 || c.Bytes < 0 || c.State.Queues < 0 || c.State.Total < 0 {
 		return errors.New("a negative bound")
+	}
+	if err := c.checkQuotas(); err != nil {
+		return err
 	}
 	if err := checkPeers(".peers", c.Peers); err != nil {
 		return err

@@ -16,12 +16,17 @@ listen: 10.0.0.1:7701
 orphan: 30s
 peers: [{name: s2, address: "10.0.0.2:7701", key: ` + key + `}]
 services: [{name: web, user: "33", listen: "10.0.0.100:80", device: eth0}]
+quota: {sessions: 10, bytes: 1000}
+quotas: [{user: "33", sessions: 500, listeners: 3}]
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := c.Services[0]; s.UID != 33 || s.Addr != netip.MustParseAddrPort("10.0.0.100:80") || c.Socket != DefaultSocket {
 		t.Errorf("%+v", c)
+	}
+	if q := c.Quotas[0]; c.Quota != (Quota{Sessions: 10, Bytes: 1000}) || q.UID != 33 || q.Quota != (Quota{Sessions: 500, Listeners: 3}) {
+		t.Errorf("%+v, %+v", c.Quota, q)
 	}
 }
 
@@ -43,6 +48,10 @@ func TestParseRefuses(t *testing.T) {
 		"long name":   {service("name: " + strings.Repeat("x", 40) + ", user: \"0\", listen: \"1.2.3.4:80\""), "services[0].name"},
 		"serves":      {"identity: /id\npeers: [{name: s2, address: \"a:1\", key: \"" + key + "\", serves: [\"80\"]}]\n", "peers[0].serves[0]"},
 		"bound":       {"sessions: -1\n", "a negative bound"},
+		"quota":       {"quota: {processes: -1}\n", "[1:8] quota"},
+		"quotas":      {"quotas:\n - {user: \"33\", bytes: -1}\n", "quotas[0]: a negative bound"},
+		"quota twice": {"quotas:\n - {user: \"0\"}\n - {user: root}\n", "quotas[1].user"},
+		"quota whose": {"quotas: [{sessions: 1}]\n", "quotas[0].user"},
 		"metrics":     {"metrics: here\n", "[1:10] metrics"},
 	} {
 		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
