@@ -13,14 +13,15 @@ import (
 )
 
 // advised is a server's MIGRATE_ADVISE for a connection. The certificate says
-// that it is the server; one that is repeated gets the same answer.
+// that it is the server; one that is repeated gets the same answer, and one too
+// many none yet.
 func (a *Agent) advised(app, on steer.Flow, o wire.MigrateAdvise) {
 	a.mu.Lock()
 	s := a.sessions[app]
 	switch {
 	case s == nil || !s.cert.Equal(o.Cert):
 		a.mu.Unlock()
-		a.log.Warn("advice that no server of the connection gives", "flow", app)
+		a.quiet.Warn("advice that no server of the connection gives", "flow", app)
 		return
 	case s.moving != nil:
 		a.mu.Unlock()
@@ -31,6 +32,10 @@ func (a *Agent) advised(app, on steer.Flow, o wire.MigrateAdvise) {
 		if answer != 0 {
 			a.decline(app, on, o, answer)
 		}
+		return
+	case !a.advices.allow(on.Remote.Addr().String()): // it says so again
+		a.mu.Unlock()
+		a.quiet.With("server", on.Remote.Addr()).Warn("it advises too often")
 		return
 	}
 	s.advice, s.answer = o.N, 0

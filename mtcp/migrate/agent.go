@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/noise"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/policy"
 	"lazystate/mtcp/steer"
@@ -27,6 +29,9 @@ type Agent struct {
 	sender *steer.Sender
 	timing party.Timing
 	log    *slog.Logger
+	quiet  *slog.Logger // of what others can have said
+
+	advices *limiter // by server
 
 	// Advice says whether to follow a server's advice; nil: yes. Policy makes the
 	// triggers of a connection; nil: none. Set before Run.
@@ -70,12 +75,16 @@ func (s *clientSession) freePort() {
 	s.port = 0
 }
 
+// mostServers bounds those that the offers for one connection name.
+const mostServers = 64
+
 // mostSessions bounds what offers can make an agent remember.
 const mostSessions = 65536
 
 // NewAgent takes over what the caller has opened; the agent neither closes it.
 func NewAgent(s *steer.Agent, out *steer.Sender, t party.Timing, log *slog.Logger) *Agent {
-	return &Agent{steer: s, sender: out, timing: t, log: log, sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}}
+	return &Agent{steer: s, sender: out, timing: t, log: log, quiet: slog.New(noise.New(log.Handler(), 1)), advices: newLimiter(sessionRate),
+		sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}}
 }
 
 // Run listens to the kernel's programs until ctx ends.
@@ -156,8 +165,12 @@ func (a *Agent) offered(f steer.Flow, o wire.Offer) {
 			a.prune()
 		}
 		a.sessions[f] = &clientSession{cert: o.Cert, servers: o.Servers, first: f.Remote, at: f.Remote, since: time.Now()}
-	case s != nil && s.cert.Equal(o.Cert):
-		s.servers = append(s.servers, o.Servers...)
+	case s != nil && s.cert.Equal(o.Cert): // said several times, for it may get lost
+		for _, v := range o.Servers {
+			if len(s.servers) < mostServers && !slices.Contains(s.servers, v) {
+				s.servers = append(s.servers, v)
+			}
+		}
 	}
 }
 

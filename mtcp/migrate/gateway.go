@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lazystate/internal/identity"
+	"lazystate/internal/noise"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 )
@@ -31,6 +32,34 @@ type Gateway struct {
 	Log      *slog.Logger
 
 	mu sync.Mutex // one thing at a time: steer wants it for each session
+
+	holds *limiter     // by server
+	quiet *slog.Logger // of what others can have said
+	conns gatewayConns
+}
+
+// gatewayConns are the connections of servers, one of each: who comes again ends
+// the older, and has no more of the gateway than others.
+type gatewayConns struct {
+	mu sync.Mutex
+	of map[identity.PublicKey]net.Conn
+}
+
+func (g *gatewayConns) enter(who identity.PublicKey, c net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if old := g.of[who]; old != nil {
+		old.Close()
+	}
+	g.of[who] = c
+}
+
+func (g *gatewayConns) leave(who identity.PublicKey, c net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of[who] == c {
+		delete(g.of, who)
+	}
 }
 
 // gatewayProtocol is what both ends must mean.
@@ -65,6 +94,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer context.AfterFunc(ctx, func() { g.Listen.Close() })()
+	if g.holds == nil {
+		g.holds = newLimiter(sessionRate)
+	}
+	g.quiet, g.conns.of = slog.New(noise.New(g.Log.Handler(), 1)), map[identity.PublicKey]net.Conn{}
 	places := make(chan struct{}, mostGuests)
 	for {
 		places <- struct{}{}
@@ -80,17 +113,22 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		tasks.Go(func() {
 			defer context.AfterFunc(ctx, func() { c.Close() })()
-			if err := g.serve(ctx, c); err != nil && ctx.Err() == nil {
-				g.Log.Info("a server's connection has ended", "from", c.RemoteAddr(), "err", err)
-			}
-			c.Close()
+			defer c.Close()
+			who, t, err := g.admit(ctx, c)
 			<-places
+			if err == nil {
+				err = g.serve(who, t)
+			}
+			if err != nil && ctx.Err() == nil {
+				host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+				g.quiet.With("from", host).Info("a server's connection has ended", "err", err)
+			}
 		})
 	}
 }
 
-func (g *Gateway) serve(ctx context.Context, c net.Conn) error {
-	var who Peer
+// admit finds out who it is.
+func (g *Gateway) admit(ctx context.Context, c net.Conn) (who Peer, _ net.Conn, err error) {
 	t := tls.Server(c, g.Identity.TLS(gatewayProtocol, func(k identity.PublicKey) error {
 		i := slices.IndexFunc(g.Servers, func(p Peer) bool { return p.Key == k })
 		if i < 0 {
@@ -101,16 +139,23 @@ func (g *Gateway) serve(ctx context.Context, c net.Conn) error {
 	}))
 	bounded, cancel := context.WithTimeout(ctx, dialBound)
 	defer cancel()
-	if err := t.HandshakeContext(bounded); err != nil {
-		return err
-	}
+	err = t.HandshakeContext(bounded)
+	return who, t, err
+}
+
+func (g *Gateway) serve(who Peer, t net.Conn) error {
+	g.conns.enter(who.Key, t)
+	defer g.conns.leave(who.Key, t)
 	for {
 		f, err := readFrame(t, 3*addrLen)
 		if err != nil {
 			return err
 		}
 		answer := frame{kind: gateDone, id: f.id}
-		if err := g.turn(who, f); err != nil {
+		if err := g.turn(who, f); errors.Is(err, errTooOften) {
+			g.quiet.With("server", who.Name).Warn("it asks for moves too often")
+			answer.kind, answer.body = gateFailed, []byte(err.Error())
+		} else if err != nil {
 			g.Log.Info("a server is refused", "server", who.Name, "err", err)
 			answer.kind, answer.body = gateFailed, []byte(err.Error())
 		}
@@ -135,7 +180,10 @@ func (g *Gateway) turn(who Peer, f frame) error {
 		return fmt.Errorf("%s does not serve at %s", who.Name, owner)
 	}
 	switch f.kind {
-	case gateHold:
+	case gateHold: // the others end what it has begun
+		if !g.holds.allow(who.Key.String()) {
+			return errTooOften
+		}
 		return g.hold(t)
 	case gateSwitch:
 		return g.change(t)

@@ -32,8 +32,8 @@ type givenMove struct {
 // asked is S2's state request.
 func (m *Mover) asked(l link, f frame) {
 	r, err := parseRequest(f.body)
-	if err == nil && !m.allow(l.peer) {
-		err = fmt.Errorf("%s asks too often", l.peer)
+	if err == nil && !m.sessions.allow(l.peer) {
+		err = errTooOften
 	}
 	if err == nil {
 		err = m.give(l, f.id, r)
@@ -49,7 +49,11 @@ func (m *Mover) refuseGiving(l link, id ID, err error) {
 	if err == nil {
 		return
 	}
-	m.log.Info("a session is not given away", "to", l.peer, "err", err)
+	if errors.Is(err, errTooOften) {
+		m.tooOften(l.peer)
+	} else {
+		m.log.Info("a session is not given away", "to", l.peer, "err", err)
+	}
 	m.say(l, id, party.Abort, err.Error())
 }
 

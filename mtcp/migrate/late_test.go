@@ -28,7 +28,8 @@ func TestToldTooLate(t *testing.T) {
 }
 
 func lone(t *testing.T) *Mover {
-	return &Mover{mesh: newMesh(Config{}, slog.New(slog.DiscardHandler)), journal: journal(t.TempDir()), moves: map[ID]move{}, ctx: t.Context()}
+	quiet := slog.New(slog.DiscardHandler)
+	return &Mover{log: quiet, mesh: newMesh(Config{}, quiet), journal: journal(t.TempDir()), moves: map[ID]move{}, ctx: t.Context()}
 }
 
 // A state request that cannot be sent is a connection that is lost: nobody else

@@ -82,7 +82,10 @@ type Mover struct {
 	moves map[ID]move
 	keys  map[string]ID // what is being moved: one thing goes to one place
 	bytes int64         // of state replies
-	rates map[string]*rate
+
+	addresses, sessions *limiter // of what peers ask for
+	clients             *limiter // of what clients do, by address
+	own                 *limiter // of what this server asks of a peer
 
 	resumed  map[string]*resumedMove // by session
 	doubtful []*resumedMove          // until Run asks
@@ -152,7 +155,8 @@ func New(cfg Config) (*Mover, error) {
 		cfg.Timing = party.Defaults
 	}
 	m := &Mover{cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), journal: journal(cfg.Journal), links: map[string]*device{},
-		moves: map[ID]move{}, keys: map[string]ID{}, rates: map[string]*rate{},
+		moves: map[ID]move{}, keys: map[string]ID{},
+		addresses: newLimiter(addressRate), sessions: newLimiter(sessionRate), clients: newLimiter(clientRate), own: newLimiter(ownRate),
 		resumed: map[string]*resumedMove{},
 		advices: map[steer.Flow]*advice{}, statuses: map[string]Status{}, taken: map[steer.Flow]*takenMove{}, refused: map[steer.Flow]time.Time{}}
 	m.mesh, m.gates = newMesh(cfg, m.log), newGates(cfg.Identity, cfg.Gateways)

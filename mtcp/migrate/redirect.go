@@ -44,6 +44,9 @@ func ParseWay(text string) (Way, error) {
 
 // Send moves one session to another server, by gateway or by its client.
 func (m *Mover) Send(ctx context.Context, id cbox.ID, to string, by Way, why wire.Reason) error {
+	if err := m.own.wait(ctx, to); err != nil {
+		return err
+	}
 	switch by {
 	case ByGateway:
 		_, err := m.Redirect(ctx, id, to)

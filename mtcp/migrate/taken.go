@@ -50,10 +50,16 @@ func (m *Mover) requested(e steer.Event, req wire.MigrateRequest) {
 		m.refuse(e.Flow, e.Segment, req.Cert, wire.ReasonState)
 		return
 	}
-	if reason, err := m.take(e, req); err != nil {
+	reason, err := m.take(e, req)
+	switch {
+	case err == nil:
+		return
+	case errors.Is(err, errTooOften):
+		m.tooOften(e.Flow.Remote.Addr().String())
+	default:
 		m.log.Info("a client is refused", "client", e.Flow.Remote, "err", err)
-		m.refuse(e.Flow, e.Segment, req.Cert, reason)
 	}
+	m.refuse(e.Flow, e.Segment, req.Cert, reason)
 }
 
 func (m *Mover) take(e steer.Event, req wire.MigrateRequest) (wire.Reason, error) {
@@ -69,8 +75,8 @@ func (m *Mover) take(e steer.Event, req wire.MigrateRequest) (wire.Reason, error
 		m.log.Debug("a client is not answered yet", "client", e.Flow.Remote, "err", fmt.Errorf("%s: %w", l, errNotLinked))
 		return 0, nil
 	}
-	if !m.allow("client " + e.Flow.Remote.Addr().String()) {
-		return wire.ReasonResources, errors.New("it asks too often")
+	if !m.clients.allow(e.Flow.Remote.Addr().String()) {
+		return wire.ReasonResources, errTooOften
 	}
 	t := &takenMove{inbox: inbox{m: m}, id: newID(), link: l, flow: e.Flow, syn: e.Segment, req: req}
 	t.runner = newRunner(party.NewTarget(party.ByClient, m.cfg.Timing), t.carry, t.ended)
@@ -106,7 +112,7 @@ func (m *Mover) acked(e steer.Event, o wire.RcvdWhileMigrating) {
 	t := m.taken[e.Flow]
 	m.mu.Unlock()
 	if t == nil { // an earlier daemon's, or one that has ended
-		if !m.lives(e.Flow) && m.allow("client "+e.Flow.Remote.Addr().String()) {
+		if !m.lives(e.Flow) && m.clients.allow(e.Flow.Remote.Addr().String()) {
 			m.refuse(e.Flow, e.Segment, wire.Certificate{}, wire.ReasonState)
 		}
 		return

@@ -40,8 +40,12 @@ func (m *Mover) proposed(l link, f frame) {
 		t.runner = newRunner(party.NewTarget(party.BySource, m.cfg.Timing), t.carry, t.ended)
 		err = m.begin(t.id, "to here: "+p.String(), t)
 	}
-	if err != nil {
+	if errors.Is(err, errTooOften) {
+		m.tooOften(l.peer)
+	} else if err != nil {
 		m.log.Info("a move is declined", "from", l.peer, "err", err)
+	}
+	if err != nil {
 		m.say(l, f.id, party.Never, err.Error())
 		return
 	}
@@ -49,14 +53,17 @@ func (m *Mover) proposed(l link, f frame) {
 }
 
 func (m *Mover) admissible(l link, p proposal) error {
-	if p.way == ByGateway { // of sessions one by one there may be thousands
+	if p.way == ByGateway {
+		if !m.sessions.allow(l.peer) {
+			return errTooOften
+		}
 		return nil
 	}
 	if _, err := m.device(p.addr); err != nil {
 		return err
 	}
-	if !m.allow(l.peer) {
-		return fmt.Errorf("%s asks too often", l.peer)
+	if !m.addresses.allow(l.peer) {
+		return errTooOften
 	}
 	if here, err := m.Has(p.addr); here || err != nil {
 		return errors.Join(err, fmt.Errorf("%s: %w", p.addr, takeover.ErrHasAddress))

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// rate is how often somebody may ask for something: so often at once, and so often
+// a second after that.
+type rate struct{ burst, second float64 }
+
+// What others may ask for. Of sessions one by one there may be thousands: who
+// sends them away keeps below what is allowed, by as much as a second's delay on
+// the way can make of it, so that none of them is refused.
+var (
+	addressRate = rate{64, 16}
+	clientRate  = rate{64, 16}
+	sessionRate = rate{1024, 512}
+	ownRate     = rate{512, 500}
+)
+
+// errTooOften is one who asks beyond a rate.
+var errTooOften = errors.New("it asks too often")
+
+// mostBuckets bounds who is told apart; the others are one.
+const mostBuckets = 4096
+
+// limiter has a bucket for each of those who ask.
+type limiter struct {
+	rate
+	now func() time.Time
+
+	mu      sync.Mutex
+	buckets map[string]*bucket
+	refused uint64
+}
+
+// bucket is what somebody has left.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+func newLimiter(r rate) *limiter {
+	return &limiter{rate: r, now: time.Now, buckets: map[string]*bucket{}}
+}
+
+// allow takes a drop out of somebody's bucket.
+func (l *limiter) allow(who string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.bucket(who)
+	if b.left < 1 {
+		l.refused++
+		return false
+	}
+	b.left--
+	return true
+}
+
+// bucket finds or makes one, with what has come into it; mu is held.
+func (l *limiter) bucket(who string) *bucket {
+	now := l.now()
+	b := l.buckets[who]
+	if b == nil && len(l.buckets) >= mostBuckets {
+		l.forget(now)
+	}
+	if b == nil && len(l.buckets) >= mostBuckets {
+		who = ""
+		b = l.buckets[who]
+	}
+	if b == nil {
+		b = &bucket{l.burst, now}
+		l.buckets[who] = b
+	}
+	b.left, b.at = l.filled(b, now), now
+	return b
+}
+
+func (l *limiter) filled(b *bucket, now time.Time) float64 {
+	return min(l.burst, b.left+now.Sub(b.at).Seconds()*l.second)
+}
+
+// forget does away with full buckets, which are as good as none; mu is held.
+func (l *limiter) forget(now time.Time) {
+	for who, b := range l.buckets {
+		if l.filled(b, now) == l.burst {
+			delete(l.buckets, who)
+		}
+	}
+}
+
+// wait is allow for one who has time.
+func (l *limiter) wait(ctx context.Context, who string) error {
+	select {
+	case <-time.After(l.due(who)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// due takes a drop that may not be there yet, and says when it will be: those who
+// wait have their turns one after another.
+func (l *limiter) due(who string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.bucket(who)
+	b.left--
+	return time.Duration(max(0, -b.left) / l.second * float64(time.Second))
+}
+
+// count is how many were refused.
+func (l *limiter) count() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused
+}
