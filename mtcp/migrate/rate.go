@@ -18,7 +18,7 @@ type rate struct{ burst, second float64 }
 // the way can make of it, so that none of them is refused.
 var (
 	addressRate = rate{64, 16}
-	clientRate  = rate{64, 16}
+	clientRate  = rate{256, 64} // far below what all of a server's clients have at S1, for its address may be forged
 	sessionRate = rate{1024, 512}
 	ownRate     = rate{512, 500}
 )
