@@ -66,29 +66,31 @@ func ScdLimitName(v uint32) string {
 
 // Size and offsets of struct bd_scd_request.
 const (
-	ScdRequestSize        = 80
-	ScdRequestMagicOff    = 0
-	ScdRequestKindOff     = 8
-	ScdRequestSlotOff     = 12
-	ScdRequestOffsetOff   = 16
-	ScdRequestLengthOff   = 24
-	ScdRequestSessionOff  = 32
-	ScdRequestNameOff     = 48
-	ScdRequestPortOff     = 72
-	ScdRequestReservedOff = 76
+	ScdRequestSize          = 88
+	ScdRequestMagicOff      = 0
+	ScdRequestKindOff       = 8
+	ScdRequestSlotOff       = 12
+	ScdRequestOffsetOff     = 16
+	ScdRequestLengthOff     = 24
+	ScdRequestGenerationOff = 32
+	ScdRequestSessionOff    = 40
+	ScdRequestNameOff       = 56
+	ScdRequestPortOff       = 80
+	ScdRequestReservedOff   = 84
 )
 
 // ScdRequest is struct bd_scd_request.
 type ScdRequest struct {
-	Magic    uint64
-	Kind     uint32
-	Slot     uint32
-	Offset   uint64
-	Length   uint64
-	Session  [16]uint8
-	Name     [24]byte
-	Port     uint32
-	Reserved uint32
+	Magic      uint64
+	Kind       uint32
+	Slot       uint32
+	Offset     uint64
+	Length     uint64
+	Generation uint64
+	Session    [16]uint8
+	Name       [24]byte
+	Port       uint32
+	Reserved   uint32
 }
 
 // Decode copies the fields out of b, which holds at least ScdRequestSize bytes.
@@ -101,10 +103,11 @@ func (s *ScdRequest) Decode(b []byte) error {
 	s.Slot = binary.LittleEndian.Uint32(b[12:])
 	s.Offset = binary.LittleEndian.Uint64(b[16:])
 	s.Length = binary.LittleEndian.Uint64(b[24:])
-	copy(s.Session[:], b[32:])
-	copy(s.Name[:], b[48:])
-	s.Port = binary.LittleEndian.Uint32(b[72:])
-	s.Reserved = binary.LittleEndian.Uint32(b[76:])
+	s.Generation = binary.LittleEndian.Uint64(b[32:])
+	copy(s.Session[:], b[40:])
+	copy(s.Name[:], b[56:])
+	s.Port = binary.LittleEndian.Uint32(b[80:])
+	s.Reserved = binary.LittleEndian.Uint32(b[84:])
 	return nil
 }
 
@@ -116,10 +119,11 @@ func (s *ScdRequest) Put(b []byte) {
 	binary.LittleEndian.PutUint32(b[12:], s.Slot)
 	binary.LittleEndian.PutUint64(b[16:], s.Offset)
 	binary.LittleEndian.PutUint64(b[24:], s.Length)
-	copy(b[32:32+16], s.Session[:])
-	copy(b[48:48+24], s.Name[:])
-	binary.LittleEndian.PutUint32(b[72:], s.Port)
-	binary.LittleEndian.PutUint32(b[76:], s.Reserved)
+	binary.LittleEndian.PutUint64(b[32:], s.Generation)
+	copy(b[40:40+16], s.Session[:])
+	copy(b[56:56+24], s.Name[:])
+	binary.LittleEndian.PutUint32(b[80:], s.Port)
+	binary.LittleEndian.PutUint32(b[84:], s.Reserved)
 }
 
 // Encode returns the struct's bytes.

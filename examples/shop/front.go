@@ -63,7 +63,7 @@ func (b *backEnd) of(s *web.Conn) (*cbox.Channel, error) {
 	b.once.Do(func() {
 		child, err := s.Associate(backName, 1)
 		if err == nil {
-			err = b.keeper.Hand(s.ID(), child)
+			err = b.keeper.Hand(s.Session, child)
 		}
 		if b.err = err; err == nil {
 			b.ch = child.Channels[0]

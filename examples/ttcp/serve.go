@@ -80,7 +80,7 @@ func (cfg config) client(c net.Conn, k *keeper.Client) error {
 	if cfg.processes > 1 {
 		child, err := s.Associate(backName, cfg.channels)
 		if err == nil {
-			err = k.Hand(s.ID(), child)
+			err = k.Hand(s.Session, child)
 		}
 		if err != nil {
 			return err

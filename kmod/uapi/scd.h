@@ -25,9 +25,15 @@ enum bd_scd_kind {
 	 * started anew; slot, and for others than the root's the box alone.
 	 */
 	BD_SCD_KEEP = 2,
-	/* session: its root has closed it; the box says what is left to do. */
+	/*
+	 * session, generation: its root has closed it; the box says what is left to do.
+	 * ESTALE: the session that is here came back meanwhile, and is none of these.
+	 */
 	BD_SCD_DONE = 3,
-	/* session, slot: a child was associated; whoever serves its name is to open it. */
+	/*
+	 * session, generation, slot: a child was associated; whoever serves its name is to
+	 * open it. ESTALE likewise.
+	 */
 	BD_SCD_HAND = 4,
 	/* Descriptor: a listening socket that is to outlive the process. */
 	BD_SCD_LISTEN = 5,
@@ -41,6 +47,7 @@ struct bd_scd_request {
 	__u32 slot;
 	__u64 offset;		/* of the box in its descriptor */
 	__u64 length;
+	__u64 generation;	/* of the session, as its box says */
 	__u8  session[16];
 	char  name[BD_CBOX_NAME];
 	__u32 port;

@@ -38,7 +38,8 @@ type Keeper interface {
 	// Keep is told of a new session, before any of its bytes is read.
 	Keep(id ID, r Region, conn *net.TCPConn) error
 	// Done is told that the process has closed it; the box says what is left to do.
-	Done(id ID)
+	// The generation says which of its stays here is meant: it may have left and come back.
+	Done(id ID, generation uint64)
 }
 
 // Quota bounds the memory of all boxes that share it.

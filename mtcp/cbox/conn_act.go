@@ -186,14 +186,14 @@ func (c *Conn) Close() error {
 
 // end is the last word of a session that is over.
 func (c *Conn) end() {
-	_ = c.do(func() error {
+	err := c.do(func() error {
 		c.words.state.Store(uapi.CboxClosed)
 		c.m.wake(uapi.CboxHeadStateOff)
 		return nil
 	})
 	c.letGo()
-	if c.cfg.Keeper != nil {
-		c.cfg.Keeper.Done(c.ID())
+	if c.cfg.Keeper != nil && !errors.Is(err, ErrMigrated) {
+		c.cfg.Keeper.Done(c.ID(), c.Generation())
 	}
 }
 

@@ -5,6 +5,7 @@ package cbox
 import (
 	"errors"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -369,6 +370,32 @@ func TestResumeOfWhatLeaves(t *testing.T) {
 		err := <-got
 		if over := (*mtcp.StateError)(nil); errors.Is(err, ErrMigrated) != leaves || errors.As(err, &over) == leaves {
 			t.Errorf("leaves: %v: %v", leaves, err)
+		}
+	}
+}
+
+// deeds is a keeper that notes what it is told has ended.
+type deeds []uint64
+
+func (d *deeds) Keep(ID, Region, *net.TCPConn) error { return nil }
+func (d *deeds) Done(_ ID, generation uint64)        { *d = append(*d, generation) }
+
+// A session that leaves while its process is about to close it is not done here.
+func TestNotDoneIfItHasLeft(t *testing.T) {
+	for _, leaves := range []bool{true, false} {
+		var done deeds
+		_, c := accepted(t, Config{Keeper: &done})
+		b := must(OpenBox(keptRegion(t, c)))
+		defer b.Close()
+		if leaves {
+			if err := b.Freeze(nil, hang); err != nil {
+				t.Fatal(err)
+			}
+			b.Depart()
+		}
+		c.end()
+		if want := map[bool]deeds{false: {1}}[leaves]; !slices.Equal(done, want) {
+			t.Errorf("leaves: %v: done %v", leaves, done)
 		}
 	}
 }

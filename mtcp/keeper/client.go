@@ -154,12 +154,14 @@ func (c *Client) keep(id cbox.ID, slot uint32, r cbox.Region, conn *net.TCPConn)
 }
 
 // Done is cbox.Keeper's. A keeper that is gone has nothing to forget.
-func (c *Client) Done(id cbox.ID) { _, _ = c.ask(&uapi.ScdRequest{Kind: uapi.ScdDone, Session: id}) }
+func (c *Client) Done(id cbox.ID, generation uint64) {
+	_, _ = c.ask(&uapi.ScdRequest{Kind: uapi.ScdDone, Session: id, Generation: generation})
+}
 
 // Hand has a child's slot opened by a process that serves its name, now or when
 // there is one. The children of a replay are handed again, which does nothing.
-func (c *Client) Hand(id cbox.ID, child *cbox.Child) error {
-	_, err := c.ask(&uapi.ScdRequest{Kind: uapi.ScdHand, Session: id, Slot: child.Slot})
+func (c *Client) Hand(s *cbox.Session, child *cbox.Child) error {
+	_, err := c.ask(&uapi.ScdRequest{Kind: uapi.ScdHand, Session: s.ID(), Generation: s.Generation(), Slot: child.Slot})
 	return err
 }
 

@@ -24,7 +24,7 @@ func TestFinish(t *testing.T) {
 	if err := s.Session.Close(); err != nil { // the last snapshot, and then it dies
 		t.Fatal(err)
 	}
-	c.Done(s.ID())
+	c.Done(s.ID(), s.Generation())
 	got, err := io.Copy(io.Discard, client)
 	if err != nil || int(got) != total {
 		t.Errorf("the client got %d of %d, %v", got, total, err)
@@ -78,7 +78,7 @@ func TestFinishElsewhere(t *testing.T) {
 	if err := s.Session.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c.Done(s.ID())
+	c.Done(s.ID(), s.Generation())
 	for range 2 { // once it is let go again
 		held, err := s1.Hold(s.ID(), hang)
 		if err != nil {

@@ -140,10 +140,10 @@ func TestOthersSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Hand(s.ID(), child); !errors.Is(err, unix.EPERM) {
+	if err := other.Hand(s.Session, child); !errors.Is(err, unix.EPERM) {
 		t.Errorf("it hands a child of another's over: %v", err)
 	}
-	other.Done(s.ID())
+	other.Done(s.ID(), s.Generation())
 	if len(k.Sessions()) != 1 {
 		t.Error("it ended a session of another's")
 	}
@@ -160,10 +160,10 @@ func TestOthersSessions(t *testing.T) {
 	if err := mine.Keep(s.ID(), third.Region(), newConn(t)); err == nil {
 		t.Error("it passes a session off as another of its own")
 	}
-	if err := mine.Hand(s.ID(), &cbox.Child{Slot: 77}); !errors.Is(err, unix.EPERM) {
+	if err := mine.Hand(s.Session, &cbox.Child{Slot: 77}); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a slot that is not there: %v", err)
 	}
-	if err := mine.Hand(s.ID(), child); err != nil {
+	if err := mine.Hand(s.Session, child); err != nil {
 		t.Errorf("its own: %v", err)
 	}
 }
@@ -206,7 +206,7 @@ func TestNonsense(t *testing.T) {
 	before := open()
 	hello := (&uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: uapi.ScdHello, Name: [uapi.CboxName]byte{'x'}}).Encode()
 	keep := (&uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: uapi.ScdKeep}).Encode()
-	for _, b := range [][]byte{hello, keep, []byte("hello"), append(hello, 0), make([]byte, 80)} {
+	for _, b := range [][]byte{hello, keep, []byte("hello"), append(hello, 0), make([]byte, uapi.ScdRequestSize)} {
 		c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
 		if err != nil {
 			t.Fatal(err)

@@ -83,7 +83,7 @@ func (l *Listener) take() (net.Conn, error) {
 		_ = p.Conn.Close()
 		_ = p.Region.File.Close()
 		if !errors.Is(err, net.ErrClosed) && !errors.Is(err, cbox.ErrMigrated) {
-			l.client.Done(p.Session) // it cannot go on: its client gets a reset
+			l.client.Done(p.Session, p.Generation) // it cannot go on: its client gets a reset
 		}
 	}
 }

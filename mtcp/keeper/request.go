@@ -177,9 +177,9 @@ func (k *Keeper) do(p *process, q *uapi.ScdRequest, files []*os.File) (oob []byt
 	defer k.mu.Unlock()
 	switch q.Kind {
 	case uapi.ScdDone:
-		return nil, k.done(p, q.Session)
+		return nil, k.done(p, q.Session, q.Generation)
 	case uapi.ScdHand:
-		return nil, k.handSlot(p, q.Session, q.Slot)
+		return nil, k.handSlot(p, q.Session, q.Generation, q.Slot)
 	}
 	return k.listenerOf(p.service, uint16(q.Port))
 }

@@ -136,7 +136,7 @@ func front(client *Client, c *cbox.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Hand(c.ID(), child); err != nil {
+	if err := client.Hand(c.Session, child); err != nil {
 		return err
 	}
 	ch, b := child.Channels[0], make([]byte, 8)

@@ -180,10 +180,27 @@ func (k *Keeper) settle(s *session) bool {
 	return false
 }
 
-// done is DONE from p; mu is held.
-func (k *Keeper) done(p *process, id cbox.ID) error {
+// meant finds the session that a process speaks of. It may have left since, come
+// back, and been handed to the same process: then it is another's that was meant.
+// mu is held.
+func (k *Keeper) meant(id cbox.ID, generation uint64) (*session, error) {
 	s := k.sessions[id]
-	if s == nil || s.owners[0] != p {
+	switch {
+	case s == nil:
+		return nil, unix.ENOENT
+	case s.generation != generation:
+		return nil, unix.ESTALE
+	}
+	return s, nil
+}
+
+// done is DONE from p; mu is held.
+func (k *Keeper) done(p *process, id cbox.ID, generation uint64) error {
+	s, err := k.meant(id, generation)
+	if err != nil {
+		return err
+	}
+	if s.owners[0] != p {
 		return unix.ENOENT
 	}
 	delete(s.owners, 0)
@@ -315,9 +332,12 @@ func (s *session) unuse() {
 
 // handSlot is HAND from p: a child was associated, and a process that serves
 // its name is to open it. Said again, after a replay, it changes nothing.
-func (k *Keeper) handSlot(p *process, id cbox.ID, slot uint32) error {
-	s := k.sessions[id]
-	if s == nil || slot == 0 {
+func (k *Keeper) handSlot(p *process, id cbox.ID, generation uint64, slot uint32) error {
+	s, err := k.meant(id, generation)
+	if err != nil {
+		return err
+	}
+	if slot == 0 {
 		return unix.ENOENT
 	}
 	h, err := s.box.Head()

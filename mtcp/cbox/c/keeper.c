@@ -11,7 +11,7 @@
 
 #include "impl.h"
 
-static_assert(sizeof(struct bd_scd_request) == 80 && offsetof(struct bd_scd_request, name) == 48, "request");
+static_assert(sizeof(struct bd_scd_request) == 88 && offsetof(struct bd_scd_request, name) == 56, "request");
 static_assert(sizeof(struct bd_scd_answer) == 32 && offsetof(struct bd_scd_answer, most) == 24, "answer");
 
 #define LISTENERS	16
@@ -128,7 +128,8 @@ struct cbox_keeper *cbox_keeper_dial(const char *path, const char *name, int *er
 
 static struct bd_scd_request about(const struct cbox *c, uint32_t kind)
 {
-	struct bd_scd_request q = { .kind = kind, .slot = c->slot, .offset = c->where.offset, .length = c->where.length };
+	struct bd_scd_request q = { .kind = kind, .slot = c->slot, .offset = c->where.offset, .length = c->where.length,
+				    .generation = c->fixed.generation };
 
 	memcpy(q.session, c->fixed.session, sizeof(q.session));
 	return q;
