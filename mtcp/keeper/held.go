@@ -26,19 +26,26 @@ type Held struct {
 // ID is the session's.
 func (h *Held) ID() cbox.ID { return h.s.id }
 
-// Hold freezes a session; see cbox.Box.Freeze.
+// Hold freezes a session; see cbox.Box.Freeze. ENOENT is one that has ended, EBUSY
+// one that somebody else moves.
 func (k *Keeper) Hold(id cbox.ID, most time.Duration) (*Held, error) {
 	k.mu.Lock()
-	s := k.sessions[id]
-	if s == nil || s.held {
+	s, err := k.sessions[id], error(nil)
+	switch {
+	case s == nil:
+		err = unix.ENOENT
+	case s.held:
+		err = unix.EBUSY
+	}
+	if err != nil {
 		k.mu.Unlock()
-		return nil, fmt.Errorf("hold session %s: %w", id, unix.ENOENT)
+		return nil, fmt.Errorf("hold session %s: %w", id, err)
 	}
 	s.held = true
 	s.users++
 	k.pauseFinish(s)
 	k.mu.Unlock()
-	err := s.box.Freeze(func(slot uint32) bool { return k.dead(s, slot) }, most)
+	err = s.box.Freeze(func(slot uint32) bool { return k.dead(s, slot) }, most)
 	if err != nil {
 		k.release(s)
 		return nil, err

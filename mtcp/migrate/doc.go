@@ -16,7 +16,9 @@
 // are the same but for whose word it is.
 //
 // The trap: sessions that share an address cannot be redirected one by one. With
-// address takeover a move is of all of them, and it is all or none.
+// address takeover a move is of all of them, and it is all or none: one that is on
+// its way elsewhere, or that comes when the others are captured, keeps them here. One
+// whose connection is over has nothing that could move, and keeps nobody.
 //
 //	m, err := migrate.New(migrate.Config{Name: "s1", Keeper: k, Mesh: migrate.Mesh{...}, Services: services})
 //	go m.Run(ctx)

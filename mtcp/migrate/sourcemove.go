@@ -27,6 +27,7 @@ type sourceMove struct {
 	accepted []byte  // what Accept said; heard before it is told
 
 	leaving  leaving
+	looked   map[cbox.ID]struct{} // at these: they are captured, or had ended
 	captured []*Captured
 	drafted  error // by the journal
 	frozen   time.Time
@@ -239,8 +240,13 @@ func (s *sourceMove) sessions() []cbox.ID {
 
 func (s *sourceMove) captureAll() error {
 	ids := s.sessions()
+	s.looked = map[cbox.ID]struct{}{}
 	for i, id := range ids {
+		s.looked[id] = struct{}{}
 		c, err := s.captureOne(id)
+		if errors.Is(err, unix.EBUSY) {
+			err = errBusy
+		}
 		if err != nil {
 			return fmt.Errorf("session %s: %w", id, err)
 		}
@@ -257,7 +263,9 @@ func (s *sourceMove) captureAll() error {
 	return nil
 }
 
-// captureOne returns nil for one that has ended meanwhile, or is about to.
+// captureOne returns nil for one that has ended meanwhile, or whose connection is
+// over: nothing of it can come from the client any more, or go there. What it has
+// left to read its process reads here, with the end behind it.
 func (s *sourceMove) captureOne(id cbox.ID) (*Captured, error) {
 	held, err := s.m.cfg.Keeper.Hold(id, s.m.cfg.Freeze)
 	if errors.Is(err, unix.ENOENT) {
@@ -280,6 +288,12 @@ func (s *sourceMove) captureOne(id cbox.ID) (*Captured, error) {
 func (s *sourceMove) commit() error {
 	if s.drafted != nil {
 		return s.drafted
+	}
+	// A process may have accepted one before the guard and said so only now.
+	for _, id := range s.sessions() {
+		if _, ok := s.looked[id]; !ok {
+			return fmt.Errorf("session %s has come meanwhile", id)
+		}
 	}
 	if err := s.m.journal.sign(s.id); err != nil {
 		return err

@@ -18,7 +18,9 @@ import (
 	"time"
 )
 
-func (w *world) dial() net.Conn {
+func (w *world) dial() net.Conn { return w.dialPort(port) }
+
+func (w *world) dialPort(port uint16) net.Conn {
 	w.t.Helper()
 	var c net.Conn
 	w.client.Do(func() (err error) {
