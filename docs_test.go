@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"os"
 	"path"
 	"regexp"
@@ -118,4 +119,108 @@ func hasTest(t *testing.T, file, test string) bool {
 		}
 	}
 	return false
+}
+
+// What docs/sessions.md shows in Go is part of an example that is compiled, and
+// what it names in Go and in C is there.
+func TestSessionsPageIsTrue(t *testing.T) {
+	src, err := os.ReadFile("docs/sessions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, examples := string(src), ""
+	for _, name := range []string{"mtcp/keeper/example_test.go", "mtcp/web/example_test.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples += unindented(string(b))
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(page, -1)
+	for _, b := range blocks {
+		for _, part := range strings.Split(b[1], "\n\n") {
+			if !strings.Contains(examples, unindented(part)) {
+				t.Errorf("no example has\n%s", part)
+			}
+		}
+	}
+	head, err := os.ReadFile("mtcp/cbox/c/cbox.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inC := regexp.MustCompile(`\b(?:cbox|CBOX)_\w+`).FindAllString(page, -1)
+	for _, name := range inC {
+		if !regexp.MustCompile(`\b` + name + `\b`).Match(head) {
+			t.Errorf("%s is not in cbox.h", name)
+		}
+	}
+	known := map[string]bool{}
+	for _, pkg := range []string{"cbox", "keeper", "web", "mtcp"} {
+		exported(t, pkg, known)
+	}
+	inGo := regexp.MustCompile("`((?:(?:cbox|keeper|web|mtcp)\\.)?[A-Z][a-z]\\w*(?:\\.[A-Z]\\w+)?)[`{(]").FindAllStringSubmatch(page, -1)
+	for _, m := range inGo {
+		if name := m[1]; !known[name] && !known["cbox."+name] && !known["."+name] {
+			t.Errorf("%s is not exported", name)
+		}
+	}
+	if len(blocks) < 5 || len(inC) < 15 || len(inGo) < 15 {
+		t.Errorf("%d pieces of Go, %d names of C, %d of Go: is it still read right?", len(blocks), len(inC), len(inGo))
+	}
+}
+
+func unindented(text string) string {
+	return regexp.MustCompile(`(?m)^[\t ]+`).ReplaceAllString(text, "")
+}
+
+// exported notes a package's names: pkg.Name, and of methods and fields also
+// pkg.Type.Name and .Name.
+func exported(t *testing.T, pkg string, known map[string]bool) {
+	t.Helper()
+	dir := "mtcp/" + pkg
+	if pkg == "mtcp" {
+		dir = pkg
+	}
+	for _, file := range tracked(t) {
+		if path.Dir(file) != dir || path.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					known[pkg+"."+d.Name.Name] = true
+					continue
+				}
+				of := strings.TrimPrefix(types.ExprString(d.Recv.List[0].Type), "*")
+				known[pkg+"."+of+"."+d.Name.Name], known["."+d.Name.Name] = true, true
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					name(spec, pkg, known)
+				}
+			}
+		}
+	}
+}
+
+func name(spec ast.Spec, pkg string, known map[string]bool) {
+	switch s := spec.(type) {
+	case *ast.ValueSpec:
+		for _, n := range s.Names {
+			known[pkg+"."+n.Name] = true
+		}
+	case *ast.TypeSpec:
+		known[pkg+"."+s.Name.Name] = true
+		if of, ok := s.Type.(*ast.StructType); ok {
+			for _, f := range of.Fields.List {
+				for _, n := range f.Names {
+					known[pkg+"."+s.Name.Name+"."+n.Name], known["."+n.Name] = true, true
+				}
+			}
+		}
+	}
 }
