@@ -77,13 +77,15 @@ func listening(fd int) (uint16, error) {
 	return 0, unix.EPROTOTYPE
 }
 
-// listenerOf is LISTENER; mu is held.
-func (k *Keeper) listenerOf(svc service, port uint16) ([]byte, error) {
+// listenerOf is LISTENER; mu is held. It returns a duplicate, for another process
+// may put its own in the place of ours before the answer is on its way: the number
+// would be another descriptor's then.
+func (k *Keeper) listenerOf(svc service, port uint16) (*os.File, error) {
 	l := k.listeners[listenerKey{svc, port}]
 	if l == nil {
 		return nil, unix.ENOENT
 	}
-	return unix.UnixRights(int(l.Fd())), nil
+	return dup(l)
 }
 
 // queueWait bounds how long TakeQueue waits for a connection that a process has

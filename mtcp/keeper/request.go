@@ -115,11 +115,11 @@ func (k *Keeper) answer(c *net.UnixConn, p **process, b []byte, files []*os.File
 	if (*p == nil) != (q.Kind == uapi.ScdHello) {
 		return fmt.Errorf("%s out of turn", uapi.ScdKindName(q.Kind))
 	}
-	var oob []byte
+	var with *os.File
 	if q.Kind == uapi.ScdHello {
 		*p, err = k.hello(c, q, files)
 	} else {
-		oob, err = k.do(*p, q, files)
+		with, err = k.do(*p, q, files)
 	}
 	a := uapi.ScdAnswer{Magic: uapi.ScdMagic, Kind: q.Kind, Error: errno(err)}
 	if over := (*LimitError)(nil); errors.As(err, &over) {
@@ -130,6 +130,11 @@ func (k *Keeper) answer(c *net.UnixConn, p **process, b []byte, files []*os.File
 	}
 	if err != nil {
 		k.refusal(*p, q, err)
+	}
+	var oob []byte
+	if with != nil {
+		defer with.Close()
+		oob = unix.UnixRights(int(with.Fd()))
 	}
 	_, _, err = c.WriteMsgUnix(a.Encode(), oob, nil)
 	return err
@@ -163,7 +168,8 @@ func (k *Keeper) hello(c *net.UnixConn, q *uapi.ScdRequest, files []*os.File) (*
 	return p, err
 }
 
-func (k *Keeper) do(p *process, q *uapi.ScdRequest, files []*os.File) (oob []byte, err error) {
+// do returns the descriptor that goes with the answer, if any.
+func (k *Keeper) do(p *process, q *uapi.ScdRequest, files []*os.File) (with *os.File, err error) {
 	switch q.Kind {
 	case uapi.ScdKeep:
 		if q.Slot != 0 {
