@@ -58,9 +58,7 @@ func TestTakeoverLeavesWhatIsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	s1.await("both", func() bool { return len(s1.ls()) == 2 })
-	if err := s1.web.Process.Signal(syscall.SIGSTOP); err != nil { // so that it does not notice
-		t.Fatal(err)
-	}
+	s1.web.stop(t) // so that it does not notice
 	if err := over.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lazystate/internal/identity"
 	"lazystate/internal/netrig"
 	"lazystate/tools/lab"
@@ -230,6 +232,18 @@ func (p *process) died(t *testing.T) {
 	case <-p.ended():
 	case <-time.After(hang):
 		t.Fatal("the daemon did not get to where it ends")
+	}
+}
+
+// stop is SIGSTOP; it returns when none of its threads runs any more.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Signal(unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var is unix.WaitStatus
+	if _, err := unix.Wait4(p.Process.Pid, &is, unix.WUNTRACED, nil); err != nil || !is.Stopped() {
+		t.Fatalf("%v, status %#x", err, is)
 	}
 }
 
