@@ -7,11 +7,13 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	xrate "golang.org/x/time/rate"
 )
 
 // rate is how often somebody may ask for something: so often at once, and so often
 // a second after that.
-type rate struct{ burst, second float64 }
+type rate struct{ burst, second int }
 
 // What others may ask for. Of sessions one by one there may be thousands: who
 // sends them away keeps below what is allowed, by as much as a second's delay on
@@ -35,60 +37,46 @@ type limiter struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	buckets map[string]*bucket
+	buckets map[string]*xrate.Limiter
 	refused uint64
 }
 
-// bucket is what somebody has left.
-type bucket struct {
-	left float64
-	at   time.Time
-}
-
 func newLimiter(r rate) *limiter {
-	return &limiter{rate: r, now: time.Now, buckets: map[string]*bucket{}}
+	return &limiter{rate: r, now: time.Now, buckets: map[string]*xrate.Limiter{}}
 }
 
 // allow takes a drop out of somebody's bucket.
 func (l *limiter) allow(who string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.bucket(who)
-	if b.left < 1 {
-		l.refused++
-		return false
+	if l.bucket(who).AllowN(l.now(), 1) {
+		return true
 	}
-	b.left--
-	return true
+	l.refused++
+	return false
 }
 
-// bucket finds or makes one, with what has come into it; mu is held.
-func (l *limiter) bucket(who string) *bucket {
-	now := l.now()
+// bucket finds or makes one; mu is held.
+func (l *limiter) bucket(who string) *xrate.Limiter {
 	b := l.buckets[who]
 	if b == nil && len(l.buckets) >= mostBuckets {
-		l.forget(now)
+		l.forget()
 	}
 	if b == nil && len(l.buckets) >= mostBuckets {
 		who = ""
 		b = l.buckets[who]
 	}
 	if b == nil {
-		b = &bucket{l.burst, now}
+		b = xrate.NewLimiter(xrate.Limit(l.second), l.burst)
 		l.buckets[who] = b
 	}
-	b.left, b.at = l.filled(b, now), now
 	return b
 }
 
-func (l *limiter) filled(b *bucket, now time.Time) float64 {
-	return min(l.burst, b.left+now.Sub(b.at).Seconds()*l.second)
-}
-
 // forget does away with full buckets, which are as good as none; mu is held.
-func (l *limiter) forget(now time.Time) {
+func (l *limiter) forget() {
 	for who, b := range l.buckets {
-		if l.filled(b, now) == l.burst {
+		if b.TokensAt(l.now()) == float64(l.burst) {
 			delete(l.buckets, who)
 		}
 	}
@@ -109,9 +97,8 @@ func (l *limiter) wait(ctx context.Context, who string) error {
 func (l *limiter) due(who string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.bucket(who)
-	b.left--
-	return time.Duration(max(0, -b.left) / l.second * float64(time.Second))
+	now := l.now()
+	return l.bucket(who).ReserveN(now, 1).DelayFrom(now)
 }
 
 // count is how many were refused.

@@ -30,7 +30,7 @@ func clocked(r rate) (*limiter, *time.Time) {
 // In no time does anybody get more than the burst and what comes in it.
 func TestRateIsKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := rate{float64(rapid.IntRange(1, 5).Draw(t, "burst")), float64(rapid.IntRange(1, 20).Draw(t, "second"))}
+		r := rate{rapid.IntRange(1, 5).Draw(t, "burst"), rapid.IntRange(1, 20).Draw(t, "second")}
 		l, now := clocked(r)
 		var granted []time.Time
 		for range rapid.IntRange(1, 60).Draw(t, "times") {
@@ -41,7 +41,7 @@ func TestRateIsKept(t *testing.T) {
 		}
 		for i, from := range granted {
 			for j, to := range granted[i:] {
-				if most := r.burst + to.Sub(from).Seconds()*r.second + 1e-6; float64(j+1) > most {
+				if most := float64(r.burst) + to.Sub(from).Seconds()*float64(r.second) + 1e-6; float64(j+1) > most {
 					t.Fatalf("%d in %v, at most %f", j+1, to.Sub(from), most)
 				}
 			}
