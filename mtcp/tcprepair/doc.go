@@ -23,7 +23,9 @@
 // has to come first, and a segment that was past it already makes the dump
 // begin again, or shows when Changed is asked. It does not stop sending either:
 // unless its window is taken away, a frozen socket goes on through its queue by
-// timers, and the peer acknowledges what the dump says was never sent. The kernel
+// timers, and the peer acknowledges what the dump says was never sent; and while
+// its queue is read the same timers have the kernel count as sent what no segment
+// has carried. The kernel
 // of the old server answers with RST once the socket is gone and the address
 // still there: keep it Frozen, which is deaf and silent, until the client has
 // heard the new one. What was restored as sent and is lost is sent again by TCP's

@@ -140,6 +140,58 @@ func TestFrozenSocketSendsNothingNew(t *testing.T) {
 	getPart(t, moved, upStream, 0, 10)
 }
 
+// While a send queue is read, whatever would make the socket send has the kernel
+// count all of it as sent. The dump does not believe that, until the socket's timer
+// has repeated a segment, which is one that was never sent.
+func TestSentInNameOnly(t *testing.T) {
+	const n = 100_000
+	w := newWorld(t, false)
+	client, server := w.connect("tcp4")
+	do(t, server, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, 200_000)
+	})
+	sendPart(t, server, downStream, 0, n)
+	f := fd(t, server, w.stacks[w.at].Freeze)
+	f.measured = func(q int) {
+		if q != sendQueue {
+			return
+		}
+		if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil { // it pushes
+			t.Error(err)
+		}
+	}
+	dump := func() (sent int) {
+		d, err := f.Dump()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n - len(d.Out) + d.sent()
+	}
+	came := func() int { return length(t, client, unix.SIOCINQ) }
+	sent := dump()
+	if unsent, err := unix.IoctlGetInt(f.fd, unix.SIOCOUTQNSD); err != nil || unsent != 0 {
+		t.Fatalf("the kernel says that %d bytes are not sent (%v)", unsent, err)
+	}
+	if sent == n {
+		t.Error("the dump says that everything was sent")
+	}
+	await(t, "what was sent", func() bool { return came() >= sent })
+	if changed, err := f.Changed(); err != nil || changed && came() == sent {
+		t.Errorf("changed: %v, %v", changed, err)
+	}
+	await(t, "what the timer sends", func() bool { return came() > sent })
+	if changed, err := f.Changed(); err != nil || !changed {
+		t.Errorf("the timer has sent something, changed: %v, %v", changed, err)
+	}
+	if sent = dump(); sent < came() {
+		t.Errorf("the client has %d bytes, the dump says that %d were sent", came(), sent)
+	}
+	if err := f.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	getPart(t, client, downStream, 0, n)
+}
+
 // A segment that was past the filter arrives between the call that measures a
 // queue and the one that reads it: what was read then means nothing, and is read
 // again. Here the socket hears again at that moment.

@@ -43,7 +43,7 @@ func (f *Frozen) Changed() (bool, error) {
 		return false, err
 	}
 	w, err := readWindow(f.fd)
-	return w.send != 0 || !f.still(now), err
+	return w.send != 0 || !f.still(now) || f.neverSent(now) != f.unsent, err
 }
 
 // still reports whether nothing has come since the last dump began.
@@ -90,11 +90,30 @@ func (f *Frozen) once() (*Dump, error) {
 	if torn != nil {
 		return nil, torn
 	}
+	f.unsent = f.neverSent(now)
+	d.Nxt = d.Write - seqnum.Value(f.unsent)
 	// Read last: a segment that brings nothing else may bring a window.
 	if shut, err := d.readWindow(f); err != nil || !shut {
 		return nil, err
 	}
 	return d, nil
+}
+
+// neverSent is how much of the send queue no segment has carried. The kernel's own
+// count does not say: while that queue is selected, so that it can be read, whatever
+// makes the socket send (a pacing timer, a device that is done with a segment)
+// counts all of it as sent and sends nothing (net/ipv4/tcp_output.c,
+// tcp_write_xmit). A new server that believed it would wait for acknowledgements of
+// what nobody has. But if a segment was repeated since, it may be one that was only
+// counted: the peer may have it, and the kernel's word is the safe one.
+func (f *Frozen) neverSent(now *unix.TCPInfo) uint32 {
+	repeated := now.Bytes_retrans - f.first.Bytes_retrans
+	left := int64(f.first.Notsent_bytes) - int64(now.Bytes_sent-f.first.Bytes_sent-repeated)
+	counted := left - int64(now.Notsent_bytes)
+	if counted <= 1 || repeated > 0 { // 1: a FIN, which is no byte
+		return now.Notsent_bytes
+	}
+	return uint32(left)
 }
 
 // quiet takes the peer's window away. A socket in repair mode goes on sending:
@@ -233,11 +252,7 @@ func (f *Frozen) readOut(d *Dump) error {
 	if err != nil {
 		return err
 	}
-	unsent, err := unix.IoctlGetInt(f.fd, unix.SIOCOUTQNSD)
-	if err != nil {
-		return fmt.Errorf("SIOCOUTQNSD: %w", err)
-	}
-	d.Write, d.Una, d.Nxt = seq, seq-seqnum.Value(n), seq-seqnum.Value(unsent)
+	d.Write, d.Una = seq, seq-seqnum.Value(n)
 	if n > 0 && d.State.OwnFin() {
 		n-- // the FIN
 	}

@@ -221,7 +221,7 @@ func TestOnKernels(t *testing.T) {
 // parts and those of their tests for which the kernel matters most; make soak
 // has all.
 var parts = []struct{ pkg, run string }{
-	{"tcprepair", "TestStates/ipv4$|MovesUnderLoad/ipv6|TornDump|NoMemoryLeft|FrozenSocketSendsNothingNew"},
+	{"tcprepair", "TestStates/ipv4$|MovesUnderLoad/ipv6|TornDump|NoMemoryLeft|FrozenSocketSendsNothingNew|SentInNameOnly"},
 	{"takeover", "TakeoverUnderLoad/ipv6"},
 	{"steer", "AreTheModel|HandshakeOfAMove|OutliveTheAgent|CloseLeavesNothing"},
 }
