@@ -75,16 +75,15 @@ func TestMovesUnderLoad(t *testing.T) {
 						over.Store(true)
 					}
 					s.Stop(t)
-					conn := s.Conn
-					through := !stateOf(t, conn).Movable() // both halves are closed
-					if through {
+					conn, err := w.tryMove(s.Conn)
+					over := err != nil // both halves are closed
+					if over {
+						conn = s.Conn
 						_ = conn.SetDeadline(time.Now().Add(hang))
-					} else {
-						conn = w.move(conn)
 					}
 					s = s.On(conn)
 					s.Start()
-					if through {
+					if over {
 						break
 					}
 				}

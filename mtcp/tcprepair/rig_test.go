@@ -3,6 +3,7 @@
 package tcprepair
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -168,15 +169,42 @@ func (w *world) live(r *Restored) *net.TCPConn {
 // move takes a connection to the other server.
 func (w *world) move(server *net.TCPConn) *net.TCPConn {
 	w.t.Helper()
-	f, d := w.freeze(server)
-	r := w.restore(d)
-	for w.changed(f) {
-		r.Abandon()
+	conn, err := w.tryMove(server)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return conn
+}
+
+// tryMove leaves a connection where it is if it is over, or ends under the move: the
+// error is an *mtcp.StateError, and the only one.
+func (w *world) tryMove(server *net.TCPConn) (*net.TCPConn, error) {
+	w.t.Helper()
+	var f *Frozen
+	var over *mtcp.StateError
+	do(w.t, server, func(fd int) (err error) {
+		f, err = w.stacks[w.at].Freeze(fd)
+		if errors.As(err, &over) {
+			return nil
+		}
+		return err
+	})
+	if over != nil {
+		return nil, over
+	}
+	var r *Restored
+	for {
 		d, err := f.Dump()
+		if errors.As(err, &over) {
+			return nil, errors.Join(over, f.Thaw())
+		}
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		r = w.restore(d)
+		if r = w.restore(d); !w.changed(f) {
+			break
+		}
+		r.Abandon()
 	}
 	w.switchTo(1 - w.at)
 	conn := w.live(r)
@@ -184,7 +212,7 @@ func (w *world) move(server *net.TCPConn) *net.TCPConn {
 		w.t.Fatal(err)
 	}
 	server.Close()
-	return conn
+	return conn, nil
 }
 
 func (w *world) changed(f *Frozen) bool {

@@ -3,6 +3,7 @@
 package tcprepair
 
 import (
+	"errors"
 	"net"
 	"testing"
 
@@ -69,6 +70,27 @@ func TestStates(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A segment that was past the filter ends the connection: nothing is left to move,
+// and what was received stays to be read.
+func TestEndsWhileFrozen(t *testing.T) {
+	w := newWorld(t, false)
+	client, server := w.connect("tcp4")
+	half(t, mtcp.LastAck, client, server)
+	f := fd(t, server, w.stacks[w.at].Freeze)
+	do(t, server, hear)
+	do(t, client, hear)
+	await(t, "the end", func() bool { return !stateOf(t, server).Movable() })
+	var over *mtcp.StateError
+	if _, err := f.Dump(); !errors.As(err, &over) {
+		t.Errorf("dump: %v", err)
+	}
+	if err := f.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	getPart(t, server, upStream, 0, unread)
+	wantEOF(t, server)
 }
 
 // finish reads and writes to the end of both streams.

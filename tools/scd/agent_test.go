@@ -130,51 +130,34 @@ func (a *agent) hop(v6 bool) {
 	}
 }
 
+func (a *agent) hops(v6 bool) {
+	a.w.t.Helper()
+	for range 4 {
+		time.Sleep(100 * time.Millisecond)
+		a.hop(v6)
+	}
+}
+
 // A client with an agent downloads from one server after another, each with an
 // address of its own; curl has connected to the first and knows nothing.
 func TestAgentMovesDownload(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) {
-			const total, hops = 30 << 20, 4
 			w := newWorld(t, false)
 			a := w.agent()
-			file := filepath.Join(t.TempDir(), "got")
-			cmd, errs := w.curl("--limit-rate", "15M", "-o", file, fmt.Sprintf("http://%s/%d", own(0, v6), total))
-			for range hops {
-				time.Sleep(100 * time.Millisecond)
-				a.hop(v6)
-			}
-			if err := cmd.Wait(); err != nil {
-				t.Fatalf("curl: %v: %s", err, errs)
-			}
-			if sum := fileSum(t, file); sum != patternSum(total) {
-				t.Errorf("curl got other bytes")
-			}
+			end := w.download(own(0, v6).Addr(), 30<<20, "10M")
+			a.hops(v6)
+			end()
 		})
 	}
 }
 
 func TestAgentMovesUpload(t *testing.T) {
-	const total, hops = 15 << 20, 4
 	w := newWorld(t, false)
 	a := w.agent()
-	b := make([]byte, total)
-	pattern(b, 0)
-	sent, got := filepath.Join(t.TempDir(), "sent"), filepath.Join(t.TempDir(), "sum")
-	if err := os.WriteFile(sent, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd, errs := w.curl("--limit-rate", "8M", "-H", "Expect:", "-T", sent, "-o", got, fmt.Sprintf("http://%s/x", own(0, false)))
-	for range hops {
-		time.Sleep(100 * time.Millisecond)
-		a.hop(false)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("curl: %v: %s", err, errs)
-	}
-	if sum, err := os.ReadFile(got); err != nil || string(sum) != patternSum(total) {
-		t.Errorf("the server has got other bytes: %q, %v", sum, err)
-	}
+	end := w.upload(own(0, false).Addr(), 40<<20, "10M")
+	a.hops(false)
+	end()
 }
 
 // A client asks before S2 has a connection to S1, and again: its session moves when
@@ -210,27 +193,18 @@ func TestAgentStays(t *testing.T) {
 		"unreachable":            func(w *world) { w.sites["s2"].Unaddr("10.9.0.2/24") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			const total = 20 << 20
 			w := newWorld(t, false)
 			a := w.agent()
-			file := filepath.Join(t.TempDir(), "got")
-			cmd, errs := w.curl("--limit-rate", "5M", "-o", file, fmt.Sprintf("http://%s/%d", own(0, false), total))
+			end := w.download(own(0, false).Addr(), 20<<20, "5M")
 			l := a.flow()
 			spoil(w)
 			if err := a.move(l); err == nil {
 				t.Error("it has moved")
 			}
-			for _, now := range a.connections() { // none: the download was quicker
-				if now.At != l.At {
-					t.Errorf("it is at %s", now.At)
-				}
+			if now := a.connections(); len(now) != 1 || now[0].At != l.At {
+				t.Errorf("now it is %v", now)
 			}
-			if err := cmd.Wait(); err != nil {
-				t.Fatalf("curl: %v: %s", err, errs)
-			}
-			if sum := fileSum(t, file); sum != patternSum(total) {
-				t.Errorf("curl got other bytes")
-			}
+			end()
 		})
 	}
 }

@@ -83,7 +83,7 @@ func TestAdvice(t *testing.T) {
 			if c.agent != nil {
 				w.agent(c.agent...)
 			}
-			end := w.download(own(0, false).Addr(), 60<<20, "10M")
+			end := w.download(own(0, false).Addr(), 24<<20, "10M")
 			at, id := w.only()
 			_, err := at.ask("move", "--by", "client", "--to", "s2", id)
 			switch {
@@ -134,7 +134,7 @@ func TestServersPolicy(t *testing.T) {
 			}}
 			w.build(false)
 			w.agent("--patience", "20s")
-			end := w.downloads(n, 60<<20, "5M")
+			end := w.downloads(n, 24<<20, "5M")
 			s1 := w.sites["s1"]
 			left := func() int { return strings.Count(s1.scd.log.String(), "state=LEFT") }
 			s1.await("sessions that leave", func() bool { return left() >= c.least })
@@ -150,7 +150,7 @@ func TestServersPolicy(t *testing.T) {
 func TestCertificatesLast(t *testing.T) {
 	w := newWorld(t, false)
 	a := w.agent("--patience", "20s")
-	end := w.download(w.addr, 60<<20, "4M")
+	end := w.download(w.addr, 24<<20, "4M")
 	a.flow()
 	w.move() // the address, to s2
 	for i := range 4 {

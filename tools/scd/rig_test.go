@@ -322,7 +322,3 @@ func (w *world) move() moved {
 	w.at = to
 	return m
 }
-
-func (w *world) url(path string) string {
-	return fmt.Sprintf("http://%s/%s", netip.AddrPortFrom(w.addr, port), path)
-}

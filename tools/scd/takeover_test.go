@@ -10,10 +10,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -94,34 +90,12 @@ func (w *world) has(site string) (there bool) {
 	return there
 }
 
-// curl starts a client that knows nothing.
-func (w *world) curl(args ...string) (*exec.Cmd, *bytes.Buffer) {
-	w.t.Helper()
-	path, err := exec.LookPath("curl")
-	if err != nil {
-		w.t.Skip("there is no curl")
-	}
-	var errs bytes.Buffer
-	cmd := exec.Command(path, append([]string{"--silent", "--show-error", "--fail", "--max-time", fmt.Sprint(int(hang.Seconds()))}, args...)...)
-	cmd.Stderr = &errs
-	w.client.Do(cmd.Start)
-	w.t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return cmd, &errs
-}
-
 // A client downloads while its session goes to and fro, and gets every byte once.
 func TestDownloadMoves(t *testing.T) {
-	const total, hops = 40 << 20, 4
 	w := newWorld(t, false)
-	file := filepath.Join(t.TempDir(), "got")
-	cmd, errs := w.curl("--limit-rate", "20M", "-o", file, w.url(fmt.Sprint(total)))
-	w.hops(hops)
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("curl: %v: %s", err, errs)
-	}
-	if sum := fileSum(t, file); sum != patternSum(total) {
-		t.Errorf("curl got other bytes")
-	}
+	end := w.download(w.addr, 30<<20, "10M")
+	w.hops(4)
+	end()
 }
 
 // hops moves the session while it is there.
@@ -139,45 +113,9 @@ func (w *world) hops(n int) {
 	}
 }
 
-func fileSum(t *testing.T, path string) string {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		t.Fatal(err)
-	}
-	return hex.EncodeToString(sum.Sum(nil))
-}
-
 func TestUploadMoves(t *testing.T) {
-	const total, hops = 20 << 20, 4
 	w := newWorld(t, false)
-	b := make([]byte, total)
-	pattern(b, 0)
-	file := filepath.Join(t.TempDir(), "sent")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd, errs := w.curl("--limit-rate", "10M", "-H", "Expect:", "-T", file, "-o", filepath.Join(t.TempDir(), "sum"), w.url("x"))
-	w.hops(hops)
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("curl: %v: %s", err, errs)
-	}
-	got, err := os.ReadFile(cmd.Args[indexOf(cmd.Args, "-o")+1])
-	if err != nil || strings.TrimSpace(string(got)) != patternSum(total) {
-		t.Errorf("the server has got other bytes: %q, %v", got, err)
-	}
-}
-
-func indexOf(all []string, s string) int {
-	for i := range all {
-		if all[i] == s {
-			return i
-		}
-	}
-	return -1
+	end := w.upload(w.addr, 40<<20, "10M")
+	w.hops(4)
+	end()
 }
