@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,13 @@ type stranger struct {
 	port netio.Port
 	to   *Device
 	flow wire.Flow
+	had  []heard
+}
+
+// heard is a message of the device's.
+type heard struct {
+	wire.MADHeader
+	data wire.CMData
 }
 
 const strangerQPN = 0x4321
@@ -59,15 +67,24 @@ func (s *stranger) packet(p *wire.Packet) {
 	check(s.t, err)
 }
 
-// hears waits for the device's next message, which must be of the kind.
+// hears waits for the device's next message, which must be of the kind. One of
+// another kind that was heard before may come in between: a stranger who has not
+// answered it within 200 ms is sent it again.
 func (s *stranger) hears(attr wire.Attr, into interface{ Decode(*wire.CMData) }) wire.MADHeader {
 	s.t.Helper()
-	h, data := s.next()
-	if h.Attr != attr {
-		s.t.Fatalf("heard %v, want %v", h.Attr, attr)
+	for {
+		h, data := s.next()
+		m := heard{h, *data}
+		again := slices.Contains(s.had, m)
+		s.had = append(s.had, m)
+		switch {
+		case h.Attr == attr:
+			into.Decode(data)
+			return h
+		case !again:
+			s.t.Fatalf("heard %v, want %v", h.Attr, attr)
+		}
 	}
-	into.Decode(data)
-	return h
 }
 
 func (s *stranger) next() (wire.MADHeader, *wire.CMData) {
@@ -345,7 +362,9 @@ func TestMTUIsAgreedOn(t *testing.T) {
 	rej := &wire.REJ{CommIDs: wire.CommIDs{RemoteCommID: req.LocalCommID}, Reason: rejectMTU, InfoLength: 1}
 	rej.ARI[0] = uint8(driver.MTU1024)
 	s.send(h.TID, wire.AttrREJ, rej)
-	h = s.hears(wire.AttrREQ, &req)
+	for first := h.TID; h.TID == first; { // which may have been sent again before it was refused
+		h = s.hears(wire.AttrREQ, &req)
+	}
 	if req.PathMTU != driver.MTU1024 {
 		t.Errorf("asked with %v then", req.PathMTU)
 	}
@@ -358,17 +377,13 @@ func TestMTUIsAgreedOn(t *testing.T) {
 
 // Two of our own devices with different MTUs use the smaller one.
 func TestTheSmallerMTUIsUsed(t *testing.T) {
-	addrs := [2]netip.Addr{netip.MustParseAddr("127.0.0.13"), netip.MustParseAddr("127.0.0.14")}
 	for _, mtus := range [][2]driver.MTU{{driver.MTU4096, driver.MTU512}, {driver.MTU512, driver.MTU4096}} {
-		da := must[*Device](t)(Open(Config{Local: addrs[0], Port: 14793, MTU: mtus[0]}))
-		db := must[*Device](t)(Open(Config{Local: addrs[1], Port: 14793, MTU: mtus[1]}))
+		da, db := loopback(t, Config{MTU: mtus[0]}, Config{MTU: mtus[1]})
 		a, b := sides(t, da, db, 4096)
 		for _, s := range []*side{a, b} {
 			if got := must[driver.QPAttr](t)(s.d.QueryQP(s.qp)); got.PathMTU != driver.MTU512 {
 				t.Errorf("%v and %v: %v", mtus[0], mtus[1], got.PathMTU)
 			}
 		}
-		check(t, da.Close())
-		check(t, db.Close())
 	}
 }

@@ -105,7 +105,7 @@ func inMemory(f netio.Faults) network {
 }
 
 func TestConformance(t *testing.T) {
-	v4, v6 := udp("127.0.0.31:34791", "127.0.0.32:34791"), udp("[::1]:34793", "[::1]:34794")
+	v4, v6 := udp("127.0.0.31:0", "127.0.0.32:0"), udp("[::1]:0", "[::1]:0")
 	for _, mtu := range []driver.MTU{driver.MTU256, driver.MTU1024, driver.MTU4096} {
 		t.Run(fmt.Sprintf("udp4-%v", mtu), func(t *testing.T) { verbstest.Run(t, devices(roce.Config{MTU: mtu}, v4)) })
 	}

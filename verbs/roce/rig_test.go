@@ -125,18 +125,17 @@ func connect(t testing.TB, a, b *side) {
 	check(t, <-accepted)
 }
 
-// loopback opens two devices on addresses of lo, with a port of their own.
-func loopback(t testing.TB, c Config) (a, b *Device) {
+// loopback opens two devices on addresses of lo, with ports that nobody has.
+func loopback(t testing.TB, ca, cb Config) (a, b *Device) {
 	t.Helper()
-	addrs := [2]netip.Addr{netip.MustParseAddr("127.0.0.11"), netip.MustParseAddr("127.0.0.12")}
-	return openBoth(t, c, addrs)
-}
-
-func openBoth(t testing.TB, c Config, addrs [2]netip.Addr) (a, b *Device) {
-	t.Helper()
+	var ports [2]netio.Port
+	for i := range ports {
+		local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(11 + i)}), 0)
+		ports[i] = must[netio.Port](t)(netio.ListenUDP(local, netio.UDPOptions{}))
+	}
 	var ds [2]*Device
-	for i := range ds {
-		c.Local = addrs[i]
+	for i, c := range []Config{ca, cb} {
+		c.IO, c.PeerPort = ports[i], ports[1-i].Local().Port()
 		ds[i] = must[*Device](t)(Open(c))
 		t.Cleanup(func() { check(t, ds[i].Close()) })
 	}

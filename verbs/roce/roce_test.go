@@ -55,7 +55,7 @@ func everySize(t *testing.T, a, b *side, mtu int) {
 func TestEverySizeOverUDP(t *testing.T) {
 	for _, mtu := range []driver.MTU{driver.MTU256, driver.MTU1024, driver.MTU4096} {
 		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
-			da, db := loopback(t, Config{MTU: mtu, Port: 14791})
+			da, db := loopback(t, Config{MTU: mtu}, Config{MTU: mtu})
 			a, b := sides(t, da, db, 1<<20)
 			everySize(t, a, b, mtu.Bytes())
 			t.Logf("%+v", da.Counters())
