@@ -34,8 +34,7 @@ type Pair struct {
 	// Otherwise maps cases of testdata/refusals to what this pair may leave behind
 	// instead: RXEAsks, RXEAnswers.
 	Otherwise map[string][]string
-	// Slow: an emulated machine on a busy host stands still for half a second now
-	// and then. Retries are further apart, and races are looked for in fewer rounds.
+	// Slow: an emulated machine on a busy host. Races are looked for in fewer rounds.
 	Slow bool
 	// Sample is a seed: of the sizes only a quarter, which it draws, and of what is
 	// done many times a part are tried. 0: all.

@@ -227,8 +227,6 @@ func testGate(t *testing.T, b *bench) {
 	if !b.b.Has(verbs.CapHandler) {
 		t.Skipf("%v has no handlers", b.b)
 	}
-	o := verbs.DefaultConnectOptions()
-	o.AckTimeout = 12 // 17 ms
 	none := driver.ErrNoAnswer
 	for name, c := range map[string]struct {
 		answers []error
@@ -240,6 +238,10 @@ func testGate(t *testing.T, b *bench) {
 		"refused":  {[]error{errVault}, verbs.WCRemAccessErr},
 	} {
 		t.Run(name, func(t *testing.T) {
+			o := verbs.DefaultConnectOptions()
+			if c.want == verbs.WCRetryExcErr {
+				o.AckTimeout = 12 // 17 ms, times the retries, until it gives up
+			}
 			x, y := b.ends(t, config{connect: o})
 			g := &gate{vault: vault{qps: map[driver.QP]bool{}}, answers: c.answers}
 			mr := must(y.pd.RegHandler(g, 0, 4096, verbs.AccessAll))(t)
