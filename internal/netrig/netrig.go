@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -108,20 +109,29 @@ func up(name string) error {
 	return netlink.LinkSetUp(l)
 }
 
+// patience bounds the waits for what the kernel's workers do: on a busy machine
+// they wait long for the lock that every namespace's end takes.
+const patience = 2 * time.Minute
+
+// until waits until f reports true or fails.
+func until(f func() (bool, error), otherwise string) error {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if ok, err := f(); ok || err != nil {
+			return err
+		}
+		if time.Now().After(end) {
+			return errors.New(otherwise)
+		}
+	}
+}
+
 // carried waits for the kernel to see that a link has a carrier, which it looks
 // at once a second: until then a bridge does not use the port.
 func carried(name string) error {
-	for range 1000 {
+	return until(func() (bool, error) {
 		l, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		if l.Attrs().OperState == netlink.OperUp {
-			return nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return fmt.Errorf("link %s does not come up", name)
+		return err == nil && l.Attrs().OperState == netlink.OperUp, err
+	}, "link "+name+" does not come up")
 }
 
 // ready waits for IPv6: until it is, an address is tentative, whatever is asked.
@@ -130,19 +140,12 @@ func ready() error {
 	if err != nil {
 		return err
 	}
-	for range 1000 {
+	return until(func() (bool, error) {
 		addrs, err := netlink.AddrList(l, netlink.FAMILY_V6)
-		if err != nil {
-			return err
-		}
-		for _, a := range addrs {
-			if a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0 {
-				return nil
-			}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return errors.New("IPv6 does not come up")
+		return slices.ContainsFunc(addrs, func(a netlink.Addr) bool {
+			return a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0
+		}), err
+	}, "IPv6 does not come up")
 }
 
 // onThread runs f on a thread that dies with it.
@@ -190,13 +193,10 @@ func (h *Host) Addr(cidr string) {
 
 // local waits for the kernel's worker that makes an IPv6 address one.
 func local(ip netip.Addr) error {
-	for range 1000 {
-		if routes, err := netlink.RouteGet(ip.AsSlice()); err == nil && routes[0].Type == unix.RTN_LOCAL {
-			return nil
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return fmt.Errorf("%s does not become an address", ip)
+	return until(func() (bool, error) {
+		routes, err := netlink.RouteGet(ip.AsSlice())
+		return err == nil && routes[0].Type == unix.RTN_LOCAL, nil
+	}, ip.String()+" does not become an address")
 }
 
 // Unaddr takes an address away.
