@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/internal/leash"
 	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/lab"
 )
@@ -140,14 +141,15 @@ func (m *machine) startNIC(ctx context.Context, r *runner) error {
 	cmd.Stderr = io.MultiWriter(log, r.stderr())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	wait, err := leash.Start(cmd, syscall.SIGTERM)
+	if err != nil {
 		cancel()
 		return errors.Join(fmt.Errorf("start bdnic: %w", err), log.Close())
 	}
 	m.way.ends = append(m.way.ends, func() error {
 		cancel()
-		err := cmd.Wait()
+		err := wait()
 		if errors.Is(err, context.Canceled) {
 			err = nil
 		}

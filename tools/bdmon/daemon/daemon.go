@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/internal/leash"
 	"lazystate/tools/control"
 )
 
@@ -57,13 +58,14 @@ func Start(ctx context.Context, path, dir string, c Config, verbose io.Writer) (
 	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(syscall.SIGTERM) }
 	d.cmd.WaitDelay = 20 * time.Second
 	// A caller that is killed leaves no monitor behind.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := d.cmd.Start(); err != nil {
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	wait, err := leash.Start(d.cmd, syscall.SIGTERM)
+	if err != nil {
 		d.cancel()
 		return nil, errors.Join(fmt.Errorf("start the monitor: %w", err), d.log.Close())
 	}
 	go func() {
-		d.err = errors.Join(d.cmd.Wait(), d.log.Close())
+		d.err = errors.Join(wait(), d.log.Close())
 		close(d.ended)
 	}()
 	return d, nil

@@ -17,6 +17,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
+	"lazystate/internal/leash"
 	"lazystate/tools/lab"
 )
 
@@ -33,7 +34,7 @@ type Server struct {
 	args               []string
 	cmd                *exec.Cmd
 	out                bytes.Buffer
-	done               chan struct{}
+	wait               func() error
 }
 
 // etcdBinary is Debian's etcd-server, installed or unpacked by bootstrap.sh.
@@ -85,20 +86,19 @@ func (s *Server) Start(t *testing.T) {
 	t.Helper()
 	s.cmd = exec.Command(s.args[0], s.args[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
+	wait, err := leash.Start(s.cmd, syscall.SIGKILL)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.done = make(chan struct{})
-	done, cmd := s.done, s.cmd
-	go func() { cmd.Wait(); close(done) }()
-	t.Cleanup(func() { cmd.Process.Kill(); <-done })
+	s.wait = wait
+	cmd := s.cmd
+	t.Cleanup(func() { cmd.Process.Kill(); _ = wait() })
 }
 
 // Kill ends it without a word.
 func (s *Server) Kill() {
 	s.cmd.Process.Kill()
-	<-s.done
+	_ = s.wait() // says that it was killed
 }
 
 // Endpoints are the URLs of all servers.
