@@ -194,8 +194,8 @@ func (e *end) next() (verbs.WCOpcode, error) {
 		case wc[0].ID == askID && wc[0].Status == verbs.WCSuccess:
 			asked = false
 			continue
-		case wc[0].ID == askID || wc[0].Status == verbs.WCWRFlushErr:
-			return 0, errGone
+		case wc[0].ID == askID || wc[0].Status == verbs.WCWRFlushErr || wc[0].Status == verbs.WCRetryExcErr:
+			return 0, errGone // of a peer whose DREQ was lost, any request may be the one that finds nobody
 		}
 		return wc[0].Op, wc[0].Err()
 	}
