@@ -178,7 +178,7 @@ func TestServes(t *testing.T) {
 		t.Errorf("walk of a hung machine: %v", err)
 	}
 	m.Hang(false)
-	held, err := bt.Lock(t.Context(), backdoor.LockOptions{Slot: 1, Key: key})
+	held, err := bt.Lock(t.Context(), backdoor.LockOptions{Slot: 1, Key: key, Lease: patience, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +186,7 @@ func TestServes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.Timeout = patience
 	res, err := h.PostKills(t.Context(), []backdoor.Kill{{PID: uint32(p.PID), StartTime: p.StartTime, Signal: 9}})
 	if err != nil || res[0].Err() != nil {
 		t.Errorf("kill: %v, %v", res, err)
