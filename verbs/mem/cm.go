@@ -217,16 +217,20 @@ func (c *conn) Accept(ctx context.Context, h driver.QP, p driver.ConnParam) erro
 		return err
 	}
 	c.answer(answer{peer: c.me(qp, psn, p)})
+	err = nil
 	select {
 	case <-c.ready:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	case <-c.peer.done:
-		return driver.ErrUnreachable
+		err = driver.ErrUnreachable
 	case <-c.done:
-		return driver.ErrClosed
+		err = driver.ErrClosed
 	}
+	if isDone(c.ready) {
+		return nil // and has ended since, maybe
+	}
+	return err
 }
 
 // Reject says no.
