@@ -12,7 +12,10 @@ import (
 // OtherUserVar makes the test program the other user of TestOtherUsers.
 const OtherUserVar = "SHM_TEST_OTHER_USER"
 
-const otherUserName = "@lazystate/verbs/shm/test/other-user"
+// otherUserName is the name that the child of a process takes.
+func otherUserName(parent int) string {
+	return fmt.Sprintf("@lazystate/verbs/shm/test/other-user/%d", parent)
+}
 
 // OtherUser takes a name, asks the device whose socket it is told for
 // something, says what came of it, and waits until its input ends.
@@ -21,7 +24,7 @@ func OtherUser() {
 	if name == "" {
 		return
 	}
-	_, err := listenUnix(otherUserName)
+	_, err := listenUnix(otherUserName(os.Getppid()))
 	var c *net.UnixConn
 	if err == nil {
 		c, err = net.DialUnix("unixpacket", nil, &net.UnixAddr{Net: "unixpacket", Name: name})

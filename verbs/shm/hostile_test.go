@@ -275,7 +275,7 @@ func TestOtherUsers(t *testing.T) {
 	if line != "hung up on\n" {
 		t.Errorf("our device, asked by another user: %q", line)
 	}
-	_, err = dialUnix(t.Context(), otherUserName)
+	_, err = dialUnix(t.Context(), otherUserName(os.Getpid()))
 	var cred *CredError
 	if !errors.As(err, &cred) || cred.UID != 65534 {
 		t.Errorf("his socket: %v", err)
