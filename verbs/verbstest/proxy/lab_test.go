@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	os.Exit(verbstest.Check(func() int { return lab.Main(m, 2) }))
 }
 
+// patience bounds what would hang.
+const patience = 2 * time.Minute
+
 // hostAddr is this process's address in the guests' namespace.
 const hostAddr = "10.78.0.1"
 
@@ -66,14 +69,14 @@ func (g *guest) open(t *testing.T) driver.Device {
 		select {
 		case <-ended:
 			return nil
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			return errors.New("the process in the guest does not end")
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		p, err := d.Port(1)
 		if err != nil {
 			t.Fatal(err)
