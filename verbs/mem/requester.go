@@ -49,8 +49,9 @@ type engine struct {
 	// Requester.
 	next            seqnum.PSN // of the next new request
 	tries, rnrTries int
-	resting         bool // after an RNR NAK
-	wentBack        bool // since the last progress
+	since           time.Time // of the last progress, or of the first request behind it
+	resting         bool      // after an RNR NAK
+	wentBack        bool      // since the last progress
 	timer           *time.Timer
 	timerID         uint64
 
@@ -140,6 +141,7 @@ func (e *engine) start(s *soft.Send) bool {
 	e.next = e.next.Add(1)
 	e.put(s)
 	if e.timer == nil {
+		e.since = time.Now()
 		e.watch()
 	}
 	return !s.Done
@@ -186,16 +188,27 @@ func (e *engine) oldest() *soft.Send {
 	return nil
 }
 
-// watch starts the timer of the oldest request anew.
+// repeatAfter is when a request is sent again at the latest: what was lost comes
+// soon though the peer may be silent for long.
+const repeatAfter = 67 * time.Millisecond
+
+// watch starts the timer of the oldest request anew. When all tries are made it
+// runs as long as they would have taken.
 func (e *engine) watch() {
 	if e.resting {
 		return // its timer is the one that counts
 	}
 	e.halt()
 	e.timer = nil
-	if d := driver.AckTimeout(e.qp.Attr.Timeout); d > 0 && e.oldest() != nil {
-		e.arm(d, e.timeout)
+	d := driver.AckTimeout(e.qp.Attr.Timeout)
+	if d == 0 || e.oldest() == nil {
+		return
 	}
+	next := min(d, repeatAfter)
+	if e.tries >= int(e.qp.Attr.RetryCount) {
+		next = max(next, time.Until(e.since.Add(d*time.Duration(e.qp.Attr.RetryCount+1))))
+	}
+	e.arm(next, e.timeout)
 }
 
 func (e *engine) timeout() {
@@ -280,7 +293,7 @@ func (e *engine) acknowledge(m *message) (missing bool) {
 }
 
 func (e *engine) progress() {
-	e.tries, e.rnrTries, e.wentBack = 0, 0, false
+	e.tries, e.rnrTries, e.wentBack, e.since = 0, 0, false, time.Now()
 	e.watch()
 }
 

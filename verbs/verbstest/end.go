@@ -105,16 +105,15 @@ func (b *bench) ends(t *testing.T, c config) (x, y *end) {
 func (x *end) connect(y *end, c config) {
 	x.t.Helper()
 	ours, theirs := x.prepared.Endpoint(), y.prepared.Endpoint()
-	y.qp = must(y.prepared.Connect(ours, x.options(c)))(y.t)
-	x.qp = must(x.prepared.Connect(theirs, x.options(c)))(x.t)
+	y.qp = must(y.prepared.Connect(ours, c.options()))(y.t)
+	x.qp = must(x.prepared.Connect(theirs, c.options()))(x.t)
 }
 
 // options are what c wants, and half a second to answer: a peer that lives may have
-// no CPU for as long. Where messages are lost that is the usual time, for some
-// devices try again no sooner.
-func (b *bench) options(c config) *verbs.ConnectOptions {
+// no CPU for as long.
+func (c *config) options() *verbs.ConnectOptions {
 	o := c.connect
-	if !b.Lossy && o.AckTimeout == verbs.DefaultConnectOptions().AckTimeout {
+	if o.AckTimeout == verbs.DefaultConnectOptions().AckTimeout {
 		o.AckTimeout = 17
 	}
 	return &o

@@ -213,9 +213,9 @@ func (x *end) swapPeer(b *bench, y *end, c config) {
 	x.prepare(c)
 	p := must(y.pd.PrepareQP(&verbs.QPInitAttr{SendCQ: y.cq, Access: c.qp, Cap: verbs.QPCap{MaxSendWR: 1, MaxRecvWR: 1, MaxSendSGE: 1, MaxRecvSGE: 1}}))(x.t)
 	ours, theirs := x.prepared.Endpoint(), p.Endpoint()
-	other := must(p.Connect(ours, x.options(c)))(x.t)
+	other := must(p.Connect(ours, c.options()))(x.t)
 	x.t.Cleanup(func() { closeAll(x.t, other) })
-	x.qp = must(x.prepared.Connect(theirs, x.options(c)))(x.t)
+	x.qp = must(x.prepared.Connect(theirs, c.options()))(x.t)
 }
 
 // testFence: a write that takes what a read brings must wait for it, and says
