@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -246,6 +247,35 @@ func TestRefusedRequests(t *testing.T) {
 	var rej wire.REJ
 	if s.hears(wire.AttrREJ, &rej); rej.Reason != driver.RejectNoResources || rej.RemoteCommID != 2 {
 		t.Errorf("behind a full backlog: %+v", rej)
+	}
+}
+
+// Who is refused, and does not hear it, asks again and again: he is the same.
+func TestRefusalsAreRemembered(t *testing.T) {
+	hub := &netio.Hub{}
+	d := must[*Device](t)(newDevice(Config{Port: 4791, PeerPort: 4791}, must[netio.Port](t)(hub.Port(netip.MustParseAddrPort("10.9.9.1:4791"), false))))
+	close(d.threadDone)
+	t.Cleanup(func() { check(t, d.Close()) })
+	s := &stranger{t: t, to: d, port: must[netio.Port](t)(hub.Port(netip.MustParseAddrPort("10.9.9.2:4791"), false))}
+	t.Cleanup(func() { check(t, s.port.Close()) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var first *conn
+	for now := int64(1); now < 5*timewait; now += timewait * 3 / 4 {
+		d.expire(now)
+		d.cm.onREQ(&wire.MADHeader{TID: 7}, s.req(0x1111, 7174), s.port.Local().Addr(), now)
+		d.tx.flush()
+		for _, c := range d.cm.conns {
+			if first == nil {
+				first = c
+			}
+			if c != first {
+				t.Fatalf("after %v he is another", time.Duration(now))
+			}
+		}
+	}
+	if d.expire(d.now() + 10*timewait); len(d.cm.conns) != 0 {
+		t.Error("never forgotten")
 	}
 }
 

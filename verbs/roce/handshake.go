@@ -56,7 +56,7 @@ func (m *manager) onREQ(h *wire.MADHeader, msg *wire.REQ, from netip.Addr, now i
 	key := peerID{from, msg.LocalCommID}
 	if c := m.byPeer[key]; c != nil {
 		d.count.CMDuplicates++
-		c.askedAgain()
+		c.askedAgain(now)
 		return
 	}
 	p, err := d.newPath(from)
@@ -119,12 +119,16 @@ func (m *manager) stale(c *conn) bool {
 	return false
 }
 
-// askedAgain answers a repetition of the REQ.
-func (c *conn) askedAgain() {
+// askedAgain answers a repetition of the REQ. A refusal that was lost is remembered
+// as long as the peer asks: it would be a new request else, whom nobody expects.
+func (c *conn) askedAgain(now int64) {
 	if c.state == connREQReceived {
 		mra := &wire.MRA{CommIDs: c.ids(), ServiceTimeout: cmTimeout + 2}
 		c.m.send(&c.path, c.tid, wire.AttrMRA, mra)
 		return
+	}
+	if c.state == connTimewait && c.lastAttr == wire.AttrREJ {
+		c.due = now + timewait
 	}
 	if c.lastAttr == wire.AttrREP && c.state == connREPSent || c.lastAttr == wire.AttrREJ {
 		c.repeat()

@@ -18,7 +18,8 @@ const patience = 60 * time.Second
 // side is one end of a connection, on the driver's own interface.
 type side struct {
 	t    testing.TB
-	ctx  context.Context
+	ctx  context.Context // ends when nothing was waited for for long
+	dog  *time.Timer
 	d    *Device
 	pd   driver.PD
 	mem  driver.Memory
@@ -46,9 +47,9 @@ func must[T any](t testing.TB) func(T, error) T {
 // newSide makes everything but the connection.
 func newSide(t testing.TB, d *Device, memory int) *side {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	s := &side{t: t, ctx: ctx, d: d}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &side{t: t, ctx: ctx, d: d, dog: time.AfterFunc(patience, cancel)}
+	t.Cleanup(func() { s.dog.Stop(); cancel() })
 	s.pd = must[driver.PD](t)(d.AllocPD())
 	s.mem = must[driver.Memory](t)(d.Alloc(memory))
 	t.Cleanup(func() { check(t, d.Free(s.mem)) })
@@ -91,6 +92,7 @@ func (s *side) recv(off, n int) {
 // wait returns the next completion.
 func (s *side) wait() driver.WC {
 	s.t.Helper()
+	s.dog.Reset(patience)
 	var wc [1]driver.WC
 	if _, err := s.d.WaitCQ(s.ctx, s.cq, wc[:]); err != nil {
 		s.t.Fatal(err)
