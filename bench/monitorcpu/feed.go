@@ -19,6 +19,7 @@ import (
 
 	"lazystate/backdoor/uapi"
 	"lazystate/bench/guest"
+	"lazystate/internal/leash"
 )
 
 // feedCommand is how this program starts itself as the target's side: a process
@@ -37,14 +38,14 @@ func startFeed(ctx context.Context, f *guest.Files) (stop func() error, err erro
 	}
 	cmd := exec.CommandContext(ctx, exe, feedCommand, f.RAM(), strconv.FormatUint(box.GPA, 10), strconv.Itoa(len(f.Sensors)))
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	wait, err := leash.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		return nil, err
 	}
 	return func() error {
 		err := cmd.Process.Kill()
 		var killed *exec.ExitError
-		if werr := cmd.Wait(); werr != nil && !errors.As(werr, &killed) {
+		if werr := wait(); werr != nil && !errors.As(werr, &killed) {
 			err = errors.Join(err, werr)
 		}
 		return err
