@@ -5,7 +5,6 @@ package verbs_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"lazystate/verbs"
 	"lazystate/verbs/driver"
+	"lazystate/verbs/verbstest"
 )
 
 // greet is a server that answers each message with the same one and a bang.
@@ -90,14 +90,8 @@ func ask(t *testing.T, url string, c *verbs.Config) string {
 	return provider
 }
 
-// loopback is an address of this host that no other program's test has: all would
-// have RoCE's port at it.
-func loopback() string {
-	return netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(254)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))}).String()
-}
-
 func TestDial(t *testing.T) {
-	here := loopback()
+	here := verbstest.Loopback().String()
 	cfg := &verbs.Config{Prepare: receive}
 	netOnly := &verbs.Config{Prepare: receive, NoLocal: true}
 	for _, c := range []struct {
@@ -119,7 +113,7 @@ func TestDial(t *testing.T) {
 			greet(t, s)
 			url := c.dial + s.Addr().String()
 			if c.name == "other device" {
-				url += "?local=" + loopback()
+				url += "?local=" + verbstest.Loopback().String()
 			}
 			for range 3 {
 				if p := ask(t, url, c.client); p != c.carried {

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +23,7 @@ import (
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/target"
+	"lazystate/verbs/verbstest"
 )
 
 // patience bounds what would hang; it decides nothing else.
@@ -111,13 +110,9 @@ type started struct {
 	log           syncBuffer
 }
 
-func loopback() netip.Addr {
-	return netip.AddrFrom4([4]byte{127, byte(rand.IntN(254) + 1), byte(rand.IntN(256)), byte(rand.IntN(254) + 1)})
-}
-
 func start(t *testing.T, m *machine, more string) *started {
 	t.Helper()
-	dir, addr := t.TempDir(), loopback()
+	dir, addr := t.TempDir(), verbstest.Loopback()
 	s := &started{addr: addr.String() + ":7777", metrics: addr.String() + ":9465", config: filepath.Join(dir, "bdnic.yaml")}
 	keys := filepath.Join(dir, "keys")
 	text := fmt.Sprintf("target: inic://%s/ram\nkeys: %s\nlisten: [{device: 'roce://%s', address: '%s'}]\nmetrics: %s\n%s",
@@ -151,7 +146,7 @@ func (s *started) says(t *testing.T, word string) {
 
 func (s *started) open(t *testing.T) *backdoor.Target {
 	t.Helper()
-	m, err := target.Open(t.Context(), fmt.Sprintf("rdma://%s?provider=roce&device=%s&monitor=1", s.addr, loopback()), target.Options{Key: key, Writable: true})
+	m, err := target.Open(t.Context(), fmt.Sprintf("rdma://%s?provider=roce&device=%s&monitor=1", s.addr, verbstest.Loopback()), target.Options{Key: key, Writable: true})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, s.log.String())
 	}

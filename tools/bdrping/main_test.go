@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"lazystate/tools/lab"
+	"lazystate/verbs/verbstest"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
@@ -68,11 +69,12 @@ func (c *command) rest(t *testing.T) string {
 }
 
 func TestBothRoles(t *testing.T) {
+	here, there := verbstest.Loopback().String(), verbstest.Loopback().String()
 	for _, size := range []string{"64", "100", "60000"} {
-		s := start(t, "server", "--device", "roce://127.0.0.41:44791", "--clients", "1", "--size", "60000")
+		s := start(t, "server", "--device", "roce://"+there, "--clients", "1", "--size", "60000")
 		s.listening(t)
-		c := start(t, "client", "--device", "roce://127.0.0.42:44791", "--count", "3", "--size", size, "127.0.0.41:7174")
-		if out := c.rest(t); strings.Count(out, size+" bytes from 127.0.0.41:7174: ping ") != 3 {
+		c := start(t, "client", "--device", "roce://"+here, "--count", "3", "--size", size, there+":7174")
+		if out := c.rest(t); strings.Count(out, size+" bytes from "+there+":7174: ping ") != 3 {
 			t.Errorf("%s bytes: %s", size, out)
 		}
 		if out := s.rest(t); out != "served 3 pings\n" {

@@ -5,7 +5,6 @@ package target
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -20,17 +19,13 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/verbs"
 	"lazystate/verbs/roce"
+	"lazystate/verbs/verbstest"
 )
-
-// loopback is an address of this host's that no other test has.
-func loopback() netip.Addr {
-	return netip.AddrFrom4([4]byte{127, byte(rand.IntN(254) + 1), byte(rand.IntN(256)), byte(rand.IntN(254) + 1)})
-}
 
 // served is a synthetic target behind a NIC on a real UDP socket.
 func served(t *testing.T, key uapi.Key) netip.AddrPort {
 	t.Helper()
-	local := loopback()
+	local := verbstest.Loopback()
 	drv, err := roce.Open(roce.Config{Local: local})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +64,7 @@ func TestOpenRDMA(t *testing.T) {
 	if err := os.WriteFile(keyFile, []byte(fmt.Sprintf("%x\n", key[:])), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mine := loopback()
+	mine := verbstest.Loopback()
 	url := func(a netip.AddrPort) string {
 		return fmt.Sprintf("rdma://%s?provider=roce&device=%s&monitor=3", a, mine)
 	}
