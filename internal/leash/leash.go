@@ -9,7 +9,8 @@ import (
 )
 
 // Start starts cmd, which gets sig when this process ends. wait is cmd.Wait, and
-// may be called often, by any goroutine.
+// may be called often, by any goroutine. It is waited for from the start: what comes
+// through a StdoutPipe must be read before it ends.
 func Start(cmd *exec.Cmd, sig syscall.Signal) (wait func() error, err error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

@@ -115,7 +115,7 @@ const patience = 2 * time.Minute
 
 // until waits until f reports true or fails.
 func until(f func() (bool, error), otherwise string) error {
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) { // each look takes that lock too
 		if ok, err := f(); ok || err != nil {
 			return err
 		}
