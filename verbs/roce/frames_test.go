@@ -92,7 +92,7 @@ func beside(mtu int, kernel, own, prefix string, link func(mtu int) (name string
 func untilReachable(t *testing.T, a, b netio.Port) {
 	t.Helper()
 	var got [4]netio.Datagram
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if _, err := a.Send([]netio.Datagram{{Peer: b.Local(), Data: []byte("hello")}}); err != nil {
 			t.Fatal(err)
 		}
