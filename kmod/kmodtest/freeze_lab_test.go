@@ -5,6 +5,7 @@ package kmodtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"testing"
 	"time"
@@ -27,10 +28,17 @@ func (k *loaded) arm(t *testing.T) {
 	}
 }
 
+// lock gives CPUs a sixth of the lease to leave the kernel, and then a second to
+// answer: one that the host keeps away for less is held like the others.
 func (k *loaded) lock(t *testing.T, flags uint32, lease time.Duration) *backdoor.Held {
 	t.Helper()
+	return k.lockWithin(t, flags, lease, lease/6)
+}
+
+func (k *loaded) lockWithin(t *testing.T, flags uint32, lease, drain time.Duration) *backdoor.Held {
+	t.Helper()
 	held, err := k.target.Lock(t.Context(), backdoor.LockOptions{
-		Slot: slot, Key: key, Lease: lease, Drain: 100 * time.Millisecond, Flags: flags | uapi.LockDrain,
+		Slot: slot, Key: key, Lease: lease, Drain: drain, Flags: flags | uapi.LockDrain, Timeout: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +56,7 @@ func (k *loaded) unlock(t *testing.T, held *backdoor.Held) {
 
 func (k *loaded) answers(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := k.vm.Ping(ctx); err != nil {
 		t.Errorf("the guest runs and does not answer: %v", err)
@@ -72,7 +80,7 @@ func (k *loaded) post(t *testing.T, kind, place uint32, r uapi.LockReq) {
 // until polls the lock's page.
 func (k *loaded) until(t *testing.T, what string, ok func(*backdoor.LockView) bool) *backdoor.LockView {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		v, err := k.target.LockView(t.Context())
 		switch {
 		case errors.Is(err, backdoor.ErrTorn): // the host took a vCPU's time in mid-write
@@ -82,7 +90,7 @@ func (k *loaded) until(t *testing.T, what string, ok func(*backdoor.LockView) bo
 			return v
 		}
 		if time.Now().After(end) {
-			t.Fatalf("20 s and not: %s; %+v", what, v)
+			t.Fatalf("a minute and not: %s; %+v", what, v)
 		}
 	}
 }
@@ -180,16 +188,7 @@ func TestSpinningCPU(t *testing.T) {
 			t.Fatal(err)
 		}
 		victim := k.leader(t, pid)
-		if err := k.trigger(t, "spin 1 8000"); err != nil {
-			t.Fatal(err)
-		}
-		last, since := uint64(0), time.Now()
-		k.eventually(t, "CPU 1 stands still", func(v *view) bool {
-			if n := v.named(t, "TICKS.1").Value; n != last {
-				last, since = n, time.Now()
-			}
-			return time.Since(since) > 300*time.Millisecond
-		})
+		k.spin(t, 10*time.Second)
 		polite := k.lock(t, 0, 5*time.Second)
 		if v := polite.View(); !v.Free.Has(1) || v.Free.Has(0) || v.Drained || v.CPUs[1].Where != uapi.CPURunning {
 			t.Errorf("without NMI: %+v", v)
@@ -205,6 +204,21 @@ func TestSpinningCPU(t *testing.T) {
 		if exit, err := k.vm.Wait(t.Context(), pid); err != nil || exit != 128+9 {
 			t.Errorf("the victim's exit is %d, %v", exit, err)
 		}
+	})
+}
+
+// spin lets CPU 1 spin with interrupts off, and returns when it stands still.
+func (k *loaded) spin(t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := k.trigger(t, fmt.Sprintf("spin 1 %d", d.Milliseconds())); err != nil {
+		t.Fatal(err)
+	}
+	last, since := uint64(0), time.Now()
+	k.eventually(t, "CPU 1 stands still", func(v *view) bool {
+		if n := v.named(t, "TICKS.1").Value; n != last {
+			last, since = n, time.Now()
+		}
+		return time.Since(since) > 300*time.Millisecond
 	})
 }
 
@@ -241,28 +255,28 @@ func (k *loaded) killUnder(t *testing.T, held *backdoor.Held, victim backdoor.Ki
 // takes no interrupts. Nothing thaws it but a reset.
 func TestFence(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
-		t.Run("locked", func(t *testing.T) { fence(t, kernel, "") })
-		t.Run("spinning", func(t *testing.T) { fence(t, kernel, "spin 1 3000") })
+		t.Run("locked", func(t *testing.T) { fence(t, kernel, 0) })
+		t.Run("spinning", func(t *testing.T) { fence(t, kernel, 5*time.Second) })
 	})
 }
 
-func fence(t *testing.T, kernel, fault string) {
+func fence(t *testing.T, kernel string, spinning time.Duration) {
 	k := doomed(t, kernel, "allow_repair=1", "allow_fence=1")
 	k.arm(t)
-	if fault != "" {
-		if err := k.trigger(t, fault); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(200 * time.Millisecond)
+	if spinning > 0 {
+		k.spin(t, spinning)
 	} else {
-		k.post(t, uapi.KindLockReq, slot, k.request(uapi.KindLockReq, uapi.WantLock))
+		r := k.request(uapi.KindLockReq, uapi.WantLock)
+		r.LeaseMs = 3000 // or it may be over before anybody looks
+		r.Sign(key, k.target.BootID(), uapi.KindLockReq)
+		k.post(t, uapi.KindLockReq, slot, r)
 		k.until(t, "the lock is held", func(v *backdoor.LockView) bool { return v.State == uapi.LockHeld })
 	}
-	if err := k.target.Fence(t.Context(), backdoor.FenceOptions{Slot: slot, Key: key}); err != nil {
+	if err := k.target.Fence(t.Context(), backdoor.FenceOptions{Slot: slot, Key: key, Timeout: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	v := k.until(t, "all CPUs are held", func(v *backdoor.LockView) bool { return v.Free.Empty() })
-	if held := v.NMI.Has(1); held != (fault != "") || len(v.CPUs) != 2 {
+	if held := v.NMI.Has(1); held != (spinning > 0) || len(v.CPUs) != 2 {
 		t.Errorf("held by NMI: %v; %+v", held, v)
 	}
 	k.staysFenced(t)
@@ -273,7 +287,7 @@ func (k *loaded) staysFenced(t *testing.T) {
 	t.Helper()
 	a := k.fetch(t)
 	for range 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		if err := k.vm.Ping(ctx); err == nil {
 			t.Error("the guest answers behind the fence")
 		}

@@ -19,7 +19,7 @@ func TestMonitorDies(t *testing.T) {
 		k := load(t, kernel, "allow_repair=1")
 		k.arm(t)
 		r := k.request(uapi.KindLockReq, uapi.WantLock)
-		r.LeaseMs = 400
+		r.LeaseMs = 5000 // in which it must be seen held, renewed, and seen held again
 		k.repost(t, &r)
 		k.until(t, "the lock is held", func(v *backdoor.LockView) bool { return v.State == uapi.LockHeld })
 		k.repost(t, &r) // one renewal, and then no more
@@ -34,7 +34,7 @@ func TestMonitorDies(t *testing.T) {
 		if v.Refusal[slot] != uapi.RefuseLease || v.State != uapi.LockFree || v.Grants != 1 {
 			t.Errorf("a late renewal: %s; %+v", uapi.LockRefusalName(v.Refusal[slot]), v)
 		}
-		held := k.lock(t, uapi.LockNMI, 2*time.Second)
+		held := k.lock(t, uapi.LockNMI, 5*time.Second)
 		if v := held.View(); v.Grants != 2 || v.Expired != 1 {
 			t.Errorf("the next lock: %+v", v)
 		}
@@ -57,11 +57,11 @@ func TestTwoMonitors(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := load(t, kernel, "allow_repair=1")
 		k.arm(t)
-		second := backdoor.LockOptions{Slot: 3, Key: uapi.Key{3: 0x33}, Lease: 2 * time.Second}
+		second := backdoor.LockOptions{Slot: 3, Key: uapi.Key{3: 0x33}, Lease: 5 * time.Second}
 		if err := armed.GiveKeys(t.Context(), k.vm, armed.Keys{second.Slot: second.Key}); err != nil {
 			t.Fatal(err)
 		}
-		first := k.lock(t, 0, 2*time.Second)
+		first := k.lock(t, 0, 5*time.Second)
 		_, err := k.target.Lock(t.Context(), second)
 		var refused *backdoor.LockRefusedError
 		if !errors.As(err, &refused) || refused.Reason != uapi.RefuseBusy || refused.Holder != slot {
@@ -72,7 +72,7 @@ func TestTwoMonitors(t *testing.T) {
 		free.Sign(second.Key, k.target.BootID(), uapi.KindLockReq)
 		k.post(t, uapi.KindLockReq, second.Slot, free)
 		k.until(t, "the second's release is read", func(v *backdoor.LockView) bool { return v.AcceptedSeq[second.Slot] == free.Seq })
-		time.Sleep(2500 * time.Millisecond) // longer than the lease: the first goes on renewing
+		time.Sleep(6 * time.Second) // longer than the lease: the first goes on renewing
 		if err := first.Confirm(t.Context()); err != nil {
 			t.Errorf("the first was disturbed: %v", err)
 		}

@@ -15,7 +15,7 @@ import (
 // says waits until the manifest has these values.
 func (k *loaded) says(t *testing.T, want map[string]uint64) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		m, err := k.target.ReadManifest(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func (k *loaded) says(t *testing.T, want map[string]uint64) {
 		}
 		if time.Now().After(end) {
 			got, ok := m.Value(missing)
-			t.Fatalf("20 s and the manifest says %s = %d (%v), want %d", missing, got, ok, want[missing])
+			t.Fatalf("a minute and the manifest says %s = %d (%v), want %d", missing, got, ok, want[missing])
 		}
 	}
 }

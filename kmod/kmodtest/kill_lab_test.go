@@ -5,6 +5,7 @@ package kmodtest
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"testing"
 	"time"
 
@@ -55,6 +56,19 @@ func (k *loaded) state(t *testing.T, pid int) string {
 	return "gone"
 }
 
+// becomes waits for a state: a process stops, goes on or falls asleep when a CPU
+// comes to it.
+func (k *loaded) becomes(t *testing.T, pid int, want string) {
+	t.Helper()
+	k.eventually(t, fmt.Sprintf("pid %d is in state %s", pid, want), func(*view) bool {
+		is := k.state(t, pid)
+		if is == "gone" || is == "Z" {
+			t.Fatalf("pid %d is %s, to be %s", pid, is, want)
+		}
+		return is == want
+	})
+}
+
 // postKills writes a batch as it stands, in its two writes, and waits for the answers.
 func (k *loaded) postKills(t *testing.T, by, batch uint32, slots ...uapi.KillSlot) []uint32 {
 	t.Helper()
@@ -77,7 +91,7 @@ func (k *loaded) postKills(t *testing.T, by, batch uint32, slots ...uapi.KillSlo
 
 func (k *loaded) killResults(t *testing.T, by uint32, post uint64) []uint32 {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		_, acks := k.region(t, uapi.KindKillAck)
 		if binary.LittleEndian.Uint64(acks[uapi.KillAcksPostAckOff+by*8:]) == post {
 			results := make([]uint32, uint32(post))
@@ -92,7 +106,7 @@ func (k *loaded) killResults(t *testing.T, by uint32, post uint64) []uint32 {
 			return results
 		}
 		if time.Now().After(end) {
-			t.Fatalf("20 s and no answer to post %#x", post)
+			t.Fatalf("a minute and no answer to post %#x", post)
 		}
 	}
 }
@@ -124,9 +138,7 @@ func (k *loaded) killRecords(t *testing.T) {
 	pid, victim := k.sleeper(t)
 	old := k.signal(victim, 19)
 	k.accepted(t, old)
-	if s := k.state(t, pid); s != "T" {
-		t.Fatalf("stopped, the victim is %s", s)
-	}
+	k.becomes(t, pid, "T") // when it runs again
 	k.accepted(t, k.signal(victim, 18))
 	for _, c := range []struct {
 		name  string
@@ -154,9 +166,7 @@ func (k *loaded) killRecords(t *testing.T) {
 	if got := k.postKills(t, slot, uint32(s.Seq)+1, s); got[0] != uapi.ResSeq {
 		t.Errorf("of another batch: %s", uapi.ResultName(got[0]))
 	}
-	if s := k.state(t, pid); s != "S" {
-		t.Errorf("after all refusals the victim is %s", s)
-	}
+	k.becomes(t, pid, "S") // none of them has killed it, or stopped it again
 }
 
 func (k *loaded) accepted(t *testing.T, s uapi.KillSlot) {
@@ -186,9 +196,7 @@ func (k *loaded) killBatches(t *testing.T) {
 	if got := k.postKills(t, slot, uint32(bad.Seq), bad, good); got[0] != uapi.ResTag || got[1] != uapi.ResTag {
 		t.Errorf("behind a bad signature: %v", got)
 	}
-	if s := k.state(t, pid); s != "S" {
-		t.Errorf("the victim is %s", s)
-	}
+	k.becomes(t, pid, "S")
 	k.accepted(t, k.signal(victim, 9))
 	k.dies(t, pid)
 }
@@ -253,7 +261,7 @@ func (k *loaded) tasks(t *testing.T) []backdoor.Task {
 
 func (k *loaded) childOf(t *testing.T, parent int) int {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		all, err := k.vm.PS(t.Context())
 		if err != nil {
 			t.Fatal(err)

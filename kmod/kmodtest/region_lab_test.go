@@ -149,16 +149,16 @@ func TestPanicStamp(t *testing.T) {
 		if p := k.stamp(t); p.Magic != uapi.PanicMagic || p.Cause != uapi.PanicNone {
 			t.Errorf("of a healthy kernel: %+v", p)
 		}
-		before := k.fetch(t).Header.MonoNs
+		before, began := k.fetch(t).Header.MonoNs, time.Now()
 		k.kill(t, "panic")
-		for end := time.Now().Add(20 * time.Second); k.stamp(t).Cause == uapi.PanicNone; time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); k.stamp(t).Cause == uapi.PanicNone; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatal("20 s and no stamp")
+				t.Fatal("a minute and no stamp")
 			}
 		}
 		p := k.stamp(t)
 		late := time.Duration(p.MonoNs) - time.Duration(before)
-		if p.Cause != uapi.PanicPanic || uapi.CString(p.Text[:]) != "bd_inject: panic was asked for" || p.CPU > 1 || late < 0 || late > 25*time.Second || p.Jiffies == 0 {
+		if p.Cause != uapi.PanicPanic || uapi.CString(p.Text[:]) != "bd_inject: panic was asked for" || p.CPU > 1 || late < 0 || late > time.Since(began)+time.Second || p.Jiffies == 0 {
 			t.Errorf("%s on CPU %d, %s after the last look: %q", uapi.PanicCauseName(p.Cause), p.CPU, late, uapi.CString(p.Text[:]))
 		}
 		k.still(t, "TICKS.0", "TICKS.1")

@@ -61,7 +61,7 @@ func (k *loaded) storm(t *testing.T, program string, d time.Duration) {
 			t.Error(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for _, pid := range pids {
 		if _, err := k.vm.Wait(ctx, pid); err != nil {
