@@ -15,8 +15,9 @@ import (
 	"lazystate/tools/lab"
 )
 
-// lease of the module in these tests.
-const lease = 2 * time.Second
+// lease of the module in these tests: a monitor's machine that the host keeps
+// away for some seconds is not dead.
+const lease = 5 * time.Second
 
 // TestSilentMonitor: a monitor that does nothing keeps its grant, for its NIC
 // answers; one whose machine has died loses it within the lease, and may come again.
@@ -25,9 +26,9 @@ func TestSilentMonitor(t *testing.T) {
 		k := load(t, kernel, fmt.Sprintf("rdma.lease=%d", int(lease.Seconds())))
 		a := k.dial(t, hello{})
 		joined := k.dial(t, hello{join: a.grant.Grant})
-		time.Sleep(3 * lease)
+		time.Sleep(2 * lease)
 		if lines := k.grants(t, 1); !strings.Contains(lines[0], "qps 2 ") {
-			t.Errorf("after three leases of nothing: %q", lines)
+			t.Errorf("after two leases of nothing: %q", lines)
 		}
 		a.stands(t)
 		joined.stands(t)
@@ -61,7 +62,7 @@ func TestNoLease(t *testing.T) {
 	if err := far.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(3 * lease)
+	time.Sleep(2 * lease)
 	k.grants(t, 1)
 	if err := far.Cont(t.Context()); err != nil {
 		t.Fatal(err)
@@ -91,8 +92,8 @@ func TestRestartUnderHog(t *testing.T) {
 			var c *conn
 			for c == nil {
 				tries++
-				if c, err = k.tryDial(t, hello{flags: uapi.HelloTakeover}); err != nil && time.Since(began) > 30*time.Second {
-					t.Fatalf("restart %d: not let in in 30 s: %v; spares: %s", i, err, k.file(t, "/sys/kernel/backdoor_rdma/spares"))
+				if c, err = k.tryDial(t, hello{flags: uapi.HelloTakeover}); err != nil && time.Since(began) > 2*time.Minute {
+					t.Fatalf("restart %d: not let in in two minutes: %v; spares: %s", i, err, k.file(t, "/sys/kernel/backdoor_rdma/spares"))
 				}
 			}
 			in := time.Since(began)
@@ -111,7 +112,7 @@ func TestRestartUnderHog(t *testing.T) {
 // spares waits until one is ready.
 func (k *loaded) spares(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		text := k.file(t, "/sys/kernel/backdoor_rdma/spares")
 		if strings.Contains(text, "ready 1") {
 			return
@@ -125,7 +126,7 @@ func (k *loaded) spares(t *testing.T) {
 // untilFull waits until memory is used up and the machine swaps, or kills.
 func (k *loaded) untilFull(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		var total, available int
 		text := k.file(t, "/proc/meminfo")
 		for line := range strings.Lines(text) {
