@@ -25,7 +25,7 @@ import (
 
 // inEtcd is the fleet's part of a configuration that meets in etcd.
 func inEtcd(m *mate, c *etcdtest.Cluster, more string) string {
-	return fmt.Sprintf(`{name: %s, lease: 3s, etcd: {endpoints: ["%s"]%s}}`, m.name, strings.Join(c.Endpoints(), `", "`), more)
+	return fmt.Sprintf(`{name: %s, lease: 6s, etcd: {endpoints: ["%s"]%s}}`, m.name, strings.Join(c.Endpoints(), `", "`), more)
 }
 
 // A fleet in etcd, with three real servers: the owner is killed, then an etcd
@@ -41,7 +41,7 @@ func TestFleetInEtcd(t *testing.T) {
 	a, b := c.mates[0], c.mates[1]
 	ca := c.run(a)
 	first := c.whenOwns(a, ca)
-	if first.LeaseLeft == nil || *first.LeaseLeft <= 0 || *first.LeaseLeft > 3 {
+	if first.LeaseLeft == nil || *first.LeaseLeft <= 0 || *first.LeaseLeft > 6 {
 		t.Errorf("a owns by etcd's lease: %+v", first)
 	}
 	cb := c.run(b)
@@ -57,10 +57,18 @@ func TestFleetInEtcd(t *testing.T) {
 
 	_, follower := servers.Leader(admin)
 	follower.Kill()
-	time.Sleep(2 * time.Second)
-	if got := owner(t, cb); got.Owner != "b" || got.Epoch != second.Epoch {
-		t.Errorf("with two servers of three: %+v", got)
-	}
+	renewed, left := 0, 0.0
+	b.eventually(t, "b's lease is renewed twice by two servers of three", func() bool {
+		got := owner(t, cb)
+		if got.Owner != "b" || got.Epoch != second.Epoch || got.LeaseLeft == nil {
+			t.Fatalf("with two servers of three: %+v", got)
+		}
+		if *got.LeaseLeft > left {
+			renewed++
+		}
+		left = *got.LeaseLeft
+		return renewed > 2 // the first was only seen
+	})
 	follower.Start(t)
 	servers.Ready()
 	leader, _ := servers.Leader(admin)
@@ -72,10 +80,16 @@ func TestFleetInEtcd(t *testing.T) {
 		s.Kill()
 	}
 	lost := time.Now()
-	b.eventually(t, "b owns nothing without etcd", func() bool { return owner(t, cb).Phase == "idle" })
-	if took := time.Since(lost); took > 10*time.Second { // a lease is 3 s; the host is shared
-		t.Errorf("owned for %v without etcd", took)
-	}
+	until := lost.Add(6 * time.Second) // a lease, of what was renewed last
+	b.eventually(t, "b owns nothing without etcd", func() bool {
+		asked := time.Now()
+		got := owner(t, cb)
+		if got.LeaseLeft != nil && asked.Add(time.Duration(*got.LeaseLeft*float64(time.Second))).After(until.Add(100*time.Millisecond)) {
+			t.Errorf("without etcd: %+v", got)
+		}
+		return got.Phase == "idle"
+	})
+	t.Logf("owned for %v without etcd", time.Since(lost).Round(10*time.Millisecond))
 	if writable(t, cb) {
 		t.Error("b may write without etcd")
 	}

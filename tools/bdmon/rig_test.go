@@ -128,7 +128,7 @@ func (r *rig) start(t *testing.T, args ...string) *control.Client {
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("bdmon does not end:\n%s", r.stderr)
 		}
 		guest.Wait()
@@ -139,7 +139,7 @@ func (r *rig) start(t *testing.T, args ...string) *control.Client {
 func (r *rig) dial(t *testing.T) *control.Client {
 	t.Helper()
 	var last error
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		c, err := control.Dial(ctx, r.path("sock"))
 		if err == nil {
@@ -156,7 +156,7 @@ func (r *rig) dial(t *testing.T) *control.Client {
 // eventually waits for a condition of the running bdmon.
 func (r *rig) eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if ok() {
 			return
 		}

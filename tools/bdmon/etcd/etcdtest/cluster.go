@@ -143,9 +143,20 @@ func (c *Cluster) Ready() *clientv3.Client {
 	return nil
 }
 
-// Leader finds the server that leads, and one that does not.
+// Leader finds the server that leads, and one that does not: on a busy machine
+// there may be none for a while.
 func (c *Cluster) Leader(cl *clientv3.Client) (leader, follower *Server) {
 	c.t.Helper()
+	for end := time.Now().Add(60 * time.Second); leader == nil || follower == nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.t.Fatal("no leader, or no follower")
+		}
+		leader, follower = c.look(cl)
+	}
+	return leader, follower
+}
+
+func (c *Cluster) look(cl *clientv3.Client) (leader, follower *Server) {
 	for _, s := range c.Servers {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		st, err := cl.Status(ctx, s.client)
@@ -157,9 +168,6 @@ func (c *Cluster) Leader(cl *clientv3.Client) (leader, follower *Server) {
 		default:
 			follower = s
 		}
-	}
-	if leader == nil || follower == nil {
-		c.t.Fatal("no leader, or no follower")
 	}
 	return leader, follower
 }
