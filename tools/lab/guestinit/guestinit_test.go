@@ -3,9 +3,13 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,6 +45,42 @@ func TestExitCode(t *testing.T) {
 		if got := exitCode(st); got != want {
 			t.Errorf("status %#x: %d, want %d", st, got, want)
 		}
+	}
+}
+
+// What a process said before it ended is read whole, though the time for reading
+// is over; what others go on writing is not waited for.
+func TestOutputBehindItsDeadline(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close() // a grandchild keeps it open
+	said := bytes.Repeat([]byte("x"), 50_000)
+	if _, err := w.Write(said); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	out, buf := &output{File: r}, make([]byte, 8192)
+	got := 0
+	for {
+		n, err := out.Read(buf)
+		got += n
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("y")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got != len(said) {
+		t.Errorf("%d bytes of %d", got, len(said))
 	}
 }
 

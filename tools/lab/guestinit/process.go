@@ -50,9 +50,9 @@ func (c *call) runProcess() (wire.Reply, error) {
 func (c *call) pump(st *streams) <-chan struct{} {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { c.stream(st.out, wire.KindStdout) })
+	wg.Go(func() { c.stream(&output{File: st.out}, wire.KindStdout) })
 	if st.err != nil {
-		wg.Go(func() { c.stream(st.err, wire.KindStderr) })
+		wg.Go(func() { c.stream(&output{File: st.err}, wire.KindStderr) })
 	}
 	go func() { wg.Wait(); close(done) }()
 	go func() {

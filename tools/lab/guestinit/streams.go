@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -92,6 +94,52 @@ func (s *streams) expire(t time.Time) {
 	if s.err != nil {
 		s.err.SetReadDeadline(t)
 	}
+}
+
+// output is read until its deadline, and then to the end of what lies in it: the
+// process has ended, so that is all it said. On a busy host the deadline may be
+// over before the first read.
+type output struct {
+	*os.File
+	over bool
+	left int
+}
+
+func (o *output) Read(b []byte) (n int, err error) {
+	if !o.over {
+		if n, err = o.File.Read(b); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+	}
+	raw, err := o.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if cerr := raw.Control(func(fd uintptr) { n, err = o.rest(int(fd), b) }); cerr != nil {
+		return 0, cerr
+	}
+	return n, err
+}
+
+// rest reads no more than lay there at first: others may go on writing for ever.
+func (o *output) rest(fd int, b []byte) (n int, err error) {
+	if !o.over {
+		if o.left, err = unix.IoctlGetInt(fd, unix.TIOCINQ); err != nil {
+			return 0, err
+		}
+		o.over = true
+	}
+	if o.left == 0 {
+		return 0, io.EOF
+	}
+	if n, err = unix.Read(fd, b[:min(o.left, len(b))]); err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	o.left -= n
+	return n, nil
 }
 
 func (s *streams) close() {
