@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -103,17 +104,38 @@ func checkConsole(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	defer in.Close()
+	out, errs := &awaited{what: "con42sole", said: make(chan struct{})}, &bytes.Buffer{}
 	go func() {
 		defer w.Close()
 		fmt.Fprint(w, "echo con$((40+2))sole\n")
-		time.Sleep(1500 * time.Millisecond)
+		select {
+		case <-out.said:
+		case <-time.After(time.Minute):
+		}
 		fmt.Fprint(w, "\x1d")
 	}()
-	var out, errs bytes.Buffer
-	code := run(t.Context(), []string{"bdlab", "console", name}, in, &out, &errs)
-	if code != 0 || !strings.Contains(out.String(), "con42sole") {
+	code := run(t.Context(), []string{"bdlab", "console", name}, in, out, errs)
+	if code != 0 || !strings.Contains(out.String(), out.what) {
 		t.Errorf("console: exit %d, %q, %q", code, out.String(), errs.String())
 	}
+}
+
+// awaited is an output that tells when something has been said.
+type awaited struct {
+	b    bytes.Buffer // written by one
+	what string
+	said chan struct{}
+	once sync.Once
+}
+
+func (a *awaited) String() string { return a.b.String() }
+
+func (a *awaited) Write(p []byte) (int, error) {
+	n, err := a.b.Write(p)
+	if strings.Contains(a.String(), a.what) {
+		a.once.Do(func() { close(a.said) })
+	}
+	return n, err
 }
 
 func listed(t *testing.T, name string) *lab.Info {
@@ -145,7 +167,7 @@ func TestSupervisorEndsOnSignal(t *testing.T) {
 	if err := syscall.Kill(info.OwnerPID, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, errRAM := os.Stat(info.RAM)
 		_, errQEMU := os.Stat(fmt.Sprintf("/proc/%d/cmdline", info.QEMUPID))
 		if os.IsNotExist(errRAM) && os.IsNotExist(errQEMU) {

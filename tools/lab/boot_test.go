@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -187,7 +188,7 @@ func TestCancelKillsTheProcess(t *testing.T) {
 	if _, err := vm.Run(ctx, "sh", "-c", "sleep 4321 & sleep 4321"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		out, err := vm.Run(t.Context(), "sh", "-c", "ps | grep [4]321 | wc -l")
 		if err == nil && out.Stdout == "0\n" {
 			return
@@ -278,7 +279,13 @@ func TestStopAndReset(t *testing.T) {
 	}
 	under := make(chan error, 1)
 	go func() { _, err := vm.Run(ctx, "sleep", "1000"); under <- err }()
-	time.Sleep(200 * time.Millisecond)
+	waitGone(t, "the wait for a sleeper", func() bool {
+		all, err := vm.PS(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(all, func(p Process) bool { return p.Comm == "sleep" })
+	})
 	if err := vm.Reset(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestResetsAreSeen(t *testing.T) {
 			if _, err := vm.Start(ctx, lab.Proc{Argv: []string{"reboot", "-f"}}); err != nil {
 				return err
 			}
-			return vm.WaitBoot(ctx, time.Minute)
+			return vm.WaitBoot(ctx, 3*time.Minute)
 		},
 		"by the carrier": func(m backdoor.Memory) error { return m.(backdoor.Resetter).Reset(ctx) },
 	} {

@@ -42,9 +42,9 @@ func TestServeAndRekey(t *testing.T) {
 		t.Errorf("a second writer: %v", err)
 	}
 	lock := func(slot uint32, key uapi.Key) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		held, err := target.Lock(ctx, backdoor.LockOptions{Slot: slot, Key: key, Lease: 2 * time.Second})
+		held, err := target.Lock(ctx, backdoor.LockOptions{Slot: slot, Key: key, Lease: 10 * time.Second})
 		if err != nil {
 			return err
 		}
