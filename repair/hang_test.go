@@ -19,9 +19,10 @@ func ticking(m *sick) (stop func(cpu int)) {
 	for i, name := range []string{"TICKS.0", "TICKS.1"} {
 		ids[i] = m.target.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Limit: 500000, Name: name})
 	}
-	stopped := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+	stopped, ended := [2]chan struct{}{make(chan struct{}), make(chan struct{})}, [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 	for i := range ids {
 		go func() {
+			defer close(ended[i])
 			for n := uint64(1); ; n++ {
 				select {
 				case <-stopped[i]:
@@ -34,7 +35,7 @@ func ticking(m *sick) (stop func(cpu int)) {
 			}
 		}()
 	}
-	return func(cpu int) { close(stopped[cpu]) }
+	return func(cpu int) { close(stopped[cpu]); <-ended[cpu] }
 }
 
 func TestHangOneCPU(t *testing.T) {

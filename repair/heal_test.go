@@ -79,15 +79,28 @@ func TestBurstSettles(t *testing.T) {
 	m.refill = 0
 	m.mu.Unlock()
 	h := m.healer()
-	h.Confirm = Confirm{Window: 100 * time.Millisecond, Every: 2 * time.Millisecond}
-	go func() { // short jobs that end by themselves
-		time.Sleep(20 * time.Millisecond)
-		for _, p := range m.target.Processes() {
+	h.Confirm = Confirm{Window: 200 * time.Millisecond, Most: time.Minute, Every: 2 * time.Millisecond}
+	looks := 0
+	box, err := m.patient.Target.Region(uapi.KindSensorbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.target.Memory().Before(func(_ int, op *backdoor.Op) error {
+		if op.Key == box.Key {
+			looks++
+		}
+		if looks != 2 {
+			return nil
+		}
+		looks++
+		for _, p := range m.target.Processes() { // short jobs that end by themselves
 			if p.UID == bomber {
 				m.target.RemoveProcess(p.PID)
 			}
 		}
-	}()
+		m.target.SetValue(m.nprocs, 0) // till the machine counts again
+		return nil
+	})
 	if r := m.treat(h, m.exceeded()); r.Result != NothingToDo || r.Killed != 0 {
 		t.Fatalf("result %v, killed %d", r.Result, r.Killed)
 	}
@@ -272,7 +285,7 @@ func TestOneProcess(t *testing.T) {
 func (m *sick) memHealer(p policy.Policy) *MemReclaimHealer {
 	return &MemReclaimHealer{
 		Policy: p, Spare: policy.Spare{UIDs: []uint32{database}}, Free: []string{"FREE"}, Floor: 1000,
-		Confirm: Confirm{Window: 60 * time.Millisecond, Every: 2 * time.Millisecond},
+		Confirm: Confirm{Window: 300 * time.Millisecond, Every: 2 * time.Millisecond},
 		Reaper:  Reaper{Settle: 200 * time.Millisecond, Within: 2 * time.Second, Every: 10 * time.Millisecond},
 	}
 }
@@ -284,6 +297,7 @@ func (m *sick) set(id uint32, v uint64) {
 		m.sets = map[uint32]uint64{}
 	}
 	m.sets[id] = v
+	m.target.SetValue(id, v) // at once: the first look may come before the next moment
 }
 
 // afterKill runs do when the first repair has thawed the target.

@@ -43,7 +43,7 @@ func TestWindowOfEveryKindOfEvent(t *testing.T) {
 		},
 		"progress": {
 			func(m *sick) sensorbox.Event {
-				return sensorbox.Event{Kind: sensorbox.Stalled, Sensor: "BEAT", Class: sensorbox.Progress, Limit: 150_000, TargetLimit: 150_000}
+				return sensorbox.Event{Kind: sensorbox.Stalled, Sensor: "BEAT", Class: sensorbox.Progress, Limit: 400_000, TargetLimit: 400_000}
 			},
 			func(m *sick) { m.stir(m.beat()) },
 			func(m *sick) { m.beat() },
@@ -79,7 +79,7 @@ func TestWindowOfEveryKindOfEvent(t *testing.T) {
 					prepare(m)
 				}
 				h := m.healer()
-				h.Confirm = Confirm{Window: 200 * time.Millisecond, Every: 2 * time.Millisecond}
+				h.Confirm = Confirm{Window: 500 * time.Millisecond, Every: 2 * time.Millisecond}
 				plan, err := h.Plan(t.Context(), &Incident{Patient: m.patient, Events: []sensorbox.Event{c.ev(m)}})
 				if err != nil {
 					t.Fatal(err)
@@ -94,7 +94,7 @@ func TestWindowOfEveryKindOfEvent(t *testing.T) {
 
 // beat makes a clock of the machine's.
 func (m *sick) beat() uint32 {
-	return m.target.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Limit: 150_000, Name: "BEAT"})
+	return m.target.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Limit: 400_000, Name: "BEAT"})
 }
 
 // A look that fails ends an attempt. It neither confirms what called nor begins

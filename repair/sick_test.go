@@ -81,13 +81,13 @@ func (m *sick) live() {
 }
 
 func (m *sick) moment() {
-	user, bombs := 0, 0
+	user, bombs, parent := 0, 0, 0
 	for _, p := range m.target.Processes() {
 		if !p.KThread {
 			user++
 		}
 		if p.UID == bomber {
-			bombs++
+			bombs, parent = bombs+1, p.PID
 		}
 	}
 	m.target.SetValue(m.nprocs, uint64(user))
@@ -96,9 +96,9 @@ func (m *sick) moment() {
 	for id, v := range m.sets {
 		m.target.SetValue(id, v)
 	}
-	if _, frozen := m.target.LockHolder(); !frozen && bombs > 0 && bombs < m.refill {
-		for range 4 {
-			m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "bomb"})
+	if bombs < m.refill {
+		for range 4 { // by the dead, or by who is held, never: this may be late
+			m.target.Fork(parent, bdtest.Proc{UID: bomber, Comm: "bomb"})
 		}
 	}
 }
@@ -156,7 +156,7 @@ func (m *sick) treat(h Healer, events ...sensorbox.Event) Report {
 	hm := d.NewHealer(h)
 	d.RegisterSensor(hm, SensorNProcs)
 	d.RegisterSensor(hm, SensorOOM)
-	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), 2*time.Minute)
 	defer cancel()
 	ended := make(chan struct{})
 	go func() { defer close(ended); d.Run(ctx) }()

@@ -90,6 +90,18 @@ func (t *Target) AddProcess(p Proc) Proc {
 	return t.add(p)
 }
 
+// Fork adds a process if the one that makes it lives and no lock holds the CPUs,
+// and says whether it did. Neither changes meanwhile.
+func (t *Target) Fork(by int, p Proc) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.procs[by] == nil || t.kernel.held() {
+		return false
+	}
+	t.add(p)
+	return true
+}
+
 func (t *Target) add(in Proc) Proc {
 	p := &process{Proc: t.complete(in)}
 	p.cred = t.alloc(uint64(t.off["cred"].Off))
