@@ -41,7 +41,7 @@ func kill(t *testing.T, bt *backdoor.Target, slot uint32, p bdtest.Proc, patienc
 // two that ask for the same do, each with the ordinary calls of package backdoor.
 func TestAgreementOnTheWire(t *testing.T) {
 	p := openPolicy()
-	p.Writes = map[uint32]guard.Agreement{uapi.KindKillReq: {K: 2, Window: 5 * time.Second}}
+	p.Writes = map[uint32]guard.Agreement{uapi.KindKillReq: {K: 2, Window: 30 * time.Second}}
 	r := newRig(t, p, netio.Faults{})
 	victim, other := r.AddProcess(bdtest.Proc{UID: 1000, Comm: "bomb"}), r.AddProcess(bdtest.Proc{UID: 1000, Comm: "good"})
 	one, two := r.two(t)
@@ -81,10 +81,10 @@ func TestAgreementOnTheWire(t *testing.T) {
 // same of two monitors is answered to both.
 func TestReadsMustMatch(t *testing.T) {
 	p := openPolicy()
-	p.Reads = map[uint32]guard.Agreement{uapi.KindMemory: {K: 2, Window: 5 * time.Second}}
+	p.Reads = map[uint32]guard.Agreement{uapi.KindMemory: {K: 2, Window: 30 * time.Second}}
 	r := newRig(t, p, netio.Faults{})
 	o1, o2 := r.options(t, 1), r.options(t, 2)
-	o1.AckTimeout, o2.AckTimeout = 12, 12 // 17 ms, 7 retries: it asks for some time
+	o1.AckTimeout, o2.AckTimeout = 15, 15 // 134 ms, 7 retries: each asks until the other does, too
 	m1, m2 := r.dial(t, o1), r.dial(t, o2)
 	region := func(m *Memory) backdoor.Region {
 		mem, err := opened(t, m).Region(uapi.KindMemory)
@@ -135,7 +135,7 @@ func TestOneOwner(t *testing.T) {
 		t.Errorf("taken twice: %v", err)
 	}
 	var refused *backdoor.AccessError
-	if err := kill(t, two, 2, victim, time.Second); !errors.As(err, &refused) || !r.Alive(victim.PID) {
+	if err := kill(t, two, 2, victim, patience); !errors.As(err, &refused) || !r.Alive(victim.PID) {
 		t.Errorf("kill of who does not own it: %v", err)
 	}
 	if err := m1.Disown(ctx); err != nil {

@@ -98,7 +98,7 @@ func open(t *testing.T, vm *lab.VM) *guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	g.mem, err = rdma.Open(ctx, rdma.Options{
 		Device: verbs.New(dev), Remote: netip.AddrPortFrom(itsAddr, uapi.RDMAPort), Monitor: labSlot, Key: labKey, Writable: true,
@@ -155,7 +155,8 @@ func labRead(t *testing.T, g *guest) {
 
 func labLock(t *testing.T, g *guest) {
 	held, err := g.t.Lock(t.Context(), backdoor.LockOptions{
-		Slot: labSlot, Key: labKey, Lease: 2 * time.Second, Drain: time.Second, Flags: uapi.LockNMI | uapi.LockDrain,
+		Slot: labSlot, Key: labKey, Lease: 6 * time.Second, Drain: time.Second, // which outlives some seconds without an answer
+		Flags: uapi.LockNMI | uapi.LockDrain,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +169,7 @@ func labLock(t *testing.T, g *guest) {
 	if _, err := g.t.Tasks(t.Context(), backdoor.WalkOptions{}); err != nil {
 		t.Errorf("walk under the lock: %v", err)
 	}
-	time.Sleep(3 * time.Second) // longer than the lease: it is renewed
+	time.Sleep(8 * time.Second) // longer than the lease: it is renewed
 	if err := held.Confirm(t.Context()); err != nil {
 		t.Error(err)
 	}

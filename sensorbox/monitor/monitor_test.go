@@ -63,7 +63,7 @@ func start(t *testing.T, change func(*rig, *Options), opts ...bdtest.Option) *ri
 // up waits until the target is watched.
 func (r *rig) up(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if st := r.m.Status(); st.Up && st.Samples > 2 {
 			return
 		}
@@ -75,7 +75,7 @@ func (r *rig) up(t *testing.T) {
 func (r *rig) want(t *testing.T, kind sensorbox.Kind) (sensorbox.Event, []sensorbox.Event) {
 	t.Helper()
 	var others []sensorbox.Event
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case ev := <-r.events:
@@ -95,13 +95,10 @@ func TestHangIsDeclared(t *testing.T) {
 	began := time.Now()
 	r.Hang(true)
 	ev, _ := r.want(t, sensorbox.Failed)
-	took := time.Since(began)
-	if took < 280*time.Millisecond || ev.Stall <= 300*time.Millisecond {
-		t.Errorf("declared after %v: %v", took, ev)
-	}
+	t.Logf("declared after %v", time.Since(began)) // with what this test, or the fake's clock, was late
 	// Generous: the machine that runs this may be loaded. What was late, the monitor says.
-	if limit := 300*time.Millisecond + 200*time.Millisecond + 10*r.m.Status().WorstLate; took > limit {
-		t.Errorf("declared after %v, bound %v", took, limit)
+	if limit := 300*time.Millisecond + 200*time.Millisecond + 10*r.m.Status().WorstLate; ev.Stall <= 300*time.Millisecond || ev.Stall > limit {
+		t.Errorf("declared when it had stood for %v, bound %v", ev.Stall, limit)
 	}
 	if got := r.m.Status().Verdict; got != sensorbox.Failed {
 		t.Errorf("verdict %v", got)
@@ -242,7 +239,7 @@ func TestFrozenByTheLockIsNoFailure(t *testing.T) {
 	key := uapi.Key{1}
 	r := start(t, nil, bdtest.WithKey(0, key))
 	r.up(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	held, err := r.m.Target().Lock(ctx, backdoor.LockOptions{Slot: 0, Key: key, Lease: 3 * time.Second})
 	if err != nil {
@@ -267,7 +264,7 @@ func TestOpenErrorsAreShown(t *testing.T) {
 	r := start(t, func(_ *rig, o *Options) {
 		o.Open = func(context.Context) (backdoor.Memory, error) { return nil, errors.New("no such machine") }
 	})
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if st := r.m.Status(); strings.Contains(st.Error, "no such machine") && !st.Up {
 			return
 		}
@@ -278,7 +275,7 @@ func TestOpenErrorsAreShown(t *testing.T) {
 // A path that is too slow for the deadlines is said to be, and tried again.
 func TestSlowPathIsTriedAgain(t *testing.T) {
 	r := start(t, func(r *rig, _ *Options) { r.Memory().Latency(60 * time.Millisecond) })
-	for end := time.Now().Add(15 * time.Second); !strings.Contains(r.m.Status().Error, "not much greater than a round trip"); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(r.m.Status().Error, "not much greater than a round trip"); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("status %+v", r.m.Status())
 		}
@@ -305,7 +302,7 @@ func TestReachAndRetell(t *testing.T) {
 	r.up(t)
 	reach := func(what string, ok func(Reach) bool) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !ok(r.m.Reach()); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !ok(r.m.Reach()); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("never %s: %+v", what, r.m.Reach())
 			}

@@ -26,7 +26,7 @@ func TestRefusedGoal(t *testing.T) {
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "no probability") {
 			t.Errorf("got %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the plan was accepted")
 	}
 	if st := r.m.Status(); st.Up || !strings.Contains(st.Error, "no probability") {
@@ -47,7 +47,7 @@ func TestRefusedPlanIsTriedAgain(t *testing.T) {
 // until waits for a status.
 func (r *rig) until(t *testing.T, ok func(Status) bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(r.m.Status()); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(r.m.Status()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("status %+v", r.m.Status())
 		}
@@ -65,12 +65,11 @@ func TestLaterSensorShortensPeriod(t *testing.T) {
 	if st := r.m.Status(); st.Plan.Period >= slow.Plan.Period || st.Samples < slow.Samples {
 		t.Errorf("before %+v, after %+v", slow, st)
 	}
-	began := time.Now()
 	r.Hang(true)
 	ev, others := r.want(t, sensorbox.Stalled)
 	noDeath(t, others)
-	if took := time.Since(began); ev.Sensor != "quick" || took > 250*time.Millisecond+10*r.m.Status().WorstLate {
-		t.Errorf("%v after %v", ev, took)
+	if ev.Sensor != "quick" || ev.Stall > 250*time.Millisecond+10*r.m.Status().WorstLate {
+		t.Errorf("%v after %v", ev, ev.Stall)
 	}
 	r.Hang(false)
 	r.RemoveSensor(quick)
@@ -103,7 +102,7 @@ func TestUsersDeadlineBlindsNobody(t *testing.T) {
 	for ev := (sensorbox.Event{}); ev.Kind != sensorbox.Failed; {
 		select {
 		case ev = <-r.events:
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("the machine's own failure is not declared")
 		}
 	}
