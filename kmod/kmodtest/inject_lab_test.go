@@ -4,10 +4,12 @@ package kmodtest
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"lazystate/internal/pause"
 	"lazystate/tools/lab"
 )
 
@@ -22,11 +24,27 @@ func inject(t *testing.T, kernel string, params ...string) *loaded {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := k.vm.Rmmod(context.Background(), "bd_inject"); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		if err := errors.Join(k.faultsOver(ctx), k.vm.Rmmod(ctx, "bd_inject")); err != nil {
 			t.Error(err)
 		}
 	})
 	return k
+}
+
+// faultsOver waits until no fault holds the module: its thread lets go of that
+// some time after the CPU has gone on.
+func (k *loaded) faultsOver(ctx context.Context) error {
+	for {
+		b, err := k.vm.ReadFile(ctx, "/sys/module/bd_inject/refcnt")
+		if err != nil || strings.TrimSpace(string(b)) == "0" {
+			return err
+		}
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 func (k *loaded) trigger(t *testing.T, fault string) error {

@@ -31,7 +31,13 @@ func (k *loaded) start(t *testing.T, p lab.Proc) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { k.vm.Kill(context.Background(), pid, 9) }) // most are dead by then
+	t.Cleanup(func() { // most are dead by then; the next test counts who is not
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if k.vm.Kill(ctx, pid, 9) == nil {
+			k.vm.Wait(ctx, pid)
+		}
+	})
 	return pid
 }
 

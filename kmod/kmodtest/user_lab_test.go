@@ -3,7 +3,6 @@
 package kmodtest
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -77,12 +76,7 @@ func TestOrphan(t *testing.T) {
 
 func (k *loaded) daemon(t *testing.T, argv ...string) int {
 	t.Helper()
-	pid, err := k.vm.Start(t.Context(), lab.Proc{Argv: argv})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { k.vm.Kill(context.Background(), pid, 9) })
-	return pid
+	return k.start(t, lab.Proc{Argv: argv})
 }
 
 // TestExample: another module's sensors come and go with it.
