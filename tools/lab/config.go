@@ -35,7 +35,7 @@ type Config struct {
 	Sysctl   map[string]string
 	Login    bool // the serial console asks for a name and a password (see VM.Login) instead of being a root shell
 
-	BootTimeout time.Duration // default and most: 60 s, with ICount 4 min
+	BootTimeout time.Duration // default and most: 2 min, with ICount 4 min
 }
 
 // NIC is one virtio-net interface, with a queue pair per vCPU.
@@ -49,7 +49,7 @@ type NIC struct {
 // bootBound is the longest any boot is waited for; where instructions are counted,
 // one thread does all and a boot takes several times as long.
 const (
-	bootBound        = 60 * time.Second
+	bootBound        = 2 * time.Minute
 	countedBootBound = 4 * time.Minute
 )
 

@@ -17,7 +17,7 @@ import (
 )
 
 // downBound is how long an owner may take to tear a VM down.
-const downBound = 20 * time.Second
+const downBound = time.Minute
 
 // Down ends the VM and removes every trace of it. Attached, it asks the owner
 // to and waits until that is done. It may be called more than once.

@@ -90,7 +90,7 @@ func rmmod(names []string) error {
 }
 
 func swapon(path string) error {
-	if err := waitFor(path, 5*time.Second); err != nil {
+	if err := waitFor(path, 30*time.Second); err != nil {
 		return err
 	}
 	p, err := unix.BytePtrFromString(path)

@@ -45,7 +45,7 @@ func secondStage() {
 	setup, err := readSetup()
 	bootErr := configure(setup, err)
 	harden()
-	port, err := openPort(10 * time.Second)
+	port, err := openPort(30 * time.Second)
 	if err != nil {
 		complain("command channel", err)
 		select {} // the console is all that is left; process 1 must not end

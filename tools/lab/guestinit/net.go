@@ -33,7 +33,7 @@ func bringUp(n wire.Net) error {
 }
 
 func findMAC(mac string) (string, error) {
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		all, _ := filepath.Glob("/sys/class/net/*/address")
 		for _, p := range all {
 			if b, err := os.ReadFile(p); err == nil && strings.TrimSpace(string(b)) == mac {

@@ -27,7 +27,7 @@ func addRXE(name, netdev string, addressed bool) error {
 	if err := newLink(name, netdev); err != nil {
 		return fmt.Errorf("SoftRoCE on %s: %w", netdev, err)
 	}
-	for end := time.Now().Add(5 * time.Second); addressed && !hasIPv4(name); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); addressed && !hasIPv4(name); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			return fmt.Errorf("SoftRoCE on %s: its IPv4 address is no GID", netdev)
 		}
