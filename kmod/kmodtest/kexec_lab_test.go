@@ -21,9 +21,7 @@ func TestKexec(t *testing.T) {
 		k := &loaded{vm: ownMachine(t, lab.Config{Kernel: release})}
 		k.insert(t, "allow_repair=1")
 		argv := k.nextKernel(t, release)
-		if _, err := k.vm.Start(t.Context(), lab.Proc{Argv: append(argv, "now")}); err != nil {
-			t.Fatal(err)
-		}
+		k.farewell(t, lab.Proc{Argv: append(argv, "now")})
 		err := k.target.Check(t.Context())
 		for end := time.Now().Add(time.Minute); err == nil && time.Now().Before(end); err = k.target.Check(t.Context()) {
 			time.Sleep(5 * time.Millisecond)

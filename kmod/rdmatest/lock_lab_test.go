@@ -273,7 +273,7 @@ func TestLeaseWithoutMonitor(t *testing.T) {
 		k.tune(t)
 		c := k.dial(t, hello{})
 		regions := c.table(t)
-		c.lockWord(t, k, regions, uapi.WantLock, 1, spare, 10*time.Second) // or it may have ended before it is seen held
+		c.lockWord(t, k, regions, uapi.WantLock, 1, spare, 4*time.Second) // or it may have ended before it is seen held
 		c.lockState(t, regions, "held", func(a *uapi.LockAck) bool { return a.State == uapi.LockHeld })
 		if _, err := c.tryRead(t, 0, 1, 8); err == nil { // ends the queue pair
 			t.Error("a wild read was answered")

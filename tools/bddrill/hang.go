@@ -202,7 +202,7 @@ func (m *machine) canary(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, eyes.close()) }()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		now, err := eyes.sensors(ctx)
 		if err != nil {
 			return err

@@ -24,9 +24,7 @@ func TestResetsAreSeen(t *testing.T) {
 	for name, reset := range map[string]func(backdoor.Memory) error{
 		"by the button": func(backdoor.Memory) error { return vm.Reset(ctx) },
 		"by its guest": func(backdoor.Memory) error {
-			if _, err := vm.Start(ctx, lab.Proc{Argv: []string{"reboot", "-f"}}); err != nil {
-				return err
-			}
+			go vm.Start(ctx, lab.Proc{Argv: []string{"reboot", "-f"}}) // it may be gone before it has answered
 			return vm.WaitBoot(ctx, 3*time.Minute)
 		},
 		"by the carrier": func(m backdoor.Memory) error { return m.(backdoor.Resetter).Reset(ctx) },

@@ -80,7 +80,7 @@ func (d *Daemon) Stop() {
 // Dial waits until the target is sampled. The client lives as long as ctx.
 func (d *Daemon) Dial(ctx context.Context) (*control.Client, error) {
 	last := errors.New("no socket")
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		c, err := control.Dial(ctx, d.socket)
 		if err == nil {
 			var all []control.Target

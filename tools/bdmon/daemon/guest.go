@@ -77,7 +77,7 @@ func StartIn(ctx context.Context, vm *lab.VM, dir string, c Config, verbose io.W
 		close(d.ended)
 	}()
 	d.cancel = func() {
-		kill, done := context.WithTimeout(streams, 10*time.Second)
+		kill, done := context.WithTimeout(streams, time.Minute)
 		defer done()
 		if err := vm.Kill(kill, pid, syscall.SIGTERM); err != nil {
 			stop() // the machine is gone

@@ -96,7 +96,7 @@ func (r *rig) next(t testing.TB) heard {
 	select {
 	case h := <-r.heard:
 		return h
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("nothing was heard\n%s", r.log)
 		return heard{}
 	}
@@ -148,7 +148,7 @@ func dial(t testing.TB, to net.Addr, id *identity.Identity, text string) error {
 	if _, err := io.WriteString(c, text); err != nil {
 		return err
 	}
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	_, err = c.Read(make([]byte, 1)) // its end, for it says nothing
 	return err
 }
@@ -178,7 +178,7 @@ func TestRefuses(t *testing.T) {
 		if err := dial(t, b.Addr(), c.id, c.text); err == nil {
 			t.Errorf("%s: b answered", name)
 		}
-		for end := time.Now().Add(10 * time.Second); !strings.Contains(b.log.String()[len(was):], c.want); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !strings.Contains(b.log.String()[len(was):], c.want); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: b never said %q:\n%s", name, c.want, b.log.String()[len(was):])
 			}
@@ -197,7 +197,7 @@ func TestDialerKnowsItsPeer(t *testing.T) {
 	imposter := start(t, "b", other, "", Peer{"a", "127.0.0.1:1", ida.Public})
 	a := start(t, "a", ida, "", Peer{"b", imposter.Addr().String(), idb.Public})
 	a.Tell(report("a", 1))
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(a.log.String(), "has another key"); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(a.log.String(), "has another key"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("a said:\n%s", a.log)
 		}
@@ -261,7 +261,7 @@ func TestReplay(t *testing.T) {
 	}
 	defer c.Close()
 	c.Write(recorded)
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	io.Copy(io.Discard, c) // until b ends it
 	select {
 	case h := <-b.heard:
