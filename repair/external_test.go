@@ -21,7 +21,7 @@ func program(script string) *External {
 	return &External{
 		Label: "test", Argv: []string{"/bin/sh", "-c", script}, Timeout: 2 * time.Second, Spare: policy.Spare{UIDs: []uint32{database}},
 		Confirm: Confirm{Window: 20 * time.Millisecond, Every: 2 * time.Millisecond},
-		Reaper:  Reaper{Settle: 200 * time.Millisecond, Within: 2 * time.Second, Every: 10 * time.Millisecond},
+		Reaper:  Reaper{Settle: 200 * time.Millisecond, Within: 20 * time.Second, Every: 10 * time.Millisecond},
 	}
 }
 

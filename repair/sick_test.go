@@ -144,7 +144,7 @@ func (m *sick) healer() *ProcRepairHealer {
 	return &ProcRepairHealer{
 		Policy: policy.Basic{Kind: policy.PolicyTooManyProcs, Limit: 30}, Spare: policy.Spare{UIDs: []uint32{database}},
 		Confirm: Confirm{Window: 20 * time.Millisecond, Every: 2 * time.Millisecond},
-		Reaper:  Reaper{Settle: 200 * time.Millisecond, Within: 2 * time.Second, Every: 10 * time.Millisecond},
+		Reaper:  Reaper{Settle: 200 * time.Millisecond, Within: 20 * time.Second, Every: 10 * time.Millisecond},
 	}
 }
 
