@@ -4,8 +4,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,7 +64,9 @@ func TestTakeoverLeavesWhatIsOver(t *testing.T) {
 	if err := over.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
 	}
+	gone := over.LocalAddr().(*net.TCPAddr).Port
 	over.Close()
+	s1.await("the client's reset", func() bool { return !s1.talksTo(gone) })
 	if m := w.move(); m.Sessions != 1 {
 		t.Errorf("%+v", m)
 	}
@@ -75,6 +79,26 @@ func TestTakeoverLeavesWhatIsOver(t *testing.T) {
 	s1.await("the end of the one that was over", func() bool { return len(s1.ls()) == 0 })
 	finish()
 	s2.await("the end of the other", func() bool { return len(s2.ls()) == 0 })
+}
+
+// talksTo reports whether a site's kernel has a connection of the service to a
+// port of the client.
+func (s *site) talksTo(peer int) (there bool) {
+	s.t.Helper()
+	s.Do(func() error {
+		for _, f := range []string{"tcp", "tcp6"} {
+			b, err := os.ReadFile("/proc/thread-self/net/" + f)
+			if err != nil {
+				return err
+			}
+			for line := range strings.Lines(string(b)) {
+				c := strings.Fields(line)
+				there = there || strings.HasSuffix(c[1], fmt.Sprintf(":%04X", port)) && strings.HasSuffix(c[2], fmt.Sprintf(":%04X", peer))
+			}
+		}
+		return nil
+	})
+	return there
 }
 
 // What nobody keeps has no part in it: the address goes from under a connection of

@@ -10,13 +10,11 @@ import (
 	"hash"
 	"io"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 )
 
 // curl starts a client that knows nothing.
-func (w *world) curl(out io.Writer, args ...string) (*exec.Cmd, *bytes.Buffer) {
+func (w *world) curl(in io.Reader, out io.Writer, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	w.t.Helper()
 	path, err := exec.LookPath("curl")
 	if err != nil {
@@ -24,7 +22,7 @@ func (w *world) curl(out io.Writer, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	}
 	var errs bytes.Buffer
 	cmd := exec.Command(path, append([]string{"--silent", "--show-error", "--fail", "--max-time", fmt.Sprint(int(hang.Seconds()))}, args...)...)
-	cmd.Stdout, cmd.Stderr = out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &errs
 	w.client.Do(cmd.Start)
 	w.t.Cleanup(func() { _ = cmd.Process.Kill() })
 	return cmd, &errs
@@ -58,7 +56,7 @@ func (w *world) download(from netip.Addr, total int, rate string) (end func()) {
 	if total > inKernels {
 		got.left -= inKernels
 	}
-	cmd, errs := w.curl(got, "--limit-rate", rate, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(from, port), total))
+	cmd, errs := w.curl(nil, got, "--limit-rate", rate, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(from, port), total))
 	return func() {
 		w.t.Helper()
 		close(got.letGo)
@@ -69,19 +67,42 @@ func (w *world) download(from netip.Addr, total int, rate string) (end func()) {
 	}
 }
 
-// upload begins one, which lasts as long as its rate says.
+// rest is what a client gives only once it is let go: so long the session is there.
+const rest = 64 << 10
+
+// given is what an upload gives.
+type given struct {
+	at, total int
+	letGo     chan struct{}
+}
+
+func (g *given) Read(b []byte) (int, error) {
+	most := g.total - g.at
+	switch {
+	case most == 0:
+		return 0, io.EOF
+	case most > rest:
+		most -= rest
+	default:
+		<-g.letGo
+	}
+	n := min(len(b), most)
+	pattern(b[:n], int64(g.at))
+	g.at += n
+	return n, nil
+}
+
+// upload begins one to an address, so many bytes per second at most; end lets the
+// client give all of it and waits for the answer.
 func (w *world) upload(to netip.Addr, total int, rate string) (end func()) {
 	w.t.Helper()
-	b := make([]byte, total)
-	pattern(b, 0)
-	sent := filepath.Join(w.t.TempDir(), "sent")
-	if err := os.WriteFile(sent, b, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
+	give := &given{total: total, letGo: make(chan struct{})}
 	var sum bytes.Buffer
-	cmd, errs := w.curl(&sum, "--limit-rate", rate, "-H", "Expect:", "-T", sent, fmt.Sprintf("http://%s/x", netip.AddrPortFrom(to, port)))
+	cmd, errs := w.curl(give, &sum, "--limit-rate", rate, "-H", "Expect:", "-H", "Transfer-Encoding:", "-H", fmt.Sprintf("Content-Length: %d", total),
+		"-T", "-", fmt.Sprintf("http://%s/x", netip.AddrPortFrom(to, port)))
 	return func() {
 		w.t.Helper()
+		close(give.letGo)
 		if err := cmd.Wait(); err != nil {
 			w.t.Fatalf("curl: %v: %s", err, errs)
 		}
