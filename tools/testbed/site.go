@@ -115,9 +115,12 @@ func write(path string, cfg map[string]any) error {
 	return os.WriteFile(path, text, 0o600)
 }
 
+// patience is how long a program may take to come up.
+const patience = 2 * time.Minute
+
 // answers waits until a daemon does.
 func (b *Bed) answers(ctx context.Context, p *Process, socket string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := Await(ctx, filepath.Base(p.Path), func() bool { return control.Ask(ctx, socket, control.Request{Cmd: "ls"}, new(json.RawMessage)) == nil })
 	if err != nil {
@@ -168,7 +171,7 @@ func (s *Site) start(program string, args []string) (*Process, error) {
 }
 
 func (s *Site) listens(ctx context.Context, p *Process) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	line := fmt.Sprintf(":%04X ", Port)
 	err := Await(ctx, "server", func() (there bool) {

@@ -27,6 +27,9 @@ func run(t *testing.T, cfg Config, f func(ctx context.Context, b *Bed) error) er
 	if err := errors.Join(netrig.Usable(), steer.Probe()); err != nil {
 		lab.Skip(t, err.Error())
 	}
+	if _, err := programs(); err != nil { // which takes as long as it takes
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	return Run(ctx, cfg, func(b *Bed) error { return f(ctx, b) })
@@ -63,7 +66,8 @@ func TestBed(t *testing.T) {
 		}
 		phases, err := b.Phases(ctx, b.Clients[0], 2)
 		for _, p := range phases {
-			if p.Waited <= 0 || p.Fetched <= 0 || p.Prepared <= 0 || p.Frozen < p.Prepared/2 || p.Fetched > p.Waited {
+			// Each of these has the next within it; a session may have to wait before it is frozen.
+			if p.Fetched > p.Waited || p.Prepared > p.Fetched || p.Prepared <= 0 || p.Frozen <= 0 {
 				t.Errorf("%+v", p)
 			}
 		}
@@ -85,12 +89,12 @@ func TestLimit(t *testing.T) {
 		if _, err := b.Serve(ctx, "ttcp", "serve", "--base", "--listen", "[::]:PORT", "--size", "4194304"); err != nil {
 			return err
 		}
+		start := time.Now() // the server sends once it is connected, whether we run or not
 		conn, err := b.Clients[0].Dial(ctx, b.S1.Addr)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		start := time.Now()
 		n, err := io.Copy(io.Discard, conn)
 		if least := size * 8 * time.Second / (mbit * 1e6) * 9 / 10; n != size || time.Since(start) < least {
 			t.Errorf("%d bytes in %v, at least %v were expected", n, time.Since(start), least)
