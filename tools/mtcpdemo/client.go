@@ -16,20 +16,35 @@ import (
 
 // download is one curl.
 type download struct {
-	Client   string  `json:"client"`
-	From     string  `json:"from"` // where it connected to
-	Bytes    int64   `json:"bytes"`
-	Right    bool    `json:"right"` // the file, byte for byte
-	PauseMs  float64 `json:"longest_pause_ms"`
-	Seconds  float64 `json:"seconds"`
-	Error    string  `json:"error,omitempty"`
+	Client   string        `json:"client"`
+	From     string        `json:"from"` // where it connected to
+	Bytes    int64         `json:"bytes"`
+	Right    bool          `json:"right"` // the file, byte for byte
+	PauseMs  float64       `json:"longest_pause_ms"`
+	Seconds  float64       `json:"seconds"`
+	Error    string        `json:"error,omitempty"`
+	goOn     chan struct{} // closed when the scene needs the session no more
 	finished chan struct{}
+}
+
+// kept is what a client does not take while the scene needs its session: more than
+// fits into the kernels, where the server would be done with it.
+const kept = 12 << 20
+
+// end lets clients have the rest.
+func end(all ...*download) {
+	for _, x := range all {
+		close(x.goOn)
+	}
+	for _, x := range all {
+		<-x.finished
+	}
 }
 
 // get begins a download by one of the client's addresses.
 func (d *demo) get(ctx context.Context, way string, from netip.AddrPort) (*download, error) {
 	client := ways[way]
-	x := &download{Client: client.String(), From: from.String(), finished: make(chan struct{})}
+	x := &download{Client: client.String(), From: from.String(), goOn: make(chan struct{}), finished: make(chan struct{})}
 	cmd := exec.CommandContext(ctx, "curl", "--silent", "--show-error", "--fail", "--interface", client.String(), "http://"+from.String()+"/file")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -43,7 +58,7 @@ func (d *demo) get(ctx context.Context, way string, from netip.AddrPort) (*downl
 	d.Downloads = append(d.Downloads, x)
 	go func() {
 		defer close(x.finished)
-		x.read(out, d.sum, d.c.Int("rate")<<20)
+		x.read(ctx, out, d.sum, d.c.Int("size")<<20, d.c.Int("rate")<<20)
 		if err := cmd.Wait(); err != nil {
 			x.Error = fmt.Sprintf("%v: %s", err, errs.Bytes())
 		}
@@ -53,12 +68,21 @@ func (d *demo) get(ctx context.Context, way string, from netip.AddrPort) (*downl
 
 // read takes so many bytes a second of what curl writes (its own --limit-rate
 // stands still for a second now and then), and notes how long nothing comes.
-func (d *download) read(out io.Reader, want string, rate int) {
+func (d *download) read(ctx context.Context, out io.Reader, want string, size, rate int) {
 	sum := sha256.New()
 	b := make([]byte, 1<<16)
 	began := time.Now()
-	for {
+	for waits := true; ; {
 		asked := time.Now()
+		if waits && d.Bytes >= int64(size-kept) {
+			select {
+			case <-d.goOn:
+			case <-ctx.Done(): // curl is killed
+			}
+			waits = false
+			began = began.Add(time.Since(asked))
+			asked = time.Now()
+		}
 		n, err := out.Read(b)
 		if d.Bytes > 0 {
 			d.PauseMs = max(d.PauseMs, float64(time.Since(asked).Microseconds())/1000)

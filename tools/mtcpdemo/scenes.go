@@ -58,7 +58,7 @@ func (d *demo) byAgent(ctx context.Context) error {
 			return err
 		}
 	}
-	<-x.finished
+	end(x)
 	return nil
 }
 
@@ -72,7 +72,7 @@ func (d *demo) byAddress(ctx context.Context) error {
 	if err := d.send(ctx, d.bed.Sites[0], d.bed.Sites[2], control.Request{Cmd: "move", By: "takeover", Target: testbed.Shared.String()}, 1); err != nil {
 		return err
 	}
-	<-x.finished
+	end(x)
 	return nil
 }
 
@@ -90,7 +90,7 @@ func (d *demo) byGateway(ctx context.Context) error {
 		}
 		from, to = to, from
 	}
-	<-x.finished
+	end(x)
 	return nil
 }
 
@@ -118,9 +118,7 @@ func (d *demo) drained(ctx context.Context, web *testbed.Process) error {
 		return err
 	}
 	d.done(act{What: "kill -9", Way: "keeper", From: to.Name, To: to.Name, Sessions: n}, began)
-	for _, x := range all {
-		<-x.finished
-	}
+	end(all...)
 	return nil
 }
 
