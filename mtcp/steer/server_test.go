@@ -230,9 +230,17 @@ func (n net3) handshake(t *testing.T, v6 bool) {
 	if err := srv1.Release(Flow{f.Remote, f.Local}); err != nil { // and now it does: the client is deaf to it
 		t.Fatal(err)
 	}
-	time.Sleep(250 * time.Millisecond) // its FIN again
+	var st Stats
+	var err error
+	for end := time.Now().Add(hang); err == nil && st.Blackholed == 0; time.Sleep(time.Millisecond) { // its FIN comes again, when its timer says so
+		if st, err = a.Stats(); time.Now().After(end) {
+			t.Fatalf("S1 says nothing: %+v", st)
+		}
+	}
 	exchange(t, c, moved, 1<<16)
-	st, err := a.Stats()
+	if err == nil {
+		st, err = a.Stats()
+	}
 	t.Logf("%+v", st)
 	if err != nil || st.DataHeld == 0 || st.Blackholed == 0 || st.Opened != 1 || st.TellingsLost != 0 {
 		t.Errorf("%+v, %v", st, err)
