@@ -354,17 +354,27 @@ func TestIdleSessionIsSmall(t *testing.T) {
 		get(t, client, "ok")
 		export(t, c, string(make([]byte, 4032)))
 	}
-	nothing(t, c)
-	var st unix.Stat_t
-	if err := unix.Fstat(int(c.Region().File.Fd()), &st); err != nil {
-		t.Fatal(err)
+	got := make(chan string, 1)
+	go func() {
+		b := make([]byte, 5)
+		n, _ := io.ReadFull(c, b)
+		got <- string(b[:n])
+	}()
+	pages := int64(100)
+	for until := time.Now().Add(hang); pages > 5 && time.Now().Before(until); time.Sleep(time.Millisecond) { // until it waits
+		var st unix.Stat_t
+		if err := unix.Fstat(int(c.Region().File.Fd()), &st); err != nil {
+			t.Fatal(err)
+		}
+		pages = st.Blocks * 512 / pageSize
 	}
-	if pages := st.Blocks * 512 / pageSize; pages > 5 {
+	if pages > 5 {
 		t.Errorf("%d pages", pages)
 	}
-	c.Region().File.Fd()
 	send(t, client, "still")
-	get(t, c, "still")
+	if s := <-got; s != "still" {
+		t.Errorf("it reads %q", s)
+	}
 }
 
 func TestQuota(t *testing.T) {

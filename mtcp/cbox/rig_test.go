@@ -13,7 +13,7 @@ import (
 )
 
 // hang is how long a test waits for what must come.
-const hang = 30 * time.Second
+const hang = 2 * time.Minute
 
 // dialed returns both ends of a TCP connection over loopback.
 func dialed(t testing.TB) (client, server *net.TCPConn) {
