@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,12 @@ func TestIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	own := c.LocalAddr().(*net.TCPAddr).AddrPort()
+	if !s.Keeper.Wait(keepertest.Hang, func(all []keeper.Info) bool { // before, it would die with the first process
+		return slices.ContainsFunc(all, func(i keeper.Info) bool { return i.Remote == own })
+	}) {
+		t.Fatal("the keeper does not get it")
+	}
 	for range 3 {
 		s.Process().Kill()
 		s.Next()

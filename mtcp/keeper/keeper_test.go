@@ -122,7 +122,7 @@ func TestListenerOutlivesProcesses(t *testing.T) {
 	port := freePort(t)
 	back := started(t, "back", "Go", socket, port)
 	first := started(t, "front", "Go", socket, port)
-	dial(t, port).Close()
+	serves(t, port)
 	first.kill(t)
 	c := dial(t, port)
 	started(t, "front", "C", socket, port)
@@ -274,7 +274,9 @@ func TestKeeperDies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dial(t, port).Close()
+			old := dial(t, port)
+			writes(t, old, "GET /?n=1 HTTP/1.0\r\n\r\n") // a process that has not yet told the keeper of its socket gives up
+			_ = must(io.ReadAll(old))
 			_ = os.Remove(socket)
 			k.Close()
 			if _, err := converse(c, 10, 20, state); err != nil {
