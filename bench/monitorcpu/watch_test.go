@@ -40,9 +40,10 @@ func TestWatchesCountTheirSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A busy host makes samples late, so only the upper bound is sharp.
-	if slow.samples < 5 || slow.samples > 42 || free.samples < 10*slow.samples {
-		t.Errorf("free-running %d samples, every 10 ms %d in %v", free.samples, slow.samples, window)
+	// A busy host makes samples late, and the end of the window, so only the upper bound is sharp.
+	most := uint64(slow.took/(10*time.Millisecond)) + 2
+	if slow.samples < 5 || slow.samples > most || free.samples < 10*slow.samples {
+		t.Errorf("free-running %d samples, every 10 ms %d in %v", free.samples, slow.samples, slow.took)
 	}
 	if slow.cpu <= 0 || slow.cpu >= slow.took || slow.took < window {
 		t.Errorf("%+v", slow)
@@ -67,7 +68,7 @@ func TestTheFeedMovesEverySensor(t *testing.T) {
 		off := f.Kernel.Area(uapi.KindSensorbox) + uint64(uapi.SboxSize+i*uapi.SensorSize+uapi.SensorValueOff)
 		return binary.LittleEndian.Uint64(f.Kernel.Peek(off, 8))
 	}
-	for end := time.Now().Add(10 * time.Second); value(0) < 3 || value(sensors-1) < 3; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); value(0) < 3 || value(sensors-1) < 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("sensors stand at %d and %d", value(0), value(sensors-1))
 		}

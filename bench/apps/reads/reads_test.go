@@ -38,7 +38,7 @@ func TestReads(t *testing.T) {
 // dial tries until the server listens.
 func dial(t *testing.T, args []string) string {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
 		var out, talk bytes.Buffer
 		code := run(t.Context(), args, nil, &out, &talk)
 		if code == 0 {
