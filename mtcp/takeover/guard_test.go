@@ -70,7 +70,7 @@ func TestGuardEndsWithItsProcess(t *testing.T) {
 		t.Fatalf("no table %s: %v", name, tables(t, w.servers[1]))
 	}
 	must(t, l.guard.nft.CloseLasting()) // as the kernel does for the dead
-	for range 100 {
+	for end := time.Now().Add(hang); time.Now().Before(end); {
 		if !slices.Contains(tables(t, w.servers[1]), name) {
 			return
 		}

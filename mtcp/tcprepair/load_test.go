@@ -100,6 +100,10 @@ func TestMovesUnderLoad(t *testing.T) {
 	}
 }
 
+// slowly is how many bytes a second a socket sends that is to have something left when
+// it is frozen: of what the tests give it, its timer has two seconds' work.
+const slowly = 50_000
+
 // A frozen socket has data that it may send, and timers that would: nothing of
 // it may reach the peer, which would acknowledge it to the new server. That is
 // the deadlock of §3.6.5.
@@ -108,7 +112,7 @@ func TestFrozenSocketSendsNothingNew(t *testing.T) {
 	w := newWorld(t, false)
 	client, server := w.connect("tcp4")
 	do(t, server, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, 200_000) // the timer has half a second's work
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, slowly)
 	})
 	sendPart(t, server, downStream, 0, n)
 	f, d := w.freeze(server)
@@ -147,7 +151,7 @@ func TestSentInNameOnly(t *testing.T) {
 	w := newWorld(t, false)
 	client, server := w.connect("tcp4")
 	do(t, server, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, 200_000)
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, slowly)
 	})
 	sendPart(t, server, downStream, 0, n)
 	f := fd(t, server, w.stacks[w.at].Freeze)
