@@ -144,7 +144,7 @@ func TestAgentMovesDownload(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) {
 			w := newWorld(t, false)
-			a := w.agent()
+			a := w.agent("--patience", hang.String())
 			end := w.download(own(0, v6).Addr(), 30<<20, "10M")
 			a.hops(v6)
 			end()
@@ -154,7 +154,7 @@ func TestAgentMovesDownload(t *testing.T) {
 
 func TestAgentMovesUpload(t *testing.T) {
 	w := newWorld(t, false)
-	a := w.agent()
+	a := w.agent("--patience", hang.String())
 	end := w.upload(own(0, false).Addr(), 40<<20, "10M")
 	a.hops(false)
 	end()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -235,16 +236,49 @@ func (p *process) died(t *testing.T) {
 	}
 }
 
-// stop is SIGSTOP; it returns when none of its threads runs any more.
+// stop is SIGSTOP of a process that waits: within an operation it would keep hold of
+// its session. It returns when none of its threads runs any more.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	if err := p.Process.Signal(unix.SIGSTOP); err != nil {
-		t.Fatal(err)
+	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
+		if err := p.Process.Signal(unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		var is unix.WaitStatus
+		if _, err := unix.Wait4(p.Process.Pid, &is, unix.WUNTRACED, nil); err != nil || !is.Stopped() {
+			t.Fatalf("%v, status %#x", err, is)
+		}
+		calls := p.calls(t)
+		if !slices.ContainsFunc(calls, func(c string) bool { return !slices.Contains(waits, c) }) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not come to wait: it is in calls %v", calls)
+		}
+		if err := p.Process.Signal(unix.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
 	}
-	var is unix.WaitStatus
-	if _, err := unix.Wait4(p.Process.Pid, &is, unix.WUNTRACED, nil); err != nil || !is.Stopped() {
-		t.Fatalf("%v, status %#x", err, is)
+}
+
+// waits are the system calls in which threads of a process that waits are.
+var waits = []string{fmt.Sprint(unix.SYS_FUTEX), fmt.Sprint(unix.SYS_EPOLL_PWAIT), fmt.Sprint(unix.SYS_NANOSLEEP), fmt.Sprint(unix.SYS_RECVMSG)}
+
+// calls are the system calls in which its threads are; -1: none.
+func (p *process) calls(t *testing.T) (all []string) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.Process.Pid))
+	if err != nil || len(tasks) == 0 {
+		t.Fatal("its threads are not to be seen", err)
 	}
+	for _, task := range tasks {
+		b, err := os.ReadFile(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, strings.Fields(string(b))[0])
+	}
+	return all
 }
 
 // kill is kill -9.
