@@ -71,7 +71,7 @@ func everyPrivilegeCounts(t *testing.T, vm *lab.VM, u unit) {
 		{u.with("CapabilityBoundingSet", "CAP_SYSLOG"), "bdagent: set key of monitor 0: "},
 		{u.with("CapabilityBoundingSet", "CAP_SYS_ADMIN").with("LimitMEMLOCK", ""), "does not tell where these lie: "},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		res, err := vm.Run(ctx, c.without.argv(strings.Fields(u["ExecStart"])...)...)
 		cancel()
 		if err != nil || res.Exit == 0 || !strings.Contains(res.Stderr, c.says) {
@@ -96,7 +96,7 @@ func beats(t *testing.T, vm *lab.VM, u unit) {
 	}
 	defer mem.Close()
 	var first uint64
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		n, ok := heartbeat(t, target)
 		if first == 0 {
 			first = n

@@ -5,6 +5,7 @@ package pkgtest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,11 +36,11 @@ func TestBdmonAsItsUnitRunsIt(t *testing.T) {
 	} {
 		errs := &bytes.Buffer{}
 		d := m.start(t, u.with("CapabilityBoundingSet", c.have), errs)
-		if err := m.watched(t); err == nil {
+		if err := m.watched(t, d); err == nil {
 			t.Errorf("with %s alone it watches", c.have)
 		}
 		d.Process.Signal(syscall.SIGTERM)
-		d.Wait()
+		<-d.ended
 		if !strings.Contains(errs.String(), c.says) {
 			t.Errorf("with %s alone: want %q\n%s", c.have, c.says, errs)
 		}
@@ -47,7 +48,7 @@ func TestBdmonAsItsUnitRunsIt(t *testing.T) {
 
 	errs := &bytes.Buffer{}
 	d := m.start(t, u, errs)
-	if err := m.watched(t); err != nil {
+	if err := m.watched(t, d); err != nil {
 		t.Error(err)
 	}
 	if st, err := os.Stat(m.socket); err != nil || strconv.Itoa(int(st.Sys().(*syscall.Stat_t).Gid)) != m.group.Gid {
@@ -61,8 +62,8 @@ func TestBdmonAsItsUnitRunsIt(t *testing.T) {
 	if err := d.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Wait(); err != nil {
-		t.Error(err)
+	if <-d.ended; d.err != nil {
+		t.Error(d.err)
 	}
 	if t.Failed() {
 		t.Logf("%s", errs)
@@ -110,20 +111,31 @@ func newMonitor(t *testing.T) *monitor {
 	return m
 }
 
-func (m *monitor) start(t *testing.T, u unit, errs *bytes.Buffer) *exec.Cmd {
+// daemon is one that runs.
+type daemon struct {
+	*exec.Cmd
+	ended chan struct{}
+	err   error
+}
+
+func (m *monitor) start(t *testing.T, u unit, errs *bytes.Buffer) *daemon {
 	t.Helper()
 	argv := u.argv(m.program, "--config", m.config)
-	d := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	d := &daemon{Cmd: exec.CommandContext(t.Context(), argv[0], argv[1:]...), ended: make(chan struct{})}
 	d.Stderr = errs
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		d.err = d.Wait()
+		close(d.ended)
+	}()
 	return d
 }
 
 func (m *monitor) call(t *testing.T, r control.Request, data any) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c, err := control.Dial(ctx, m.socket)
 	if err != nil {
@@ -133,11 +145,17 @@ func (m *monitor) call(t *testing.T, r control.Request, data any) error {
 	return c.Call(r, data)
 }
 
-// watched waits until the target is sampled, or is known not to be.
-func (m *monitor) watched(t *testing.T) error {
+// watched waits until the target is sampled, or is known not to be: the daemon says so,
+// or has ended.
+func (m *monitor) watched(t *testing.T, d *daemon) error {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
+		select {
+		case <-d.ended:
+			return errors.Join(errors.New("it has ended"), d.err)
+		case <-time.After(50 * time.Millisecond):
+		}
 		var all []control.Target
 		if err = m.call(t, control.Request{Cmd: "targets"}, &all); err != nil || len(all) == 0 {
 			continue
