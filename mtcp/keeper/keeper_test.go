@@ -150,6 +150,11 @@ func TestTakeQueue(t *testing.T) {
 	for range 4 {
 		clients = append(clients, dial(t, port))
 	}
+	for until := time.Now().Add(hang); queued(k) < uint32(len(clients)); time.Sleep(time.Millisecond) { // a client has connected a little earlier
+		if time.Now().After(until) {
+			t.Fatalf("%d are in the queue", queued(k))
+		}
+	}
 	ids, err := k.TakeQueue(cbox.Config{Processes: 2, Channels: 1})
 	if len(ids) != 3 || !errors.Is(err, unix.EDQUOT) {
 		t.Fatalf("took %d, %v", len(ids), err)
@@ -180,6 +185,18 @@ func TestTakeQueue(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// queued is how many connections wait to be accepted.
+func queued(k *Keeper) (n uint32) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, l := range k.listeners {
+		if info, err := unix.GetsockoptTCPInfo(int(l.Fd()), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n += info.Unacked // of a listening socket
+		}
+	}
+	return n
 }
 
 // What a mover does, between two keepers: the processes of the first one sleep

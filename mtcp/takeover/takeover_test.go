@@ -26,9 +26,12 @@ func (w *world) take(conns []*net.TCPConn) []*net.TCPConn {
 	must(w.t, err)
 	restored := w.restore(dumps)
 	for i, f := range frozen {
-		if changed, err := f.Changed(); err != nil {
-			w.t.Fatal(err)
-		} else if changed {
+		for {
+			changed, err := f.Changed()
+			must(w.t, err)
+			if !changed {
+				break
+			}
 			restored[i].Abandon()
 			d, err := f.Dump()
 			must(w.t, err)

@@ -40,6 +40,15 @@ func (w *world) drain(servers []*net.TCPConn) (moved []*net.TCPConn, steps [4]ti
 	})
 	w.servers[1-w.at].Do(func() error {
 		steps[2] = w.each(n, func(i int) (err error) { restored[i], err = there.Restore(dumps[i]); return err })
+		w.each(n, func(i int) (err error) {
+			for err == nil && w.changed(frozen[i]) {
+				restored[i].Abandon()
+				if dumps[i], err = frozen[i].Dump(); err == nil {
+					restored[i], err = there.Restore(dumps[i])
+				}
+			}
+			return err
+		})
 		w.switchTo(1 - w.at)
 		steps[3] = w.each(n, func(i int) error { return restored[i].Live() })
 		return nil
