@@ -28,7 +28,7 @@ type download struct {
 }
 
 // kept is what a client does not take while the scene needs its session: more than
-// fits into the kernels, where the server would be done with it.
+// fits into the kernels, whose buffers may be 6 and 4 MB, where the server would be done with it.
 const kept = 12 << 20
 
 // end lets clients have the rest.

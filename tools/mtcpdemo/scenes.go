@@ -24,6 +24,8 @@ const patience = time.Minute
 func (d *demo) play(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // of what still downloads
+	// It may be 32 MB where the kernel is new: see kept.
+	d.bed.Clients[0].Host.Sysctl("net/ipv4/tcp_rmem", "4096 131072 6291456")
 	for _, a := range ways {
 		d.bed.Clients[0].Host.Addr(a.String() + "/24")
 	}

@@ -28,7 +28,7 @@ func (w *world) curl(in io.Reader, out io.Writer, args ...string) (*exec.Cmd, *b
 	return cmd, &errs
 }
 
-// inKernels is more than what fits into two kernels' buffers: a session is over at
+// inKernels is more than what fits into two kernels' buffers, as the rig bounds them: a session is over at
 // its server when the last byte is there.
 const inKernels = 12 << 20
 

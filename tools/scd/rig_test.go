@@ -93,6 +93,7 @@ func (w *world) build(v6 bool) *world {
 	}
 	r := netrig.New(t, append([]string{"client", "router"}, w.names...)...)
 	w.rig, w.client, w.sites, w.addr, w.at = r, r.Host("client"), map[string]*site{}, netip.MustParseAddr("10.9.0.100"), "s1"
+	w.client.Sysctl("net/ipv4/tcp_rmem", "4096 131072 6291456") // see inKernels: where it is 32 MB, a slow machine's buffers grow to that
 	if w.gate == nil {
 		w.client.Addr("10.9.0.9/24")
 		w.client.Addr("fd09::9/64")
@@ -103,6 +104,7 @@ func (w *world) build(v6 bool) *world {
 	}
 	for i, name := range w.names {
 		s := &site{Host: r.Host(name), t: t, name: name, dir: t.TempDir()}
+		s.Sysctl("net/ipv4/tcp_wmem", "4096 16384 4194304")
 		s.Addr(fmt.Sprintf("10.9.0.%d/24", i+1))
 		s.Addr(fmt.Sprintf("fd09::%d/64", i+1))
 		var err error
