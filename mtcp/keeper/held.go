@@ -145,12 +145,16 @@ func (r *Room) Free() {
 }
 
 // Adopt takes the session on, its box thawed and its socket made here, and finds
-// processes for it. It takes over box and conn if it succeeds.
-func (r *Room) Adopt(box *cbox.Box, conn *Conn) error {
+// processes for it. It takes over box and conn if it succeeds; handed, if it is not
+// nil, is called when a process has them too, or nobody any more.
+func (r *Room) Adopt(box *cbox.Box, conn *Conn, handed func()) error {
 	s, err := r.k.admit(r.service, cbox.ID{}, box, conn, nil, true, r)
 	if err != nil {
 		return err
 	}
+	r.k.mu.Lock()
+	s.handed = handed // it is held: nobody has been given it yet
+	r.k.mu.Unlock()
 	r.k.release(s)
 	return nil
 }

@@ -147,6 +147,13 @@ func (k *Keeper) Sessions() []Info {
 	return out
 }
 
+// Holds reports whether it has a session.
+func (k *Keeper) Holds(id cbox.ID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sessions[id] != nil
+}
+
 // Count is how many sessions are held.
 func (k *Keeper) Count() int {
 	k.mu.Lock()

@@ -219,6 +219,9 @@ func (k *Keeper) pass(p *process, s *session, slot uint32) {
 	k.mu.Unlock()
 	err := cbox.Pass(p.sessions, s.region, s.id, s.generation, slot, conn)
 	k.mu.Lock()
+	if err == nil && slot == 0 {
+		s.wasHanded()
+	}
 	s.unuse()
 	if err != nil && !p.gone {
 		k.log.Warn("hand a session over", "session", s.id, "slot", slot, "pid", p.pid, "err", err)

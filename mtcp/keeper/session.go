@@ -30,6 +30,15 @@ type session struct {
 	held       bool                // by a mover
 	users      int                 // of box, region and conn, beside the map
 	dropped    bool
+	handed     func() // of Adopt; nil once it was called
+}
+
+// wasHanded says so; mu is held.
+func (s *session) wasHanded() {
+	if s.handed != nil {
+		go s.handed()
+		s.handed = nil
+	}
 }
 
 // keep takes a session on; it takes over region and conn if it returns one. owner
@@ -309,6 +318,7 @@ func (k *Keeper) drop(s *session) {
 		return
 	}
 	s.dropped = true
+	s.wasHanded()
 	delete(k.sessions, s.id)
 	k.untake(s.uid, s.share())
 	for slot, p := range s.owners {

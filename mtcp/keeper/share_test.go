@@ -22,7 +22,7 @@ func adopt(k *Keeper, uid uint32, name string, box *cbox.Box, conn *Conn) error 
 		return err
 	}
 	defer room.Free()
-	return room.Adopt(box, conn)
+	return room.Adopt(box, conn, nil)
 }
 
 // A process is told which limit it is, and of whom; another user goes on.
@@ -72,7 +72,7 @@ func TestRoom(t *testing.T) {
 	}
 	other.Free()
 	other.Free()
-	if err := room.Adopt(box, conn); err != nil {
+	if err := room.Adopt(box, conn, nil); err != nil {
 		t.Fatal(err)
 	}
 	room.Free() // it has none any more

@@ -35,13 +35,30 @@ type Coming struct {
 	region   cbox.Region
 	box      *cbox.Box
 	room     *keeper.Room
+	state    *State // as it came; nil once it is in escrow
+	out      func() // takes it out of there; nil: it is not in
 	restored *tcprepair.Restored
 }
 
 // Prepare checks a state that may be hostile and makes the session's box; local
 // and remote are the ends of its connection here.
 func Prepare(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error) {
-	c := &Coming{Name: s.Name, Cert: s.Cert}
+	c, err := plan(s, lim, local, remote)
+	if err != nil {
+		return nil, err
+	}
+	if c.region, err = cbox.NewRegion(c.im.Size()); err != nil {
+		return nil, err
+	}
+	if c.box, err = c.im.Plant(c.region, c.dump.Local, c.dump.Remote); err != nil {
+		return nil, errors.Join(err, c.region.File.Close())
+	}
+	return c, nil
+}
+
+// plan is Prepare without anything that has to be given up again.
+func plan(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error) {
+	c := &Coming{Name: s.Name, Cert: s.Cert, state: s}
 	var err error
 	if c.dump, err = tcprepair.Parse(s.Socket, lim.Queues); err != nil {
 		return nil, err
@@ -63,12 +80,6 @@ func Prepare(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error
 	c.dump.Local, c.dump.Remote = local, remote
 	if _, err := c.dump.Obey(c.conn, c.move); err != nil { // what Restore will do is possible
 		return nil, err
-	}
-	if c.region, err = cbox.NewRegion(c.im.Size()); err != nil {
-		return nil, err
-	}
-	if c.box, err = c.im.Plant(c.region, local, remote); err != nil {
-		return nil, errors.Join(err, c.region.File.Close())
 	}
 	return c, nil
 }
@@ -116,12 +127,13 @@ func (c *Coming) Reserve(k *keeper.Keeper, uid uint32) (err error) {
 }
 
 // Live lets the session go on here, where there is room for it. A connection that
-// has ended is no error.
-func (c *Coming) Live() error {
+// has ended is no error. at is told of the steps.
+func (c *Coming) Live(at func(string)) error {
 	defer c.room.Free()
 	if err := c.restored.Live(); err != nil {
 		return err
 	}
+	at("alive")
 	conn, err := c.take()
 	if err != nil {
 		return err
@@ -131,11 +143,14 @@ func (c *Coming) Live() error {
 	if err = box.Bind(conn, c.im.LogTo, c.move.Send.To); err == nil {
 		box.Number(c.conn)
 		box.Thaw()
-		err = c.room.Adopt(box, conn)
+		at("thawed")
+		err = c.room.Adopt(box, conn, c.out)
 	}
 	if err == nil {
+		at("adopted")
 		return nil
 	}
+	c.release()
 	box.Close()
 	err = errors.Join(err, conn.Close(), c.region.File.Close())
 	if over := (*mtcp.StateError)(nil); errors.As(err, &over) {
@@ -157,6 +172,14 @@ func (c *Coming) take() (*keeper.Conn, error) {
 	return conn, err
 }
 
+// release takes it out of escrow.
+func (c *Coming) release() {
+	if c.out != nil {
+		c.out()
+		c.out = nil
+	}
+}
+
 // Drop undoes everything, in silence.
 func (c *Coming) Drop() error {
 	if c.restored != nil {
@@ -165,6 +188,7 @@ func (c *Coming) Drop() error {
 	if c.room != nil {
 		c.room.Free()
 	}
+	c.release()
 	if c.box == nil {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lazystate/internal/identity"
+	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
@@ -55,6 +56,11 @@ type Config struct {
 	Freeze  time.Duration // how long a process may be inside one operation; 0: a second
 	Log     *slog.Logger
 
+	// Escrow outlives this daemon; nil: what comes while it dies is lost. Left is
+	// what a former one has left there.
+	Escrow *escrow.Escrow
+	Left   []escrow.Item
+
 	// Point, if there is one, is told before and after everything that is done:
 	// tests kill the daemon there.
 	Point func(string)
@@ -89,6 +95,7 @@ type Mover struct {
 
 	resumed  map[string]*resumedMove // by session
 	doubtful []*resumedMove          // until Run asks
+	found    []*found                // likewise, in escrow
 
 	offered  steer.Service // what clients are told of
 	advices  map[steer.Flow]*advice
@@ -181,6 +188,7 @@ func New(cfg Config) (*Mover, error) {
 		}
 		m.links[s.Device] = &device{link: l}
 	}
+	m.sortOut(cfg.Left)
 	if err := m.sweepAddresses(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -213,6 +221,7 @@ func (m *Mover) Run(ctx context.Context) {
 		m.tasks.Go(m.offerRest)
 	}
 	m.tasks.Go(m.report)
+	m.revive()
 	m.resume()
 	m.mesh.run(ctx)
 	m.tasks.Wait()
@@ -236,6 +245,13 @@ func (m *Mover) device(addr netip.Addr) (*device, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s is no address of a service that may be taken over", addr)
+}
+
+// point tells a test where this daemon is.
+func (m *Mover) point(step string) {
+	if m.cfg.Point != nil {
+		m.cfg.Point(step)
+	}
 }
 
 // Has reports whether an address that may be taken over is here now.

@@ -233,16 +233,19 @@ func (t *takenMove) live() error {
 	if err := c.Restore(m.cfg.Stack, true); err != nil {
 		return err
 	}
+	v, _ := m.service(t.flow.Local, c.Name)
+	m.entrust(c, entrusted{Move: t.id[:], UID: v.UID, Client: true, Delta: delta, Cert: t.reply.Cert})
 	if err := m.journal.note(t.id); err != nil {
 		return err
 	}
+	m.point("noted")
 	arrived := t.segment(wire.ACK)
 	arrived.Seq = t.reply.LSRC + seqnum.Value(delta)
 	var err error
 	if arrived.Options, err = wire.Append(nil, wire.MigrateArrived{}); err == nil {
 		err = m.sender.Send(arrived)
 	}
-	if err = errors.Join(err, m.remember(certChange{c.id(), t.reply.Cert}), m.steer.Release(t.flow), c.Live()); err != nil {
+	if err = errors.Join(err, m.remember(certChange{c.id(), t.reply.Cert}), m.steer.Release(t.flow), c.Live(m.point)); err != nil {
 		return errors.Join(err, m.journal.strike(t.id))
 	}
 	m.Stats.came.Add(1)

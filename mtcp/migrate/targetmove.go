@@ -147,6 +147,12 @@ func (t *targetMove) restore() error {
 		if err := c.Restore(t.m.cfg.Stack, false); err != nil {
 			return err
 		}
+		v, _ := t.m.service(c.Local(), c.Name)
+		e := entrusted{Move: t.id[:], UID: v.UID, Cert: c.Cert}
+		if t.proposal.way == ByGateway {
+			e.From = t.proposal.flow.Local
+		}
+		t.m.entrust(c, e)
 	}
 	return nil
 }
@@ -206,6 +212,7 @@ func (t *targetMove) live() error {
 	if err := t.note(); err != nil {
 		return err
 	}
+	t.m.point("noted")
 	certs := make([]certChange, len(t.coming))
 	for i, c := range t.coming {
 		certs[i] = certChange{c.id(), c.Cert}
@@ -217,7 +224,7 @@ func (t *targetMove) live() error {
 		return errors.Join(err, t.denote())
 	}
 	for _, c := range t.coming {
-		if err := c.Live(); err != nil {
+		if err := c.Live(t.m.point); err != nil {
 			t.m.log.Error("a session that came", "move", t.id, "err", err)
 			_ = c.Drop()
 			continue

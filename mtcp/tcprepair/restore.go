@@ -21,6 +21,9 @@ type Restored struct {
 	lacks []string
 	grown bool // a buffer is larger than it was
 	live  bool
+
+	resumed bool // another process may have begun to let it live
+	spoken  bool // and has ended repair mode
 }
 
 // Restore makes a socket of a dump in the namespace of the calling thread, where
@@ -163,13 +166,19 @@ func (r *Restored) Live() error {
 
 func (r *Restored) awake() error {
 	d := r.dump
-	if err := hear(r.fd); err != nil {
+	if err := hear(r.fd); err != nil && !(r.resumed && errors.Is(err, unix.ENOENT)) {
 		return err
 	}
-	if err := r.speak(); err != nil {
+	if !r.spoken {
+		if err := r.speak(); err != nil {
+			return err
+		}
+	}
+	rest, err := r.unwritten()
+	if err != nil {
 		return err
 	}
-	if err := r.send(d.Out[d.sent():]); err != nil {
+	if err := r.send(rest); err != nil {
 		return err
 	}
 	if err := r.buffers(); err != nil {

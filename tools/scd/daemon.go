@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/internal/identity"
+	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/migrate"
 	"lazystate/mtcp/tcprepair"
@@ -32,6 +33,7 @@ type state struct {
 	keeper *keeper.Keeper
 	stack  *tcprepair.Stack
 	mover  *migrate.Mover
+	escrow *escrow.Escrow // nil: there is none
 	tasks  sync.WaitGroup
 }
 
@@ -59,9 +61,10 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 		d.stack.Close()
 		return nil, err
 	}
+	d.openEscrow(&mc)
 	if d.mover, err = migrate.New(mc); err != nil {
 		d.stack.Close()
-		return nil, err
+		return nil, errors.Join(err, d.escrow.Close())
 	}
 	return d, nil
 }
@@ -141,7 +144,7 @@ func (d *state) run(ctx context.Context) error {
 	d.tasks.Wait()
 	d.keeper.Close()
 	d.stack.Close()
-	return errors.Join(err, d.mover.Close())
+	return errors.Join(err, d.mover.Close(), d.escrow.Close())
 }
 
 func (d *state) notify(s string) {

@@ -7,7 +7,9 @@
 // The trap: what outlives a server's process does not outlive scd. When scd dies,
 // sessions go on unprotected, and one that was just leaving stays frozen until
 // scd is back (or its client gives up). Then it goes on here, or the server that
-// it was given to is asked.
+// it was given to is asked. One that has just come is held meanwhile by a process
+// that scd has started for that (mtcp/escrow); one that waits for a process here
+// is not, and ends with scd.
 //
 //	scd --config /etc/lazystate/scd.yaml
 //	scd ls --json

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -86,9 +87,7 @@ func TestKilledOverTakeover(t *testing.T) {
 // again. The client stays, arrives, or comes back, as is written here ("": that
 // depends on who is quicker: an S2 that is back before the client has given up
 // is asked again, and what a killed S1 has said may be on its way). Whatever it
-// is told is true: the server that it is with then serves it to the end. Not tried
-// is S2's death between going live and handing the session to a process: nobody
-// else has the socket, and it ends.
+// is told is true: the server that it is with then serves it to the end.
 func TestKilledOverAgentsMove(t *testing.T) {
 	for _, c := range []struct{ who, step, at string }{
 		{"s2", "before STATE_REQUEST", ""},
@@ -182,5 +181,73 @@ func TestKilledOverGatewaysMove(t *testing.T) {
 			_ = w.sites[c.who].dyingOver(func() error { return at.ctl("move", "--by", "gateway", "--to", "s2", id) }) // which may be the one that dies
 			end()
 		})
+	}
+}
+
+// S2's daemon dies between the word that the session lives there and the hand-over
+// to a process: nobody has its socket but the holder, S1 has let go of it or will.
+// Started again it goes on from there, and every byte arrives once. A server that
+// comes only then finds the session waiting.
+func TestKilledBeforeHandOver(t *testing.T) {
+	for _, c := range []struct {
+		by, step string
+		served   bool // a process waits for it
+	}{
+		{"takeover", "noted", true},
+		{"takeover", "alive", true},
+		{"takeover", "thawed", false},
+		{"takeover", "adopted", true},
+		{"takeover", "adopted", false},
+		{"gateway", "noted", true},
+		{"gateway", "adopted", false},
+		{"client", "noted", true},
+		{"client", "alive", false},
+		{"client", "adopted", true},
+	} {
+		t.Run(fmt.Sprintf("%s %s %t", c.by, c.step, c.served), func(t *testing.T) { killedBeforeHandOver(t, c.by, c.step, c.served) })
+	}
+}
+
+func killedBeforeHandOver(t *testing.T, by, step string, served bool) {
+	var w *world
+	if by == "gateway" {
+		w = newGated(t)
+	} else {
+		w = newWorld(t, false)
+	}
+	var a *agent
+	from := own(0, false).Addr()
+	switch by {
+	case "client":
+		a = w.agent("--patience", "20s")
+	case "takeover":
+		from = w.addr
+	}
+	s1, s2 := w.sites["s1"], w.sites["s2"]
+	s2.killedAt(step)
+	if !served {
+		s2.web.kill()
+	}
+	end := w.download(from, 30<<20, "10M")
+	at, id := w.only()
+	time.Sleep(50 * time.Millisecond)
+	err := s2.dyingOver(func() error {
+		switch by {
+		case "client":
+			return a.move(a.flow(), own(1, false))
+		case "takeover":
+			return s1.ctl("move", "--to", "s2", w.addr.String())
+		}
+		return at.ctl("move", "--by", "gateway", "--to", "s2", id)
+	})
+	if err != nil {
+		t.Errorf("the move: %v", err)
+	}
+	if !served {
+		s2.startWeb()
+	}
+	end()
+	if !s2.served() || s1.served() {
+		t.Errorf("s1 has served it to the end: %t, s2: %t", s1.served(), s2.served())
 	}
 }

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package escrow
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	hang     = time.Minute
+	asHolder = "ESCROW_HOLDER"
+	asDaemon = "ESCROW_DAEMON"
+)
+
+// The test's own binary plays the holder, and a daemon that is killed.
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(asHolder) != "":
+		l, err := net.FileListener(os.NewFile(3, "listener"))
+		if err == nil {
+			err = Serve(l.(*net.UnixListener), hang)
+		}
+		if err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	case os.Getenv(asDaemon) != "":
+		e, _, err := Open(os.Getenv(asDaemon), func(*os.File) error { return errors.New("there is one") })
+		if err == nil {
+			err = e.Put(Key{7}, []byte("of a daemon"), 3)
+		}
+		if err != nil {
+			println(err.Error())
+			os.Exit(1)
+		}
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	os.Exit(m.Run())
+}
+
+func self(t *testing.T, env string, f *os.File) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env, cmd.ExtraFiles, cmd.Stderr = append(os.Environ(), env), []*os.File{f}, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd
+}
+
+// rig is a path, and how many holders have been started there.
+type rig struct {
+	t       *testing.T
+	path    string
+	holders []*exec.Cmd
+}
+
+func newRig(t *testing.T) *rig { return &rig{t: t, path: filepath.Join(t.TempDir(), "e")} }
+
+func (r *rig) open() (*Escrow, []Item) {
+	r.t.Helper()
+	e, left, err := Open(r.path, func(l *os.File) error {
+		r.holders = append(r.holders, self(r.t, asHolder+"=1", l))
+		return nil
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = e.Close() })
+	return e, left
+}
+
+// pipe returns both ends of a stream.
+func pipe(t *testing.T) (a, b *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b = os.NewFile(uintptr(fds[0]), "a"), os.NewFile(uintptr(fds[1]), "b")
+	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
+	return a, b
+}
+
+// ends waits for the end of what the other side has open.
+func ends(t *testing.T, f *os.File) {
+	t.Helper()
+	tv := unix.NsecToTimeval(hang.Nanoseconds())
+	if err := unix.SetsockoptTimeval(int(f.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := unix.Read(int(f.Fd()), make([]byte, 1)); n != 0 || err != nil {
+		t.Fatalf("it is still open: %d, %v", n, err)
+	}
+}
+
+// A daemon puts a descriptor in and is killed in the next instant: the next one
+// has it. The holder ends when there is nothing to hold.
+func TestOutlivesTheDaemon(t *testing.T) {
+	r := newRig(t)
+	a, b := pipe(t)
+	first, left := r.open()
+	if len(left) != 0 {
+		t.Fatalf("%d are there", len(left))
+	}
+	if err := first.Put(Key{1}, []byte("kept"), int(a.Fd()), int(a.Fd())); err != nil { // so that the holder outlives us
+		t.Fatal(err)
+	}
+	_ = first.Close()
+	daemon := self(t, asDaemon+"="+r.path, a)
+	if err := daemon.Wait(); err == nil || daemon.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("the daemon: %v", err)
+	}
+	a.Close()
+	next, left := r.open()
+	if len(left) != 2 || len(r.holders) != 1 {
+		t.Fatalf("%d are left, %d holders", len(left), len(r.holders))
+	}
+	for _, it := range left {
+		want := map[Key]string{{1}: "kept", {7}: "of a daemon"}[it.Key]
+		if string(it.About) != want || len(it.Files) != map[Key]int{{1}: 2, {7}: 1}[it.Key] {
+			t.Errorf("%x: %q, %d descriptors", it.Key, it.About, len(it.Files))
+		}
+		if _, err := it.Files[0].WriteString("x"); err != nil {
+			t.Error(err)
+		}
+		if n, err := b.Read(make([]byte, 9)); n != 1 || err != nil {
+			t.Errorf("it is another descriptor: %d, %v", n, err)
+		}
+		it.Close()
+		if err := next.Drop(it.Key); err != nil {
+			t.Error(err)
+		}
+	}
+	ends(t, b)
+	_ = next.Close()
+	if err := r.holders[0].Wait(); err != nil {
+		t.Errorf("the holder: %v", err)
+	}
+	if _, left := r.open(); len(left) != 0 || len(r.holders) != 2 {
+		t.Errorf("%d are left with another holder of %d", len(left), len(r.holders))
+	}
+}
+
+// What is put under a key again takes the place of what was there.
+func TestPutAgain(t *testing.T) {
+	r := newRig(t)
+	a, b := pipe(t)
+	c, d := pipe(t)
+	e, _ := r.open()
+	for _, f := range []*os.File{a, c} {
+		if err := e.Put(Key{1}, nil, int(f.Fd())); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	ends(t, b)
+	if err := e.Drop(Key{2}); err != nil { // which was never there
+		t.Error(err)
+	}
+	if err := e.Drop(Key{1}); err != nil {
+		t.Error(err)
+	}
+	ends(t, d)
+}
+
+// Nobody comes for what is held: it is let go of in the end.
+func TestPatience(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "e")
+	a, b := pipe(t)
+	served := make(chan error, 1)
+	e, _, err := Open(path, func(f *os.File) error {
+		l, err := net.FileListener(f)
+		if err == nil {
+			go func() { served <- Serve(l.(*net.UnixListener), 50*time.Millisecond) }()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Put(Key{1}, nil, int(a.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	_ = e.Close()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	ends(t, b)
+}
+
+// Too much is refused where it is put, and a daemon without an escrow goes on.
+func TestPutRefuses(t *testing.T) {
+	r := newRig(t)
+	e, _ := r.open()
+	for _, err := range []error{e.Put(Key{}, nil), e.Put(Key{}, make([]byte, mostAbout+1), 0), e.Put(Key{}, nil, 0, 0, 0, 0, 0)} {
+		if err == nil {
+			t.Error("it is held")
+		}
+	}
+	var none *Escrow
+	if err := errors.Join(none.Put(Key{}, nil, 0), none.Drop(Key{}), none.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(put, Key{1}, []byte("about")), 2)
+	f.Add(encode(end, Key{}, nil), 0)
+	f.Add([]byte("short"), 0)
+	f.Fuzz(func(t *testing.T, b []byte, files int) {
+		kind, it, err := decode(b, files)
+		if err == nil && !bytes.Equal(encode(kind, it.Key, it.About), b) {
+			t.Errorf("%x is %d %+v", b, kind, it)
+		}
+	})
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/escrow"
+	"lazystate/mtcp/tcprepair"
+	"lazystate/mtcp/wire"
+)
+
+// entrusted is what is noted of a session that is in escrow: from before it may
+// live here until a process has it. Nobody else has its socket then, so a daemon
+// that is started anew has to be able to finish what this one was doing, or to undo
+// it, as the journal says. The state reply and the box are beside it.
+type entrusted struct {
+	Move          []byte           `json:"move"`
+	UID           uint32           `json:"uid"`
+	Local, Remote netip.AddrPort   // here
+	Client        bool             `json:"client,omitempty"` // it has said what it has:
+	Delta         uint64           `json:"delta,omitempty"`
+	From          netip.AddrPort   `json:"from,omitzero"` // S1's end, if a gateway is to switch
+	Cert          wire.Certificate `json:"cert"`
+}
+
+// entrust puts a restored session into escrow. One that cannot be is lost with this
+// daemon, should that die now.
+func (m *Mover) entrust(c *Coming, e entrusted) {
+	if m.cfg.Escrow == nil {
+		return
+	}
+	e.Local, e.Remote = c.dump.Local, c.dump.Remote
+	about, err := json.Marshal(e)
+	if err == nil {
+		err = m.put(c, about)
+	}
+	if err != nil {
+		m.log.Warn("a session that comes is unprotected", "session", c.id(), "err", err)
+	}
+}
+
+func (m *Mover) put(c *Coming, about []byte) error {
+	state, err := unix.MemfdCreate("state", unix.MFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(state), "state")
+	defer f.Close()
+	if _, err := f.Write(c.state.AppendBinary(nil)); err != nil {
+		return err
+	}
+	c.state = nil
+	key := escrow.Key(c.id())
+	if err := m.cfg.Escrow.Put(key, about, c.restored.FD(), int(c.region.File.Fd()), state); err != nil {
+		return err
+	}
+	c.out = func() {
+		if err := m.cfg.Escrow.Drop(key); err != nil {
+			m.log.Warn("a session stays in escrow", "session", c.id(), "err", err)
+		}
+	}
+	return nil
+}
+
+// found is a session that a former daemon has left in escrow.
+type found struct {
+	entrusted
+	move   ID
+	state  *State
+	socket *os.File
+	region cbox.Region
+}
+
+// find reads what is in escrow. Its files are found's, or closed.
+func (m *Mover) find(it escrow.Item) (f *found, err error) {
+	defer func() {
+		if err != nil {
+			it.Close()
+		}
+	}()
+	f = &found{}
+	if err := json.Unmarshal(it.About, &f.entrusted); err != nil {
+		return nil, err
+	}
+	if len(it.Files) != 3 || len(f.Move) != len(ID{}) {
+		return nil, fmt.Errorf("%d descriptors of move %x", len(it.Files), f.Move)
+	}
+	f.move, f.socket = ID(f.Move), it.Files[0]
+	box, err := it.Files[1].Stat()
+	if err != nil {
+		return nil, err
+	}
+	f.region = cbox.Region{File: it.Files[1], Length: box.Size()}
+	state, err := it.Files[2].Stat()
+	if err != nil {
+		return nil, err
+	}
+	if state.Size() > int64(m.mesh.most) {
+		return nil, fmt.Errorf("a state of %d bytes", state.Size())
+	}
+	b := make([]byte, state.Size())
+	if _, err := it.Files[2].ReadAt(b, 0); err != nil {
+		return nil, err
+	}
+	if f.state, err = ParseState(b); err != nil {
+		return nil, err
+	}
+	return f, it.Files[2].Close()
+}
+
+// sortOut looks at what is in escrow: what was never to live ends in silence, as it
+// would have with the daemon; the rest waits for Run.
+func (m *Mover) sortOut(left []escrow.Item) {
+	for _, it := range left {
+		f, err := m.find(it)
+		if err == nil && m.journal.noted(f.move) {
+			m.found = append(m.found, f)
+			continue
+		}
+		if err == nil {
+			err = m.abandon(f)
+		}
+		if err = errors.Join(err, m.cfg.Escrow.Drop(it.Key)); err != nil {
+			m.log.Error("what a former daemon has left in escrow", "err", err)
+		}
+	}
+}
+
+// coming is what the session was to a daemon that had just restored it.
+func (f *found) coming(m *Mover) (*Coming, error) {
+	c, err := plan(f.state, m.cfg.Limits, f.Local, f.Remote)
+	if err != nil {
+		return nil, err
+	}
+	if f.Client {
+		if err := c.Fixup(f.Delta); err != nil {
+			return nil, err
+		}
+	}
+	d, err := c.dump.Obey(c.conn, c.move)
+	if err != nil {
+		return nil, err
+	}
+	if f.Client {
+		d.Resend()
+	}
+	if c.restored, err = f.restored(m.cfg.Stack, d); err != nil {
+		return nil, err
+	}
+	c.region = f.region
+	return c, nil
+}
+
+func (f *found) restored(s *tcprepair.Stack, d *tcprepair.Dump) (*tcprepair.Restored, error) {
+	fd, err := unix.FcntlInt(f.socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	r, err := s.Resume(fd, d)
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return r, nil
+}
+
+func (f *found) close() error { return errors.Join(f.socket.Close(), f.region.File.Close()) }
+
+func (m *Mover) abandon(f *found) error {
+	c, err := f.coming(m)
+	if err == nil {
+		c.restored.Abandon()
+	}
+	return errors.Join(err, f.close())
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/escrow"
+	"lazystate/mtcp/keeper"
+)
+
+// revive goes on with the sessions of moves that a former daemon has noted: S1 will
+// be told that they live here.
+func (m *Mover) revive() {
+	for _, f := range m.found {
+		m.tasks.Go(func() {
+			id, err := m.reviveOne(f)
+			if err != nil {
+				m.log.Error("a session that came to a former daemon", "session", id, "client", f.Remote, "err", err)
+				return
+			}
+			m.log.Info("a session that came to a former daemon goes on", "session", id, "client", f.Remote)
+		})
+	}
+	m.found = nil
+}
+
+func (m *Mover) reviveOne(f *found) (id cbox.ID, err error) {
+	box, err := cbox.OpenBox(f.region)
+	if err != nil {
+		return id, errors.Join(err, f.close())
+	}
+	id = box.ID()
+	switch box.State() {
+	case uapi.CboxLeaving: // as it was planted: it has not lived, or not for long
+		return id, m.finishComing(f, box)
+	case uapi.CboxLive: // a process may have it
+		return id, m.findOwner(f, box)
+	}
+	box.Close()
+	return id, errors.Join(m.cfg.Escrow.Drop(escrow.Key(id)), f.close())
+}
+
+// finishComing does what the former daemon was about to do.
+func (m *Mover) finishComing(f *found, box *cbox.Box) error {
+	c, err := f.coming(m)
+	if err != nil {
+		box.Close()
+		return errors.Join(err, f.close())
+	}
+	c.box, c.out = box, func() { _ = m.cfg.Escrow.Drop(escrow.Key(box.ID())) }
+	err = errors.Join(f.socket.Close(), m.redirected(f), m.remember(certChange{box.ID(), f.Cert}))
+	if err == nil {
+		err = c.Reserve(m.cfg.Keeper, f.UID)
+	}
+	if err == nil {
+		err = c.Live(m.point)
+	}
+	if err != nil {
+		return errors.Join(err, c.Drop())
+	}
+	m.Stats.came.Add(1)
+	if f.From.IsValid() {
+		m.tasks.Go(func() { m.announce(c) })
+	}
+	return nil
+}
+
+// redirected has the client's segments come here, once more.
+func (m *Mover) redirected(f *found) error {
+	switch {
+	case f.Client:
+		return nil // it has seen to that itself
+	case f.From.IsValid():
+		return m.gates.insist(m.ctx, gateSwitch, turn{f.Remote, f.From, f.Local}, m.cfg.Timing.Step)
+	}
+	d, err := m.device(f.Local.Addr())
+	if err != nil {
+		return err
+	}
+	return d.do(func() error { return d.link.Announce(f.Local.Addr()) })
+}
+
+// How long a process has to say that it has a session, if it has begun with it, and
+// if not even that can be seen.
+const (
+	ownerBound = 2 * time.Second
+	ownerHint  = 300 * time.Millisecond
+)
+
+// findOwner waits for the process that the former daemon may have handed the
+// session to, and takes it on if there is none.
+func (m *Mover) findOwner(f *found, box *cbox.Box) error {
+	for began := time.Now(); ; time.Sleep(busyEvery) {
+		h, err := box.Head()
+		if err != nil {
+			return errors.Join(err, f.close())
+		}
+		waited, most := time.Since(began), ownerHint
+		if h.ProcTable[0].State != uapi.CboxProcJoined {
+			most = ownerBound
+		}
+		if m.cfg.Keeper.Holds(box.ID()) {
+			box.Close()
+			return errors.Join(m.cfg.Escrow.Drop(escrow.Key(box.ID())), f.close())
+		}
+		if waited > most {
+			return m.adopt(f, box)
+		}
+	}
+}
+
+func (m *Mover) adopt(f *found, box *cbox.Box) error {
+	fd, err := unix.FcntlInt(f.socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("dup: %w", err)
+	}
+	conn, err := keeper.NewConn(fd)
+	if err != nil {
+		return errors.Join(err, unix.Close(fd), f.close())
+	}
+	room, err := m.cfg.Keeper.Reserve(f.UID, f.state.Name, f.region)
+	if err == nil {
+		defer room.Free()
+		err = room.Adopt(box, conn, func() { _ = m.cfg.Escrow.Drop(escrow.Key(box.ID())) })
+	}
+	if err != nil {
+		return errors.Join(err, conn.Close(), f.close())
+	}
+	return f.socket.Close()
+}
