@@ -43,7 +43,7 @@ func (m *Mover) entrust(c *Coming, e entrusted) {
 		err = m.put(c, about)
 	}
 	if err != nil {
-		m.log.Warn("a session that comes is unprotected", "session", c.id(), "err", err)
+		m.mesh.log.Warn("a session that comes is unprotected", "session", c.id(), "err", err)
 	}
 }
 

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"lazystate/mtcp/escrow"
+)
+
+// held is an escrow with a holder of this process's.
+func held(t *testing.T, path string) (*escrow.Escrow, []escrow.Item) {
+	t.Helper()
+	e, left, err := escrow.Open(path, func(f *os.File) error {
+		l, err := net.FileListener(f)
+		if err == nil {
+			go func() { // its process would end then
+				_ = escrow.Serve(l.(*net.UnixListener), time.Minute)
+				_ = l.Close()
+			}()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e, left
+}
+
+// Whatever lies in escrow and is none of a move that was noted, or makes no sense,
+// is taken out and closed, and keeps nobody from starting.
+func TestDebrisInEscrow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "e")
+	file := func(text string) int {
+		t.Helper()
+		f, err := os.CreateTemp(t.TempDir(), "")
+		if err == nil {
+			_, err = f.WriteString(text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		return int(f.Fd())
+	}
+	noted := ID{9}
+	about := func(move []byte) []byte {
+		b, err := json.Marshal(entrusted{Move: move})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	state := string(sample.AppendBinary(nil))
+	e, _ := held(t, path)
+	for i, it := range []struct {
+		about []byte
+		files []int
+	}{
+		{[]byte("nonsense"), []int{file("")}},
+		{about(noted[:]), []int{file("")}},
+		{about(noted[:3]), []int{file(""), file(""), file(state)}},
+		{about(noted[:]), []int{file(""), file(""), file(state[:len(state)-1])}},
+		{about(make([]byte, len(ID{}))), []int{file(""), file(""), file(state)}}, // of a move that was never to live
+	} {
+		if err := e.Put(escrow.Key{byte(i)}, it.about, it.files...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = e.Close()
+	e, left := held(t, path)
+	if len(left) != 5 {
+		t.Fatalf("%d are left", len(left))
+	}
+	m := lone(t)
+	m.mesh.most = 1 << 20
+	m.cfg.Escrow = e
+	if err := m.journal.note(noted); err != nil {
+		t.Fatal(err)
+	}
+	m.sortOut(left)
+	if len(m.found) != 0 {
+		t.Errorf("%d are to live", len(m.found))
+	}
+	_ = e.Close()
+	if _, left := held(t, path); len(left) != 0 {
+		t.Errorf("%d are still there", len(left))
+	}
+	for _, it := range left {
+		for _, f := range it.Files {
+			if _, err := f.Stat(); err == nil {
+				t.Error("a descriptor is still open")
+			}
+		}
+	}
+}
