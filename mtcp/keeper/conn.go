@@ -62,6 +62,9 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 // Close closes the descriptor.
 func (c *Conn) Close() error { return unix.Close(c.fd) }
 
+// FD is the descriptor, which stays Conn's.
+func (c *Conn) FD() int { return c.fd }
+
 // reset has Close send a RST.
 func (c *Conn) reset() error {
 	return unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})

@@ -166,3 +166,53 @@ func TestClientGoesMeanwhile(t *testing.T) {
 		t.Error("it is still held")
 	}
 }
+
+// Whoever is to keep what only the keeper has is told so, and when that is over: of a
+// session whose root has died, and of the rest of one that its root has closed.
+func TestWaitingIsTold(t *testing.T) {
+	told, over := make(chan Info, 9), make(chan cbox.ID, 9)
+	k, socket := kept(t, Config{Box: 64 << 20, Waiting: func(i Info, r cbox.Region, c *Conn) func() {
+		if r.Length != i.Bytes || c.Local() != i.Local {
+			t.Errorf("%+v: another box, or another connection", i)
+		}
+		told <- i
+		return func() { over <- i.ID }
+	}})
+	c := web(t, socket, "web")
+	client, s := accept(t, c, cbox.Config{Hold: 16 << 20})
+	fill(t, s)
+	if err := s.Session.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.Done(s.ID(), s.Generation())
+	if i := <-told; i.ID != s.ID() || i.PID != 0 {
+		t.Errorf("%+v is told", i)
+	}
+	if len(over) > 0 {
+		t.Error("it is over, and the client has not got it")
+	}
+	if _, err := io.Copy(io.Discard, client); err != nil {
+		t.Error(err)
+	}
+	if id := <-over; id != s.ID() {
+		t.Errorf("session %s is over", id)
+	}
+
+	box, conn := carried(t) // nobody serves it
+	if err := adopt(k, uint32(os.Getuid()), "other", box, conn); err != nil {
+		t.Fatal(err)
+	}
+	if i := <-told; i.ID != box.ID() {
+		t.Errorf("%+v is told", i)
+	}
+	if len(over) > 0 {
+		t.Error("it is over, and nobody has it")
+	}
+	must(web(t, socket, "other").Take())
+	if id := <-over; id != box.ID() {
+		t.Errorf("session %s is over", id)
+	}
+	if len(told) > 0 {
+		t.Errorf("%+v is told as well", <-told)
+	}
+}

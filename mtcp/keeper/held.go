@@ -148,13 +148,22 @@ func (r *Room) Free() {
 // processes for it. It takes over box and conn if it succeeds; handed, if it is not
 // nil, is called when a process has them too, or nobody any more.
 func (r *Room) Adopt(box *cbox.Box, conn *Conn, handed func()) error {
-	s, err := r.k.admit(r.service, cbox.ID{}, box, conn, nil, true, r)
+	h, err := r.Hold(box, conn, handed)
 	if err != nil {
 		return err
+	}
+	r.k.release(h.s)
+	return nil
+}
+
+// Hold is Adopt of a session that is frozen, by somebody who has died.
+func (r *Room) Hold(box *cbox.Box, conn *Conn, handed func()) (*Held, error) {
+	s, err := r.k.admit(r.service, cbox.ID{}, box, conn, nil, true, r)
+	if err != nil {
+		return nil, err
 	}
 	r.k.mu.Lock()
 	s.handed = handed // it is held: nobody has been given it yet
 	r.k.mu.Unlock()
-	r.k.release(s)
-	return nil
+	return &Held{r.k, s, s.box, s.conn, s.name, s.uid}, nil
 }

@@ -35,6 +35,11 @@ type Config struct {
 	// who has died: it is to Thaw it, or to let it Depart. nil: it is not kept.
 	Frozen func(*Held)
 
+	// Waiting is told of a session that no process has, so that with this keeper it
+	// would end; what it returns, if anything, is called when a process has it, or
+	// nobody any more. The keeper is locked meanwhile. nil: it ends.
+	Waiting func(Info, cbox.Region, *Conn) (over func())
+
 	Log *slog.Logger // nil: slog.Default
 }
 
@@ -96,6 +101,7 @@ func (k *Keeper) Close() {
 	defer k.mu.Unlock()
 	k.closed = true
 	for _, s := range k.sessions {
+		s.handed = nil // who was told that it waits is to keep it
 		k.drop(s)
 	}
 	for p := range k.processes {
@@ -134,17 +140,22 @@ func (k *Keeper) Sessions() []Info {
 	defer k.mu.Unlock()
 	out := make([]Info, 0, len(k.sessions))
 	for _, s := range k.sessions {
-		i := Info{ID: s.id, Name: s.name, UID: s.uid, Generation: s.generation, Processes: len(s.owners), Bytes: s.region.Length,
-			Local: s.conn.local, Remote: s.conn.remote}
-		if p := s.owners[0]; p != nil {
-			i.PID = p.pid
-		}
-		if c, ok := s.box.Numbers(); ok {
-			i.Numbers = &c
-		}
-		out = append(out, i)
+		out = append(out, s.info())
 	}
 	return out
+}
+
+// info is for listings; mu is held.
+func (s *session) info() Info {
+	i := Info{ID: s.id, Name: s.name, UID: s.uid, Generation: s.generation, Processes: len(s.owners), Bytes: s.region.Length,
+		Local: s.conn.local, Remote: s.conn.remote}
+	if p := s.owners[0]; p != nil {
+		i.PID = p.pid
+	}
+	if c, ok := s.box.Numbers(); ok {
+		i.Numbers = &c
+	}
+	return i
 }
 
 // Holds reports whether it has a session.

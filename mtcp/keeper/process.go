@@ -255,6 +255,9 @@ func (k *Keeper) find(s *session, slot uint32) {
 func (k *Keeper) give(p *process, s *session, slot uint32) {
 	s.found(slot)
 	s.own(slot, p)
+	if slot == 0 {
+		s.alone(k)
+	}
 	p.queue = append(p.queue, slotKey{s.id, slot})
 	p.more.Signal()
 }

@@ -30,7 +30,14 @@ type session struct {
 	held       bool                // by a mover
 	users      int                 // of box, region and conn, beside the map
 	dropped    bool
-	handed     func() // of Adopt; nil once it was called
+	handed     func() // of Adopt or Config.Waiting; nil once it was called
+}
+
+// alone tells of a session that no process has; mu is held.
+func (s *session) alone(k *Keeper) {
+	if s.handed == nil && k.cfg.Waiting != nil {
+		s.handed = k.cfg.Waiting(s.info(), s.region, s.conn)
+	}
 }
 
 // wasHanded says so; mu is held.
@@ -143,6 +150,9 @@ func (s *session) slotName(slot uint32) (name string, open bool) {
 // waits notes a slot without a process; mu is held.
 func (s *session) waits(k *Keeper, slot uint32) {
 	s.waiting[slot] = struct{}{}
+	if slot == 0 {
+		s.alone(k)
+	}
 	if slot == 0 && k.cfg.Orphan > 0 && s.orphan == nil {
 		s.orphan = time.AfterFunc(k.cfg.Orphan, func() { k.giveUp(s) })
 	}
@@ -296,7 +306,12 @@ func (k *Keeper) pauseFinish(s *session) {
 
 // deliver sends what was held, as the client takes it, and the FIN behind it.
 func (k *Keeper) deliver(s *session) (done bool, err error) {
-	for done, err = s.finishSome(); !done && err == nil && k.later(s); done, err = s.finishSome() {
+	if done, err = s.finishSome(); !done && err == nil { // nobody else knows of the rest
+		k.mu.Lock()
+		s.alone(k)
+		k.mu.Unlock()
+	}
+	for ; !done && err == nil && k.later(s); done, err = s.finishSome() {
 	}
 	return done && err == nil, err
 }

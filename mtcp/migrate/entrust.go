@@ -13,17 +13,23 @@ import (
 
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/escrow"
+	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/tcprepair"
 	"lazystate/mtcp/wire"
 )
 
 // entrusted is what is noted of a session that is in escrow: from before it may
-// live here until a process has it. Nobody else has its socket then, so a daemon
-// that is started anew has to be able to finish what this one was doing, or to undo
-// it, as the journal says. The state reply and the box are beside it.
+// live here until a process has it, and while it waits for another one. Nobody else
+// has its socket then, so a daemon that is started anew has to be able to finish what
+// this one was doing, or to undo it, as the journal says. Beside it are the box and,
+// of what comes, the state reply.
 type entrusted struct {
-	Move          []byte           `json:"move"`
-	UID           uint32           `json:"uid"`
+	Name   string `json:"name"` // of the service
+	UID    uint32 `json:"uid"`
+	Offset int64  `json:"offset,omitempty"` // of the box in its file
+	Length int64  `json:"length"`
+
+	Move          []byte           `json:"move,omitempty"` // by which it comes; none: it waits
 	Local, Remote netip.AddrPort   // here
 	Client        bool             `json:"client,omitempty"` // it has said what it has:
 	Delta         uint64           `json:"delta,omitempty"`
@@ -38,6 +44,7 @@ func (m *Mover) entrust(c *Coming, e entrusted) {
 		return
 	}
 	e.Local, e.Remote = c.dump.Local, c.dump.Remote
+	e.Name, e.Length = c.Name, c.region.Length
 	about, err := json.Marshal(e)
 	if err == nil {
 		err = m.put(c, about)
@@ -62,19 +69,40 @@ func (m *Mover) put(c *Coming, about []byte) error {
 	if err := m.cfg.Escrow.Put(key, about, c.restored.FD(), int(c.region.File.Fd()), state); err != nil {
 		return err
 	}
-	c.out = func() {
-		if err := m.cfg.Escrow.Drop(key); err != nil {
-			m.log.Warn("a session stays in escrow", "session", c.id(), "err", err)
+	c.out = m.outOfEscrow(c.id())
+	return nil
+}
+
+// Waits is for keeper.Config's Waiting: a session that no process has outlives this
+// daemon.
+func (m *Mover) Waits(i keeper.Info, box cbox.Region, conn *keeper.Conn) (over func()) {
+	if m.cfg.Escrow == nil {
+		return nil
+	}
+	about, err := json.Marshal(entrusted{Name: i.Name, UID: i.UID, Offset: box.Offset, Length: box.Length, Local: i.Local, Remote: i.Remote})
+	if err == nil {
+		err = m.cfg.Escrow.Put(escrow.Key(i.ID), about, conn.FD(), int(box.File.Fd()))
+	}
+	if err != nil {
+		m.mesh.log.Warn("a session that waits is unprotected", "session", i.ID, "err", err)
+		return nil
+	}
+	return m.outOfEscrow(i.ID)
+}
+
+func (m *Mover) outOfEscrow(id cbox.ID) func() {
+	return func() {
+		if err := m.cfg.Escrow.Drop(escrow.Key(id)); err != nil {
+			m.mesh.log.Warn("a session stays in escrow", "session", id, "err", err)
 		}
 	}
-	return nil
 }
 
 // found is a session that a former daemon has left in escrow.
 type found struct {
 	entrusted
 	move   ID
-	state  *State
+	state  *State // nil: it waits
 	socket *os.File
 	region cbox.Region
 }
@@ -90,15 +118,17 @@ func (m *Mover) find(it escrow.Item) (f *found, err error) {
 	if err := json.Unmarshal(it.About, &f.entrusted); err != nil {
 		return nil, err
 	}
-	if len(it.Files) != 3 || len(f.Move) != len(ID{}) {
+	switch {
+	case len(it.Files) == 2 && len(f.Move) == 0:
+	case len(it.Files) == 3 && len(f.Move) == len(ID{}):
+	default:
 		return nil, fmt.Errorf("%d descriptors of move %x", len(it.Files), f.Move)
 	}
-	f.move, f.socket = ID(f.Move), it.Files[0]
-	box, err := it.Files[1].Stat()
-	if err != nil {
-		return nil, err
+	f.socket, f.region = it.Files[0], cbox.Region{File: it.Files[1], Offset: f.Offset, Length: f.Length}
+	if len(f.Move) == 0 {
+		return f, nil
 	}
-	f.region = cbox.Region{File: it.Files[1], Length: box.Size()}
+	f.move = ID(f.Move)
 	state, err := it.Files[2].Stat()
 	if err != nil {
 		return nil, err
@@ -121,7 +151,7 @@ func (m *Mover) find(it escrow.Item) (f *found, err error) {
 func (m *Mover) sortOut(left []escrow.Item) {
 	for _, it := range left {
 		f, err := m.find(it)
-		if err == nil && m.journal.noted(f.move) {
+		if err == nil && (f.state == nil || m.journal.noted(f.move)) {
 			m.found = append(m.found, f)
 			continue
 		}

@@ -37,10 +37,12 @@ func (m *Mover) reviveOne(f *found) (id cbox.ID, err error) {
 		return id, errors.Join(err, f.close())
 	}
 	id = box.ID()
-	switch box.State() {
-	case uapi.CboxLeaving: // as it was planted: it has not lived, or not for long
+	switch state := box.State(); {
+	case state == uapi.CboxLeaving && f.state == nil: // it was about to go elsewhere
+		return id, m.rescueFound(f, box)
+	case state == uapi.CboxLeaving: // as it was planted: it has not lived, or not for long
 		return id, m.finishComing(f, box)
-	case uapi.CboxLive: // a process may have it
+	case state == uapi.CboxLive: // a process may have it
 		return id, m.findOwner(f, box)
 	}
 	box.Close()
@@ -54,7 +56,7 @@ func (m *Mover) finishComing(f *found, box *cbox.Box) error {
 		box.Close()
 		return errors.Join(err, f.close())
 	}
-	c.box, c.out = box, func() { _ = m.cfg.Escrow.Drop(escrow.Key(box.ID())) }
+	c.box, c.out = box, m.outOfEscrow(box.ID())
 	err = errors.Join(f.socket.Close(), m.redirected(f), m.remember(certChange{box.ID(), f.Cert}))
 	if err == nil {
 		err = c.Reserve(m.cfg.Keeper, f.UID)
@@ -103,7 +105,7 @@ func (m *Mover) findOwner(f *found, box *cbox.Box) error {
 			return errors.Join(err, f.close())
 		}
 		waited, most := time.Since(began), ownerHint
-		if h.ProcTable[0].State != uapi.CboxProcJoined {
+		if p := h.ProcTable[0]; p.State != uapi.CboxProcJoined && cbox.Alive(p.PID) {
 			most = ownerBound
 		}
 		if m.cfg.Keeper.Holds(box.ID()) {
@@ -117,6 +119,22 @@ func (m *Mover) findOwner(f *found, box *cbox.Box) error {
 }
 
 func (m *Mover) adopt(f *found, box *cbox.Box) error {
+	return m.takeOn(f, box, func(r *keeper.Room, conn *keeper.Conn) error { return r.Adopt(box, conn, m.outOfEscrow(box.ID())) })
+}
+
+// rescueFound is of a session that had no process to tell of it.
+func (m *Mover) rescueFound(f *found, box *cbox.Box) error {
+	return m.takeOn(f, box, func(r *keeper.Room, conn *keeper.Conn) error {
+		held, err := r.Hold(box, conn, m.outOfEscrow(box.ID()))
+		if err == nil {
+			m.Rescue(held)
+		}
+		return err
+	})
+}
+
+// takeOn has the keeper take a session's box, region and connection over.
+func (m *Mover) takeOn(f *found, box *cbox.Box, take func(*keeper.Room, *keeper.Conn) error) error {
 	fd, err := unix.FcntlInt(f.socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("dup: %w", err)
@@ -125,10 +143,10 @@ func (m *Mover) adopt(f *found, box *cbox.Box) error {
 	if err != nil {
 		return errors.Join(err, unix.Close(fd), f.close())
 	}
-	room, err := m.cfg.Keeper.Reserve(f.UID, f.state.Name, f.region)
+	room, err := m.cfg.Keeper.Reserve(f.UID, f.Name, f.region)
 	if err == nil {
 		defer room.Free()
-		err = room.Adopt(box, conn, func() { _ = m.cfg.Escrow.Drop(escrow.Key(box.ID())) })
+		err = take(room, conn)
 	}
 	if err != nil {
 		return errors.Join(err, conn.Close(), f.close())

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/internal/identity"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/migrate"
@@ -44,7 +45,9 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 	d := &state{cfg: cfg, log: log}
 	kc := keeper.Config{Sessions: cfg.Sessions, Bytes: cfg.Bytes, Orphan: time.Duration(cfg.Orphan), Log: log,
 		User: share(cfg.Quota), Users: map[uint32]keeper.Share{},
-		Frozen: func(h *keeper.Held) { d.mover.Rescue(h) }} // servers are heard once there is one
+		Frozen:  func(h *keeper.Held) { d.mover.Rescue(h) }, // servers are heard once there is one
+		Waiting: func(i keeper.Info, r cbox.Region, c *keeper.Conn) func() { return d.mover.Waits(i, r, c) },
+	}
 	for _, q := range cfg.Quotas {
 		kc.Users[q.UID] = share(q.Quota)
 	}

@@ -4,12 +4,11 @@
 // (mtcp/keeper), and moves them to other servers (mtcp/migrate). One runs per
 // server; without a command it is the daemon, with one it asks the daemon.
 //
-// The trap: what outlives a server's process does not outlive scd. When scd dies,
-// sessions go on unprotected, and one that was just leaving stays frozen until
-// scd is back (or its client gives up). Then it goes on here, or the server that
-// it was given to is asked. One that has just come is held meanwhile by a process
-// that scd has started for that (mtcp/escrow); one that waits for a process here
-// is not, and ends with scd.
+// The trap: when scd dies, sessions go on unprotected, and one that was just leaving
+// stays frozen until scd is back (or its client gives up). Then it goes on here, or
+// the server that it was given to is asked. What no server's process has, it has
+// just come or waits for one, is held meanwhile by a process that scd has started
+// for that (mtcp/escrow), for two minutes.
 //
 //	scd --config /etc/lazystate/scd.yaml
 //	scd ls --json

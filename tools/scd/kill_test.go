@@ -4,6 +4,9 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -249,5 +252,39 @@ func killedBeforeHandOver(t *testing.T, by, step string, served bool) {
 	end()
 	if !s2.served() || s1.served() {
 		t.Errorf("s1 has served it to the end: %t, s2: %t", s1.served(), s2.served())
+	}
+}
+
+// A server and its daemon are killed, one after the other, or the daemon is ended as
+// for an update: the session waits where nobody is, and goes on with the next server
+// and the next daemon. Under a move that has begun it stays, or is where it was to go.
+func TestWaitingSessionOutlivesDaemon(t *testing.T) {
+	for _, step := range []string{"killed", "ended", "after capture", "after GO"} {
+		t.Run(step, func(t *testing.T) {
+			w := newWorld(t, false)
+			s1, s2 := w.sites["s1"], w.sites["s2"]
+			under := strings.HasPrefix(step, "after")
+			if under {
+				s1.killedAt(step)
+			}
+			end := w.download(w.addr, 30<<20, "10M")
+			w.only()
+			s1.web.kill()
+			s1.await("the end of its process", func() bool { all := s1.ls(); return len(all) == 1 && all[0].PID == 0 })
+			if !under {
+				if err := s1.scd.Process.Signal(map[string]os.Signal{"killed": syscall.SIGKILL, "ended": syscall.SIGTERM}[step]); err != nil {
+					t.Fatal(err)
+				}
+				s1.scd.died(t)
+				s1.startSCD()
+			} else if err := s1.dyingOver(func() error { return s1.ctl("move", "--to", "s2", w.addr.String()) }); err == nil {
+				t.Error("the move has succeeded")
+			}
+			s1.startWeb()
+			end()
+			if at := map[bool]*site{true: s2, false: s1}[step == "after GO"]; !at.served() {
+				t.Errorf("%s has not served it to the end", at.name)
+			}
+		})
 	}
 }
