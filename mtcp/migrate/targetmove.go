@@ -111,7 +111,11 @@ func (t *targetMove) carry(e party.Effect) error {
 				return t.m.mesh.send(t.link, frame{kindOf(party.Never), t.id, []byte(err.Error())})
 			}
 		}
-		return t.m.mesh.send(t.link, frame{kindOf(e.Msg), t.id, body})
+		err := t.m.mesh.send(t.link, frame{kindOf(e.Msg), t.id, body})
+		if e.Msg == party.Ready {
+			t.entrust() // while S1 lets go of them
+		}
+		return err
 	case party.Restore:
 		return t.restore()
 	case party.Live:
@@ -147,6 +151,13 @@ func (t *targetMove) restore() error {
 		if err := c.Restore(t.m.cfg.Stack, false); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// entrust puts all of them into escrow.
+func (t *targetMove) entrust() {
+	for _, c := range t.coming {
 		v, _ := t.m.service(c.Local(), c.Name)
 		e := entrusted{Move: t.id[:], UID: v.UID, Cert: c.Cert}
 		if t.proposal.way == ByGateway {
@@ -154,7 +165,6 @@ func (t *targetMove) restore() error {
 		}
 		t.m.entrust(c, e)
 	}
-	return nil
 }
 
 // arrive keeps the client's segments from sockets that are not there yet.
