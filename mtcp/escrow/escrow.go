@@ -16,12 +16,18 @@ import (
 // Escrow is a daemon's side. A nil one holds nothing: who cannot have one goes on
 // without.
 type Escrow struct {
-	c  *net.UnixConn
-	mu sync.Mutex
+	c *net.UnixConn
+
+	mu     sync.Mutex
+	broken error // the holder is not what it was: nobody waits for it again
 }
 
-// answerBound is for a holder that does not answer.
-const answerBound = 10 * time.Second
+// How long a holder may take: to answer one that begins, and to make room for one
+// that has others waiting.
+const (
+	answerBound = 10 * time.Second
+	roomBound   = time.Second
+)
 
 // Open finds the holder at a path, or has start start one, for a listening socket
 // that is to be its own; and returns what an earlier daemon has left there.
@@ -93,7 +99,7 @@ func ask(c *net.UnixConn) (left []Item, err error) {
 }
 
 // Put has descriptors held, which stay the caller's too. Once it returns, they
-// outlive this process.
+// outlive this process. After an error of the holder's nothing is held any more.
 func (e *Escrow) Put(k Key, about []byte, fds ...int) error {
 	if e == nil {
 		return nil
@@ -115,14 +121,17 @@ func (e *Escrow) Drop(k Key) error {
 func (e *Escrow) say(b []byte, fds ...int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.c.SetWriteDeadline(time.Now().Add(answerBound))
+	if e.broken != nil {
+		return e.broken
+	}
+	err := e.c.SetWriteDeadline(time.Now().Add(roomBound))
 	if err == nil {
 		err = send(e.c, b, fds...)
 	}
 	if err != nil {
-		return fmt.Errorf("escrow: %w", err)
+		e.broken = fmt.Errorf("escrow: %w", err)
 	}
-	return nil
+	return e.broken
 }
 
 // Close hangs up. What is held stays so.

@@ -205,6 +205,28 @@ func TestPatience(t *testing.T) {
 	ends(t, b)
 }
 
+// A holder that is killed, or stopped, costs the protection and no time: its daemon
+// is told once and for all.
+func TestHolderFails(t *testing.T) {
+	for what, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
+		r := newRig(t)
+		a, _ := pipe(t)
+		e, _ := r.open()
+		if err := r.holders[0].Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		for n := 0; err == nil; n++ { // some find room with one that is stopped
+			if err = e.Put(Key{byte(n), byte(n >> 8)}, nil, int(a.Fd())); n > 1<<16 {
+				t.Fatalf("%s: %d are held", what, n)
+			}
+		}
+		if again := e.Drop(Key{1}); again != err {
+			t.Errorf("%s: %v, then %v", what, err, again)
+		}
+	}
+}
+
 // Too much is refused where it is put, and a daemon without an escrow goes on.
 func TestPutRefuses(t *testing.T) {
 	r := newRig(t)

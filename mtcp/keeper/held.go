@@ -146,7 +146,8 @@ func (r *Room) Free() {
 
 // Adopt takes the session on, its box thawed and its socket made here, and finds
 // processes for it. It takes over box and conn if it succeeds; handed, if it is not
-// nil, is called when a process has them too, or nobody any more.
+// nil, is called when a process has them too, or nobody any more, as what
+// Config.Waiting returns.
 func (r *Room) Adopt(box *cbox.Box, conn *Conn, handed func()) error {
 	h, err := r.Hold(box, conn, handed)
 	if err != nil {
@@ -164,6 +165,7 @@ func (r *Room) Hold(box *cbox.Box, conn *Conn, handed func()) (*Held, error) {
 	}
 	r.k.mu.Lock()
 	s.handed = handed // it is held: nobody has been given it yet
+	r.k.gather(s)     // but other slots of it a process may have
 	r.k.mu.Unlock()
 	return &Held{r.k, s, s.box, s.conn, s.name, s.uid}, nil
 }

@@ -40,10 +40,10 @@ func (s *session) alone(k *Keeper) {
 	}
 }
 
-// wasHanded says so; mu is held.
+// wasHanded says so, before it may have to be told again that it is alone; mu is held.
 func (s *session) wasHanded() {
 	if s.handed != nil {
-		go s.handed()
+		s.handed()
 		s.handed = nil
 	}
 }

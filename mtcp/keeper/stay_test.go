@@ -4,6 +4,7 @@ package keeper
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,5 +55,34 @@ func TestLateWordOfAnEarlierStay(t *testing.T) {
 	}
 	if !k.Wait(hang, func(all []Info) bool { return len(all) == 0 }) {
 		t.Error("it is still held")
+	}
+}
+
+// A session that somebody else has held for a keeper that died finds its other
+// processes where they are: they have said so before, and are not handed it again.
+func TestAdoptedFindsItsProcesses(t *testing.T) {
+	k, socket := kept(t, Config{})
+	back := web(t, socket, "back")
+	root := must(cbox.Create(newConn(t), cbox.Config{Name: "front", Processes: 2, Channels: 1}))
+	child := must(root.Associate("back", 1))
+	behind := must(cbox.Open(root.Region(), child.Slot, back.Config(cbox.Config{})))
+	if err := back.keep(root.ID(), child.Slot, root.Region(), nil); err != nil {
+		t.Fatal(err)
+	}
+	r := root.Region()
+	r.File = must(dup(r.File))
+	f := must(newConn(t).File())
+	defer f.Close()
+	if err := adopt(k, uint32(os.Getuid()), "front", must(cbox.OpenBox(r)), must(dupConn(f))); err != nil {
+		t.Fatal(err)
+	}
+	if all := k.Sessions(); len(all) != 1 || all[0].Processes != 1 || all[0].PID != 0 {
+		t.Errorf("%+v", all)
+	}
+	if err := behind.Export([]byte("it is still its own")); err != nil {
+		t.Error(err)
+	}
+	if n := len(k.early); n != 0 {
+		t.Errorf("%d claims are left", n)
 	}
 }
