@@ -16,6 +16,8 @@ import (
 type Conn struct {
 	fd            int
 	local, remote netip.AddrPort // never IPv4 mapped into IPv6
+
+	before *unix.Linger // while it is alone: as its process had it
 }
 
 // NewConn takes over a socket, unless there is an error. Whoever closes it makes
@@ -67,7 +69,8 @@ func (c *Conn) FD() int { return c.fd }
 
 // reset has Close send a RST.
 func (c *Conn) reset() error {
-	return unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	c.before = nil
+	return c.linger(unix.Linger{Onoff: 1})
 }
 
 // SyscallConn implements syscall.Conn, for Control alone: nobody waits here.

@@ -13,7 +13,8 @@
 // serves the same name.
 //
 // A keeper that dies takes nothing with it but the protection; one that is
-// started again is told by the processes what they have.
+// started again is told by the processes what they have. What no process has ends
+// with it, by a reset, unless somebody keeps that (Config.Waiting, Room.Adopt).
 //
 // The trap: the keeper's descriptor keeps a connection open. A server that only
 // closes its own socket sends no FIN; the session's Close tells the keeper, and

@@ -5,6 +5,7 @@ package keeper
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -214,5 +215,48 @@ func TestWaitingIsTold(t *testing.T) {
 	}
 	if len(told) > 0 {
 		t.Errorf("%+v is told as well", <-told)
+	}
+}
+
+// A session that no process has, and that nobody else cares for, ends with its keeper
+// by a reset; a process that takes it finds the connection as it was.
+func TestAloneEndsByAReset(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		k, socket := kept(t, Config{})
+		l := must(cbox.Listen(t.Context(), "tcp", "127.0.0.1:0", cbox.Config{}))
+		defer l.Close()
+		client := dial(t, l.Addr().(*net.TCPAddr).Port)
+		server := must(l.AcceptTCP())
+		const want = 7
+		if err := server.SetLinger(7); err != nil {
+			t.Fatal(err)
+		}
+		box, conn := carriedOn(t, server)
+		if err := adopt(k, uint32(os.Getuid()), "web", box, conn); err != nil {
+			t.Fatal(err)
+		}
+		if now := must(conn.lingers()); now != (unix.Linger{Onoff: 1}) || conn.Lingers() != want {
+			t.Errorf("it lingers %+v while nobody has it, as its process had it %d", now, conn.Lingers())
+		}
+		held := must(k.Hold(box.ID(), hang))
+		if now := must(conn.lingers()); now != (unix.Linger{Onoff: 1, Linger: want}) {
+			t.Errorf("it lingers %+v where it is moved", now)
+		}
+		held.Thaw()
+		if taken {
+			c := web(t, socket, "web")
+			p := must(c.Take())
+			for end := time.Now().Add(hang); must(conn.lingers()) != (unix.Linger{Onoff: 1, Linger: want}); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("it lingers %+v at a process", must(conn.lingers()))
+				}
+			}
+			_ = p.Conn.Close()
+			continue
+		}
+		k.Close()
+		if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("the client: %v", err)
+		}
 	}
 }

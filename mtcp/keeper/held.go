@@ -42,6 +42,7 @@ func (k *Keeper) Hold(id cbox.ID, most time.Duration) (*Held, error) {
 		return nil, fmt.Errorf("hold session %s: %w", id, err)
 	}
 	s.held = true
+	s.conn.notAlone() // its options go along
 	s.users++
 	k.pauseFinish(s)
 	k.mu.Unlock()

@@ -115,7 +115,12 @@ func newConn(t *testing.T) *net.TCPConn {
 // carried is a session that comes from elsewhere.
 func carried(t *testing.T) (*cbox.Box, *Conn) {
 	t.Helper()
-	conn := newConn(t)
+	return carriedOn(t, newConn(t))
+}
+
+// carriedOn is one of that connection, which its maker has given up.
+func carriedOn(t *testing.T, conn *net.TCPConn) (*cbox.Box, *Conn) {
+	t.Helper()
 	s := must(cbox.Create(conn, cbox.Config{}))
 	defer s.Abandon()
 	r := s.Region()

@@ -37,7 +37,7 @@ type Config struct {
 
 	// Waiting is told of a session that no process has, so that with this keeper it
 	// would end; what it returns, if anything, is called when a process has it, or
-	// nobody any more. The keeper is locked meanwhile. nil: it ends.
+	// nobody any more. The keeper is locked meanwhile. nil: it ends with this keeper.
 	Waiting func(Info, cbox.Region, *Conn) (over func())
 
 	Log *slog.Logger // nil: slog.Default
@@ -101,7 +101,7 @@ func (k *Keeper) Close() {
 	defer k.mu.Unlock()
 	k.closed = true
 	for _, s := range k.sessions {
-		s.handed = nil // who was told that it waits is to keep it
+		s.handed, s.conn.before = nil, nil // it stays with who was told that it waits, and alone
 		k.drop(s)
 	}
 	for p := range k.processes {

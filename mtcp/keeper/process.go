@@ -214,6 +214,9 @@ func (k *Keeper) pass(p *process, s *session, slot uint32) {
 	var conn syscall.Conn
 	if slot == 0 {
 		conn = s.conn
+		if s.handed != nil { // who keeps it does so until we have said otherwise
+			s.conn.notAlone()
+		}
 	}
 	s.users++ // its descriptors stay open
 	k.mu.Unlock()

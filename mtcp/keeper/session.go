@@ -33,21 +33,6 @@ type session struct {
 	handed     func() // of Adopt or Config.Waiting; nil once it was called
 }
 
-// alone tells of a session that no process has; mu is held.
-func (s *session) alone(k *Keeper) {
-	if s.handed == nil && k.cfg.Waiting != nil {
-		s.handed = k.cfg.Waiting(s.info(), s.region, s.conn)
-	}
-}
-
-// wasHanded says so, before it may have to be told again that it is alone; mu is held.
-func (s *session) wasHanded() {
-	if s.handed != nil {
-		s.handed()
-		s.handed = nil
-	}
-}
-
 // keep takes a session on; it takes over region and conn if it returns one. owner
 // is the process that has accepted it, or has it still, and calls it id; nil: it
 // waits for one.
@@ -313,7 +298,12 @@ func (k *Keeper) deliver(s *session) (done bool, err error) {
 	}
 	for ; !done && err == nil && k.later(s); done, err = s.finishSome() {
 	}
-	return done && err == nil, err
+	if done = done && err == nil; done { // from here on the kernel sees to it
+		k.mu.Lock()
+		s.wasHanded()
+		k.mu.Unlock()
+	}
+	return done, err
 }
 
 func (s *session) finishSome() (bool, error) {

@@ -28,6 +28,7 @@ type entrusted struct {
 	UID    uint32 `json:"uid"`
 	Offset int64  `json:"offset,omitempty"` // of the box in its file
 	Length int64  `json:"length"`
+	Linger int32  `json:"linger"` // SO_LINGER in seconds, -1: off; what nobody has is set to end by a reset
 
 	Move          []byte           `json:"move,omitempty"` // by which it comes; none: it waits
 	Local, Remote netip.AddrPort   // here
@@ -44,7 +45,7 @@ func (m *Mover) entrust(c *Coming, e entrusted) {
 		return
 	}
 	e.Local, e.Remote = c.dump.Local, c.dump.Remote
-	e.Name, e.Length = c.Name, c.region.Length
+	e.Name, e.Length, e.Linger = c.Name, c.region.Length, c.dump.Options.Linger
 	about, err := json.Marshal(e)
 	if err == nil {
 		err = m.put(c, about)
@@ -79,7 +80,7 @@ func (m *Mover) Waits(i keeper.Info, box cbox.Region, conn *keeper.Conn) (over f
 	if m.cfg.Escrow == nil {
 		return nil
 	}
-	about, err := json.Marshal(entrusted{Name: i.Name, UID: i.UID, Offset: box.Offset, Length: box.Length, Local: i.Local, Remote: i.Remote})
+	about, err := json.Marshal(entrusted{Name: i.Name, UID: i.UID, Offset: box.Offset, Length: box.Length, Linger: conn.Lingers(), Local: i.Local, Remote: i.Remote})
 	if err == nil {
 		err = m.cfg.Escrow.Put(escrow.Key(i.ID), about, conn.FD(), int(box.File.Fd()))
 	}

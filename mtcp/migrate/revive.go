@@ -143,10 +143,13 @@ func (m *Mover) takeOn(f *found, box *cbox.Box, take func(*keeper.Room, *keeper.
 	if err != nil {
 		return errors.Join(err, unix.Close(fd), f.close())
 	}
-	room, err := m.cfg.Keeper.Reserve(f.UID, f.Name, f.region)
+	err = conn.SetLingers(f.Linger)
 	if err == nil {
-		defer room.Free()
-		err = take(room, conn)
+		var room *keeper.Room
+		if room, err = m.cfg.Keeper.Reserve(f.UID, f.Name, f.region); err == nil {
+			defer room.Free()
+			err = take(room, conn)
+		}
 	}
 	if err != nil {
 		return errors.Join(err, conn.Close(), f.close())
