@@ -60,6 +60,22 @@ func TestRefusalNamesTheLimit(t *testing.T) {
 	}
 }
 
+// A process in C is told as well.
+func TestRefusalNamesTheLimitInC(t *testing.T) {
+	for want, cfg := range map[string]Config{
+		"at most 1 sessions of one user": {User: Share{Sessions: 1}},
+		"at most 5000 bytes in a box":    {Box: 5000},
+	} {
+		k, socket := kept(t, cfg)
+		port := freePort(t)
+		p := started(t, "front", "C", socket, port)
+		dial(t, port)
+		k.Wait(hang, func(all []Info) bool { return len(all) == 1 || cfg.Box > 0 })
+		dial(t, port)
+		p.says(t, "refused: "+want)
+	}
+}
+
 // What comes from elsewhere has its room before it is there, and only for so long
 // as it takes.
 func TestRoom(t *testing.T) {

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -23,8 +24,26 @@ struct cbox_keeper {
 	int listeners[LISTENERS];	/* likewise, duplicates */
 	unsigned nlisteners;
 	char name[BD_CBOX_NAME];
+	char refusal[80];
 	struct sockaddr_un at;
 };
+
+/* As keeper.LimitError of Go says it. */
+static void refused(struct cbox_keeper *k, const struct bd_scd_answer *a)
+{
+	static const char *const what[] = { "of something", "sessions", "bytes of boxes", "processes", "listeners", "bytes in a box", "slots" };
+	const char *whose = a->limit == BD_SCD_BOX ? "" : a->user ? " of one user" : " of all users";
+
+	k->refusal[0] = 0;
+	if (a->limit)
+		snprintf(k->refusal, sizeof(k->refusal), "at most %llu %s%s", (unsigned long long)a->most,
+			 what[a->limit < sizeof(what) / sizeof(*what) ? a->limit : 0], whose);
+}
+
+const char *cbox_keeper_refusal(const struct cbox_keeper *k)
+{
+	return k->refusal;
+}
 
 /* One request and its answer; *fd is what came along, or -1. */
 static int exchange(struct cbox_keeper *k, struct bd_scd_request *q, const int *fds, unsigned n, int *fd)
@@ -44,6 +63,7 @@ static int exchange(struct cbox_keeper *k, struct bd_scd_request *q, const int *
 	if (a.magic == BD_SCD_MAGIC && a.kind == q->kind && a.error >= 0 && ngot == (fd && !a.error ? 1u : 0u)) {
 		if (ngot)
 			*fd = got[0];
+		refused(k, &a);
 		return -a.error;
 	}
 	close_fds(got, ngot);

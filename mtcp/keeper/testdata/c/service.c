@@ -156,10 +156,15 @@ static void accepted(int fd)
 	if (conn < 0)
 		return; /* gone, or another process was quicker */
 	c = cbox_create(conn, &cfg, &err);
-	if (c)
+	if (c) {
 		begin(c);
-	else
-		close(conn);
+		return;
+	}
+	if (*cbox_keeper_refusal(keeper)) {
+		printf("refused: %s\n", cbox_keeper_refusal(keeper));
+		fflush(stdout);
+	}
+	close(conn);
 }
 
 int main(int argc, char **argv)
