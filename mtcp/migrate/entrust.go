@@ -102,6 +102,7 @@ func (m *Mover) outOfEscrow(id cbox.ID) func() {
 // found is a session that a former daemon has left in escrow.
 type found struct {
 	entrusted
+	key    escrow.Key
 	move   ID
 	state  *State // nil: it waits
 	socket *os.File
@@ -115,7 +116,7 @@ func (m *Mover) find(it escrow.Item) (f *found, err error) {
 			it.Close()
 		}
 	}()
-	f = &found{}
+	f = &found{key: it.Key}
 	if err := json.Unmarshal(it.About, &f.entrusted); err != nil {
 		return nil, err
 	}
@@ -191,9 +192,9 @@ func (f *found) coming(m *Mover) (*Coming, error) {
 }
 
 func (f *found) restored(s *tcprepair.Stack, d *tcprepair.Dump) (*tcprepair.Restored, error) {
-	fd, err := unix.FcntlInt(f.socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := f.dup()
 	if err != nil {
-		return nil, os.NewSyscallError("dup", err)
+		return nil, err
 	}
 	r, err := s.Resume(fd, d)
 	if err != nil {
@@ -202,12 +203,16 @@ func (f *found) restored(s *tcprepair.Stack, d *tcprepair.Dump) (*tcprepair.Rest
 	return r, nil
 }
 
-func (f *found) close() error { return errors.Join(f.socket.Close(), f.region.File.Close()) }
+// dup is another descriptor of the socket.
+func (f *found) dup() (int, error) {
+	fd, err := unix.FcntlInt(f.socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	return fd, os.NewSyscallError("dup", err)
+}
 
 func (m *Mover) abandon(f *found) error {
 	c, err := f.coming(m)
 	if err == nil {
 		c.restored.Abandon()
 	}
-	return errors.Join(err, f.close())
+	return errors.Join(err, f.socket.Close(), f.region.File.Close())
 }

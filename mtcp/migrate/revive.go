@@ -4,49 +4,50 @@ package migrate
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox"
-	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/keeper"
 )
 
-// revive goes on with the sessions of moves that a former daemon has noted: S1 will
-// be told that they live here.
+// revive goes on with the sessions of moves that a former daemon has noted, of which
+// S1 will be told that they live here, and with those that wait.
 func (m *Mover) revive() {
 	for _, f := range m.found {
 		m.tasks.Go(func() {
-			id, err := m.reviveOne(f)
-			if err != nil {
-				m.log.Error("a session that came to a former daemon", "session", id, "client", f.Remote, "err", err)
-				return
+			err := m.reviveOne(f)
+			log := m.log.With("client", f.Remote, "at", f.Local)
+			if err == nil {
+				log.Info("a session that a former daemon had goes on")
+			} else { // its client is told so
+				linger := unix.SetsockoptLinger(int(f.socket.Fd()), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+				log.Error("a session that a former daemon had", "err", errors.Join(err, linger, m.cfg.Escrow.Drop(f.key)))
 			}
-			m.log.Info("a session that came to a former daemon goes on", "session", id, "client", f.Remote)
+			_ = f.socket.Close()
 		})
 	}
 	m.found = nil
 }
 
-func (m *Mover) reviveOne(f *found) (id cbox.ID, err error) {
+// reviveOne leaves box and region to nobody if it fails.
+func (m *Mover) reviveOne(f *found) error {
 	box, err := cbox.OpenBox(f.region)
 	if err != nil {
-		return id, errors.Join(err, f.close())
+		return errors.Join(err, f.region.File.Close())
 	}
-	id = box.ID()
 	switch state := box.State(); {
 	case state == uapi.CboxLeaving && f.state == nil: // it was about to go elsewhere
-		return id, m.rescueFound(f, box)
+		return m.takeOn(f, box, (*keeper.Room).Hold)
 	case state == uapi.CboxLeaving: // as it was planted: it has not lived, or not for long
-		return id, m.finishComing(f, box)
-	case state == uapi.CboxLive: // a process may have it
-		return id, m.findOwner(f, box)
+		return m.finishComing(f, box)
+	case state == uapi.CboxLive && m.ownerless(f, box):
+		return m.takeOn(f, box, adopt)
 	}
-	box.Close()
-	return id, errors.Join(m.cfg.Escrow.Drop(escrow.Key(id)), f.close())
+	box.Close() // it has ended, or a process has it
+	return errors.Join(m.cfg.Escrow.Drop(f.key), f.region.File.Close())
 }
 
 // finishComing does what the former daemon was about to do.
@@ -54,10 +55,10 @@ func (m *Mover) finishComing(f *found, box *cbox.Box) error {
 	c, err := f.coming(m)
 	if err != nil {
 		box.Close()
-		return errors.Join(err, f.close())
+		return errors.Join(err, f.region.File.Close())
 	}
 	c.box, c.out = box, m.outOfEscrow(box.ID())
-	err = errors.Join(f.socket.Close(), m.redirected(f), m.remember(certChange{box.ID(), f.Cert}))
+	err = errors.Join(m.redirected(f), m.remember(certChange{box.ID(), f.Cert}))
 	if err == nil {
 		err = c.Reserve(m.cfg.Keeper, f.UID)
 	}
@@ -96,63 +97,64 @@ const (
 	ownerHint  = 300 * time.Millisecond
 )
 
-// findOwner waits for the process that the former daemon may have handed the
-// session to, and takes it on if there is none.
-func (m *Mover) findOwner(f *found, box *cbox.Box) error {
+// ownerless waits for the process that the former daemon may have handed the
+// session to, and reports that there is none.
+func (m *Mover) ownerless(f *found, box *cbox.Box) bool {
 	for began := time.Now(); ; time.Sleep(busyEvery) {
-		h, err := box.Head()
-		if err != nil {
-			return errors.Join(err, f.close())
-		}
-		waited, most := time.Since(began), ownerHint
-		if p := h.ProcTable[0]; p.State != uapi.CboxProcJoined && cbox.Alive(p.PID) {
+		most := ownerHint
+		if h, err := box.Head(); err == nil && h.ProcTable[0].State != uapi.CboxProcJoined && cbox.Alive(h.ProcTable[0].PID) {
 			most = ownerBound
 		}
 		if m.cfg.Keeper.Holds(box.ID()) {
-			box.Close()
-			return errors.Join(m.cfg.Escrow.Drop(escrow.Key(box.ID())), f.close())
+			return false
 		}
-		if waited > most {
-			return m.adopt(f, box)
+		if time.Since(began) > most {
+			return true
 		}
 	}
 }
 
-func (m *Mover) adopt(f *found, box *cbox.Box) error {
-	return m.takeOn(f, box, func(r *keeper.Room, conn *keeper.Conn) error { return r.Adopt(box, conn, m.outOfEscrow(box.ID())) })
+// taker is Room.Hold, or Room.Adopt.
+type taker func(r *keeper.Room, box *cbox.Box, conn *keeper.Conn, handed func()) (*keeper.Held, error)
+
+func adopt(r *keeper.Room, box *cbox.Box, conn *keeper.Conn, handed func()) (*keeper.Held, error) {
+	return nil, r.Adopt(box, conn, handed)
 }
 
-// rescueFound is of a session that had no process to tell of it.
-func (m *Mover) rescueFound(f *found, box *cbox.Box) error {
-	return m.takeOn(f, box, func(r *keeper.Room, conn *keeper.Conn) error {
-		held, err := r.Hold(box, conn, m.outOfEscrow(box.ID()))
-		if err == nil {
-			m.Rescue(held)
-		}
-		return err
-	})
-}
-
-// takeOn has the keeper take a session's box, region and connection over.
-func (m *Mover) takeOn(f *found, box *cbox.Box, take func(*keeper.Room, *keeper.Conn) error) error {
-	fd, err := unix.FcntlInt(f.socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+// takeOn has the keeper take a session's box, region and connection over. One that
+// was frozen had no process to tell of it.
+func (m *Mover) takeOn(f *found, box *cbox.Box, take taker) error {
+	held, err := m.takeOver(f, box, take)
 	if err != nil {
-		return fmt.Errorf("dup: %w", err)
+		box.Close()
+		return errors.Join(err, f.region.File.Close())
+	}
+	if held != nil {
+		m.Rescue(held)
+	}
+	return nil
+}
+
+func (m *Mover) takeOver(f *found, box *cbox.Box, take taker) (*keeper.Held, error) {
+	room, err := m.cfg.Keeper.Reserve(f.UID, f.Name, f.region)
+	if err != nil {
+		return nil, err
+	}
+	defer room.Free()
+	fd, err := f.dup()
+	if err != nil {
+		return nil, err
 	}
 	conn, err := keeper.NewConn(fd)
 	if err != nil {
-		return errors.Join(err, unix.Close(fd), f.close())
+		return nil, errors.Join(err, unix.Close(fd))
 	}
-	err = conn.SetLingers(f.Linger)
-	if err == nil {
-		var room *keeper.Room
-		if room, err = m.cfg.Keeper.Reserve(f.UID, f.Name, f.region); err == nil {
-			defer room.Free()
-			err = take(room, conn)
-		}
+	var held *keeper.Held
+	if err = conn.SetLingers(f.Linger); err == nil {
+		held, err = take(room, box, conn, m.outOfEscrow(box.ID()))
 	}
 	if err != nil {
-		return errors.Join(err, conn.Close(), f.close())
+		return nil, errors.Join(err, conn.Close())
 	}
-	return f.socket.Close()
+	return held, nil
 }
