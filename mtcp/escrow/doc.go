@@ -21,6 +21,6 @@
 //	for _, item := range left {
 //		// item.About says what it is; item.Files are this process's now
 //	}
-//	err = e.Put(key, about, socket, box)
+//	err = e.Put(escrow.Deposit{Key: key, About: about, FDs: []int{socket, box}})
 //	err = e.Drop(key)
 package escrow

@@ -18,8 +18,10 @@ import (
 type Escrow struct {
 	c *net.UnixConn
 
-	mu     sync.Mutex
-	broken error // the holder is not what it was: nobody waits for it again
+	mu       sync.Mutex
+	broken   error // the holder is not what it was: nobody waits for it again
+	drops    []Key // that are still to be said
+	dropping bool  // somebody is about to
 }
 
 // How long a holder may take: to answer one that begins, and to make room for one
@@ -77,16 +79,17 @@ func dial(path string, start func(*os.File) error) (*net.UnixConn, error) {
 }
 
 func ask(c *net.UnixConn) (left []Item, err error) {
-	if err := errors.Join(c.SetDeadline(time.Now().Add(answerBound)), send(c, encode(list, Key{}, nil))); err != nil {
+	if err := errors.Join(c.SetDeadline(time.Now().Add(answerBound)), send(c, encode(list))); err != nil {
 		return nil, err
 	}
-	for {
-		kind, it, err := receive(c)
+	for in := newBuffers(); ; {
+		kind, all, files, err := in.receive(c)
 		if err == nil && kind == end {
 			return left, c.SetDeadline(time.Time{})
 		}
-		if err == nil && kind != item {
-			err = fmt.Errorf("answer of kind %d", kind)
+		if err == nil && (kind != item || len(all) != 1) {
+			err = fmt.Errorf("answer of kind %d with %d items", kind, len(all))
+			(&Item{Files: files}).Close()
 		}
 		if err != nil {
 			for _, it := range left {
@@ -94,35 +97,112 @@ func ask(c *net.UnixConn) (left []Item, err error) {
 			}
 			return nil, err
 		}
-		left = append(left, it)
+		left = append(left, Item{all[0].key, append([]byte{}, all[0].about...), files})
 	}
 }
 
-// Put has descriptors held, which stay the caller's too. Once it returns, they
-// outlive this process. After an error of the holder's nothing is held any more.
-func (e *Escrow) Put(k Key, about []byte, fds ...int) error {
+// Deposit is an item that is put into escrow. Its descriptors stay the caller's too.
+type Deposit struct {
+	Key   Key
+	About []byte
+	FDs   []int // several deposits may have the same
+}
+
+// Put has deposits held. Once it returns, they outlive this process; after an error
+// of the holder's nothing is held any more.
+func (e *Escrow) Put(all ...Deposit) error {
 	if e == nil {
 		return nil
 	}
-	if len(about) > mostAbout || len(fds) == 0 || len(fds) > mostFiles {
-		return fmt.Errorf("escrow: %d bytes about %d descriptors", len(about), len(fds))
+	for _, d := range all {
+		if len(d.About) > mostAbout || len(d.FDs) == 0 || len(d.FDs) > mostFiles {
+			return fmt.Errorf("escrow: %d bytes about %d descriptors", len(d.About), len(d.FDs))
+		}
 	}
-	return e.say(encode(put, k, about), fds...)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dropSome(len(e.drops)) // what was said before comes before
+	for len(all) > 0 && e.broken == nil {
+		b, fds, n := pack(all)
+		e.say(b, fds...)
+		all = all[n:]
+	}
+	return e.broken
 }
 
-// Drop has them no longer held.
+// pack makes one message of the first n deposits.
+func pack(all []Deposit) (b []byte, fds []int, n int) {
+	places := map[int]byte{}
+	b = encode(put)
+	for _, d := range all {
+		en := entry{key: d.Key, about: d.About, files: make([]byte, len(d.FDs))}
+		if n > 0 && (len(b)+en.len() > mostMessage || len(fds)+len(d.FDs) > mostFDs) {
+			break
+		}
+		for i, fd := range d.FDs {
+			at, there := places[fd]
+			if !there {
+				at = byte(len(fds))
+				fds, places[fd] = append(fds, fd), at
+			}
+			en.files[i] = at
+		}
+		b = en.append(b)
+		n++
+	}
+	return b, fds, n
+}
+
+// Drop has something no longer held, soon: the caller does not wait.
 func (e *Escrow) Drop(k Key) error {
 	if e == nil {
 		return nil
 	}
-	return e.say(encode(drop, k, nil))
-}
-
-func (e *Escrow) say(b []byte, fds ...int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.broken != nil {
 		return e.broken
+	}
+	e.drops = append(e.drops, k)
+	if !e.dropping {
+		e.dropping = true
+		go e.dropAll()
+	}
+	return nil
+}
+
+// mostDrops is how many go into a message.
+const mostDrops = 256
+
+// dropAll says what has gathered until nothing more does.
+func (e *Escrow) dropAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.drops) > 0 {
+		e.dropSome(mostDrops)
+		e.mu.Unlock()
+		e.mu.Lock() // others have their turn
+	}
+	e.dropping = false
+}
+
+// dropSome says that n at most are no longer to be held; mu is held.
+func (e *Escrow) dropSome(n int) {
+	for n > 0 && len(e.drops) > 0 {
+		some := min(n, mostDrops, len(e.drops))
+		entries := make([]entry, some)
+		for i, k := range e.drops[:some] {
+			entries[i].key = k
+		}
+		e.drops, n = e.drops[some:], n-some
+		e.say(encode(drop, entries...))
+	}
+}
+
+// say sends a message, or is broken; mu is held.
+func (e *Escrow) say(b []byte, fds ...int) {
+	if e.broken != nil {
+		return
 	}
 	err := e.c.SetWriteDeadline(time.Now().Add(roomBound))
 	if err == nil {
@@ -131,7 +211,6 @@ func (e *Escrow) say(b []byte, fds ...int) error {
 	if err != nil {
 		e.broken = fmt.Errorf("escrow: %w", err)
 	}
-	return e.broken
 }
 
 // Close hangs up. What is held stays so.
@@ -139,5 +218,8 @@ func (e *Escrow) Close() error {
 	if e == nil {
 		return nil
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dropSome(len(e.drops))
 	return e.c.Close()
 }

@@ -5,6 +5,7 @@ package escrow
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(asDaemon) != "":
 		e, _, err := Open(os.Getenv(asDaemon), func(*os.File) error { return errors.New("there is one") })
 		if err == nil {
-			err = e.Put(Key{7}, []byte("of a daemon"), 3)
+			err = e.Put(Deposit{Key{7}, []byte("of a daemon"), []int{3}})
 		}
 		if err != nil {
 			println(err.Error())
@@ -118,7 +119,7 @@ func TestOutlivesTheDaemon(t *testing.T) {
 	if len(left) != 0 {
 		t.Fatalf("%d are there", len(left))
 	}
-	if err := first.Put(Key{1}, []byte("kept"), int(a.Fd()), int(a.Fd())); err != nil { // so that the holder outlives us
+	if err := first.Put(Deposit{Key{1}, []byte("kept"), []int{int(a.Fd()), int(a.Fd())}}); err != nil { // so that the holder outlives us
 		t.Fatal(err)
 	}
 	_ = first.Close()
@@ -164,7 +165,7 @@ func TestPutAgain(t *testing.T) {
 	c, d := pipe(t)
 	e, _ := r.open()
 	for _, f := range []*os.File{a, c} {
-		if err := e.Put(Key{1}, nil, int(f.Fd())); err != nil {
+		if err := e.Put(Deposit{Key{1}, nil, []int{int(f.Fd())}}); err != nil {
 			t.Fatal(err)
 		}
 		f.Close()
@@ -177,6 +178,54 @@ func TestPutAgain(t *testing.T) {
 		t.Error(err)
 	}
 	ends(t, d)
+}
+
+// Many come together, with descriptors that they share, and go one by one: what they
+// share is open until the last of them has gone.
+func TestManyAtOnce(t *testing.T) {
+	const n = 600
+	r := newRig(t)
+	a, b := pipe(t)
+	e, _ := r.open()
+	var all []Deposit
+	var others []*os.File
+	for i := range n {
+		own, other := pipe(t)
+		others = append(others, other)
+		all = append(all, Deposit{Key{byte(i), byte(i >> 8)}, []byte{byte(i)}, []int{int(own.Fd()), int(a.Fd())}})
+		defer own.Close()
+	}
+	if err := e.Put(all...); err != nil {
+		t.Fatal(err)
+	}
+	_ = e.Close()
+	next, left := r.open()
+	if len(left) != n {
+		t.Fatalf("%d are left", len(left))
+	}
+	for _, it := range left {
+		if len(it.Files) != 2 || len(it.About) != 1 || it.About[0] != it.Key[0] {
+			t.Errorf("%x: %x, %d descriptors", it.Key, it.About, len(it.Files))
+		}
+		if _, err := it.Files[0].Write([]byte{1}); err != nil {
+			t.Error(err)
+		}
+		if m, err := others[int(it.Key[0])|int(it.Key[1])<<8].Read(make([]byte, 2)); m != 1 || err != nil {
+			t.Errorf("%x has another's descriptor", it.Key)
+		}
+		it.Close()
+	}
+	a.Close()
+	for i := range n {
+		if err := next.Drop(all[i].Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ends(t, b)
+	_ = next.Close()
+	if err := r.holders[0].Wait(); err != nil {
+		t.Errorf("the holder: %v", err)
+	}
 }
 
 // Nobody comes for what is held: it is let go of in the end.
@@ -194,7 +243,7 @@ func TestPatience(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Put(Key{1}, nil, int(a.Fd())); err != nil {
+	if err := e.Put(Deposit{Key{1}, nil, []int{int(a.Fd())}}); err != nil {
 		t.Fatal(err)
 	}
 	a.Close()
@@ -217,7 +266,7 @@ func TestHolderFails(t *testing.T) {
 		}
 		var err error
 		for n := 0; err == nil; n++ { // some find room with one that is stopped
-			if err = e.Put(Key{byte(n), byte(n >> 8)}, nil, int(a.Fd())); n > 1<<16 {
+			if err = e.Put(Deposit{Key{byte(n), byte(n >> 8)}, nil, []int{int(a.Fd())}}); n > 1<<16 {
 				t.Fatalf("%s: %d are held", what, n)
 			}
 		}
@@ -231,25 +280,73 @@ func TestHolderFails(t *testing.T) {
 func TestPutRefuses(t *testing.T) {
 	r := newRig(t)
 	e, _ := r.open()
-	for _, err := range []error{e.Put(Key{}, nil), e.Put(Key{}, make([]byte, mostAbout+1), 0), e.Put(Key{}, nil, 0, 0, 0, 0, 0)} {
+	for _, err := range []error{e.Put(Deposit{}), e.Put(Deposit{About: make([]byte, mostAbout+1), FDs: []int{0}}), e.Put(Deposit{FDs: []int{0, 0, 0, 0, 0}})} {
 		if err == nil {
 			t.Error("it is held")
 		}
 	}
 	var none *Escrow
-	if err := errors.Join(none.Put(Key{}, nil, 0), none.Drop(Key{}), none.Close()); err != nil {
+	if err := errors.Join(none.Put(Deposit{FDs: []int{0}}), none.Drop(Key{}), none.Close()); err != nil {
 		t.Error(err)
 	}
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(encode(put, Key{1}, []byte("about")), 2)
-	f.Add(encode(end, Key{}, nil), 0)
+	f.Add(encode(put, entry{Key{1}, []byte("about"), []byte{0, 1}}, entry{Key{2}, nil, []byte{1}}), 2)
+	f.Add(encode(end), 0)
 	f.Add([]byte("short"), 0)
-	f.Fuzz(func(t *testing.T, b []byte, files int) {
-		kind, it, err := decode(b, files)
-		if err == nil && !bytes.Equal(encode(kind, it.Key, it.About), b) {
-			t.Errorf("%x is %d %+v", b, kind, it)
+	f.Fuzz(func(t *testing.T, b []byte, fds int) {
+		kind, all, err := decode(b, fds)
+		if err == nil && !bytes.Equal(encode(kind, all...), b) {
+			t.Errorf("%x is %d %+v", b, kind, all)
 		}
 	})
+}
+
+// What sessions pay that go into escrow and out again, alone and a thousand at once.
+func BenchmarkPutDrop(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { putDrop(b, n) })
+	}
+}
+
+func putDrop(b *testing.B, n int) {
+	path := filepath.Join(b.TempDir(), "e")
+	e, _, err := Open(path, func(f *os.File) error {
+		exe, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		cmd := exec.Command(exe)
+		cmd.Env, cmd.ExtraFiles = append(os.Environ(), asHolder+"=1"), []*os.File{f}
+		return cmd.Start()
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	about, all := make([]byte, 400), make([]Deposit, n)
+	for i := range all {
+		own, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer unix.Close(own)
+		other, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer unix.Close(other)
+		all[i] = Deposit{Key{byte(i), byte(i >> 8)}, about, []int{own, other, 2}}
+	}
+	for b.Loop() {
+		err := e.Put(all...)
+		for _, d := range all {
+			err = errors.Join(err, e.Drop(d.Key))
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/session")
 }

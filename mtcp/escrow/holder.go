@@ -14,7 +14,7 @@ import (
 // Serve holds what daemons give it, one after another. It ends when a daemon has
 // gone and nothing is held, or when for so long nobody has asked for what is.
 func Serve(l *net.UnixListener, patience time.Duration) error {
-	h := holder{items: map[Key]Item{}}
+	h := holder{items: map[Key]held{}}
 	defer h.close()
 	for {
 		if err := l.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -50,50 +50,89 @@ func ours(c *net.UnixConn) bool {
 	return int(cred.Uid) == os.Geteuid()
 }
 
-type holder struct{ items map[Key]Item }
+type holder struct{ items map[Key]held }
+
+// held is an item, whose descriptors others may share.
+type held struct {
+	about []byte
+	files []*shared
+}
+
+// shared is a descriptor of so many items.
+type shared struct {
+	*os.File
+	items int
+}
 
 // talk does what a daemon says until it is gone. What it had said before is heard
 // all the same: the kernel keeps it, with its descriptors.
 func (h *holder) talk(c *net.UnixConn) {
+	in := newBuffers()
 	for {
-		kind, it, err := receive(c)
+		kind, all, files, err := in.receive(c)
 		if err != nil {
 			return
 		}
 		switch kind {
 		case put:
-			h.forget(it.Key)
-			h.items[it.Key] = it
+			h.put(all, files)
+			continue
 		case drop:
-			h.forget(it.Key)
-		case list:
-			if h.list(c) != nil {
-				return
+			for _, e := range all {
+				h.forget(e.key)
 			}
-		default:
-			it.Close()
+		case list:
+			err = h.list(c)
+		}
+		(&Item{Files: files}).Close()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (h *holder) put(all []entry, files []*os.File) {
+	fds := make([]*shared, len(files))
+	for i, f := range files {
+		fds[i] = &shared{File: f}
+	}
+	for _, e := range all {
+		h.forget(e.key)
+		it := held{about: append([]byte{}, e.about...)}
+		for _, at := range e.files {
+			fds[at].items++
+			it.files = append(it.files, fds[at])
+		}
+		h.items[e.key] = it
+	}
+	for _, f := range fds {
+		if f.items == 0 {
+			_ = f.Close()
 		}
 	}
 }
 
 func (h *holder) forget(k Key) {
-	if old, ok := h.items[k]; ok {
-		old.Close()
-		delete(h.items, k)
+	for _, f := range h.items[k].files {
+		if f.items--; f.items == 0 {
+			_ = f.Close()
+		}
 	}
+	delete(h.items, k)
 }
 
 func (h *holder) list(c *net.UnixConn) error {
-	for _, it := range h.items {
-		fds := make([]int, len(it.Files))
-		for i, f := range it.Files {
-			fds[i] = int(f.Fd())
+	for k, it := range h.items {
+		e := entry{key: k, about: it.about}
+		var fds []int
+		for i, f := range it.files {
+			fds, e.files = append(fds, int(f.Fd())), append(e.files, byte(i))
 		}
-		if err := send(c, encode(item, it.Key, it.About), fds...); err != nil {
+		if err := send(c, encode(item, e), fds...); err != nil {
 			return err
 		}
 	}
-	return send(c, encode(end, Key{}, nil))
+	return send(c, encode(end))
 }
 
 func (h *holder) close() {

@@ -29,9 +29,10 @@ func (it *Item) Close() {
 	}
 }
 
-// The messages: kind u32, key 16, about. Descriptors come along in SCM_RIGHTS.
+// The messages: kind u32, then as many entries as there are. Descriptors come along
+// in SCM_RIGHTS; entries name them by their place there, and may share them.
 const (
-	put  = 1 // daemon: hold this
+	put  = 1 // daemon: hold these
 	drop = 2 // daemon: no longer
 	list = 3 // daemon: what is there?
 	item = 4 // holder: this
@@ -39,27 +40,67 @@ const (
 )
 
 const (
-	head      = 4 + len(Key{})
-	mostAbout = 4096
-	mostFiles = 4
+	head        = 4
+	mostAbout   = 4096
+	mostFiles   = 4 // of an item
+	mostMessage = 64 << 10
+	mostFDs     = 253 // of a message: SCM_MAX_FD
 )
 
-func encode(kind uint32, k Key, about []byte) []byte {
+// entry is of an item: key 16, length of about u16, number of files u8, their places
+// u8 each, about. Of a key alone, the rest is zero.
+type entry struct {
+	key   Key
+	about []byte
+	files []byte
+}
+
+func (e entry) len() int { return len(e.key) + 3 + len(e.files) + len(e.about) }
+
+func (e entry) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint16(append(b, e.key[:]...), uint16(len(e.about)))
+	b = append(append(b, byte(len(e.files))), e.files...)
+	return append(b, e.about...)
+}
+
+func encode(kind uint32, all ...entry) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, kind)
-	return append(append(b, k[:]...), about...)
+	for _, e := range all {
+		b = e.append(b)
+	}
+	return b
 }
 
 // decode reads a message that came with so many descriptors.
-func decode(b []byte, files int) (kind uint32, it Item, err error) {
-	if len(b) < head || len(b) > head+mostAbout {
-		return 0, it, fmt.Errorf("escrow: message of %d bytes", len(b))
+func decode(b []byte, fds int) (kind uint32, all []entry, err error) {
+	bad := func(why string) (uint32, []entry, error) {
+		return 0, nil, fmt.Errorf("escrow: message of %d bytes: %s", len(b), why)
 	}
-	kind = binary.LittleEndian.Uint32(b)
-	it.Key, it.About = Key(b[4:]), b[head:]
-	if has := kind == put || kind == item; kind < put || kind > end || has != (files > 0) {
-		return 0, it, fmt.Errorf("escrow: message of kind %d with %d descriptors", kind, files)
+	if len(b) < head {
+		return bad("cut short")
 	}
-	return kind, it, nil
+	if kind = binary.LittleEndian.Uint32(b); kind < put || kind > end {
+		return bad(fmt.Sprintf("kind %d", kind))
+	}
+	for rest := b[head:]; len(rest) > 0; {
+		const fixed = len(Key{}) + 3
+		if len(rest) < fixed {
+			return bad("cut short")
+		}
+		e := entry{key: Key(rest)}
+		about, files := int(binary.LittleEndian.Uint16(rest[len(e.key):])), int(rest[fixed-1])
+		if rest = rest[fixed:]; about > mostAbout || files > mostFiles || len(rest) < about+files {
+			return bad("an entry is longer than all")
+		}
+		e.files, e.about, rest = rest[:files], rest[files:files+about], rest[files+about:]
+		for _, at := range e.files {
+			if int(at) >= fds {
+				return bad("a descriptor that did not come")
+			}
+		}
+		all = append(all, e)
+	}
+	return kind, all, nil
 }
 
 func send(c *net.UnixConn, b []byte, fds ...int) error {
@@ -71,29 +112,35 @@ func send(c *net.UnixConn, b []byte, fds ...int) error {
 	return err
 }
 
-// receive reads one message; its descriptors are the caller's.
-func receive(c *net.UnixConn) (kind uint32, it Item, err error) {
-	b, oob := make([]byte, head+mostAbout+1), make([]byte, unix.CmsgSpace(mostFiles*4))
-	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+// buffers are what messages are received with.
+type buffers struct{ b, oob []byte }
+
+func newBuffers() buffers {
+	return buffers{make([]byte, mostMessage+1), make([]byte, unix.CmsgSpace(mostFDs*4))}
+}
+
+// receive reads one message; its descriptors are the caller's, its entries are good
+// until the next one.
+func (r buffers) receive(c *net.UnixConn) (kind uint32, all []entry, files []*os.File, err error) {
+	n, oobn, flags, _, err := c.ReadMsgUnix(r.b, r.oob)
 	if err != nil {
-		return 0, it, err
+		return 0, nil, nil, err
 	}
-	files, err := filesOf(oob[:oobn])
+	files, err = filesOf(r.oob[:oobn])
 	switch {
 	case err != nil:
 	case n == 0:
 		err = io.EOF
 	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
-		err = fmt.Errorf("escrow: message of more than %d bytes or %d descriptors", len(b), mostFiles)
+		err = fmt.Errorf("escrow: message of more than %d bytes or %d descriptors", mostMessage, mostFDs)
 	default:
-		kind, it, err = decode(b[:n], len(files))
+		kind, all, err = decode(r.b[:n], len(files))
 	}
-	it.Files = files
 	if err != nil {
-		it.Close()
-		return 0, Item{}, err
+		(&Item{Files: files}).Close()
+		return 0, nil, nil, err
 	}
-	return kind, it, nil
+	return kind, all, files, nil
 }
 
 func filesOf(oob []byte) (files []*os.File, err error) {

@@ -30,6 +30,9 @@ type entrusted struct {
 	Length int64  `json:"length"`
 	Linger int32  `json:"linger"` // SO_LINGER in seconds, -1: off; what nobody has is set to end by a reset
 
+	StateAt  int64 `json:"state_at,omitempty"` // in the file of the states
+	StateLen int64 `json:"state_len,omitempty"`
+
 	Move          []byte           `json:"move,omitempty"` // by which it comes; none: it waits
 	Local, Remote netip.AddrPort   // here
 	Client        bool             `json:"client,omitempty"` // it has said what it has:
@@ -38,40 +41,45 @@ type entrusted struct {
 	Cert          wire.Certificate `json:"cert"`
 }
 
-// entrust puts a restored session into escrow. One that cannot be is lost with this
-// daemon, should that die now.
-func (m *Mover) entrust(c *Coming, e entrusted) {
-	if m.cfg.Escrow == nil {
+// entrust puts restored sessions into escrow, all at once, of which e says the rest.
+// One that cannot be is lost with this daemon, should that die now.
+func (m *Mover) entrust(all []*Coming, e func(c *Coming) entrusted) {
+	if m.cfg.Escrow == nil || len(all) == 0 {
 		return
 	}
-	e.Local, e.Remote = c.dump.Local, c.dump.Remote
-	e.Name, e.Length, e.Linger = c.Name, c.region.Length, c.dump.Options.Linger
-	about, err := json.Marshal(e)
-	if err == nil {
-		err = m.put(c, about)
+	if err := m.put(all, e); err != nil {
+		m.mesh.log.Warn("sessions that come are unprotected", "sessions", len(all), "err", err)
+		return
 	}
-	if err != nil {
-		m.mesh.log.Warn("a session that comes is unprotected", "session", c.id(), "err", err)
+	for _, c := range all {
+		c.state, c.out = nil, m.outOfEscrow(c.id())
 	}
 }
 
-func (m *Mover) put(c *Coming, about []byte) error {
-	state, err := unix.MemfdCreate("state", unix.MFD_CLOEXEC)
+func (m *Mover) put(all []*Coming, more func(c *Coming) entrusted) error {
+	fd, err := unix.MemfdCreate("states", unix.MFD_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("memfd_create", err)
 	}
-	f := os.NewFile(uintptr(state), "state")
-	defer f.Close()
-	if _, err := f.Write(c.state.AppendBinary(nil)); err != nil {
-		return err
+	states := os.NewFile(uintptr(fd), "states")
+	defer states.Close()
+	deposits, at := make([]escrow.Deposit, len(all)), int64(0)
+	for i, c := range all {
+		b := c.state.AppendBinary(nil)
+		if _, err := states.Write(b); err != nil {
+			return err
+		}
+		e := more(c)
+		e.Local, e.Remote, e.StateAt, e.StateLen = c.dump.Local, c.dump.Remote, at, int64(len(b))
+		e.Name, e.Length, e.Linger = c.Name, c.region.Length, c.dump.Options.Linger
+		at += e.StateLen
+		about, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		deposits[i] = escrow.Deposit{Key: escrow.Key(c.id()), About: about, FDs: []int{c.restored.FD(), int(c.region.File.Fd()), fd}}
 	}
-	c.state = nil
-	key := escrow.Key(c.id())
-	if err := m.cfg.Escrow.Put(key, about, c.restored.FD(), int(c.region.File.Fd()), state); err != nil {
-		return err
-	}
-	c.out = m.outOfEscrow(c.id())
-	return nil
+	return m.cfg.Escrow.Put(deposits...)
 }
 
 // Waits is for keeper.Config's Waiting: a session that no process has outlives this
@@ -82,7 +90,7 @@ func (m *Mover) Waits(i keeper.Info, box cbox.Region, conn *keeper.Conn) (over f
 	}
 	about, err := json.Marshal(entrusted{Name: i.Name, UID: i.UID, Offset: box.Offset, Length: box.Length, Linger: conn.Lingers(), Local: i.Local, Remote: i.Remote})
 	if err == nil {
-		err = m.cfg.Escrow.Put(escrow.Key(i.ID), about, conn.FD(), int(box.File.Fd()))
+		err = m.cfg.Escrow.Put(escrow.Deposit{Key: escrow.Key(i.ID), About: about, FDs: []int{conn.FD(), int(box.File.Fd())}})
 	}
 	if err != nil {
 		m.mesh.log.Warn("a session that waits is unprotected", "session", i.ID, "err", err)
@@ -131,15 +139,11 @@ func (m *Mover) find(it escrow.Item) (f *found, err error) {
 		return f, nil
 	}
 	f.move = ID(f.Move)
-	state, err := it.Files[2].Stat()
-	if err != nil {
-		return nil, err
+	if f.StateLen < 0 || f.StateLen > int64(m.mesh.most) {
+		return nil, fmt.Errorf("a state of %d bytes", f.StateLen)
 	}
-	if state.Size() > int64(m.mesh.most) {
-		return nil, fmt.Errorf("a state of %d bytes", state.Size())
-	}
-	b := make([]byte, state.Size())
-	if _, err := it.Files[2].ReadAt(b, 0); err != nil {
+	b := make([]byte, f.StateLen)
+	if _, err := it.Files[2].ReadAt(b, f.StateAt); err != nil {
 		return nil, err
 	}
 	if f.state, err = ParseState(b); err != nil {

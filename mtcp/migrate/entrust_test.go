@@ -51,7 +51,7 @@ func TestDebrisInEscrow(t *testing.T) {
 	}
 	noted := ID{9}
 	about := func(move []byte) []byte {
-		b, err := json.Marshal(entrusted{Move: move})
+		b, err := json.Marshal(entrusted{Move: move, StateLen: int64(len(sample.AppendBinary(nil)))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestDebrisInEscrow(t *testing.T) {
 		{about(noted[:]), []int{file(""), file(""), file(state[:len(state)-1])}},
 		{about(make([]byte, len(ID{}))), []int{file(""), file(""), file(state)}}, // of a move that was never to live
 	} {
-		if err := e.Put(escrow.Key{byte(i)}, it.about, it.files...); err != nil {
+		if err := e.Put(escrow.Deposit{Key: escrow.Key{byte(i)}, About: it.about, FDs: it.files}); err != nil {
 			t.Fatal(err)
 		}
 	}

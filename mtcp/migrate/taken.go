@@ -234,7 +234,9 @@ func (t *takenMove) live() error {
 		return err
 	}
 	v, _ := m.service(t.flow.Local, c.Name)
-	m.entrust(c, entrusted{Move: t.id[:], UID: v.UID, Client: true, Delta: delta, Cert: t.reply.Cert})
+	m.entrust([]*Coming{c}, func(*Coming) entrusted {
+		return entrusted{Move: t.id[:], UID: v.UID, Client: true, Delta: delta, Cert: t.reply.Cert}
+	})
 	if err := m.journal.note(t.id); err != nil {
 		return err
 	}

@@ -157,14 +157,14 @@ func (t *targetMove) restore() error {
 
 // entrust puts all of them into escrow.
 func (t *targetMove) entrust() {
-	for _, c := range t.coming {
+	t.m.entrust(t.coming, func(c *Coming) entrusted {
 		v, _ := t.m.service(c.Local(), c.Name)
 		e := entrusted{Move: t.id[:], UID: v.UID, Cert: c.Cert}
 		if t.proposal.way == ByGateway {
 			e.From = t.proposal.flow.Local
 		}
-		t.m.entrust(c, e)
-	}
+		return e
+	})
 }
 
 // arrive keeps the client's segments from sockets that are not there yet.
