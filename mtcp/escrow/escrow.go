@@ -3,8 +3,10 @@
 package escrow
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -16,38 +18,56 @@ import (
 // Escrow is a daemon's side. A nil one holds nothing: who cannot have one goes on
 // without.
 type Escrow struct {
-	c *net.UnixConn
+	path  string
+	start func(listener *os.File) error
 
 	mu       sync.Mutex
-	broken   error // the holder is not what it was: nobody waits for it again
-	drops    []Key // that are still to be said
-	dropping bool  // somebody is about to
+	c        *net.UnixConn
+	keys     map[Key]struct{} // that are to be held
+	drops    []Key            // that are still to be said
+	dropping bool             // somebody is about to
+	broken   error            // the holder is not what it was: it is looked for
+	closed   context.Context
+	close    context.CancelFunc
 }
 
 // How long a holder may take: to answer one that begins, and to make room for one
-// that has others waiting.
+// that has others waiting; and how often one that has failed is looked for.
 const (
 	answerBound = 10 * time.Second
 	roomBound   = time.Second
+	renewEvery  = time.Second
 )
 
 // Open finds the holder at a path, or has start start one, for a listening socket
 // that is to be its own; and returns what an earlier daemon has left there.
 func Open(path string, start func(listener *os.File) error) (*Escrow, []Item, error) {
-	var errs error
+	c, left, err := find(path, start)
+	if err != nil {
+		return nil, nil, fmt.Errorf("escrow: %w", err)
+	}
+	e := &Escrow{path: path, start: start, c: c, keys: map[Key]struct{}{}}
+	e.closed, e.close = context.WithCancel(context.Background())
+	for _, it := range left {
+		e.keys[it.Key] = struct{}{}
+	}
+	return e, left, nil
+}
+
+func find(path string, start func(*os.File) error) (c *net.UnixConn, left []Item, err error) {
 	for range 3 { // one that holds nothing ends, perhaps right now
-		c, err := dial(path, start)
-		if err != nil {
-			return nil, nil, fmt.Errorf("escrow: %w", err)
+		if c, err = dial(path, start); err != nil {
+			return nil, nil, err
 		}
-		left, err := ask(c)
-		if err == nil {
-			return &Escrow{c: c}, left, nil
+		if left, err = ask(c); err == nil {
+			return c, left, nil
 		}
 		_ = c.Close()
-		errs = errors.Join(errs, err)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) {
+			break
+		}
 	}
-	return nil, nil, fmt.Errorf("escrow: %w", errs)
+	return nil, nil, err
 }
 
 func dial(path string, start func(*os.File) error) (*net.UnixConn, error) {
@@ -73,7 +93,7 @@ func dial(path string, start func(*os.File) error) (*net.UnixConn, error) {
 	}
 	defer f.Close()
 	if err := errors.Join(os.Chmod(path, 0o600), start(f)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.Remove(path))
 	}
 	return net.DialUnix("unixpacket", nil, at)
 }
@@ -109,7 +129,7 @@ type Deposit struct {
 }
 
 // Put has deposits held. Once it returns, they outlive this process; after an error
-// of the holder's nothing is held any more.
+// none of them does.
 func (e *Escrow) Put(all ...Deposit) error {
 	if e == nil {
 		return nil
@@ -122,10 +142,17 @@ func (e *Escrow) Put(all ...Deposit) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dropSome(len(e.drops)) // what was said before comes before
-	for len(all) > 0 && e.broken == nil {
-		b, fds, n := pack(all)
+	for rest := all; len(rest) > 0 && e.broken == nil; {
+		b, fds, n := pack(rest)
 		e.say(b, fds...)
-		all = all[n:]
+		rest = rest[n:]
+	}
+	for _, d := range all {
+		if e.broken == nil {
+			e.keys[d.Key] = struct{}{}
+		} else {
+			delete(e.keys, d.Key)
+		}
 	}
 	return e.broken
 }
@@ -154,21 +181,21 @@ func pack(all []Deposit) (b []byte, fds []int, n int) {
 }
 
 // Drop has something no longer held, soon: the caller does not wait.
-func (e *Escrow) Drop(k Key) error {
+func (e *Escrow) Drop(k Key) {
 	if e == nil {
-		return nil
+		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.keys, k)
 	if e.broken != nil {
-		return e.broken
+		return // renew sees to it
 	}
 	e.drops = append(e.drops, k)
 	if !e.dropping {
 		e.dropping = true
 		go e.dropAll()
 	}
-	return nil
 }
 
 // mostDrops is how many go into a message.
@@ -190,16 +217,22 @@ func (e *Escrow) dropAll() {
 func (e *Escrow) dropSome(n int) {
 	for n > 0 && len(e.drops) > 0 {
 		some := min(n, mostDrops, len(e.drops))
-		entries := make([]entry, some)
-		for i, k := range e.drops[:some] {
-			entries[i].key = k
-		}
+		b := encode(drop, keysOnly(e.drops[:some])...)
 		e.drops, n = e.drops[some:], n-some
-		e.say(encode(drop, entries...))
+		e.say(b)
 	}
 }
 
-// say sends a message, or is broken; mu is held.
+func keysOnly(keys []Key) []entry {
+	all := make([]entry, len(keys))
+	for i, k := range keys {
+		all[i].key = k
+	}
+	return all
+}
+
+// say sends a message; one that cannot be sent is the end of this holder, for nobody
+// knows what it has then. mu is held.
 func (e *Escrow) say(b []byte, fds ...int) {
 	if e.broken != nil {
 		return
@@ -208,9 +241,48 @@ func (e *Escrow) say(b []byte, fds ...int) {
 	if err == nil {
 		err = send(e.c, b, fds...)
 	}
-	if err != nil {
-		e.broken = fmt.Errorf("escrow: %w", err)
+	if err == nil {
+		return
 	}
+	e.broken, e.drops = fmt.Errorf("escrow: %w", err), nil
+	_ = e.c.Close()
+	go e.renew()
+}
+
+// renew finds the holder again, or has another one started, for what is put from then
+// on. One that was stopped has what was dropped meanwhile: a connection does not end
+// while it has that.
+func (e *Escrow) renew() {
+	for {
+		select {
+		case <-time.After(renewEvery):
+		case <-e.closed.Done():
+			return
+		}
+		if c, left, err := find(e.path, e.start); err == nil {
+			e.renewed(c, left)
+			return
+		}
+	}
+}
+
+func (e *Escrow) renewed(c *net.UnixConn, left []Item) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, it := range left {
+		it.Close() // whoever put it has it
+	}
+	if e.closed.Err() != nil {
+		_ = c.Close()
+		return
+	}
+	e.c, e.broken = c, nil
+	for _, it := range left {
+		if _, wanted := e.keys[it.Key]; !wanted {
+			e.drops = append(e.drops, it.Key)
+		}
+	}
+	e.dropSome(len(e.drops))
 }
 
 // Close hangs up. What is held stays so.
@@ -221,5 +293,9 @@ func (e *Escrow) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dropSome(len(e.drops))
+	e.close()
+	if e.broken != nil {
+		return nil // that is hung up
+	}
 	return e.c.Close()
 }

@@ -4,6 +4,7 @@ package escrow
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(asHolder) != "":
 		l, err := net.FileListener(os.NewFile(3, "listener"))
 		if err == nil {
-			err = Serve(l.(*net.UnixListener), hang)
+			err = Serve(context.Background(), l.(*net.UnixListener), hang)
 		}
 		if err != nil {
 			os.Exit(1)
@@ -105,7 +106,11 @@ func ends(t *testing.T, f *os.File) {
 	if err := unix.SetsockoptTimeval(int(f.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := unix.Read(int(f.Fd()), make([]byte, 1)); n != 0 || err != nil {
+	n, err := unix.Read(int(f.Fd()), make([]byte, 1))
+	for err == unix.EINTR {
+		n, err = unix.Read(int(f.Fd()), make([]byte, 1))
+	}
+	if n != 0 || err != nil {
 		t.Fatalf("it is still open: %d, %v", n, err)
 	}
 }
@@ -144,9 +149,7 @@ func TestOutlivesTheDaemon(t *testing.T) {
 			t.Errorf("it is another descriptor: %d, %v", n, err)
 		}
 		it.Close()
-		if err := next.Drop(it.Key); err != nil {
-			t.Error(err)
-		}
+		next.Drop(it.Key)
 	}
 	ends(t, b)
 	_ = next.Close()
@@ -171,12 +174,8 @@ func TestPutAgain(t *testing.T) {
 		f.Close()
 	}
 	ends(t, b)
-	if err := e.Drop(Key{2}); err != nil { // which was never there
-		t.Error(err)
-	}
-	if err := e.Drop(Key{1}); err != nil {
-		t.Error(err)
-	}
+	e.Drop(Key{2}) // which was never there
+	e.Drop(Key{1})
 	ends(t, d)
 }
 
@@ -217,9 +216,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	a.Close()
 	for i := range n {
-		if err := next.Drop(all[i].Key); err != nil {
-			t.Fatal(err)
-		}
+		next.Drop(all[i].Key)
 	}
 	ends(t, b)
 	_ = next.Close()
@@ -236,7 +233,7 @@ func TestPatience(t *testing.T) {
 	e, _, err := Open(path, func(f *os.File) error {
 		l, err := net.FileListener(f)
 		if err == nil {
-			go func() { served <- Serve(l.(*net.UnixListener), 50*time.Millisecond) }()
+			go func() { served <- Serve(t.Context(), l.(*net.UnixListener), 50*time.Millisecond) }()
 		}
 		return err
 	})
@@ -254,26 +251,129 @@ func TestPatience(t *testing.T) {
 	ends(t, b)
 }
 
-// A holder that is killed, or stopped, costs the protection and no time: its daemon
-// is told once and for all.
+// A holder that is killed, or stopped, costs the protection of what comes meanwhile,
+// and no time. Another one takes its place, or it goes on, and what was dropped over
+// that is not kept open by it.
 func TestHolderFails(t *testing.T) {
 	for what, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
 		r := newRig(t)
 		a, _ := pipe(t)
+		b, client := pipe(t)
 		e, _ := r.open()
-		if err := r.holders[0].Process.Signal(sig); err != nil {
+		if err := e.Put(Deposit{Key{1}, nil, []int{int(a.Fd())}}, Deposit{Key{2}, nil, []int{int(b.Fd())}}); err != nil {
 			t.Fatal(err)
 		}
-		var err error
-		for n := 0; err == nil; n++ { // some find room with one that is stopped
-			if err = e.Put(Deposit{Key{byte(n), byte(n >> 8)}, nil, []int{int(a.Fd())}}); n > 1<<16 {
+		holder := r.holders[0].Process
+		if err := holder.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		put := func(n int) error { return e.Put(Deposit{Key{3, byte(n), byte(n >> 8)}, nil, []int{int(b.Fd())}}) }
+		n := 0
+		for ; put(n) == nil; n++ { // some find room with one that is stopped
+			if n > 1<<16 {
 				t.Fatalf("%s: %d are held", what, n)
 			}
 		}
-		if again := e.Drop(Key{1}); again != err {
-			t.Errorf("%s: %v, then %v", what, err, again)
+		for ; n >= 0; n-- {
+			e.Drop(Key{3, byte(n), byte(n >> 8)})
+		}
+		e.Drop(Key{2})
+		b.Close()
+		if sig == syscall.SIGSTOP {
+			if err := holder.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ends(t, client)
+		for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
+			err := e.Put(Deposit{Key{4}, nil, []int{int(a.Fd())}})
+			if err == nil {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: nothing is held any more: %v", what, err)
+			}
+		}
+		_ = e.Close()
+		if _, left := r.open(); len(left) != map[string]int{"killed": 1, "stopped": 2}[what] {
+			t.Errorf("%s: %d are left", what, len(left))
 		}
 	}
+}
+
+// Nobody is to come for what is held: it is let go of, and the holder has ended. One
+// that has a daemon is left alone.
+func TestEmpty(t *testing.T) {
+	r := newRig(t)
+	if n, err := Empty(r.path); n != 0 || err != nil {
+		t.Errorf("where nobody is: %d, %v", n, err)
+	}
+	a, b := pipe(t)
+	e, _ := r.open()
+	const n = 2*mostDrops + 1
+	for i := range n {
+		if err := e.Put(Deposit{Key{byte(i), byte(i >> 8)}, nil, []int{int(a.Fd())}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _ = a.Close(), e.Close()
+	if got, err := Empty(r.path); got != n || err != nil {
+		t.Errorf("%d, %v", got, err)
+	}
+	ends(t, b)
+	if err := r.holders[0].Wait(); err != nil {
+		t.Errorf("the holder: %v", err)
+	}
+	if n, err := Empty(r.path); n != 0 || err != nil {
+		t.Errorf("where one has been: %d, %v", n, err)
+	}
+}
+
+// A holder and a daemon of two releases tell each other so.
+func TestAnotherRelease(t *testing.T) {
+	r := newRig(t)
+	e, _ := r.open()
+	old := encode(list)
+	old[len(magic)]++
+	e.mu.Lock()
+	err := send(e.c, old)
+	e.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind, _, _, err := newBuffers().receive(e.c); kind != end || err != nil {
+		t.Errorf("it says %d, %v", kind, err)
+	}
+	if _, _, err := decode(old, 0); !errors.As(err, new(*VersionError)) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Whoever ends a holder does not have to kill it.
+func TestHolderIsEnded(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	a, b := pipe(t)
+	served := make(chan error, 1)
+	e, _, err := Open(filepath.Join(t.TempDir(), "e"), func(f *os.File) error {
+		l, err := net.FileListener(f)
+		if err == nil {
+			go func() { served <- Serve(ctx, l.(*net.UnixListener), hang) }()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Put(Deposit{Key{1}, nil, []int{int(a.Fd())}}); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	end()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	ends(t, b)
+	_ = e.Close()
 }
 
 // Too much is refused where it is put, and a daemon without an escrow goes on.
@@ -286,9 +386,10 @@ func TestPutRefuses(t *testing.T) {
 		}
 	}
 	var none *Escrow
-	if err := errors.Join(none.Put(Deposit{FDs: []int{0}}), none.Drop(Key{}), none.Close()); err != nil {
+	if err := errors.Join(none.Put(Deposit{FDs: []int{0}}), none.Close()); err != nil {
 		t.Error(err)
 	}
+	none.Drop(Key{})
 }
 
 func FuzzDecode(f *testing.F) {
@@ -342,7 +443,7 @@ func putDrop(b *testing.B, n int) {
 	for b.Loop() {
 		err := e.Put(all...)
 		for _, d := range all {
-			err = errors.Join(err, e.Drop(d.Key))
+			e.Drop(d.Key)
 		}
 		if err != nil {
 			b.Fatal(err)

@@ -3,6 +3,7 @@
 package escrow
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -12,29 +13,52 @@ import (
 )
 
 // Serve holds what daemons give it, one after another. It ends when a daemon has
-// gone and nothing is held, or when for so long nobody has asked for what is.
-func Serve(l *net.UnixListener, patience time.Duration) error {
+// gone and nothing is held, when for so long nobody has asked for what is, or with ctx.
+func Serve(ctx context.Context, l *net.UnixListener, patience time.Duration) error {
 	h := holder{items: map[Key]held{}}
 	defer h.close()
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	for {
-		if err := l.SetDeadline(time.Now().Add(patience)); err != nil {
-			return err
-		}
-		c, err := l.AcceptUnix()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
+		c, err := next(l, patience)
 		if err != nil {
 			return err
 		}
+		if c == nil {
+			return nil
+		}
+		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 		if ours(c) {
 			h.talk(c)
 		}
+		stop()
 		_ = c.Close()
 		if len(h.items) == 0 {
 			return nil
 		}
 	}
+}
+
+// acceptPause is what a holder waits where no descriptor is left.
+const acceptPause = 100 * time.Millisecond
+
+// next waits for a daemon; nil: none comes.
+func next(l *net.UnixListener, patience time.Duration) (*net.UnixConn, error) {
+	err := l.SetDeadline(time.Now().Add(patience))
+	for err == nil {
+		var c *net.UnixConn
+		c, err = l.AcceptUnix()
+		switch {
+		case err == nil:
+			return c, nil
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ECONNABORTED):
+			time.Sleep(acceptPause)
+			err = nil
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	return nil, err
 }
 
 // ours: whoever else can reach the socket may not have what is here.
@@ -70,6 +94,9 @@ func (h *holder) talk(c *net.UnixConn) {
 	in := newBuffers()
 	for {
 		kind, all, files, err := in.receive(c)
+		if other := (*VersionError)(nil); errors.As(err, &other) {
+			_ = send(c, encode(end)) // which says what this one speaks
+		}
 		if err != nil {
 			return
 		}

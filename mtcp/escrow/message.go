@@ -29,8 +29,16 @@ func (it *Item) Close() {
 	}
 }
 
-// The messages: kind u32, then as many entries as there are. Descriptors come along
-// in SCM_RIGHTS; entries name them by their place there, and may share them.
+// The messages: magic "LSES", version u16, kind u16, then as many entries as there
+// are. Descriptors come along in SCM_RIGHTS; entries name them by their place there,
+// and may share them. A holder outlives the daemon that has started it, and with it
+// the release that it is of: whatever changes here, or in what is said about an item,
+// is another version.
+const (
+	magic   = "LSES"
+	version = 1
+)
+
 const (
 	put  = 1 // daemon: hold these
 	drop = 2 // daemon: no longer
@@ -40,12 +48,19 @@ const (
 )
 
 const (
-	head        = 4
+	head        = len(magic) + 2 + 2
 	mostAbout   = 4096
 	mostFiles   = 4 // of an item
 	mostMessage = 64 << 10
 	mostFDs     = 253 // of a message: SCM_MAX_FD
 )
+
+// VersionError is a message of another release's.
+type VersionError struct{ Version uint16 }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("escrow: a message of version %d, this is version %d", e.Version, version)
+}
 
 // entry is of an item: key 16, length of about u16, number of files u8, their places
 // u8 each, about. Of a key alone, the rest is zero.
@@ -63,8 +78,9 @@ func (e entry) append(b []byte) []byte {
 	return append(b, e.about...)
 }
 
-func encode(kind uint32, all ...entry) []byte {
-	b := binary.LittleEndian.AppendUint32(nil, kind)
+func encode(kind uint16, all ...entry) []byte {
+	b := binary.LittleEndian.AppendUint16([]byte(magic), version)
+	b = binary.LittleEndian.AppendUint16(b, kind)
 	for _, e := range all {
 		b = e.append(b)
 	}
@@ -72,14 +88,17 @@ func encode(kind uint32, all ...entry) []byte {
 }
 
 // decode reads a message that came with so many descriptors.
-func decode(b []byte, fds int) (kind uint32, all []entry, err error) {
-	bad := func(why string) (uint32, []entry, error) {
+func decode(b []byte, fds int) (kind uint16, all []entry, err error) {
+	bad := func(why string) (uint16, []entry, error) {
 		return 0, nil, fmt.Errorf("escrow: message of %d bytes: %s", len(b), why)
 	}
-	if len(b) < head {
-		return bad("cut short")
+	if len(b) < head || string(b[:len(magic)]) != magic {
+		return bad("of something else")
 	}
-	if kind = binary.LittleEndian.Uint32(b); kind < put || kind > end {
+	if v := binary.LittleEndian.Uint16(b[len(magic):]); v != version {
+		return 0, nil, &VersionError{v}
+	}
+	if kind = binary.LittleEndian.Uint16(b[head-2:]); kind < put || kind > end {
 		return bad(fmt.Sprintf("kind %d", kind))
 	}
 	for rest := b[head:]; len(rest) > 0; {
@@ -121,7 +140,7 @@ func newBuffers() buffers {
 
 // receive reads one message; its descriptors are the caller's, its entries are good
 // until the next one.
-func (r buffers) receive(c *net.UnixConn) (kind uint32, all []entry, files []*os.File, err error) {
+func (r buffers) receive(c *net.UnixConn) (kind uint16, all []entry, files []*os.File, err error) {
 	n, oobn, flags, _, err := c.ReadMsgUnix(r.b, r.oob)
 	if err != nil {
 		return 0, nil, nil, err

@@ -152,7 +152,7 @@ func (c *Coming) Live(at func(string)) error {
 	}
 	c.release()
 	box.Close()
-	err = errors.Join(err, conn.Close(), c.region.File.Close())
+	err = errors.Join(err, conn.SetLingers(0), conn.Close(), c.region.File.Close()) // a FIN would say that this was all
 	if over := (*mtcp.StateError)(nil); errors.As(err, &over) {
 		return nil
 	}
@@ -178,6 +178,15 @@ func (c *Coming) release() {
 		c.out()
 		c.out = nil
 	}
+}
+
+// Lose is Drop of what lives nowhere else: its client is told so.
+func (c *Coming) Lose() error {
+	var err error
+	if c.restored != nil {
+		err = c.restored.Reset()
+	}
+	return errors.Join(err, c.Drop())
 }
 
 // Drop undoes everything, in silence.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -42,9 +43,14 @@ type entrusted struct {
 }
 
 // entrust puts restored sessions into escrow, all at once, of which e says the rest.
-// One that cannot be is lost with this daemon, should that die now.
+// One that cannot be is lost with this daemon, should that die now. What another
+// server passes off as a session that is here already does not take its place.
 func (m *Mover) entrust(all []*Coming, e func(c *Coming) entrusted) {
-	if m.cfg.Escrow == nil || len(all) == 0 {
+	if m.cfg.Escrow == nil {
+		return
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(c *Coming) bool { return m.cfg.Keeper.Holds(c.id()) })
+	if len(all) == 0 {
 		return
 	}
 	if err := m.put(all, e); err != nil {
@@ -100,11 +106,7 @@ func (m *Mover) Waits(i keeper.Info, box cbox.Region, conn *keeper.Conn) (over f
 }
 
 func (m *Mover) outOfEscrow(id cbox.ID) func() {
-	return func() {
-		if err := m.cfg.Escrow.Drop(escrow.Key(id)); err != nil {
-			m.mesh.log.Warn("a session stays in escrow", "session", id, "err", err)
-		}
-	}
+	return func() { m.cfg.Escrow.Drop(escrow.Key(id)) }
 }
 
 // found is a session that a former daemon has left in escrow.
@@ -164,7 +166,8 @@ func (m *Mover) sortOut(left []escrow.Item) {
 		if err == nil {
 			err = m.abandon(f)
 		}
-		if err = errors.Join(err, m.cfg.Escrow.Drop(it.Key)); err != nil {
+		m.cfg.Escrow.Drop(it.Key)
+		if err != nil {
 			m.log.Error("what a former daemon has left in escrow", "err", err)
 		}
 	}

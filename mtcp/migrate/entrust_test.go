@@ -3,14 +3,19 @@
 package migrate
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lazystate/mtcp/escrow"
+	"lazystate/tools/lab"
 )
 
 // held is an escrow with a holder of this process's.
@@ -20,7 +25,7 @@ func held(t *testing.T, path string) (*escrow.Escrow, []escrow.Item) {
 		l, err := net.FileListener(f)
 		if err == nil {
 			go func() { // its process would end then
-				_ = escrow.Serve(l.(*net.UnixListener), time.Minute)
+				_ = escrow.Serve(t.Context(), l.(*net.UnixListener), time.Minute)
 				_ = l.Close()
 			}()
 		}
@@ -97,6 +102,60 @@ func TestDebrisInEscrow(t *testing.T) {
 			if _, err := f.Stat(); err == nil {
 				t.Error("a descriptor is still open")
 			}
+		}
+	}
+}
+
+// A session that cannot go on is no longer in escrow, and its client is told so, though
+// it was given up as one that lives elsewhere. A daemon that is being ended leaves it
+// to the next one.
+func TestRevivedInVain(t *testing.T) {
+	for _, ended := range []bool{false, true} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		_ = client.SetReadDeadline(time.Now().Add(time.Minute))
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		socket, err := c.(*net.TCPConn).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		if err := unix.SetsockoptInt(int(socket.Fd()), unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_ON); err != nil {
+			lab.Skip(t, err.Error())
+		}
+		path := filepath.Join(t.TempDir(), "e")
+		e, _ := held(t, path)
+		if err := e.Put(escrow.Deposit{FDs: []int{int(socket.Fd())}}); err != nil {
+			t.Fatal(err)
+		}
+		m := lone(t)
+		m.cfg.Escrow = e
+		if ended {
+			ctx, end := context.WithCancel(t.Context())
+			end()
+			m.ctx = ctx
+		}
+		m.revived(&found{socket: socket}, errors.New("there is no room"))
+		_ = socket.Close()
+		if !ended {
+			if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+				t.Errorf("the client: %v", err)
+			}
+		}
+		_ = e.Close()
+		if _, left := held(t, path); len(left) > 0 != ended {
+			t.Errorf("%d are left", len(left))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/tcprepair"
 )
 
 // revive goes on with the sessions of moves that a former daemon has noted, of which
@@ -18,18 +19,25 @@ import (
 func (m *Mover) revive() {
 	for _, f := range m.found {
 		m.tasks.Go(func() {
-			err := m.reviveOne(f)
-			log := m.log.With("client", f.Remote, "at", f.Local)
-			if err == nil {
-				log.Info("a session that a former daemon had goes on")
-			} else { // its client is told so
-				linger := unix.SetsockoptLinger(int(f.socket.Fd()), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-				log.Error("a session that a former daemon had", "err", errors.Join(err, linger, m.cfg.Escrow.Drop(f.key)))
-			}
+			m.revived(f, m.reviveOne(f))
 			_ = f.socket.Close()
 		})
 	}
 	m.found = nil
+}
+
+// revived says what became of one.
+func (m *Mover) revived(f *found, err error) {
+	log := m.log.With("client", f.Remote, "at", f.Local)
+	switch {
+	case err == nil:
+		log.Info("a session that a former daemon had is seen to")
+	case m.ctx.Err() != nil:
+		log.Warn("a session that a former daemon had is left to the next one", "err", err)
+	default:
+		log.Error("a session that a former daemon had", "err", errors.Join(err, tcprepair.Reset(int(f.socket.Fd()))))
+		m.cfg.Escrow.Drop(f.key)
+	}
 }
 
 // reviveOne leaves box and region to nobody if it fails.
@@ -47,7 +55,8 @@ func (m *Mover) reviveOne(f *found) error {
 		return m.takeOn(f, box, adopt)
 	}
 	box.Close() // it has ended, or a process has it
-	return errors.Join(m.cfg.Escrow.Drop(f.key), f.region.File.Close())
+	m.cfg.Escrow.Drop(f.key)
+	return f.region.File.Close()
 }
 
 // finishComing does what the former daemon was about to do.
@@ -58,7 +67,13 @@ func (m *Mover) finishComing(f *found, box *cbox.Box) error {
 		return errors.Join(err, f.region.File.Close())
 	}
 	c.box, c.out = box, m.outOfEscrow(box.ID())
-	err = errors.Join(m.redirected(f), m.remember(certChange{box.ID(), f.Cert}))
+	if err := m.remember(certChange{box.ID(), f.Cert}); err != nil {
+		m.log.Warn("the certificate of a session that came", "session", box.ID(), "err", err)
+	}
+	err = m.redirected(f)
+	if err != nil && m.ctx.Err() != nil { // it stays in escrow
+		return err
+	}
 	if err == nil {
 		err = c.Reserve(m.cfg.Keeper, f.UID)
 	}
@@ -66,7 +81,7 @@ func (m *Mover) finishComing(f *found, box *cbox.Box) error {
 		err = c.Live(m.point)
 	}
 	if err != nil {
-		return errors.Join(err, c.Drop())
+		return errors.Join(err, c.Lose())
 	}
 	m.Stats.came.Add(1)
 	if f.From.IsValid() {

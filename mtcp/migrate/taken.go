@@ -243,11 +243,15 @@ func (t *takenMove) live() error {
 	m.point("noted")
 	arrived := t.segment(wire.ACK)
 	arrived.Seq = t.reply.LSRC + seqnum.Value(delta)
-	var err error
-	if arrived.Options, err = wire.Append(nil, wire.MigrateArrived{}); err == nil {
-		err = m.sender.Send(arrived)
+	m.sayArrived(&arrived)
+	if err := m.remember(certChange{c.id(), t.reply.Cert}); err != nil { // it lives all the same, and S1 must not
+		m.log.Warn("the certificate of a session that came", "session", c.id(), "err", err)
 	}
-	if err = errors.Join(err, m.remember(certChange{c.id(), t.reply.Cert}), m.steer.Release(t.flow), c.Live(m.point)); err != nil {
+	err := m.steer.Release(t.flow)
+	if err == nil {
+		err = c.Live(m.point)
+	}
+	if err != nil {
 		return errors.Join(err, m.journal.strike(t.id))
 	}
 	m.Stats.came.Add(1)
@@ -258,14 +262,19 @@ func (t *takenMove) live() error {
 // announce says MIGRATE_ARRIVED of a session that came by a gateway.
 func (m *Mover) announce(c *Coming) {
 	seg := wire.Segment{Src: c.dump.Local, Dst: c.dump.Remote, Seq: c.dump.Una, Ack: c.dump.RcvNxt, Flags: wire.ACK, Window: 65535}
+	m.sayArrived(&seg)
+	m.repeat(seg)
+}
+
+// sayArrived says it for the first time. Nothing depends on that: it is said again.
+func (m *Mover) sayArrived(seg *wire.Segment) {
 	var err error
 	if seg.Options, err = wire.Append(nil, wire.MigrateArrived{}); err == nil {
-		err = m.sender.Send(seg)
+		err = m.sender.Send(*seg)
 	}
 	if err != nil {
 		m.log.Debug("announce", "err", err)
 	}
-	m.repeat(seg)
 }
 
 // arrivals is how often MIGRATE_ARRIVED is said; S2's own segments say it as well.

@@ -235,8 +235,7 @@ func (t *targetMove) live() error {
 	}
 	for _, c := range t.coming {
 		if err := c.Live(t.m.point); err != nil {
-			t.m.log.Error("a session that came", "move", t.id, "err", err)
-			_ = c.Drop()
+			t.m.log.Error("a session that came", "move", t.id, "err", errors.Join(err, c.Lose()))
 			continue
 		}
 		if t.proposal.way == ByGateway { // which may not hear its first word

@@ -209,6 +209,24 @@ func (r *Restored) Abandon() {
 	r.fd = -1
 }
 
+// Reset closes a socket with a RST, wherever it had got to.
+func (r *Restored) Reset() error {
+	if r.fd < 0 {
+		return nil
+	}
+	err := Reset(r.fd)
+	unix.Close(r.fd)
+	r.fd = -1
+	return err
+}
+
+// Reset has the end of a socket be a RST, in repair mode too, where it would be
+// nothing.
+func Reset(fd int) error {
+	err := setInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF_NO_WP, "TCP_REPAIR")
+	return errors.Join(err, unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+}
+
 // Take gives the socket to the caller, who closes it.
 func (r *Restored) Take() (int, error) {
 	if !r.live {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"lazystate/mtcp"
 )
 
@@ -76,4 +78,26 @@ func TestResumeToAbandon(t *testing.T) {
 		t.Fatal(err)
 	}
 	exchange(t, client, server)
+}
+
+// One that cannot go on, and lives nowhere else, is not left without a word.
+func TestResumeToReset(t *testing.T) {
+	w := newWorld(t, false)
+	client, server := w.connect("tcp4")
+	f, d := w.freeze(server)
+	first := w.restore(d)
+	next, err := w.stacks[1-w.at].Resume(first.FD(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.switchTo(1 - w.at)
+	if err := errors.Join(next.Reset(), next.Reset()); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("the client: %v", err)
+	}
+	if err := errors.Join(f.Discard(), server.Close()); err != nil {
+		t.Error(err)
+	}
 }

@@ -23,7 +23,7 @@ const escrowPatience = 2 * time.Minute
 
 // holder is the command that the daemon starts for itself.
 func holder() *ucli.Command {
-	return &ucli.Command{Name: "escrow", Hidden: true, Usage: "hold what comes, for a daemon that may die", Action: func(*ucli.Context) error {
+	return &ucli.Command{Name: "escrow", Hidden: true, Usage: "hold what comes, for a daemon that may die", Action: func(c *ucli.Context) error {
 		f := os.NewFile(3, "listener")
 		l, err := net.FileListener(f)
 		if err != nil {
@@ -34,7 +34,7 @@ func holder() *ucli.Command {
 		if !ok {
 			return fmt.Errorf("a %T is no listener of an escrow", l)
 		}
-		return escrow.Serve(u, escrowPatience)
+		return escrow.Serve(c.Context, u, escrowPatience)
 	}}
 }
 
