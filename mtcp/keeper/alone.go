@@ -18,12 +18,23 @@ func (s *session) alone(k *Keeper) {
 	}
 }
 
+// stays has what waits no longer be kept as one that comes: that may be for a long
+// time, and how it came is nothing that it needs. mu is held.
+func (s *session) stays(k *Keeper) {
+	if !s.came || k.cfg.Waiting == nil {
+		return
+	}
+	if over := k.cfg.Waiting(s.info(), s.region, s.conn); over != nil {
+		s.handed, s.came = over, false
+	}
+}
+
 // wasHanded says so, before it may have to be told again that it is alone; mu is held.
 func (s *session) wasHanded() {
 	s.conn.notAlone()
 	if s.handed != nil {
 		s.handed()
-		s.handed = nil
+		s.handed, s.came = nil, false
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -215,6 +216,50 @@ func TestWaitingIsTold(t *testing.T) {
 	}
 	if len(told) > 0 {
 		t.Errorf("%+v is told as well", <-told)
+	}
+
+	box, conn = carried(t) // somebody keeps it as what comes, and need not if it waits
+	room := must(k.Reserve(uint32(os.Getuid()), "a third", box.Region()))
+	if err := room.Adopt(box, conn, func() { t.Error("it is over for whoever kept it as it came") }); err != nil {
+		t.Fatal(err)
+	}
+	if i := <-told; i.ID != box.ID() {
+		t.Errorf("%+v is told", i)
+	}
+	must(web(t, socket, "a third").Take())
+	if id := <-over; id != box.ID() {
+		t.Errorf("session %s is over", id)
+	}
+}
+
+// A process that lives, but takes no more sessions, does not have those that it was to
+// have: another one gets them.
+func TestProcessTakesNoMore(t *testing.T) {
+	k, socket := kept(t, Config{})
+	deaf := web(t, socket, "web")
+	deaf.mu.Lock()
+	_ = deaf.sessions.Close()
+	deaf.mu.Unlock()
+	var want []cbox.ID
+	for range 3 {
+		box, conn := carried(t)
+		if err := adopt(k, uint32(os.Getuid()), "web", box, conn); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, box.ID())
+	}
+	next := web(t, socket, "web")
+	for range want {
+		_ = next.sessions.SetReadDeadline(time.Now().Add(hang))
+		p, err := cbox.Take(next.sessions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(want, cbox.ID(p.Session)) {
+			t.Errorf("session %s is handed over", p.Session)
+		}
+		_ = p.Conn.Close()
+		_ = p.Region.File.Close()
 	}
 }
 

@@ -148,7 +148,7 @@ func (r *Room) Free() {
 // Adopt takes the session on, its box thawed and its socket made here, and finds
 // processes for it. It takes over box and conn if it succeeds; handed, if it is not
 // nil, is called when a process has them too, or nobody any more, as what
-// Config.Waiting returns.
+// Config.Waiting returns, which takes its place where the session has to wait.
 func (r *Room) Adopt(box *cbox.Box, conn *Conn, handed func()) error {
 	h, err := r.Hold(box, conn, handed)
 	if err != nil {
@@ -165,8 +165,8 @@ func (r *Room) Hold(box *cbox.Box, conn *Conn, handed func()) (*Held, error) {
 		return nil, err
 	}
 	r.k.mu.Lock()
-	s.handed = handed // it is held: nobody has been given it yet
-	r.k.gather(s)     // but other slots of it a process may have
+	s.handed, s.came = handed, handed != nil // it is held: nobody has been given it yet
+	r.k.gather(s)                            // but other slots of it a process may have
 	r.k.mu.Unlock()
 	return &Held{r.k, s, s.box, s.conn, s.name, s.uid}, nil
 }

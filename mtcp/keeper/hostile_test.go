@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -230,6 +233,70 @@ func TestNonsense(t *testing.T) {
 			t.Fatalf("%d descriptors before, %d after", before, open())
 		}
 	}
+}
+
+// told passes on that something was logged.
+type told chan struct{}
+
+func (c told) Write(b []byte) (int, error) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+	return len(b), nil
+}
+
+// Where no descriptor is left, processes are served again once there is one.
+func TestNoDescriptorIsLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "scd")
+	l := must(net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"}))
+	said := make(told, 1)
+	k := New(Config{Log: slog.New(slog.NewTextHandler(said, nil))})
+	served := make(chan error, 1)
+	go func() { served <- k.Serve(l) }()
+	c := must(unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0))
+	defer unix.Close(c)
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 0
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	err := unix.Connect(c, &unix.SockaddrUnix{Name: path})
+	if err == nil {
+		select {
+		case <-said:
+		case err = <-served:
+		}
+	}
+	if err := errors.Join(err, unix.Setrlimit(unix.RLIMIT_NOFILE, &before)); err != nil {
+		t.Fatal(err)
+	}
+	web(t, path, "web")
+	_ = l.Close()
+	k.Close()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// Who connects and says nothing does not keep its place.
+func TestSilentProcess(t *testing.T) {
+	at := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "scd"), Net: "unixpacket"}
+	l := must(net.ListenUnix("unixpacket", at))
+	defer l.Close()
+	k := New(Config{})
+	k.patience = time.Millisecond
+	go k.Serve(l)
+	c := must(net.DialUnix("unixpacket", nil, at))
+	_ = c.SetReadDeadline(time.Now().Add(hang))
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("%d, %v", n, err)
+	}
+	_ = c.Close()
 }
 
 func FuzzParse(f *testing.F) {

@@ -57,6 +57,7 @@ type Keeper struct {
 	all       Share
 	shares    map[uint32]Share // of all, by uid
 	refused   uint64
+	patience  time.Duration     // with who connects: while it is silent it keeps a descriptor from others
 	early     map[slotKey]claim // of processes that were quicker than their root
 	changed   chan struct{}     // closed when anything has
 	closed    bool
@@ -77,8 +78,13 @@ func New(cfg Config) *Keeper {
 		log = slog.Default()
 	}
 	return &Keeper{cfg: cfg, log: log, noisy: slog.New(noise.New(log.Handler(), 16)), sessions: map[cbox.ID]*session{}, processes: map[*process]struct{}{},
-		listeners: map[listenerKey]*os.File{}, shares: map[uint32]Share{}, early: map[slotKey]claim{}, changed: make(chan struct{})}
+		listeners: map[listenerKey]*os.File{}, shares: map[uint32]Share{}, early: map[slotKey]claim{}, changed: make(chan struct{}), patience: helloBound}
 }
+
+const (
+	acceptPause = 100 * time.Millisecond // after one that failed
+	helloBound  = 10 * time.Second
+)
 
 // Serve talks to the processes that connect to l, until l is closed.
 func (k *Keeper) Serve(l *net.UnixListener) error {
@@ -87,8 +93,10 @@ func (k *Keeper) Serve(l *net.UnixListener) error {
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("accept a server's process: %w", err)
+		if err != nil { // no descriptor is left, or it has gone again
+			k.noisy.Warn("accept a server's process", "err", err)
+			time.Sleep(acceptPause)
+			continue
 		}
 		go k.talk(c)
 	}

@@ -175,6 +175,11 @@ func (k *Keeper) wake(p *process) {
 func (k *Keeper) hungUp(p *process) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.turnFrom(p)
+}
+
+// turnFrom gives it no more; mu is held.
+func (k *Keeper) turnFrom(p *process) {
 	p.leave()
 	for _, key := range p.queue {
 		if s := k.sessions[key.id]; s != nil && s.owners[key.slot] == p {
@@ -226,9 +231,14 @@ func (k *Keeper) pass(p *process, s *session, slot uint32) {
 		s.wasHanded()
 	}
 	s.unuse()
-	if err != nil && !p.gone {
+	if err == nil {
+		return
+	}
+	if !p.gone {
 		k.log.Warn("hand a session over", "session", s.id, "slot", slot, "pid", p.pid, "err", err)
 	}
+	p.queue = append(p.queue, slotKey{s.id, slot}) // it is another's, though this one lives
+	k.turnFrom(p)
 }
 
 // find gives a slot to a process that serves it: the one with the least to do.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -87,11 +88,15 @@ func (k *Keeper) talk(c *net.UnixConn) {
 	defer c.Close()
 	var p *process
 	b := make([]byte, uapi.ScdRequestSize+1)
+	_ = c.SetReadDeadline(time.Now().Add(k.patience))
 	for {
 		n, files, err := message(c, b)
 		if err == nil {
 			err = k.answer(c, &p, b[:n], files)
 			closeAll(files)
+		}
+		if p != nil {
+			_ = c.SetReadDeadline(time.Time{})
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, net.ErrClosed) {

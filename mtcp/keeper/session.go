@@ -31,6 +31,7 @@ type session struct {
 	users      int                 // of box, region and conn, beside the map
 	dropped    bool
 	handed     func() // of Adopt or Config.Waiting; nil once it was called
+	came       bool   // handed is of Adopt
 }
 
 // keep takes a session on; it takes over region and conn if it returns one. owner
@@ -137,6 +138,7 @@ func (s *session) waits(k *Keeper, slot uint32) {
 	s.waiting[slot] = struct{}{}
 	if slot == 0 {
 		s.alone(k)
+		s.stays(k)
 	}
 	if slot == 0 && k.cfg.Orphan > 0 && s.orphan == nil {
 		s.orphan = time.AfterFunc(k.cfg.Orphan, func() { k.giveUp(s) })
