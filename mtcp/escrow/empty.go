@@ -14,25 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// errNobody: there is no holder.
+var errNobody = errors.New("nobody holds anything")
+
 // Empty has the holder at a path, if there is one, let go of all that is left there,
 // and end: no daemon is to come for it. It returns how much that was.
 func Empty(path string) (int, error) {
-	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT) {
+	c, left, err := find(path, func(*os.File) error { return errNobody })
+	if errors.Is(err, errNobody) || errors.Is(err, unix.ENOENT) {
 		return 0, nil
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("a daemon has it: %w", err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("escrow: %w", err)
 	}
 	defer c.Close()
-	left, err := ask(c)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("a daemon has it: %w", err)
-	}
-	if err == nil {
-		err = letGo(c, left)
-	}
-	if err != nil {
+	if err := letGo(c, left); err != nil {
 		return 0, fmt.Errorf("escrow: %w", err)
 	}
 	return len(left), nil

@@ -27,6 +27,7 @@ func commands() []*ucli.Command {
 		{Name: "ls", Usage: "list the sessions that are kept here", Flags: []ucli.Flag{socket, asJSON}, Action: list},
 		{Name: "move", Usage: "move an address and its sessions, or sessions alone, to another server", ArgsUsage: "ADDRESS|SESSION", Flags: []ucli.Flag{socket, asJSON, to, by}, Action: mover("move", 1)},
 		{Name: "drain", Usage: "move all addresses, or sessions, to another server", Flags: []ucli.Flag{socket, asJSON, to, by}, Action: mover("drain", 0)},
+		{Name: "release", Usage: "end what waits for the daemon, which has ended and is not to come back", Action: release},
 		holder(),
 	}
 }

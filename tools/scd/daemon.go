@@ -35,6 +35,7 @@ type state struct {
 	stack  *tcprepair.Stack
 	mover  *migrate.Mover
 	escrow *escrow.Escrow // nil: there is none
+	lock   *os.File       // of the journal
 	tasks  sync.WaitGroup
 }
 
@@ -53,21 +54,23 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 	}
 	d.keeper = keeper.New(kc)
 	var err error
-	if d.stack, err = tcprepair.Open(); err != nil {
+	if d.lock, err = lockJournal(cfg.Journal); err != nil {
 		return nil, err
+	}
+	if d.stack, err = tcprepair.Open(); err != nil {
+		return nil, errors.Join(err, d.lock.Close())
 	}
 	mc := migrate.Config{
 		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces, Point: point, Capacity: cfg.Capacity,
 		Limits: migrate.Limits{Queues: cfg.State.Queues, Box: cfg.State.Box}, Most: cfg.State.Total,
 	}
-	if err := d.network(&mc); err != nil {
-		d.stack.Close()
-		return nil, err
+	if err = d.network(&mc); err == nil {
+		d.openEscrow(&mc)
+		d.mover, err = migrate.New(mc)
 	}
-	d.openEscrow(&mc)
-	if d.mover, err = migrate.New(mc); err != nil {
+	if err != nil {
 		d.stack.Close()
-		return nil, errors.Join(err, d.escrow.Close())
+		return nil, errors.Join(err, d.escrow.Close(), d.lock.Close())
 	}
 	return d, nil
 }
@@ -147,7 +150,7 @@ func (d *state) run(ctx context.Context) error {
 	d.tasks.Wait()
 	d.keeper.Close()
 	d.stack.Close()
-	return errors.Join(err, d.mover.Close(), d.escrow.Close())
+	return errors.Join(err, d.mover.Close(), d.escrow.Close(), d.lock.Close())
 }
 
 func (d *state) notify(s string) {

@@ -13,8 +13,10 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
+	"lazystate/internal/cli"
 	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/migrate"
+	"lazystate/tools/scd/config"
 )
 
 // escrowPatience is how long a holder waits for the next daemon. Clients wait for
@@ -38,15 +40,18 @@ func holder() *ucli.Command {
 	}}
 }
 
-// startHolder starts it so that it outlives this process, whatever becomes of that:
-// in a session of its own, with nothing of its own to write to.
-func startHolder(listener *os.File) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(exe, "escrow")
+// holderOf makes one that outlives this process, whatever becomes of that: in a session
+// of its own, with nothing of its own to write to. It is of this release, though the
+// file may be another one's by now.
+func holderOf(listener *os.File) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", "escrow")
+	cmd.Args[0] = os.Args[0] // for who looks at processes
 	cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{listener}, &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
+func startHolder(listener *os.File) error {
+	cmd := holderOf(listener)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -54,13 +59,30 @@ func startHolder(listener *os.File) error {
 	return nil
 }
 
+// escrowIn is where the holder of a journal's daemon listens.
+func escrowIn(journal string) string { return filepath.Join(journal, "escrow") }
+
+// release is for who ends the daemon for good.
+func release(c *ucli.Context) error {
+	if c.Args().Present() {
+		return cli.Usagef("unexpected argument %q", c.Args().First())
+	}
+	cfg, err := config.Load(c.String("config"))
+	if err != nil {
+		return err
+	}
+	n, err := escrow.Empty(escrowIn(cfg.Journal))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.App.Writer, "%d session(s) have ended\n", n)
+	return err
+}
+
 // openEscrow: a daemon without one goes on, and says what that means.
 func (d *state) openEscrow(mc *migrate.Config) {
-	err := os.MkdirAll(d.cfg.Journal, 0o700)
-	if err == nil {
-		mc.Escrow, mc.Left, err = escrow.Open(filepath.Join(d.cfg.Journal, "escrow"), startHolder)
-	}
-	if err != nil {
+	var err error
+	if mc.Escrow, mc.Left, err = escrow.Open(escrowIn(d.cfg.Journal), startHolder); err != nil {
 		d.log.Warn("sessions that come are lost if this daemon dies before a process has them", "err", err)
 		return
 	}

@@ -22,6 +22,7 @@ import (
 
 	"lazystate/internal/identity"
 	"lazystate/internal/netrig"
+	"lazystate/mtcp/escrow"
 	"lazystate/tools/lab"
 )
 
@@ -119,6 +120,7 @@ func (w *world) build(v6 bool) *world {
 	}
 	for _, s := range w.sites {
 		w.configure(s)
+		t.Cleanup(s.noHolder)
 		s.startSCD()
 		s.startWeb()
 	}
@@ -293,6 +295,13 @@ func (s *site) startSCD(env ...string) {
 	s.t.Helper()
 	s.scd = s.start("scd", []string{"--config", s.path("scd.yaml"), "--log-level", "debug"}, env...)
 	s.await("the daemon", func() bool { _, err := os.Stat(s.path("control")); return err == nil && s.ctl("ls") == nil })
+}
+
+// noHolder ends what waits for a daemon that will not come.
+func (s *site) noHolder() {
+	if _, err := escrow.Empty(escrowIn(s.path("moves"))); err != nil {
+		s.t.Errorf("the holder of %s: %v", s.name, err)
+	}
 }
 
 func (s *site) startWeb(env ...string) {

@@ -14,6 +14,7 @@ import (
 
 	"lazystate/internal/identity"
 	"lazystate/internal/netrig"
+	"lazystate/mtcp/escrow"
 	"lazystate/tools/control"
 )
 
@@ -100,6 +101,8 @@ func (s *Site) startSCD(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What then waits for the next daemon would keep the machine for two minutes.
+	s.bed.frame.Cleanup(func() { _, _ = escrow.Empty(filepath.Join(s.path("moves"), "escrow")) })
 	if s.SCD, err = s.bed.start(s.Host, "scd", "--config", s.path("scd.yaml")); err != nil {
 		return err
 	}

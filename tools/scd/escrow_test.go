@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/escrow"
+)
+
+// A journal has one daemon at a time; the next one has it when that has ended.
+func TestOneDaemonForAJournal(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "moves")
+	first, err := lockJournal(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := lockJournal(folder); err == nil || !strings.Contains(err.Error(), "another scd has it") {
+		t.Errorf("a second one: %v, %v", second, err)
+	}
+	_ = first.Close()
+	next, err := lockJournal(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = next.Close()
+}
+
+// The holder that a daemon starts goes on when that has hung up, and ends by the
+// command for that, or by SIGTERM as anything does.
+func TestRelease(t *testing.T) {
+	t.Setenv("SCD_ROLE", "scd") // this binary is the holder
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "scd.yaml")
+	if err := os.WriteFile(conf, []byte("journal: "+dir+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"release", "SIGTERM"} {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+		var holder *exec.Cmd
+		e, left, err := escrow.Open(escrowIn(dir), func(l *os.File) error { holder = holderOf(l); return holder.Start() })
+		if err != nil || len(left) != 0 {
+			t.Fatalf("%d are left, %v", len(left), err)
+		}
+		if err := e.Put(escrow.Deposit{FDs: []int{int(theirs.Fd())}}); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = theirs.Close(), e.Close()
+		if how == "SIGTERM" {
+			if err := holder.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			var out, errs bytes.Buffer
+			if code := run(t.Context(), []string{"scd", "--config", conf, "release"}, strings.NewReader(""), &out, &errs); code != 0 || out.String() != "1 session(s) have ended\n" {
+				t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
+			}
+		}
+		if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("after %s: %v", how, err)
+		}
+		if err := holder.Wait(); err != nil {
+			t.Errorf("after %s: %v", how, err)
+		}
+		_ = ours.Close()
+	}
+}
