@@ -109,14 +109,15 @@ func (j journal) key() (k wire.Key, err error) {
 	return k, nil
 }
 
-// prune forgets notes that nobody asks for any more.
+// prune forgets notes that nobody asks for any more. The socket of an escrow's holder
+// may lie beside them: that is older than the daemon, and nobody would find it again.
 func (j journal) prune(age time.Duration) error {
 	entries, err := os.ReadDir(string(j))
 	if err != nil {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && ages(e.Name()) && time.Since(info.ModTime()) > age {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && ages(e.Name()) && time.Since(info.ModTime()) > age {
 			_ = os.Remove(j.path(e.Name())) // the next time, then
 		}
 	}

@@ -168,7 +168,7 @@ func New(cfg Config) (*Mover, error) {
 		advices: map[steer.Flow]*advice{}, statuses: map[string]Status{}, taken: map[steer.Flow]*takenMove{}, refused: map[steer.Flow]time.Time{}}
 	m.mesh, m.gates = newMesh(cfg, m.log), newGates(cfg.Identity, cfg.Gateways)
 	m.mesh.heard, m.mesh.up = m.heard, m.up
-	if err := errors.Join(m.journal.open(), m.journal.prune(noteAge)); err != nil {
+	if err := m.journal.open(); err != nil {
 		return nil, err
 	}
 	if err := m.recall(); err != nil {
@@ -188,8 +188,8 @@ func New(cfg Config) (*Mover, error) {
 		}
 		m.links[s.Device] = &device{link: l}
 	}
-	m.sortOut(cfg.Left)
-	if err := m.sweepAddresses(); err != nil {
+	m.sortOut(cfg.Left) // by notes that may be old
+	if err := errors.Join(m.journal.prune(noteAge), m.sweepAddresses()); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	if err := m.openSteer(); err != nil {
