@@ -18,8 +18,8 @@ func (s *session) alone(k *Keeper) {
 	}
 }
 
-// stays has what waits no longer be kept as one that comes: that may be for a long
-// time, and how it came is nothing that it needs. mu is held.
+// stays has a session no longer be kept as one that comes: it lives here now, perhaps
+// for a long time, and how it came is nothing that it needs. mu is held.
 func (s *session) stays(k *Keeper) {
 	if !s.came || k.cfg.Waiting == nil {
 		return

@@ -232,6 +232,44 @@ func TestWaitingIsTold(t *testing.T) {
 	}
 }
 
+// What came and is to leave before its process has taken it is kept as what lives here:
+// who finds it frozen must not take it for one that is still to come.
+func TestLeavesBeforeItIsTaken(t *testing.T) {
+	told := make(chan cbox.ID, 99)
+	k, socket := kept(t, Config{Waiting: func(i Info, _ cbox.Region, _ *Conn) func() {
+		told <- i.ID
+		return func() {}
+	}})
+	web(t, socket, "web")
+	k.mu.Lock()
+	for p := range k.processes {
+		_ = p.sessions.SetWriteBuffer(1) // room for a few
+	}
+	k.mu.Unlock()
+	var last cbox.ID
+	for range 40 {
+		box, conn := carried(t)
+		room := must(k.Reserve(uint32(os.Getuid()), "web", box.Region()))
+		if err := room.Adopt(box, conn, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		last = box.ID()
+	}
+	if len(told) > 0 {
+		t.Errorf("%s is told, and a process has it", <-told)
+	}
+	held := must(k.Hold(last, hang))
+	select {
+	case id := <-told:
+		if id != last {
+			t.Errorf("session %s is told", id)
+		}
+	default:
+		t.Error("it is kept as one that comes")
+	}
+	held.Thaw()
+}
+
 // A process that lives, but takes no more sessions, does not have those that it was to
 // have: another one gets them.
 func TestProcessTakesNoMore(t *testing.T) {

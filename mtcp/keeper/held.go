@@ -42,6 +42,7 @@ func (k *Keeper) Hold(id cbox.ID, most time.Duration) (*Held, error) {
 		return nil, fmt.Errorf("hold session %s: %w", id, err)
 	}
 	s.held = true
+	s.stays(k)        // once it is frozen, one that comes and one that leaves look alike
 	s.conn.notAlone() // its options go along
 	s.users++
 	k.pauseFinish(s)
