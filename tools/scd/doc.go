@@ -8,7 +8,7 @@
 // stays frozen until scd is back (or its client gives up). Then it goes on here, or
 // the server that it was given to is asked. What no server's process has, it has
 // just come or waits for one, is held meanwhile by a process that scd has started
-// for that (mtcp/escrow), for two minutes.
+// for that (mtcp/escrow), for two minutes or until scd release.
 //
 //	scd --config /etc/lazystate/scd.yaml
 //	scd ls --json
@@ -16,4 +16,5 @@
 //	scd drain --to s2                # all of them
 //	scd move --to s2 --by gateway 3f2a   # one session, to another address
 //	scd drain --to s2 --by client        # all, if their clients have an agent
+//	scd release                          # what waits for a daemon that will not come
 package main
