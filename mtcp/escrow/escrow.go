@@ -15,8 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Escrow is a daemon's side. A nil one holds nothing: who cannot have one goes on
-// without.
+// Escrow is a daemon's side. A nil one holds nothing: who has none goes on without.
 type Escrow struct {
 	path  string
 	start func(listener *os.File) error
@@ -40,14 +39,18 @@ const (
 )
 
 // Open finds the holder at a path, or has start start one, for a listening socket
-// that is to be its own; and returns what an earlier daemon has left there.
+// that is to be its own; and returns what an earlier daemon has left there. After an
+// error it is an escrow all the same, that holds nothing until there is a holder.
 func Open(path string, start func(listener *os.File) error) (*Escrow, []Item, error) {
+	e := &Escrow{path: path, start: start, keys: map[Key]struct{}{}}
+	e.closed, e.close = context.WithCancel(context.Background())
 	c, left, err := find(path, start)
 	if err != nil {
-		return nil, nil, fmt.Errorf("escrow: %w", err)
+		err = fmt.Errorf("escrow: %w", err)
+		e.fail(err)
+		return e, nil, err
 	}
-	e := &Escrow{path: path, start: start, c: c, keys: map[Key]struct{}{}}
-	e.closed, e.close = context.WithCancel(context.Background())
+	e.c = c
 	for _, it := range left {
 		e.keys[it.Key] = struct{}{}
 	}
@@ -241,11 +244,15 @@ func (e *Escrow) say(b []byte, fds ...int) {
 	if err == nil {
 		err = send(e.c, b, fds...)
 	}
-	if err == nil {
-		return
+	if err != nil {
+		_ = e.c.Close()
+		e.fail(fmt.Errorf("escrow: %w", err))
 	}
-	e.broken, e.drops = fmt.Errorf("escrow: %w", err), nil
-	_ = e.c.Close()
+}
+
+// fail has the holder looked for; nobody else is at it, or mu is held.
+func (e *Escrow) fail(err error) {
+	e.broken, e.drops = err, nil
 	go e.renew()
 }
 

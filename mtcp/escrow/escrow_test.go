@@ -301,6 +301,30 @@ func TestHolderFails(t *testing.T) {
 	}
 }
 
+// A daemon that finds no holder when it begins has one later.
+func TestHolderComesLate(t *testing.T) {
+	r := newRig(t)
+	begun := false
+	e, _, err := Open(r.path, func(l *os.File) error {
+		if !begun {
+			begun = true
+			return errors.New("not yet")
+		}
+		self(t, asHolder+"=1", l)
+		return nil
+	})
+	if err == nil {
+		t.Error("there is one at once")
+	}
+	defer e.Close()
+	a, _ := pipe(t)
+	for end := time.Now().Add(hang); e.Put(Deposit{Key{1}, nil, []int{int(a.Fd())}}) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("there is none")
+		}
+	}
+}
+
 // Nobody is to come for what is held: it is let go of, and the holder has ended. One
 // that has a daemon is left alone.
 func TestEmpty(t *testing.T) {

@@ -83,8 +83,7 @@ func release(c *ucli.Context) error {
 func (d *state) openEscrow(mc *migrate.Config) {
 	var err error
 	if mc.Escrow, mc.Left, err = escrow.Open(escrowIn(d.cfg.Journal), startHolder); err != nil {
-		d.log.Warn("sessions that come are lost if this daemon dies before a process has them", "err", err)
-		return
+		d.log.Warn("what no process has is lost if this daemon dies, until there is a holder", "err", err)
 	}
 	d.escrow = mc.Escrow
 }
