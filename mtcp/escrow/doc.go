@@ -9,6 +9,7 @@
 //	Open     finds the holder, or starts one, and returns what a daemon has left
 //	Put      puts descriptors into it, without waiting for the holder
 //	Drop     takes them out again
+//	Renewed  says that the holder was lost, and there is one again
 //	Empty    has it let go of everything: no daemon is to come
 //	Serve    is the holder, in its own process
 //

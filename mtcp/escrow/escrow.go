@@ -26,6 +26,7 @@ type Escrow struct {
 	drops    []Key            // that are still to be said
 	dropping bool             // somebody is about to
 	broken   error            // the holder is not what it was: it is looked for
+	again    func()           // of Renewed
 	closed   context.Context
 	close    context.CancelFunc
 }
@@ -256,9 +257,8 @@ func (e *Escrow) fail(err error) {
 	go e.renew()
 }
 
-// renew finds the holder again, or has another one started, for what is put from then
-// on. One that was stopped has what was dropped meanwhile: a connection does not end
-// while it has that.
+// renew finds the holder again, or has another one started. One that was stopped
+// has what was dropped meanwhile: a connection does not end while it has that.
 func (e *Escrow) renew() {
 	for {
 		select {
@@ -267,13 +267,26 @@ func (e *Escrow) renew() {
 			return
 		}
 		if c, left, err := find(e.path, e.start); err == nil {
-			e.renewed(c, left)
+			if again := e.renewed(c, left); again != nil {
+				again()
+			}
 			return
 		}
 	}
 }
 
-func (e *Escrow) renewed(c *net.UnixConn, left []Item) {
+// Renewed has f called whenever there is a holder again: it may be another one, and
+// have nothing of what was put.
+func (e *Escrow) Renewed(f func()) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.again = f
+}
+
+func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, it := range left {
@@ -281,7 +294,7 @@ func (e *Escrow) renewed(c *net.UnixConn, left []Item) {
 	}
 	if e.closed.Err() != nil {
 		_ = c.Close()
-		return
+		return nil
 	}
 	e.c, e.broken = c, nil
 	for _, it := range left {
@@ -290,6 +303,7 @@ func (e *Escrow) renewed(c *net.UnixConn, left []Item) {
 		}
 	}
 	e.dropSome(len(e.drops))
+	return e.again
 }
 
 // Close hangs up. What is held stays so.

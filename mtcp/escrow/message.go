@@ -150,8 +150,10 @@ func (r buffers) receive(c *net.UnixConn) (kind uint16, all []entry, files []*os
 	case err != nil:
 	case n == 0:
 		err = io.EOF
-	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
-		err = fmt.Errorf("escrow: message of more than %d bytes or %d descriptors", mostMessage, mostFDs)
+	case flags&unix.MSG_TRUNC != 0:
+		err = fmt.Errorf("escrow: message of more than %d bytes", mostMessage)
+	case flags&unix.MSG_CTRUNC != 0: // this process may have no more, or the message has more than there can be
+		err = fmt.Errorf("escrow: descriptors behind the first %d of a message: %w", len(files), unix.EMFILE)
 	default:
 		kind, all, err = decode(r.b[:n], len(files))
 	}

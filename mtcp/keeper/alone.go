@@ -21,7 +21,27 @@ func (s *session) alone(k *Keeper) {
 // stays has a session no longer be kept as one that comes: it lives here now, perhaps
 // for a long time, and how it came is nothing that it needs. mu is held.
 func (s *session) stays(k *Keeper) {
-	if !s.came || k.cfg.Waiting == nil {
+	if s.came {
+		s.waitsAnew(k)
+	}
+}
+
+// TellWaiting is for whoever Config.Waiting is who has lost what it was told, or could
+// not keep it: it is told again.
+func (k *Keeper) TellWaiting() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.sessions {
+		if s.handed != nil || s.conn.before != nil {
+			s.waitsAnew(k)
+		}
+	}
+}
+
+// waitsAnew has what Config.Waiting returns now take the place of what is to be called
+// when a process has the session; mu is held.
+func (s *session) waitsAnew(k *Keeper) {
+	if k.cfg.Waiting == nil {
 		return
 	}
 	if over := k.cfg.Waiting(s.info(), s.region, s.conn); over != nil {

@@ -226,7 +226,39 @@ func TestWaitingIsTold(t *testing.T) {
 	if i := <-told; i.ID != box.ID() {
 		t.Errorf("%+v is told", i)
 	}
+	k.TellWaiting()
+	if i := <-told; i.ID != box.ID() {
+		t.Errorf("%+v is told again", i)
+	}
 	must(web(t, socket, "a third").Take())
+	if id := <-over; id != box.ID() {
+		t.Errorf("session %s is over", id)
+	}
+	k.TellWaiting()
+	if len(told)+len(over) > 0 {
+		t.Errorf("%d are told once more, %d are over", len(told), len(over))
+	}
+}
+
+// Who could not keep a session that waits is told of it again when it can.
+func TestWaitingIsToldAgain(t *testing.T) {
+	over := make(chan cbox.ID, 9)
+	able := false // under the keeper's lock
+	k, socket := kept(t, Config{Waiting: func(i Info, _ cbox.Region, _ *Conn) func() {
+		if !able {
+			return nil
+		}
+		return func() { over <- i.ID }
+	}})
+	box, conn := carried(t)
+	if err := adopt(k, uint32(os.Getuid()), "web", box, conn); err != nil {
+		t.Fatal(err)
+	}
+	k.mu.Lock()
+	able = true
+	k.mu.Unlock()
+	k.TellWaiting()
+	must(web(t, socket, "web").Take())
 	if id := <-over; id != box.ID() {
 		t.Errorf("session %s is over", id)
 	}
