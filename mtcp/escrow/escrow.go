@@ -3,6 +3,7 @@
 package escrow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ func Open(path string, start func(listener *os.File) error) (*Escrow, []Item, er
 		return e, nil, err
 	}
 	e.c = c
+	go e.watch(c)
 	for _, it := range left {
 		e.keys[it.Key] = struct{}{}
 	}
@@ -251,6 +253,17 @@ func (e *Escrow) say(b []byte, fds ...int) {
 	}
 }
 
+// watch waits for the end of a holder, which says nothing unasked.
+func (e *Escrow) watch(c *net.UnixConn) {
+	_, err := c.Read(make([]byte, 1))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.c == c && e.broken == nil && e.closed.Err() == nil {
+		_ = c.Close()
+		e.fail(fmt.Errorf("escrow: the holder has ended: %w", cmp.Or(err, io.ErrUnexpectedEOF)))
+	}
+}
+
 // fail has the holder looked for; nobody else is at it, or mu is held.
 func (e *Escrow) fail(err error) {
 	e.broken, e.drops = err, nil
@@ -297,6 +310,7 @@ func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func()) {
 		return nil
 	}
 	e.c, e.broken = c, nil
+	go e.watch(c)
 	for _, it := range left {
 		if _, wanted := e.keys[it.Key]; !wanted {
 			e.drops = append(e.drops, it.Key)

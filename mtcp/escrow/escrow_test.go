@@ -298,6 +298,21 @@ func TestHolderFails(t *testing.T) {
 	}
 }
 
+// A holder that is killed is missed before anybody has something to say to it.
+func TestHolderIsMissed(t *testing.T) {
+	r := newRig(t)
+	e, _ := r.open()
+	again := make(chan struct{}, 1)
+	e.Renewed(func() { again <- struct{}{} })
+	if err := r.holders[0].Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	if len(r.holders) != 2 {
+		t.Errorf("%d holders have been started", len(r.holders))
+	}
+}
+
 // A daemon that finds no holder when it begins has one later.
 func TestHolderComesLate(t *testing.T) {
 	r := newRig(t)
@@ -352,17 +367,18 @@ func TestEmpty(t *testing.T) {
 
 // A holder and a daemon of two releases tell each other so.
 func TestAnotherRelease(t *testing.T) {
-	r := newRig(t)
-	e, _ := r.open()
-	old := encode(list)
-	old[len(magic)]++
-	e.mu.Lock()
-	err := send(e.c, old)
-	e.mu.Unlock()
+	path := filepath.Join(t.TempDir(), "e")
+	c, err := dial(path, func(l *os.File) error { self(t, asHolder+"=1", l); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kind, _, _, err := newBuffers().receive(e.c); kind != end || err != nil {
+	defer c.Close()
+	old := encode(list)
+	old[len(magic)]++
+	if err := send(c, old); err != nil {
+		t.Fatal(err)
+	}
+	if kind, _, _, err := newBuffers().receive(c); kind != end || err != nil {
 		t.Errorf("it says %d, %v", kind, err)
 	}
 	if _, _, err := decode(old, 0); !errors.As(err, new(*VersionError)) {

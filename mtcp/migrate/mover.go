@@ -188,7 +188,10 @@ func New(cfg Config) (*Mover, error) {
 		}
 		m.links[s.Device] = &device{link: l}
 	}
-	cfg.Escrow.Renewed(cfg.Keeper.TellWaiting)
+	cfg.Escrow.Renewed(func() {
+		cfg.Keeper.TellWaiting()
+		m.log.Info("what waits has a holder again")
+	})
 	m.sortOut(cfg.Left) // by notes that may be old
 	if err := errors.Join(m.journal.prune(noteAge), m.sweepAddresses()); err != nil {
 		return nil, errors.Join(err, m.Close())

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -255,11 +256,12 @@ func killedBeforeHandOver(t *testing.T, by, step string, served bool) {
 	}
 }
 
-// A server and its daemon are killed, one after the other, or the daemon is ended as
-// for an update: the session waits where nobody is, and goes on with the next server
-// and the next daemon. Under a move that has begun it stays, or is where it was to go.
+// A server and its daemon are killed, one after the other, perhaps what holds the
+// session as well, or the daemon is ended as for an update: the session waits where
+// nobody is, and goes on with the next server and the next daemon. Under a move that has
+// begun it stays, or is where it was to go.
 func TestWaitingSessionOutlivesDaemon(t *testing.T) {
-	for _, step := range []string{"killed", "ended", "after capture", "after GO"} {
+	for _, step := range []string{"killed", "killed after its holder", "ended", "after capture", "after GO"} {
 		t.Run(step, func(t *testing.T) {
 			w := newWorld(t, false)
 			s1, s2 := w.sites["s1"], w.sites["s2"]
@@ -271,8 +273,11 @@ func TestWaitingSessionOutlivesDaemon(t *testing.T) {
 			w.only()
 			s1.web.kill()
 			s1.await("the end of its process", func() bool { all := s1.ls(); return len(all) == 1 && all[0].PID == 0 })
+			if step == "killed after its holder" {
+				s1.killHolder()
+			}
 			if !under {
-				if err := s1.scd.Process.Signal(map[string]os.Signal{"killed": syscall.SIGKILL, "ended": syscall.SIGTERM}[step]); err != nil {
+				if err := s1.scd.Process.Signal(map[bool]os.Signal{false: syscall.SIGKILL, true: syscall.SIGTERM}[step == "ended"]); err != nil {
 					t.Fatal(err)
 				}
 				s1.scd.died(t)
@@ -287,4 +292,23 @@ func TestWaitingSessionOutlivesDaemon(t *testing.T) {
 			}
 		})
 	}
+}
+
+// killHolder is kill -9 of the only process that a daemon has started, and waits for the
+// next one.
+func (s *site) killHolder() {
+	s.t.Helper()
+	pid := 0
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.scd.Process.Pid))
+	for _, path := range tasks {
+		text, _ := os.ReadFile(path) // a thread may have ended
+		_, _ = fmt.Sscan(string(text), &pid)
+	}
+	if err != nil || pid == 0 {
+		s.t.Fatalf("the daemon of %s has no holder: %v", s.name, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		s.t.Fatal(err)
+	}
+	s.await("another holder", func() bool { return strings.Contains(s.scd.log.String(), "what waits has a holder again") })
 }
