@@ -71,6 +71,11 @@ func release(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	lock, err := lockJournal(cfg.Journal)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	n, err := escrow.Empty(escrowIn(cfg.Journal))
 	if err != nil {
 		return err

@@ -66,6 +66,14 @@ func TestRelease(t *testing.T) {
 			}
 		} else {
 			var out, errs bytes.Buffer
+			daemon, err := lockJournal(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if code := run(t.Context(), []string{"scd", "--config", conf, "release"}, strings.NewReader(""), &out, &errs); code != 1 || !strings.Contains(errs.String(), "another scd has it") {
+				t.Errorf("under a daemon: exit %d: %s%s", code, out.String(), errs.String())
+			}
+			_ = daemon.Close()
 			if code := run(t.Context(), []string{"scd", "--config", conf, "release"}, strings.NewReader(""), &out, &errs); code != 0 || out.String() != "1 session(s) have ended\n" {
 				t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 			}
