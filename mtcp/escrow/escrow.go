@@ -303,7 +303,7 @@ func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, it := range left {
-		it.Close() // whoever put it has it
+		it.Close() // who put it has it, or was a daemon whose holder did not answer this one
 	}
 	if e.closed.Err() != nil {
 		_ = c.Close()

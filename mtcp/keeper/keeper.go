@@ -82,7 +82,7 @@ func New(cfg Config) *Keeper {
 }
 
 const (
-	acceptPause = 100 * time.Millisecond // after one that failed
+	failedPause = 100 * time.Millisecond // before what failed is tried again
 	helloBound  = 10 * time.Second
 )
 
@@ -95,7 +95,7 @@ func (k *Keeper) Serve(l *net.UnixListener) error {
 		}
 		if err != nil { // no descriptor is left, or it has gone again
 			k.noisy.Warn("accept a server's process", "err", err)
-			time.Sleep(acceptPause)
+			time.Sleep(failedPause)
 			continue
 		}
 		go k.talk(c)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -231,14 +232,27 @@ func (k *Keeper) pass(p *process, s *session, slot uint32) {
 		s.wasHanded()
 	}
 	s.unuse()
-	if err == nil {
-		return
+	if err != nil {
+		k.unpassed(p, slotKey{s.id, slot}, err)
 	}
-	if !p.gone {
-		k.log.Warn("hand a session over", "session", s.id, "slot", slot, "pid", p.pid, "err", err)
+}
+
+// unpassed is a slot that a process, though it lives, was not given; mu is held, but not
+// while it waits.
+func (k *Keeper) unpassed(p *process, key slotKey, err error) {
+	p.queue = append(p.queue, key)
+	switch {
+	case p.gone:
+		k.turnFrom(p)
+	case hungUp(err):
+		k.log.Warn("a process takes no more sessions", "pid", p.pid, "service", p.service.String(), "err", err)
+		k.turnFrom(p)
+	default: // no memory, or too much is on its way: it is no fault of the process
+		k.noisy.Warn("hand a session over", "session", key.id, "slot", key.slot, "pid", p.pid, "err", err)
+		k.mu.Unlock()
+		time.Sleep(failedPause)
+		k.mu.Lock()
 	}
-	p.queue = append(p.queue, slotKey{s.id, slot}) // it is another's, though this one lives
-	k.turnFrom(p)
 }
 
 // find gives a slot to a process that serves it: the one with the least to do.
