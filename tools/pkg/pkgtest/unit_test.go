@@ -90,7 +90,7 @@ func TestUnitFiles(t *testing.T) {
 		"bdmon":   {"WatchdogSec": "30s", "CapabilityBoundingSet": "CAP_DAC_OVERRIDE CAP_CHOWN", "RestrictRealtime": "yes"},
 		"bdnic@":  {"WatchdogSec": "30s", "CapabilityBoundingSet": "CAP_DAC_OVERRIDE CAP_NET_RAW", "RestrictRealtime": "yes"},
 		"bdagent": {"PrivateNetwork": "yes", "CapabilityBoundingSet": "CAP_SYS_ADMIN CAP_SYSLOG", "RestrictRealtime": ""},
-		"scd":     {"Restart": "always", "RuntimeDirectoryPreserve": "yes", "CapabilityBoundingSet": moving, "RestrictRealtime": "yes"},
+		"scd":     {"Restart": "always", "KillMode": "process", "RuntimeDirectoryPreserve": "yes", "CapabilityBoundingSet": moving, "RestrictRealtime": "yes"},
 		"mtcpd":   {"Restart": "always", "CapabilityBoundingSet": moving, "RestrictRealtime": "yes"},
 	} {
 		t.Run(name, func(t *testing.T) {
