@@ -40,6 +40,16 @@ func TestMain(m *testing.M) {
 				}
 			}
 		}
+		if at := os.Getenv("SCD_FULL"); at != "" {
+			point = func(step string) {
+				if step != at {
+					return
+				}
+				if err := fill("certs"); err != nil {
+					panic(err)
+				}
+			}
+		}
 		os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 	case "web":
 		slow, _ := time.ParseDuration(os.Getenv("SCD_SLOW"))
