@@ -18,8 +18,8 @@ func Serve(ctx context.Context, l *net.UnixListener, patience time.Duration) err
 	h := holder{items: map[Key]held{}}
 	defer h.close()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	for {
-		c, err := next(l, patience)
+	for until := time.Now().Add(patience); ; {
+		c, err := next(l, until)
 		if err != nil {
 			return err
 		}
@@ -27,8 +27,8 @@ func Serve(ctx context.Context, l *net.UnixListener, patience time.Duration) err
 			return nil
 		}
 		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-		if ours(c) {
-			h.talk(c)
+		if ours(c) && h.talk(c) {
+			until = time.Now().Add(patience) // another release's comes again and again
 		}
 		stop()
 		_ = c.Close()
@@ -42,8 +42,8 @@ func Serve(ctx context.Context, l *net.UnixListener, patience time.Duration) err
 const acceptPause = 100 * time.Millisecond
 
 // next waits for a daemon; nil: none comes.
-func next(l *net.UnixListener, patience time.Duration) (*net.UnixConn, error) {
-	err := l.SetDeadline(time.Now().Add(patience))
+func next(l *net.UnixListener, until time.Time) (*net.UnixConn, error) {
+	err := l.SetDeadline(until)
 	for err == nil {
 		var c *net.UnixConn
 		c, err = l.AcceptUnix()
@@ -89,16 +89,16 @@ type shared struct {
 }
 
 // talk does what a daemon says until it is gone. What it had said before is heard
-// all the same: the kernel keeps it, with its descriptors.
-func (h *holder) talk(c *net.UnixConn) {
-	in := newBuffers()
-	for {
+// all the same: the kernel keeps it, with its descriptors. It reports whether there was
+// anything that it understood.
+func (h *holder) talk(c *net.UnixConn) (understood bool) {
+	for in := newBuffers(); ; understood = true {
 		kind, all, files, err := in.receive(c)
 		if other := (*VersionError)(nil); errors.As(err, &other) {
 			_ = send(c, encode(end)) // which says what this one speaks
 		}
 		if err != nil {
-			return
+			return understood
 		}
 		switch kind {
 		case put:
@@ -113,7 +113,7 @@ func (h *holder) talk(c *net.UnixConn) {
 		}
 		(&Item{Files: files}).Close()
 		if err != nil {
-			return
+			return understood
 		}
 	}
 }

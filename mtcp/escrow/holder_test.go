@@ -174,6 +174,46 @@ func TestAnotherRelease(t *testing.T) {
 	}
 }
 
+// A daemon of another release that comes again and again does not keep a holder from
+// ending: nobody else could come for what it has.
+func TestAnotherReleaseIsInVain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "e")
+	served := make(chan error, 1)
+	e, _, err := Open(path, func(f *os.File) error {
+		l, err := net.FileListener(f)
+		if err == nil {
+			go func() { served <- errors.Join(Serve(t.Context(), l.(*net.UnixListener), 50*time.Millisecond), l.Close()) }()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := pipe(t)
+	if err := e.Put(Deposit{Key{1}, nil, []int{int(a.Fd())}}); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = a.Close(), e.Close()
+	other := encode(list)
+	other[len(magic)]++
+	for until := time.Now().Add(hang); ; {
+		c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
+		if err != nil {
+			break
+		}
+		_ = send(c, other)
+		_, _, _, _ = newBuffers().receive(c)
+		_ = c.Close()
+		if time.Now().After(until) {
+			t.Fatal("it is still there")
+		}
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	ends(t, b)
+}
+
 // Whoever ends a holder does not have to kill it.
 func TestHolderIsEnded(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
