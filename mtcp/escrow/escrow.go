@@ -27,7 +27,7 @@ type Escrow struct {
 	drops    []Key            // that are still to be said
 	dropping bool             // somebody is about to
 	broken   error            // the holder is not what it was: it is looked for
-	again    func()           // of Renewed
+	again    func(lost error) // of Renewed
 	closed   context.Context
 	close    context.CancelFunc
 }
@@ -260,7 +260,7 @@ func (e *Escrow) watch(c *net.UnixConn) {
 	defer e.mu.Unlock()
 	if e.c == c && e.broken == nil && e.closed.Err() == nil {
 		_ = c.Close()
-		e.fail(fmt.Errorf("escrow: the holder has ended: %w", cmp.Or(err, io.ErrUnexpectedEOF)))
+		e.fail(fmt.Errorf("escrow: the holder has hung up: %w", cmp.Or(err, io.EOF)))
 	}
 }
 
@@ -280,17 +280,17 @@ func (e *Escrow) renew() {
 			return
 		}
 		if c, left, err := find(e.path, e.start); err == nil {
-			if again := e.renewed(c, left); again != nil {
-				again()
+			if again, lost := e.renewed(c, left); again != nil {
+				again(lost)
 			}
 			return
 		}
 	}
 }
 
-// Renewed has f called whenever there is a holder again: it may be another one, and
-// have nothing of what was put.
-func (e *Escrow) Renewed(f func()) {
+// Renewed has f called whenever there is a holder again, with how the last one was lost:
+// it may be another one, and have nothing of what was put.
+func (e *Escrow) Renewed(f func(lost error)) {
 	if e == nil {
 		return
 	}
@@ -299,7 +299,7 @@ func (e *Escrow) Renewed(f func()) {
 	e.again = f
 }
 
-func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func()) {
+func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func(error), lost error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, it := range left {
@@ -307,9 +307,9 @@ func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func()) {
 	}
 	if e.closed.Err() != nil {
 		_ = c.Close()
-		return nil
+		return nil, nil
 	}
-	e.c, e.broken = c, nil
+	e.c, e.broken, lost = c, nil, e.broken
 	go e.watch(c)
 	for _, it := range left {
 		if _, wanted := e.keys[it.Key]; !wanted {
@@ -317,7 +317,7 @@ func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func()) {
 		}
 	}
 	e.dropSome(len(e.drops))
-	return e.again
+	return e.again, lost
 }
 
 // Close hangs up. What is held stays so.

@@ -5,6 +5,7 @@ package escrow
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -49,7 +50,7 @@ func TestHolderFails(t *testing.T) {
 		b, client := pipe(t)
 		e, _ := r.open()
 		again := make(chan struct{}, 9)
-		e.Renewed(func() { again <- struct{}{} })
+		e.Renewed(func(error) { again <- struct{}{} })
 		if err := e.Put(Deposit{Key{1}, nil, []int{int(a.Fd())}}, Deposit{Key{2}, nil, []int{int(b.Fd())}}); err != nil {
 			t.Fatal(err)
 		}
@@ -90,12 +91,14 @@ func TestHolderFails(t *testing.T) {
 func TestHolderIsMissed(t *testing.T) {
 	r := newRig(t)
 	e, _ := r.open()
-	again := make(chan struct{}, 1)
-	e.Renewed(func() { again <- struct{}{} })
+	again := make(chan error, 1)
+	e.Renewed(func(lost error) { again <- lost })
 	if err := r.started()[0].Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-again
+	if lost := <-again; !errors.Is(lost, io.EOF) {
+		t.Errorf("it was lost: %v", lost)
+	}
 	if len(r.started()) != 2 {
 		t.Errorf("%d holders have been started", len(r.started()))
 	}
@@ -182,7 +185,9 @@ func TestAnotherReleaseIsInVain(t *testing.T) {
 	e, _, err := Open(path, func(f *os.File) error {
 		l, err := net.FileListener(f)
 		if err == nil {
-			go func() { served <- errors.Join(Serve(t.Context(), l.(*net.UnixListener), 50*time.Millisecond), l.Close()) }()
+			go func() {
+				served <- errors.Join(Serve(t.Context(), l.(*net.UnixListener), 50*time.Millisecond), l.Close())
+			}()
 		}
 		return err
 	})

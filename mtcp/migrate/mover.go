@@ -188,9 +188,9 @@ func New(cfg Config) (*Mover, error) {
 		}
 		m.links[s.Device] = &device{link: l}
 	}
-	cfg.Escrow.Renewed(func() {
+	cfg.Escrow.Renewed(func(lost error) {
 		cfg.Keeper.TellWaiting()
-		m.log.Info("what waits has a holder again")
+		m.log.Warn("what waits has a holder again", "lost", lost)
 	})
 	m.sortOut(cfg.Left) // by notes that may be old
 	if err := errors.Join(m.journal.prune(noteAge), m.sweepAddresses()); err != nil {
