@@ -28,6 +28,7 @@ type Escrow struct {
 	dropping bool             // somebody is about to
 	broken   error            // the holder is not what it was: it is looked for
 	again    func(lost error) // of Renewed
+	room     time.Duration    // roomBound
 	closed   context.Context
 	close    context.CancelFunc
 }
@@ -44,7 +45,7 @@ const (
 // that is to be its own; and returns what an earlier daemon has left there. After an
 // error it is an escrow all the same, that holds nothing until there is a holder.
 func Open(path string, start func(listener *os.File) error) (*Escrow, []Item, error) {
-	e := &Escrow{path: path, start: start, keys: map[Key]struct{}{}}
+	e := &Escrow{path: path, start: start, keys: map[Key]struct{}{}, room: roomBound}
 	e.closed, e.close = context.WithCancel(context.Background())
 	c, left, err := find(path, start)
 	if err != nil {
@@ -105,26 +106,28 @@ func dial(path string, start func(*os.File) error) (*net.UnixConn, error) {
 }
 
 func ask(c *net.UnixConn) (left []Item, err error) {
-	if err := errors.Join(c.SetDeadline(time.Now().Add(answerBound)), send(c, encode(list))); err != nil {
-		return nil, err
-	}
-	for in := newBuffers(); ; {
-		kind, all, files, err := in.receive(c)
-		if err == nil && kind == end {
+	err = errors.Join(c.SetDeadline(time.Now().Add(answerBound)), send(c, encode(list)))
+	for in := newBuffers(); err == nil; {
+		var kind uint16
+		var all []entry
+		var files []*os.File
+		kind, all, files, err = in.receive(c)
+		switch {
+		case err != nil:
+		case kind == end:
 			return left, c.SetDeadline(time.Time{})
-		}
-		if err == nil && (kind != item || len(all) != 1) {
+		case kind == item && len(all) == 1:
+			left = append(left, Item{all[0].key, append([]byte{}, all[0].about...), files})
+			err = c.SetDeadline(time.Now().Add(answerBound)) // for each: there may be thousands
+		default:
 			err = fmt.Errorf("answer of kind %d with %d items", kind, len(all))
 			(&Item{Files: files}).Close()
 		}
-		if err != nil {
-			for _, it := range left {
-				it.Close()
-			}
-			return nil, err
-		}
-		left = append(left, Item{all[0].key, append([]byte{}, all[0].about...), files})
 	}
+	for _, it := range left {
+		it.Close()
+	}
+	return nil, err
 }
 
 // Deposit is an item that is put into escrow. Its descriptors stay the caller's too.
@@ -134,8 +137,11 @@ type Deposit struct {
 	FDs   []int // several deposits may have the same
 }
 
-// Put has deposits held. Once it returns, they outlive this process; after an error
-// none of them does.
+// Put has deposits held. Once it returns, they outlive this process, though the holder
+// may not have looked yet: they are in its socket's queue, with their descriptors, which
+// it reads to the end before it hears the next daemon. After an error none of them
+// does; a holder that dies, or has no descriptors left, over what is in its queue hangs
+// up (Renewed).
 func (e *Escrow) Put(all ...Deposit) error {
 	if e == nil {
 		return nil
@@ -243,7 +249,7 @@ func (e *Escrow) say(b []byte, fds ...int) {
 	if e.broken != nil {
 		return
 	}
-	err := e.c.SetWriteDeadline(time.Now().Add(roomBound))
+	err := e.c.SetWriteDeadline(time.Now().Add(e.room))
 	if err == nil {
 		err = send(e.c, b, fds...)
 	}

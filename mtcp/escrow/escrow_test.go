@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/tools/lab"
 )
 
 const (
@@ -40,6 +42,9 @@ func TestMain(m *testing.M) {
 	case os.Getenv(asDaemon) != "":
 		e, _, err := Open(os.Getenv(asDaemon), func(*os.File) error { return errors.New("there is one") })
 		if err == nil {
+			err = itsTurn(os.NewFile(3, "what it has"))
+		}
+		if err == nil {
 			err = e.Put(Deposit{Key{7}, []byte("of a daemon"), []int{3}})
 		}
 		if err != nil {
@@ -49,6 +54,15 @@ func TestMain(m *testing.M) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	os.Exit(m.Run())
+}
+
+// itsTurn says that a daemon is there, and waits until it is to go on.
+func itsTurn(f *os.File) error {
+	_, err := f.Write([]byte{1})
+	if err == nil {
+		_, err = f.Read(make([]byte, 1))
+	}
+	return err
 }
 
 func self(t *testing.T, env string, f *os.File) *exec.Cmd {
@@ -70,6 +84,7 @@ func self(t *testing.T, env string, f *os.File) *exec.Cmd {
 type rig struct {
 	t       *testing.T
 	path    string
+	room    time.Duration // as Escrow's
 	mu      sync.Mutex
 	holders []*exec.Cmd
 }
@@ -80,7 +95,7 @@ func (r *rig) started() []*exec.Cmd {
 	return r.holders
 }
 
-func newRig(t *testing.T) *rig { return &rig{t: t, path: filepath.Join(t.TempDir(), "e")} }
+func newRig(t *testing.T) *rig { return &rig{t: t, path: filepath.Join(t.TempDir(), "e"), room: hang} }
 
 func (r *rig) open() (*Escrow, []Item) {
 	r.t.Helper()
@@ -94,6 +109,9 @@ func (r *rig) open() (*Escrow, []Item) {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = e.Close() })
+	e.mu.Lock()
+	e.room = r.room // a holder that lives is read from as slowly as this machine is
+	e.mu.Unlock()
 	return e, left
 }
 
@@ -107,6 +125,18 @@ func pipe(t *testing.T) (a, b *os.File) {
 	a, b = os.NewFile(uintptr(fds[0]), "a"), os.NewFile(uintptr(fds[1]), "b")
 	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
 	return a, b
+}
+
+// stop returns when none of a process's threads runs any more.
+func stop(t *testing.T, p *os.Process) {
+	t.Helper()
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var is unix.WaitStatus
+	if _, err := unix.Wait4(p.Pid, &is, unix.WUNTRACED, nil); err != nil || !is.Stopped() {
+		t.Fatalf("%v, status %#x", err, is)
+	}
 }
 
 // ends waits for the end of what the other side has open.
@@ -125,9 +155,16 @@ func ends(t *testing.T, f *os.File) {
 	}
 }
 
-// A daemon puts a descriptor in and is killed in the next instant: the next one
-// has it. The holder ends when there is nothing to hold.
+// A daemon puts a descriptor in and is killed in the next instant, before the holder,
+// which may be stopped, has looked: the next one has it. The holder ends when there is
+// nothing to hold.
 func TestOutlivesTheDaemon(t *testing.T) {
+	for _, unread := range []bool{false, true} {
+		t.Run(fmt.Sprintf("unread %t", unread), func(t *testing.T) { outlivesTheDaemon(t, unread) })
+	}
+}
+
+func outlivesTheDaemon(t *testing.T, unread bool) {
 	r := newRig(t)
 	a, b := pipe(t)
 	first, left := r.open()
@@ -138,11 +175,23 @@ func TestOutlivesTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = first.Close()
-	daemon := self(t, asDaemon+"="+r.path, a)
+	daemon, holder := self(t, asDaemon+"="+r.path, a), r.started()[0]
+	if _, err := b.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if unread {
+		stop(t, holder.Process)
+	}
+	if _, err := b.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
 	if err := daemon.Wait(); err == nil || daemon.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Fatalf("the daemon: %v", err)
 	}
 	a.Close()
+	if err := holder.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 	next, left := r.open()
 	if len(left) != 2 || len(r.started()) != 1 {
 		t.Fatalf("%d are left, %d holders", len(left), len(r.started()))
@@ -163,7 +212,7 @@ func TestOutlivesTheDaemon(t *testing.T) {
 	}
 	ends(t, b)
 	_ = next.Close()
-	if err := r.started()[0].Wait(); err != nil {
+	if err := holder.Wait(); err != nil {
 		t.Errorf("the holder: %v", err)
 	}
 	if _, left := r.open(); len(left) != 0 || len(r.started()) != 2 {
@@ -192,20 +241,23 @@ func TestPutAgain(t *testing.T) {
 // Many come together, with descriptors that they share, and go one by one: what they
 // share is open until the last of them has gone.
 func TestManyAtOnce(t *testing.T) {
-	const n = 600
+	n := lab.Count(600, 5000)
 	r := newRig(t)
 	a, b := pipe(t)
 	e, _ := r.open()
 	var all []Deposit
-	var others []*os.File
+	var owns, others []*os.File
 	for i := range n {
 		own, other := pipe(t)
 		others = append(others, other)
 		all = append(all, Deposit{Key{byte(i), byte(i >> 8)}, []byte{byte(i)}, []int{int(own.Fd()), int(a.Fd())}})
-		defer own.Close()
+		owns = append(owns, own)
 	}
 	if err := e.Put(all...); err != nil {
 		t.Fatal(err)
+	}
+	for _, own := range owns {
+		own.Close()
 	}
 	_ = e.Close()
 	next, left := r.open()

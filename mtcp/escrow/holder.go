@@ -14,11 +14,12 @@ import (
 
 // Serve holds what daemons give it, one after another. It ends when a daemon has
 // gone and nothing is held, when for so long nobody has asked for what is, or with ctx.
+// The first daemon, which has started it, has at least as long as an answer may take.
 func Serve(ctx context.Context, l *net.UnixListener, patience time.Duration) error {
 	h := holder{items: map[Key]held{}}
 	defer h.close()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	for until := time.Now().Add(patience); ; {
+	for until := time.Now().Add(max(patience, answerBound)); ; {
 		c, err := next(l, until)
 		if err != nil {
 			return err

@@ -46,6 +46,7 @@ func TestPatience(t *testing.T) {
 func TestHolderFails(t *testing.T) {
 	for what, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
 		r := newRig(t)
+		r.room = roomBound
 		a, _ := pipe(t)
 		b, client := pipe(t)
 		e, _ := r.open()
@@ -55,7 +56,9 @@ func TestHolderFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		holder := r.started()[0].Process
-		if err := holder.Signal(sig); err != nil {
+		if sig == syscall.SIGSTOP {
+			stop(t, holder)
+		} else if err := holder.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		put := func(n int) error { return e.Put(Deposit{Key{3, byte(n), byte(n >> 8)}, nil, []int{int(b.Fd())}}) }
