@@ -166,8 +166,8 @@ func (r *Room) Hold(box *cbox.Box, conn *Conn, handed func()) (*Held, error) {
 		return nil, err
 	}
 	r.k.mu.Lock()
+	defer r.k.mu.Unlock()
 	s.handed, s.came = handed, handed != nil // it is held: nobody has been given it yet
 	r.k.gather(s)                            // but other slots of it a process may have
-	r.k.mu.Unlock()
 	return &Held{r.k, s, s.box, s.conn, s.name, s.uid}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -130,6 +131,10 @@ func (c *Coming) Reserve(k *keeper.Keeper, uid uint32) (err error) {
 // has ended is no error. at is told of the steps.
 func (c *Coming) Live(at func(string)) error {
 	defer c.room.Free()
+	// Until a keeper has it, it ends by a reset: a FIN would say that this was all.
+	if err := unix.SetsockoptLinger(c.restored.FD(), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
 	if err := c.restored.Live(); err != nil {
 		return err
 	}
@@ -144,6 +149,9 @@ func (c *Coming) Live(at func(string)) error {
 		box.Number(c.conn)
 		box.Thaw()
 		at("thawed")
+		err = conn.SetLingers(c.dump.Options.Linger)
+	}
+	if err == nil {
 		err = c.room.Adopt(box, conn, c.out)
 	}
 	if err == nil {
@@ -152,7 +160,7 @@ func (c *Coming) Live(at func(string)) error {
 	}
 	c.release()
 	box.Close()
-	err = errors.Join(err, conn.SetLingers(0), conn.Close(), c.region.File.Close()) // a FIN would say that this was all
+	err = errors.Join(err, conn.SetLingers(0), conn.Close(), c.region.File.Close())
 	if over := (*mtcp.StateError)(nil); errors.As(err, &over) {
 		return nil
 	}

@@ -40,6 +40,8 @@ type entrusted struct {
 	Delta         uint64           `json:"delta,omitempty"`
 	From          netip.AddrPort   `json:"from,omitzero"` // S1's end, if a gateway is to switch
 	Cert          wire.Certificate `json:"cert"`
+
+	Aside string `json:"aside,omitempty"` // why no daemon is to touch it, if it is not; its socket alone is there then
 }
 
 // entrust puts restored sessions into escrow, all at once, of which e says the rest.
@@ -131,6 +133,9 @@ func (m *Mover) find(it escrow.Item) (f *found, err error) {
 		return nil, err
 	}
 	switch {
+	case f.Aside != "" && len(it.Files) == 1:
+		f.socket = it.Files[0]
+		return f, nil
 	case len(it.Files) == 2 && len(f.Move) == 0:
 	case len(it.Files) == 3 && len(f.Move) == len(ID{}):
 	default:
@@ -152,25 +157,6 @@ func (m *Mover) find(it escrow.Item) (f *found, err error) {
 		return nil, err
 	}
 	return f, it.Files[2].Close()
-}
-
-// sortOut looks at what is in escrow: what was never to live ends in silence, as it
-// would have with the daemon; the rest waits for Run.
-func (m *Mover) sortOut(left []escrow.Item) {
-	for _, it := range left {
-		f, err := m.find(it)
-		if err == nil && (f.state == nil || m.journal.noted(f.move)) {
-			m.found = append(m.found, f)
-			continue
-		}
-		if err == nil {
-			err = m.abandon(f)
-		}
-		m.cfg.Escrow.Drop(it.Key)
-		if err != nil {
-			m.log.Error("what a former daemon has left in escrow", "err", err)
-		}
-	}
 }
 
 // coming is what the session was to a daemon that had just restored it.
@@ -214,12 +200,4 @@ func (f *found) restored(s *tcprepair.Stack, d *tcprepair.Dump) (*tcprepair.Rest
 func (f *found) dup() (int, error) {
 	fd, err := unix.FcntlInt(f.socket.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	return fd, os.NewSyscallError("dup", err)
-}
-
-func (m *Mover) abandon(f *found) error {
-	c, err := f.coming(m)
-	if err == nil {
-		c.restored.Abandon()
-	}
-	return errors.Join(err, f.socket.Close(), f.region.File.Close())
 }

@@ -3,12 +3,17 @@
 package migrate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,6 +161,77 @@ func TestRevivedInVain(t *testing.T) {
 		_ = e.Close()
 		if _, left := held(t, path); len(left) > 0 != ended {
 			t.Errorf("%d are left", len(left))
+		}
+	}
+}
+
+// A session over which this daemon panics is set aside, with the reason, and the others
+// are seen to; the next daemon lets it be, and it ends where all ends that is released.
+func TestPanicsOverOne(t *testing.T) {
+	for _, step := range []string{"found", "revive"} {
+		t.Run(step, func(t *testing.T) { panicsOverOne(t, step) })
+	}
+}
+
+func panicsOverOne(t *testing.T, step string) {
+	path := filepath.Join(t.TempDir(), "e")
+	about, err := json.Marshal(entrusted{Name: "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := os.Create(filepath.Join(t.TempDir(), "no box"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	e, _ := held(t, path)
+	ends := map[int]*os.File{}
+	for i := range 3 {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends[i] = os.NewFile(uintptr(fds[0]), "client")
+		defer ends[i].Close()
+		err = e.Put(escrow.Deposit{Key: escrow.Key{byte(i)}, About: about, FDs: []int{fds[1], int(box.Fd())}})
+		if err := errors.Join(err, unix.Close(fds[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	next := func(point func(string)) int {
+		e, left := held(t, path)
+		defer e.Close()
+		m := lone(t)
+		m.log, m.cfg.Escrow, m.cfg.Point = slog.New(slog.NewTextHandler(&log, nil)), e, point
+		m.sortOut(left)
+		m.revive()
+		m.tasks.Wait()
+		return len(left)
+	}
+	_ = e.Close()
+	var first sync.Once
+	if n := next(func(s string) {
+		if s == step {
+			first.Do(func() { panic("this one is not to be borne") })
+		}
+	}); n != 3 {
+		t.Errorf("%d are found", n)
+	}
+	for range 2 {
+		if n := next(nil); n != 1 {
+			t.Errorf("%d are set aside", n)
+		}
+	}
+	if n := strings.Count(log.String(), "this one is not to be borne"); n != 3 {
+		t.Errorf("it is said %d times why:\n%s", n, log.String())
+	}
+	if n, err := escrow.Empty(path); n != 1 || err != nil {
+		t.Errorf("%d are released, %v", n, err)
+	}
+	for i, f := range ends { // none is open
+		if _, err := f.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("%d: %v", i, err)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 func (m *Mover) revive() {
 	for _, f := range m.found {
 		m.tasks.Go(func() {
-			m.revived(f, m.reviveOne(f))
+			m.guarded(f.key, f.socket, f.entrusted, func() { m.revived(f, m.reviveOne(f)) })
 			_ = f.socket.Close()
 		})
 	}
@@ -42,6 +42,7 @@ func (m *Mover) revived(f *found, err error) {
 
 // reviveOne leaves box and region to nobody if it fails.
 func (m *Mover) reviveOne(f *found) error {
+	m.point("revive")
 	box, err := cbox.OpenBox(f.region)
 	if err != nil {
 		return errors.Join(err, f.region.File.Close())
