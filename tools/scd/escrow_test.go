@@ -4,8 +4,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +37,30 @@ func TestOneDaemonForAJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = next.Close()
+}
+
+// A session lived here for a moment, its daemon died before a process had it and is not
+// to come back: its client is told that this was not all.
+func TestReleasedClientIsTold(t *testing.T) {
+	w := newWorld(t, false)
+	s1, s2 := w.sites["s1"], w.sites["s2"]
+	s2.killedAt("alive")
+	got := &taken{sha256.New(), 0, make(chan struct{})}
+	cmd, errs := w.curl(got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(w.addr, port), 2*inKernels))
+	w.only()
+	over := make(chan error, 1)
+	go func() { over <- s1.ctl("move", "--to", "s2", w.addr.String()) }()
+	s2.scd.died(t)
+	var out, said bytes.Buffer
+	if code := run(t.Context(), []string{"scd", "--config", s2.path("scd.yaml"), "release"}, strings.NewReader(""), &out, &said); code != 0 || out.String() != "1 session(s) have ended\n" {
+		t.Errorf("exit %d: %s%s", code, out.String(), said.String())
+	}
+	close(got.letGo)
+	if err := cmd.Wait(); err == nil || !strings.Contains(errs.String(), "reset by peer") {
+		t.Errorf("curl: %v: %s", err, errs)
+	}
+	s1.scd.kill()
+	<-over // whatever it has come to
 }
 
 // The holder that a daemon starts goes on when that has hung up, and ends by the

@@ -41,7 +41,8 @@ func TestFullJournal(t *testing.T) {
 	s2.startSCD("SCD_FULL=noted")
 	s2.startWeb()
 	end := w.download(own(0, false).Addr(), 30<<20, "10M")
-	if err := a.move(a.flow(), own(1, false)); err != nil {
+	err := a.move(a.flow(), own(1, false))
+	if err != nil {
 		t.Errorf("the move: %v", err)
 	}
 	s1.await("its end here", func() bool { return len(s1.ls()) == 0 })
@@ -49,7 +50,5 @@ func TestFullJournal(t *testing.T) {
 		t.Error("it goes on at s1, too")
 	}
 	end()
-	if !s2.served() || s1.served() {
-		t.Errorf("s1 has served it to the end: %t, s2: %t", s1.served(), s2.served())
-	}
+	w.servedWhere(err)
 }

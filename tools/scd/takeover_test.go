@@ -43,6 +43,7 @@ func (w *world) idle() (finish func()) {
 	say("GET /100000 HTT")
 	return func() {
 		w.t.Helper()
+		_ = c.SetDeadline(time.Now().Add(hang)) // others may have taken their time
 		say("P/1.1\r\nHost: x\r\n\r\n")
 		got, err := io.ReadAll(c)
 		if err != nil {
