@@ -43,7 +43,8 @@ const (
 
 // Open finds the holder at a path, or has start start one, for a listening socket
 // that is to be its own; and returns what an earlier daemon has left there. After an
-// error it is an escrow all the same, that holds nothing until there is a holder.
+// error it is an escrow all the same, that holds nothing until there is a holder; what
+// an earlier daemon has left is the next one's then.
 func Open(path string, start func(listener *os.File) error) (*Escrow, []Item, error) {
 	e := &Escrow{path: path, start: start, keys: map[Key]struct{}{}, room: roomBound}
 	e.closed, e.close = context.WithCancel(context.Background())
@@ -309,7 +310,10 @@ func (e *Escrow) renewed(c *net.UnixConn, left []Item) (again func(error), lost 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, it := range left {
-		it.Close() // who put it has it, or was a daemon whose holder did not answer this one
+		it.Close()      // who put it has it
+		if e.c == nil { // or was a former daemon, and the holder did not answer this one: it is for the next
+			e.keys[it.Key] = struct{}{}
+		}
 	}
 	if e.closed.Err() != nil {
 		_ = c.Close()

@@ -107,6 +107,30 @@ func TestHolderIsMissed(t *testing.T) {
 	}
 }
 
+// A holder that did not answer a daemon when that began keeps what an earlier one has
+// left for the next one.
+func TestHolderAnswersLate(t *testing.T) {
+	r := newRig(t)
+	a, _ := pipe(t)
+	first, _ := r.open()
+	if err := first.Put(Deposit{Key{1}, nil, []int{int(a.Fd())}}); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Close()
+	e := &Escrow{path: r.path, keys: map[Key]struct{}{}, room: hang, broken: os.ErrDeadlineExceeded} // as Open leaves it then
+	e.closed, e.close = context.WithCancel(t.Context())
+	go e.renew()
+	for end := time.Now().Add(hang); e.Put(Deposit{Key{2}, nil, []int{int(a.Fd())}}) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not answer")
+		}
+	}
+	_ = e.Close()
+	if _, left := r.open(); len(left) != 2 {
+		t.Errorf("%d are left", len(left))
+	}
+}
+
 // A daemon that finds no holder when it begins has one later.
 func TestHolderComesLate(t *testing.T) {
 	r := newRig(t)
