@@ -46,7 +46,7 @@ func TestReleasedClientIsTold(t *testing.T) {
 	s1, s2 := w.sites["s1"], w.sites["s2"]
 	s2.killedAt("alive")
 	got := &taken{sha256.New(), 0, make(chan struct{})}
-	cmd, errs := w.curl(got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(w.addr, port), 2*inKernels))
+	cmd, errs := w.curl(nil, got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(w.addr, port), 2*inKernels))
 	w.only()
 	over := make(chan error, 1)
 	go func() { over <- s1.ctl("move", "--to", "s2", w.addr.String()) }()
