@@ -112,8 +112,10 @@ func TestCPUOffline(t *testing.T) {
 // a contract, and the contract of the load once it comes.
 func TestLoadWithCPUOffline(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
-		k := &loaded{vm: machine(t, kernel)}
-		k.loadOnOneCPU(t, "limits=TICKS:333000")
+		vm := machine(t, kernel)
+		t.Cleanup(func() { plug(t, vm, "1") }) // whatever else happens, the next test has two CPUs
+		plug(t, vm, "0")
+		k := load(t, kernel, "limits=TICKS:333000")
 		w := k.watch()
 		w.follow(t, "one CPU ticks", func() bool { return w.view.named(t, "TICKS.0").Value > 20 })
 		if s := w.view.named(t, "TICKS.1"); s.Limit != 0 || s.Value != 0 {
@@ -124,26 +126,4 @@ func TestLoadWithCPUOffline(t *testing.T) {
 			return w.tickLimit(t, "1") == 333000 && w.sums["TICKS.1"] > 20 && w.sums["CTXSW.1"] > 0
 		})
 	})
-}
-
-// loadOnOneCPU lets a shell do it: guestinit's Go runtime believes in two CPUs
-// for a while, and with its real-time threads on one it may wait for itself.
-func (k *loaded) loadOnOneCPU(t *testing.T, params string) {
-	t.Helper()
-	const ko = "/tmp/backdoor.ko"
-	if err := k.vm.Put(t.Context(), lab.Module(t, k.vm, "backdoor"), ko); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		plug(t, k.vm, "1")
-		if err := k.vm.Rmmod(context.Background(), "backdoor"); err != nil {
-			t.Error(err)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, err := k.vm.Must(ctx, "/bin/busybox", "sh", "-c", "echo 0 >"+cpu1+" && insmod "+ko+" "+params); err != nil {
-		t.Fatal(err)
-	}
-	k.open(t)
 }

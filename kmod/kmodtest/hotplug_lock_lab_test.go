@@ -14,7 +14,7 @@ import (
 )
 
 // comeAndGo takes CPU 1 out and puts it back, again and again, and writes how
-// often. A shell does it, for guestinit must not wait for itself (loadOnOneCPU).
+// often.
 const comeAndGo = `n=0
 while [ ! -e /tmp/still ]; do
 	echo 0 >` + cpu1 + ` && echo 1 >` + cpu1 + ` || exit 1

@@ -69,6 +69,29 @@ func TestMachineIsAsConfigured(t *testing.T) {
 	})
 }
 
+// CPUs come and go under an init that is a real-time process of several threads.
+func TestInitOnOneCPU(t *testing.T) {
+	eachKernel(t, func(t *testing.T, vm *VM) {
+		const cpu1 = "/sys/devices/system/cpu/cpu1/online"
+		busy := bytes.Repeat([]byte("lazystate"), 1<<17) // so that init collects garbage
+		write := func(path string, b []byte) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := vm.WriteFile(ctx, path, b, 0o600); err != nil {
+				t.Fatal(path, err)
+			}
+		}
+		for range 20 {
+			write(cpu1, []byte("0"))
+			for range 4 {
+				write("/lab-busy", busy)
+			}
+			write(cpu1, []byte("1"))
+		}
+		must(t, vm, "rm", "/lab-busy")
+	})
+}
+
 func TestRAMFileIsTheGuestsMemory(t *testing.T) {
 	eachKernel(t, func(t *testing.T, vm *VM) {
 		mark := make([]byte, 32)

@@ -5,7 +5,7 @@
 // virtio-serial port. It keeps answering while the guest is useless to
 // everybody else, because it stands outside what the drills exhaust:
 //
-//   - CPU: all its threads are SCHED_FIFO;
+//   - CPU: all its threads are SCHED_FIFO, and one at a time runs Go;
 //   - memory: it is locked, its heap is touched in advance and never given back;
 //   - the process table: its threads exist in advance and most requests need no fork;
 //   - the OOM killer: process 1 is never chosen, and oom_score_adj is -1000 besides.

@@ -42,6 +42,9 @@ func firstStage() {
 }
 
 func secondStage() {
+	// Its threads give a CPU to each other only when they block. Two that run Go, on
+	// one CPU since the other was taken out: the one waits, busily, for the other.
+	runtime.GOMAXPROCS(1)
 	setup, err := readSetup()
 	bootErr := configure(setup, err)
 	harden()
