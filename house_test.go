@@ -127,3 +127,15 @@ func TestFilesStaySmall(t *testing.T) {
 		}
 	}
 }
+
+// A process that is to end with ours is tied to a thread that lives as long.
+func TestLeashAlone(t *testing.T) {
+	for _, name := range tracked(t) {
+		if filepath.Ext(name) != ".go" || filepath.Dir(name) == "internal/leash" || name == "house_test.go" {
+			continue
+		}
+		if src, err := os.ReadFile(name); err == nil && bytes.Contains(src, []byte("Pdeathsig")) {
+			t.Errorf("%s sets Pdeathsig: internal/leash does, and keeps the thread", name)
+		}
+	}
+}

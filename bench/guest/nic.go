@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/leash"
 	"lazystate/tools/lab"
 )
 
@@ -54,8 +55,6 @@ func startNIC(ctx context.Context, w *Wired, program string) (*Daemon, error) {
 	}
 	d.cmd = exec.Command(program, "--config", file)
 	d.cmd.Stderr = d.log
-	// A caller that is killed leaves no bdnic behind.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := d.start(w.VM.Config().Net); err != nil {
 		return nil, errors.Join(fmt.Errorf("start bdnic: %w", err), d.log.Close())
 	}
@@ -65,22 +64,18 @@ func startNIC(ctx context.Context, w *Wired, program string) (*Daemon, error) {
 	return d, nil
 }
 
-// start starts the daemon in a namespace, on a thread that waits for its end:
-// Pdeathsig strikes when that thread ends, which any other of Go's may at any time.
+// start starts the daemon in a namespace. A caller that is killed leaves none behind.
 func (d *Daemon) start(net string) error {
-	started := make(chan error, 2)
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	wait, err := leash.StartOn(func(f func() error) error { return lab.InNetns(net, f) }, d.cmd, syscall.SIGTERM)
+	if err != nil {
+		return err
+	}
 	go func() {
-		err := lab.InNetns(net, func() error {
-			err := d.cmd.Start()
-			if started <- err; err == nil {
-				d.err = d.cmd.Wait()
-				close(d.ended)
-			}
-			return nil
-		})
-		started <- err
+		d.err = wait()
+		close(d.ended)
 	}()
-	return <-started
+	return nil
 }
 
 // said is the end of the daemon's log.

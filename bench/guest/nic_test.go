@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"lazystate/tools/lab"
@@ -22,7 +21,6 @@ func startDaemon(t *testing.T, net string, argv ...string) *Daemon {
 		t.Fatal(err)
 	}
 	d.cmd.Stderr = d.log
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := d.start(net); err != nil {
 		t.Fatal(err)
 	}

@@ -45,8 +45,8 @@ func startFeed(ctx context.Context, f *guest.Files) (stop func() error, err erro
 	return func() error {
 		err := cmd.Process.Kill()
 		var killed *exec.ExitError
-		if werr := wait(); werr != nil && !errors.As(werr, &killed) {
-			err = errors.Join(err, werr)
+		if werr := wait(); !errors.As(werr, &killed) || killed.Exited() {
+			err = errors.Join(err, fmt.Errorf("the feed has ended by itself: %v", cmd.ProcessState), werr)
 		}
 		return err
 	}, nil

@@ -18,14 +18,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"lazystate/internal/leash"
 	"lazystate/mtcp/keeper/keepertest"
 )
 
 // cluster is a PostgreSQL of the tests' own, begun when the first one asks.
 var cluster struct {
 	sync.Mutex
-	dir string // of its data and of its socket
-	cmd *exec.Cmd
+	dir  string // of its data and of its socket
+	cmd  *exec.Cmd
+	wait func() error
 }
 
 var databases atomic.Int32
@@ -97,11 +99,11 @@ func startCluster(t *testing.T) {
 	t.Helper()
 	cmd := asPostgres(t, exec.Command(program(t, "postgres"), "-D", filepath.Join(cluster.dir, "data"),
 		"-c", "listen_addresses=", "-c", "unix_socket_directories="+cluster.dir, "-c", "fsync=off", "-c", "autovacuum=off", "-c", "log_min_messages=fatal"))
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
-	if err := cmd.Start(); err != nil {
+	wait, err := leash.Start(cmd, syscall.SIGQUIT)
+	if err != nil {
 		t.Fatal(err)
 	}
-	cluster.cmd = cmd
+	cluster.cmd, cluster.wait = cmd, wait
 	for until := time.Now().Add(keepertest.Hang); ; time.Sleep(20 * time.Millisecond) {
 		c, err := pgx.Connect(context.Background(), adminDSN())
 		if err == nil {
@@ -120,7 +122,7 @@ func crash(t *testing.T) {
 	cluster.Lock()
 	defer cluster.Unlock()
 	_ = cluster.cmd.Process.Signal(syscall.SIGQUIT)
-	_ = cluster.cmd.Wait()
+	_ = cluster.wait()
 	startCluster(t)
 }
 
@@ -132,7 +134,7 @@ func advance(t *testing.T) {
 	cluster.Lock()
 	defer cluster.Unlock()
 	_ = cluster.cmd.Process.Signal(syscall.SIGINT)
-	_ = cluster.cmd.Wait()
+	_ = cluster.wait()
 	// The page of their states that the first of them needs, 2 bits each.
 	segment := filepath.Join(cluster.dir, "data", "pg_xact", fmt.Sprintf("%04X", xid>>20))
 	for _, args := range [][]string{
@@ -149,7 +151,7 @@ func advance(t *testing.T) {
 func endCluster() {
 	if cluster.cmd != nil {
 		_ = cluster.cmd.Process.Signal(syscall.SIGQUIT)
-		_ = cluster.cmd.Wait()
+		_ = cluster.wait()
 	}
 	_ = os.RemoveAll(cluster.dir)
 }

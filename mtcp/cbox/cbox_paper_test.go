@@ -140,7 +140,7 @@ func TestPaperLazyExportMakesNoSystemCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	died := make(chan error, 1)
-	go func() { died <- p.cmd.Wait() }()
+	go func() { died <- p.wait() }()
 	for {
 		snap, err := b.Snapshot(child.Slot) // of a process that never stops exporting
 		if err != nil {

@@ -79,7 +79,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	if err := <-verified; err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.wait(); err != nil {
 		t.Error(err)
 	}
 	t.Logf("%d processes were killed, up to request %d", kills, read/8)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/leash"
 	"lazystate/mtcp/cbox/cboxtest"
 )
 
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 // process is one of them.
 type process struct {
 	cmd  *exec.Cmd
+	wait func() error
 	conn *net.UnixConn
 }
 
@@ -69,13 +71,13 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd, c.(*net.UnixConn)}
-	p.cmd.ExtraFiles = []*os.File{theirs}
-	p.cmd.Stderr = os.Stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Stderr = os.Stderr
+	wait, err := leash.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		t.Fatal(err)
 	}
+	p := &process{cmd, wait, c.(*net.UnixConn)}
 	t.Cleanup(func() { p.kill(t) })
 	return p
 }
@@ -83,7 +85,7 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 // kill fails the test if the process had given up by itself.
 func (p *process) kill(t testing.TB) {
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	_ = p.wait()
 	_ = p.conn.Close()
 	if code := p.cmd.ProcessState.ExitCode(); code > 0 {
 		t.Errorf("%v ended with code %d", p.cmd, code)
@@ -197,7 +199,7 @@ func killRoot(t *testing.T, next func(kills int) *process) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.cmd.Wait(); err != nil {
+			if err := p.wait(); err != nil {
 				t.Errorf("the last process: %v", err)
 			}
 			t.Logf("%d processes were killed", kills)

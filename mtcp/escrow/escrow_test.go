@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/leash"
 	"lazystate/tools/lab"
 )
 
@@ -73,7 +74,7 @@ func self(t *testing.T, env string, f *os.File) *exec.Cmd {
 	}
 	cmd := exec.Command(exe)
 	cmd.Env, cmd.ExtraFiles, cmd.Stderr = append(os.Environ(), env), []*os.File{f}, os.Stderr
-	if err := cmd.Start(); err != nil {
+	if _, err := leash.Start(cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
@@ -331,7 +332,8 @@ func putDrop(b *testing.B, n int) {
 		}
 		cmd := exec.Command(exe)
 		cmd.Env, cmd.ExtraFiles = append(os.Environ(), asHolder+"=1"), []*os.File{f}
-		return cmd.Start()
+		_, err = leash.Start(cmd, syscall.SIGKILL)
+		return err
 	})
 	if err != nil {
 		b.Fatal(err)

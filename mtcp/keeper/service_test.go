@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/leash"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/cbox/cboxtest"
 )
@@ -189,6 +190,7 @@ func back(s *cbox.Session) error {
 // server is one of the processes.
 type server struct {
 	*exec.Cmd
+	wait func() error
 	role string
 	out  *bufio.Reader
 }
@@ -224,15 +226,15 @@ func started(t testing.TB, role, lang, socket string, port int) *server {
 		cmd.Env = append(os.Environ(), "KEEPER_ROLE="+role, "KEEPER_SOCKET="+socket, "KEEPER_PORT="+strconv.Itoa(port))
 	}
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	wait, err := leash.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{cmd, role, bufio.NewReader(out)}
+	s := &server{cmd, wait, role, bufio.NewReader(out)}
 	t.Cleanup(func() { s.kill(t) })
 	return s
 }
@@ -240,7 +242,7 @@ func started(t testing.TB, role, lang, socket string, port int) *server {
 // kill fails the test if the process had given up by itself.
 func (s *server) kill(t testing.TB) {
 	_ = s.Process.Kill()
-	if err := s.Wait(); err != nil && s.ProcessState.ExitCode() > 0 {
+	if err := s.wait(); err != nil && s.ProcessState.ExitCode() > 0 {
 		t.Errorf("a process in role %s ended with code %d", s.role, s.ProcessState.ExitCode())
 	}
 }

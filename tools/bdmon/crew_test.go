@@ -17,9 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netns"
-
 	"lazystate/internal/identity"
+	"lazystate/internal/leash"
 	"lazystate/tools/control"
 )
 
@@ -129,28 +128,20 @@ func (c *crew) run(m *mate) *control.Client {
 	m.cmd = exec.Command(os.Args[0], "--config", m.path("bdmon.yaml"))
 	m.cmd.Env = append(os.Environ(), asBdmon+"=1")
 	m.cmd.Stderr = m.stderr
-	// The kernel kills it when this thread ends, so the thread waits for it.
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	done, cmd, started := make(chan struct{}), m.cmd, make(chan error)
+	on := onThread
+	if m.host != nil {
+		on = m.host.in
+	}
+	done, cmd := make(chan struct{}), m.cmd
 	m.done = done
-	go onThread(func() error {
-		defer close(done)
-		err := error(nil)
-		if m.host != nil {
-			err = netns.Set(m.host.ns)
-		}
-		if err == nil {
-			err = cmd.Start()
-		}
-		started <- err
-		if err != nil {
-			return err
-		}
-		return cmd.Wait()
-	})
-	if err := <-started; err != nil {
+	wait, err := leash.StartOn(on, cmd, syscall.SIGKILL)
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	go func() {
+		defer close(done)
+		_ = wait() // says how it was killed
+	}()
 	c.t.Cleanup(func() { cmd.Process.Kill(); <-done })
 	client := m.dial(c.t)
 	owner(c.t, client) // who says nothing loses its place

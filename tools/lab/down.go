@@ -35,7 +35,7 @@ func (vm *VM) tearDown() error {
 	if o.proxy != nil {
 		o.proxy.close()
 	}
-	if o.qemu != nil && o.qemu.pid != 0 {
+	if o.qemu != nil {
 		syscall.Kill(o.qemu.pid, syscall.SIGKILL)
 		<-o.qemu.exited
 	}

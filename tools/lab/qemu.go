@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"lazystate/internal/leash"
 	"lazystate/internal/tsc"
 	"lazystate/tools/lab/kernel"
 	"lazystate/tools/lab/wire"
@@ -94,8 +94,7 @@ func nicArgs(vm string, i, queues, mtu int) []string {
 	return []string{"-netdev", netdev, "-device", device}
 }
 
-// process is a running QEMU. It dies with the thread that started it, hence
-// with the owner, whatever ends that.
+// process is a running QEMU. It dies with the owner, whatever ends that.
 type process struct {
 	pid    int
 	exited chan struct{}
@@ -127,32 +126,26 @@ func startQEMU(net, logPath string, args []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer log.Close() // QEMU has its own
 	cmd := exec.Command(qemuCommand, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// Setpgid: ^C at the terminal reaches the owner, which ends QEMU in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	p := &process{exited: make(chan struct{})}
-	started := make(chan error, 2) // run and a namespace that cannot be entered may both tell
-	run := func() error {
-		err := cmd.Start()
-		if err == nil {
-			p.pid = cmd.Process.Pid
-		}
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-			close(p.exited)
-		}
-		return err
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	wait, err := start(net, cmd)
+	if err != nil {
+		return nil, err
 	}
+	p := &process{pid: cmd.Process.Pid, exited: make(chan struct{})}
 	go func() {
-		defer log.Close()
-		if net == "" {
-			runtime.LockOSThread() // Pdeathsig: the thread must live as long as QEMU
-			run()
-		} else if err := InNetns(net, run); err != nil && p.pid == 0 {
-			started <- err
-		}
+		p.err = wait()
+		close(p.exited)
 	}()
-	return p, <-started
+	return p, nil
+}
+
+func start(net string, cmd *exec.Cmd) (wait func() error, err error) {
+	if net == "" {
+		return leash.Start(cmd, syscall.SIGKILL)
+	}
+	return leash.StartOn(func(f func() error) error { return InNetns(net, f) }, cmd, syscall.SIGKILL)
 }

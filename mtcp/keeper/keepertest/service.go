@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/leash"
 	"lazystate/mtcp/keeper"
 )
 
@@ -152,16 +153,13 @@ func Go(t testing.TB, cmd *exec.Cmd) *Process {
 	if cmd.Stderr == nil {
 		cmd.Stderr = os.Stderr
 	}
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	if err := cmd.Start(); err != nil {
+	wait, err := leash.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		t.Fatal(err)
 	}
 	p := &Process{cmd, t, make(chan struct{}), nil}
 	go func() {
-		p.err = cmd.Wait()
+		p.err = wait()
 		close(p.done)
 	}()
 	t.Cleanup(p.Kill)

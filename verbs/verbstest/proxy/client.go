@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/leash"
 	"lazystate/verbs/driver"
 )
 
@@ -47,8 +48,7 @@ func start(url string) (*client, error) {
 	cmd.Env = append(os.Environ(), urlVar+"="+url)
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = []*os.File{calls[1], files[1]}
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	err = cmd.Start()
+	wait, err := leash.Start(cmd, unix.SIGKILL)
 	calls[1].Close()
 	files[1].Close()
 	if err != nil {
@@ -66,7 +66,7 @@ func start(url string) (*client, error) {
 	files[0].Close()
 	return newClient(sock, sock, f.(*net.UnixConn), func() error {
 		err := cmd.Process.Kill()
-		cmd.Wait() // says that it was killed
+		_ = wait() // says that it was killed
 		sock.Close()
 		f.Close()
 		return err
