@@ -35,9 +35,13 @@ enum bd_scd_kind {
 	 * open it. ESTALE likewise.
 	 */
 	BD_SCD_HAND = 4,
-	/* Descriptor: a listening socket that is to outlive the process. */
+	/*
+	 * Descriptor: a socket that is to outlive the process; it is bound, and listens
+	 * when it has been answered. EADDRINUSE: another of this port is kept, ask for
+	 * that. EPROTOTYPE: a keeper of an older release; listen, and say it again.
+	 */
 	BD_SCD_LISTEN = 5,
-	/* port: asks for the listening socket of an earlier process; the answer brings it. */
+	/* port: asks for the socket of an earlier process; the answer brings it, and it listens. */
 	BD_SCD_LISTENER = 6,
 };
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -238,15 +239,15 @@ func (c *Client) Listen(ctx context.Context, network, address string, cfg cbox.C
 		return nil, err
 	}
 	if l == nil {
-		fresh, err := cbox.Listen(ctx, network, address, cfg)
-		if err != nil {
-			return nil, err
+		l, err = c.fresh(ctx, network, address)
+	}
+	if errors.Is(err, unix.EADDRINUSE) { // perhaps by another process of this service, that was quicker
+		if theirs, _ := c.inherited(address); theirs != nil {
+			l, err = theirs, nil
 		}
-		l = fresh.TCPListener
-		if err := c.outlive(l); err != nil {
-			_ = l.Close()
-			return nil, err
-		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	c.listen = append(c.listen, l)
@@ -271,20 +272,11 @@ func (c *Client) inherited(address string) (*net.TCPListener, error) {
 	if len(files) != 1 {
 		return nil, fmt.Errorf("keeper: %d listening sockets", len(files))
 	}
-	l, err := net.FileListener(files[0])
-	if err != nil {
-		return nil, err
-	}
-	t, ok := l.(*net.TCPListener)
-	if !ok {
-		_ = l.Close()
-		return nil, unix.EPROTOTYPE
-	}
-	return t, nil
+	return tcpListener(files[0])
 }
 
-// outlive has the keeper hold a listening socket, too.
-func (c *Client) outlive(l *net.TCPListener) error {
+// outlive has the keeper hold a socket that listens or is about to, too.
+func (c *Client) outlive(l syscall.Conn) error {
 	raw, err := l.SyscallConn()
 	if err != nil {
 		return err

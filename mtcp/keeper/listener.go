@@ -20,9 +20,11 @@ type listenerKey struct {
 	port uint16
 }
 
-// listen is LISTEN: it duplicates the socket.
+// listen is LISTEN: it duplicates the socket. One that does not listen yet is no
+// reason to let go of another: of two that are bound to a port one can listen, and who
+// came second can have that.
 func (k *Keeper) listen(svc service, f *os.File) error {
-	port, err := listening(int(f.Fd()))
+	port, listens, err := ofListener(int(f.Fd()))
 	if err != nil {
 		return err
 	}
@@ -39,6 +41,8 @@ func (k *Keeper) listen(svc service, f *os.File) error {
 		err = unix.ESHUTDOWN
 	case old == nil:
 		err = k.take(svc.uid, Share{Listeners: 1})
+	case !listens:
+		err = unix.EADDRINUSE
 	default:
 		_ = old.Close()
 	}
@@ -51,41 +55,62 @@ func (k *Keeper) listen(svc service, f *os.File) error {
 	return nil
 }
 
-// listening returns the port of a listening TCP socket.
-func listening(fd int) (uint16, error) {
-	is, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil {
-		return 0, err
-	}
+// ofListener returns the port of a TCP socket that listens, or is bound.
+func ofListener(fd int) (port uint16, listens bool, err error) {
 	proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	if is == 0 || proto != unix.IPPROTO_TCP {
-		return 0, unix.EPROTOTYPE
+	is, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return 0, false, err
 	}
 	local, err := unix.Getsockname(fd)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	switch a := local.(type) {
 	case *unix.SockaddrInet4:
-		return uint16(a.Port), nil
+		port = uint16(a.Port)
 	case *unix.SockaddrInet6:
-		return uint16(a.Port), nil
+		port = uint16(a.Port)
 	}
-	return 0, unix.EPROTOTYPE
+	if port == 0 || proto != unix.IPPROTO_TCP {
+		err = unix.EPROTOTYPE
+	}
+	return port, is != 0, err
 }
 
-// listenerOf is LISTENER; mu is held. It returns a duplicate, for another process
-// may put its own in the place of ours before the answer is on its way: the number
-// would be another descriptor's then.
+// listenerOf is LISTENER. It returns a duplicate, for another process may put its own
+// in the place of ours before the answer is on its way: the number would be another
+// descriptor's then. Whoever bound it and died before it listened, or is about to: it
+// does now. Nobody waits in one that cannot, so it is let go of. That may wait for who
+// has the socket; nobody else does.
 func (k *Keeper) listenerOf(svc service, port uint16) (*os.File, error) {
-	l := k.listeners[listenerKey{svc, port}]
-	if l == nil {
+	key := listenerKey{svc, port}
+	k.mu.Lock()
+	held := k.listeners[key]
+	if held == nil {
+		k.mu.Unlock()
 		return nil, unix.ENOENT
 	}
-	return dup(l)
+	l, err := dup(held)
+	k.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := startListening(l); err == nil {
+		return l, nil
+	}
+	_ = l.Close()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.listeners[key] == held {
+		_ = held.Close()
+		delete(k.listeners, key)
+		k.untake(svc.uid, Share{Listeners: 1})
+	}
+	return nil, unix.ENOENT
 }
 
 // queueWait bounds how long TakeQueue waits for a connection that a process has
@@ -123,15 +148,17 @@ func (k *Keeper) TakeQueue(cfg cbox.Config) ([]cbox.ID, error) {
 
 // waits reports whether anything is in a listening socket's queue.
 func waits(fd int) bool {
-	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-	return n > 0
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	_, err := unix.Poll(p, 0)
+	return err == nil && p[0].Revents&unix.POLLIN != 0 // one that does not listen says POLLHUP
 }
 
 var errEmpty = errors.New("queue is empty")
 
 type taken struct {
-	id  cbox.ID
-	err error
+	id   cbox.ID
+	err  error
+	last bool // the socket gives no more
 }
 
 // takeAll empties one queue; it closes l. Should a process be quicker with the
@@ -148,7 +175,10 @@ func (k *Keeper) takeAll(svc service, l *os.File, cfg cbox.Config) (ids []cbox.I
 			if t.err == errEmpty {
 				continue
 			}
-			if err = errors.Join(err, t.err); t.err == nil {
+			if err = errors.Join(err, t.err); t.last {
+				return ids, errors.Join(err, l.Close())
+			}
+			if t.err == nil {
 				ids = append(ids, t.id)
 			}
 		case <-time.After(queueWait):
@@ -164,12 +194,12 @@ func (k *Keeper) takeOne(svc service, l *os.File, cfg cbox.Config) taken {
 		return taken{err: errEmpty}
 	}
 	if err != nil {
-		return taken{err: os.NewSyscallError("accept", err)}
+		return taken{err: os.NewSyscallError("accept", err), last: true}
 	}
 	f := os.NewFile(uintptr(fd), "accepted")
 	defer f.Close()
 	id, err := k.takeNew(svc, f, cfg)
-	return taken{id, err}
+	return taken{id: id, err: err}
 }
 
 // takeNew makes the box of a connection that no process has seen.

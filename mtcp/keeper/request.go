@@ -183,16 +183,15 @@ func (k *Keeper) do(p *process, q *uapi.ScdRequest, files []*os.File) (with *os.
 		return nil, k.keepFor(p, q, files)
 	case uapi.ScdListen:
 		return nil, k.listen(p.service, files[0])
+	case uapi.ScdListener:
+		return k.listenerOf(p.service, uint16(q.Port))
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch q.Kind {
-	case uapi.ScdDone:
+	if q.Kind == uapi.ScdDone {
 		return nil, k.done(p, q.Session, q.Generation)
-	case uapi.ScdHand:
-		return nil, k.handSlot(p, q.Session, q.Generation, q.Slot)
 	}
-	return k.listenerOf(p.service, uint16(q.Port))
+	return nil, k.handSlot(p, q.Session, q.Generation, q.Slot)
 }
 
 func (k *Keeper) keepFor(p *process, q *uapi.ScdRequest, files []*os.File) error {

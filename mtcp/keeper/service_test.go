@@ -273,17 +273,6 @@ func dial(t testing.TB, port int) *net.TCPConn {
 	}
 }
 
-// serves waits until a front end and a back end do. A listening socket that answers
-// connections may not be the keeper's yet, and would die with its process.
-func serves(t testing.TB, port int) {
-	t.Helper()
-	c := dial(t, port)
-	if _, err := converse(c, 0, 1, 0); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.Close()
-}
-
 // converse checks requests from..to of a client: answers depend on all before.
 func converse(c net.Conn, from, to int, state uint64) (uint64, error) {
 	b := make([]byte, 8)
@@ -321,7 +310,7 @@ func killService(t *testing.T, langs []string) {
 		return started(t, role, langs[n%len(langs)], socket, port)
 	}
 	procs := []*server{start("front"), start("back")}
-	serves(t, port)
+	dial(t, port).Close()
 	var wg sync.WaitGroup
 	var killed atomic.Int32
 	for range sessions {

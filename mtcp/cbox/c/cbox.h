@@ -143,7 +143,11 @@ struct cbox *cbox_keeper_take(struct cbox_keeper *k, int *err);
 int cbox_keeper_redial(struct cbox_keeper *k);
 /* Has a child's slot opened by a process that serves its name. */
 int cbox_keeper_hand(struct cbox_keeper *k, const struct cbox *c, uint32_t slot);
-/* Has a listening socket outlive this process, and all connections in its queue. */
+/*
+ * Has a socket that is bound outlive this process, and all connections in its queue;
+ * then it listens. A backlog of its own it has by listen(), afterwards: who is in the
+ * queue of one that listened before may be lost if the process dies in between.
+ */
 int cbox_keeper_listen(struct cbox_keeper *k, int listener);
 /* The listening socket that processes of this name had, bound to that port; or -ENOENT. */
 int cbox_keeper_listener(struct cbox_keeper *k, uint16_t port);

@@ -16,6 +16,7 @@ static_assert(sizeof(struct bd_scd_request) == 88 && offsetof(struct bd_scd_requ
 static_assert(sizeof(struct bd_scd_answer) == 32 && offsetof(struct bd_scd_answer, most) == 24, "answer");
 
 #define LISTENERS	16
+#define BACKLOG		65535	/* as many as the kernel lets wait */
 
 struct cbox_keeper {
 	pthread_mutex_t mu;
@@ -170,6 +171,22 @@ static int listen_too(struct cbox_keeper *k, int fd)
 	return exchange(k, &q, &fd, 1, NULL);
 }
 
+/* The keeper has it before it listens: nobody is in its queue who would be lost with us. */
+static int keep_and_listen(struct cbox_keeper *k, int fd)
+{
+	socklen_t len = sizeof(int);
+	int listens, err;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+		return -errno;
+	err = listen_too(k, fd);
+	if (listens || (err && err != -EPROTOTYPE)) /* a keeper of an older release has those alone that listen */
+		return err;
+	if (listen(fd, BACKLOG) < 0)
+		return -errno;
+	return err ? listen_too(k, fd) : 0;
+}
+
 int cbox_keeper_redial(struct cbox_keeper *k)
 {
 	int err;
@@ -268,7 +285,7 @@ int cbox_keeper_listen(struct cbox_keeper *k, int listener)
 	if (fd < 0)
 		return -errno;
 	pthread_mutex_lock(&k->mu);
-	err = k->nlisteners == LISTENERS ? -ENOSPC : listen_too(k, fd);
+	err = k->nlisteners == LISTENERS ? -ENOSPC : keep_and_listen(k, fd);
 	if (!err)
 		k->listeners[k->nlisteners++] = fd;
 	pthread_mutex_unlock(&k->mu);

@@ -131,8 +131,8 @@ static int listener(uint16_t port)
 		return fd;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 100) < 0)
-		complain("listen", -errno);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		complain("bind", -errno);
 	err = cbox_keeper_listen(keeper, fd);
 	if (err)
 		complain("have the listener kept", err);
