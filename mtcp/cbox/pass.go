@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/unixsock"
 )
 
 // Pass hands a slot of a box to the process at the other end of a unix socket,
@@ -52,37 +53,16 @@ func Take(from *net.UnixConn) (*Passed, error) {
 	if err != nil {
 		return nil, err
 	}
-	fds, err := rights(oob[:oobn])
+	fds, err := unixsock.Rights(oob[:oobn])
 	if err != nil {
 		return nil, err
 	}
 	p, err := passed(b[:n], fds)
 	if err != nil {
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
+		unixsock.Close(fds)
 		return nil, fmt.Errorf("take a session: %w", err)
 	}
 	return p, nil
-}
-
-func rights(oob []byte) ([]int, error) {
-	msgs, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, err
-	}
-	var all []int
-	for i := range msgs {
-		fds, err := unix.ParseUnixRights(&msgs[i])
-		if err != nil {
-			continue // another kind of message
-		}
-		all = append(all, fds...)
-	}
-	for _, fd := range all {
-		unix.CloseOnExec(fd)
-	}
-	return all, nil
 }
 
 // passed takes over the descriptors if it succeeds.

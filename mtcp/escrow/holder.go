@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/internal/unixsock"
 )
 
 // Serve holds what daemons give it, one after another. It ends when a daemon has
@@ -64,15 +66,8 @@ func next(l *net.UnixListener, until time.Time) (*net.UnixConn, error) {
 
 // ours: whoever else can reach the socket may not have what is here.
 func ours(c *net.UnixConn) bool {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var cred *unix.Ucred
-	if raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }) != nil || err != nil {
-		return false
-	}
-	return int(cred.Uid) == os.Geteuid()
+	cred, err := unixsock.Peer(c)
+	return err == nil && int(cred.Uid) == os.Geteuid()
 }
 
 type holder struct{ items map[Key]held }

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/internal/unixsock"
 )
 
 // Key is what somebody calls an item.
@@ -165,19 +167,9 @@ func (r buffers) receive(c *net.UnixConn) (kind uint16, all []entry, files []*os
 }
 
 func filesOf(oob []byte) (files []*os.File, err error) {
-	msgs, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, err
+	fds, err := unixsock.Rights(oob)
+	for _, fd := range fds {
+		files = append(files, os.NewFile(uintptr(fd), "in escrow"))
 	}
-	for i := range msgs {
-		fds, err := unix.ParseUnixRights(&msgs[i])
-		if err != nil {
-			continue // another kind of message
-		}
-		for _, fd := range fds {
-			unix.CloseOnExec(fd)
-			files = append(files, os.NewFile(uintptr(fd), "in escrow"))
-		}
-	}
-	return files, nil
+	return files, err
 }

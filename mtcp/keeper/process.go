@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/unixsock"
 	"lazystate/mtcp/cbox"
 )
 
@@ -42,15 +43,15 @@ const peerPidfd = 77
 
 // peer asks the kernel who is at the other end.
 func peer(c *net.UnixConn) (cred *unix.Ucred, pidfd *os.File, err error) {
+	if cred, err = unixsock.Peer(c); err != nil {
+		return nil, nil, err
+	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, nil, err
 	}
 	var inner error
 	if err := raw.Control(func(fd uintptr) {
-		if cred, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); inner != nil {
-			return
-		}
 		n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, peerPidfd)
 		if err != nil {
 			n, err = unix.PidfdOpen(int(cred.Pid), 0)

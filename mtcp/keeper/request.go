@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/unixsock"
 	"lazystate/mtcp/cbox"
 )
 
@@ -49,20 +50,13 @@ func message(c *net.UnixConn, b []byte) (int, []*os.File, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	fds, err := unixsock.Rights(oob[:oobn])
 	if err != nil {
 		return 0, nil, err
 	}
 	var files []*os.File
-	for i := range msgs {
-		fds, err := unix.ParseUnixRights(&msgs[i])
-		if err != nil {
-			continue // another kind of message
-		}
-		for _, fd := range fds {
-			unix.CloseOnExec(fd)
-			files = append(files, os.NewFile(uintptr(fd), "passed"))
-		}
+	for _, fd := range fds {
+		files = append(files, os.NewFile(uintptr(fd), "passed"))
 	}
 	switch {
 	case n == 0:

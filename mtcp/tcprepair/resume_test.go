@@ -5,6 +5,7 @@ package tcprepair
 import (
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -61,17 +62,24 @@ func TestResumeAtEachStep(t *testing.T) {
 	}
 }
 
+// resumed freezes a connection, restores it at the other server, where the process that
+// did so dies and another one goes on, and switches the client to that.
+func (w *world) resumed(server *net.TCPConn) (*Frozen, *Restored) {
+	w.t.Helper()
+	f, d := w.freeze(server)
+	next, err := w.stacks[1-w.at].Resume(w.restore(d).FD(), d)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.switchTo(1 - w.at)
+	return f, next
+}
+
 // One that was to live nowhere ends as silently as if nobody had died.
 func TestResumeToAbandon(t *testing.T) {
 	w := newWorld(t, false)
 	client, server := w.connect("tcp4")
-	f, d := w.freeze(server)
-	first := w.restore(d)
-	next, err := w.stacks[1-w.at].Resume(first.FD(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.switchTo(1 - w.at)
+	f, next := w.resumed(server)
 	next.Abandon()
 	w.switchTo(1 - w.at)
 	if err := f.Thaw(); err != nil {
@@ -84,13 +92,7 @@ func TestResumeToAbandon(t *testing.T) {
 func TestResumeToReset(t *testing.T) {
 	w := newWorld(t, false)
 	client, server := w.connect("tcp4")
-	f, d := w.freeze(server)
-	first := w.restore(d)
-	next, err := w.stacks[1-w.at].Resume(first.FD(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.switchTo(1 - w.at)
+	f, next := w.resumed(server)
 	if err := errors.Join(next.Reset(), next.Reset()); err != nil {
 		t.Error(err)
 	}

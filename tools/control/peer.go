@@ -3,7 +3,6 @@
 package control
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"lazystate/internal/unixsock"
 )
 
 // Peer is who is at the other end of the socket, by the kernel's word.
@@ -23,15 +22,9 @@ type Peer struct {
 func (p Peer) String() string { return fmt.Sprintf("uid %d pid %d", p.UID, p.PID) }
 
 func peerOf(c *net.UnixConn) (Peer, error) {
-	raw, err := c.SyscallConn()
+	cred, err := unixsock.Peer(c)
 	if err != nil {
 		return Peer{}, err
-	}
-	var cred *unix.Ucred
-	var sockErr error
-	err = raw.Control(func(fd uintptr) { cred, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err := errors.Join(err, sockErr); err != nil {
-		return Peer{}, fmt.Errorf("credentials of the peer: %w", err)
 	}
 	return Peer{cred.Pid, cred.Uid, cred.Gid}, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/unixsock"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/internal/soft"
 )
@@ -98,7 +99,7 @@ func (l *listener) request(sock socket) {
 	}
 	sock.SetReadDeadline(time.Now().Add(requestTimeout))
 	m, files, err := sock.read()
-	closeFiles(files)
+	unixsock.Close(files)
 	sock.SetReadDeadline(time.Time{})
 	if err != nil || m.Kind != kREQ || !l.dev.track(c) {
 		c.hangUp()

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/unixsock"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/internal/soft"
 )
@@ -53,7 +54,7 @@ func (c *conn) hasEnded() bool {
 func (c *conn) read() {
 	for {
 		m, files, err := c.socket().read()
-		closeFiles(files)
+		unixsock.Close(files)
 		if err != nil || m.Kind == kDREQ {
 			c.end()
 			return

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/unixsock"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/internal/soft"
 )
@@ -138,7 +139,7 @@ func (d *Device) release() {
 	if d.hints != nil {
 		unix.Munmap(d.hints)
 	}
-	closeFiles([]int{d.hintsFD, d.bell})
+	unixsock.Close([]int{d.hintsFD, d.bell})
 }
 
 // Port returns the only port.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/unixsock"
 	"lazystate/verbs/driver"
 )
 
@@ -119,7 +120,7 @@ func (l *link) next(sock socket) error {
 	if err != nil {
 		return err
 	}
-	defer func() { closeFiles(files) }()
+	defer func() { unixsock.Close(files) }()
 	want := map[kind]int{kWelcome: 3, kRegion: 1, kRegionEnd: 0, kOpened: 1}
 	if m.Kind == kOpened && m.Status != 0 {
 		want[kOpened] = 0
@@ -162,7 +163,7 @@ func (l *link) welcome(files []int) error {
 		hints.unmap()
 		return fmt.Errorf("a peer's tables: %w", errFiles)
 	}
-	closeFiles(files[:2])
+	unixsock.Close(files[:2])
 	l.table, l.hints, l.bell, l.up = t, hints, files[2], true
 	for num, e := range l.engines {
 		l.ask(num, e.peer)

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/internal/unixsock"
 )
 
 // outbox writes to a socket in a goroutine of its own: whoever registers
@@ -36,7 +38,7 @@ func (b *outbox) send(m *message, files ...int) {
 	for _, fd := range files {
 		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
-			closeFiles(o.files)
+			unixsock.Close(o.files)
 			b.sock.Close()
 			return
 		}
@@ -45,7 +47,7 @@ func (b *outbox) send(m *message, files ...int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || len(b.out) > backlog {
-		closeFiles(o.files)
+		unixsock.Close(o.files)
 		b.sock.Close()
 		return
 	}
@@ -71,7 +73,7 @@ func (b *outbox) run() {
 			if !closed && b.sock.write(o.m, o.files...) != nil {
 				b.sock.Close()
 			}
-			closeFiles(o.files)
+			unixsock.Close(o.files)
 		}
 		if closed {
 			return

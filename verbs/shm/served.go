@@ -5,6 +5,7 @@ package shm
 import (
 	"fmt"
 
+	"lazystate/internal/unixsock"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/internal/soft"
 )
@@ -54,7 +55,7 @@ func (s *served) read() {
 	defer s.close()
 	for greeted := false; ; {
 		m, files, err := s.sock.read()
-		closeFiles(files)
+		unixsock.Close(files)
 		switch {
 		case err != nil:
 			return

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/internal/unixsock"
 )
 
 // socket is one end of a unix connection that keeps messages apart and carries
@@ -45,17 +47,9 @@ func (e *CredError) Error() string {
 
 // checkPeer: abstract names are free for all users of the host.
 func (s socket) checkPeer() error {
-	raw, err := s.SyscallConn()
+	cred, err := unixsock.Peer(s)
 	if err != nil {
 		return err
-	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return err
-	}
-	if credErr != nil {
-		return fmt.Errorf("credentials of the peer: %w", credErr)
 	}
 	if uid := int(cred.Uid); uid != os.Geteuid() && uid != 0 {
 		return &CredError{UID: uid, PID: int(cred.Pid)}
@@ -86,7 +80,7 @@ func (s socket) read() (*message, []int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := parseFiles(oob[:oobn])
+	files, err := unixsock.Rights(oob[:oobn])
 	if err == nil && flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
 		err = errFiles
 	}
@@ -95,36 +89,10 @@ func (s socket) read() (*message, []int, error) {
 		m, err = decode(b[:n])
 	}
 	if err != nil {
-		closeFiles(files)
+		unixsock.Close(files)
 		return nil, nil, err
 	}
 	return m, files, nil
-}
-
-func parseFiles(oob []byte) ([]int, error) {
-	if len(oob) == 0 {
-		return nil, nil
-	}
-	cmsgs, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, err
-	}
-	var files []int
-	for i := range cmsgs {
-		fds, err := unix.ParseUnixRights(&cmsgs[i])
-		if err != nil {
-			closeFiles(files)
-			return nil, err
-		}
-		files = append(files, fds...)
-	}
-	return files, nil
-}
-
-func closeFiles(files []int) {
-	for _, fd := range files {
-		unix.Close(fd)
-	}
 }
 
 // mapping is a part of a file that a peer sent.

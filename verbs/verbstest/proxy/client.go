@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/internal/leash"
+	"lazystate/internal/unixsock"
 	"lazystate/verbs/driver"
 )
 
@@ -186,11 +187,11 @@ func (c *client) receive() (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("receive a file: %w", err)
 	}
-	cmsgs, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil {
-		return -1, err
+	fds, err := unixsock.Rights(oob[:n])
+	if err == nil && len(fds) != 1 {
+		unixsock.Close(fds)
+		err = fmt.Errorf("receive a file: %d came", len(fds))
 	}
-	fds, err := unix.ParseUnixRights(&cmsgs[0])
 	if err != nil {
 		return -1, err
 	}
