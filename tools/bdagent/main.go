@@ -128,5 +128,5 @@ func setUp(d *device, o options) error {
 			return err
 		}
 	}
-	return tuned.apply(o.nic)
+	return tuned.apply(o.nic, o.stderr)
 }

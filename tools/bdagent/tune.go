@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,14 +31,16 @@ var tuned = tuning{root: "/", state: "/run/lazystate/bdagent.tuned"}
 
 const (
 	nicCPU     = "sys/module/backdoor/parameters/nic_cpu"
+	moveIRQ    = "sys/module/backdoor/parameters/move_irq"
 	workqueues = "sys/devices/virtual/workqueue/cpumask"
 	release    = "proc/sys/kernel/osrelease"
 )
 
 func (t tuning) path(p string) string { return filepath.Join(t.root, p) }
 
-// apply sets an interface up; empty: nothing is to be done.
-func (t tuning) apply(nic string) error {
+// apply sets an interface up; empty: nothing is to be done. What a kernel cannot do
+// is told in notes.
+func (t tuning) apply(nic string, notes io.Writer) error {
 	if nic == "" {
 		return nil
 	}
@@ -45,15 +48,8 @@ func (t tuning) apply(nic string) error {
 	if err != nil {
 		return err
 	}
-	files, err := t.vectors(nic)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		// EIO: the kernel keeps this vector where it is
-		if err := t.set(f, mask); err != nil && !errors.Is(err, unix.EIO) {
-			return fmt.Errorf("interrupts of %s: %w", nic, err)
-		}
+	if err := t.moveVectors(nic, mask, notes); err != nil {
+		return fmt.Errorf("interrupts of %s: %w", nic, err)
 	}
 	workers, err := t.rxeHasWorkers(nic)
 	if err != nil || !workers {
@@ -79,26 +75,54 @@ func (t tuning) nicMask() (string, error) {
 	return mask + strings.Repeat(",00000000", int(cpu/32)), nil
 }
 
-// vectors are the affinity files of an interface's interrupts.
+// moveVectors moves an interface's interrupts. Where the kernel would do so only
+// when one next strikes, the module makes it strike: under a lock the CPU that it
+// leaves may be held.
+func (t tuning) moveVectors(nic, mask string, notes io.Writer) error {
+	all, err := t.vectors(nic)
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		err := t.set("proc/irq/"+v+"/smp_affinity", mask)
+		if errors.Is(err, unix.EIO) {
+			continue // the kernel keeps this vector where it is
+		}
+		if err != nil {
+			return err
+		}
+		err = os.WriteFile(t.path(moveIRQ), []byte(v), 0)
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			fmt.Fprintf(notes, "note: interrupt %s of %s moves when it next strikes: a kernel without CONFIG_GENERIC_IRQ_INJECTION\n", v, nic)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("move %s: %w", v, err)
+		}
+	}
+	return nil
+}
+
+// vectors are the numbers of an interface's interrupts.
 func (t tuning) vectors(nic string) ([]string, error) {
 	device, err := filepath.EvalSymlinks(t.path("sys/class/net/" + nic + "/device"))
 	if err != nil {
-		return nil, fmt.Errorf("interface %s: %w", nic, err)
+		return nil, err
 	}
-	var files []string
+	var numbers []string
 	for _, dir := range []string{device, filepath.Dir(device)} { // virtio: the PCI function above has them
 		all, err := filepath.Glob(filepath.Join(dir, "msi_irqs", "*"))
 		if err != nil {
 			return nil, err
 		}
 		for _, v := range all {
-			files = append(files, "proc/irq/"+filepath.Base(v)+"/smp_affinity")
+			numbers = append(numbers, filepath.Base(v))
 		}
-		if len(files) > 0 {
+		if len(numbers) > 0 {
 			break
 		}
 	}
-	return files, nil
+	return numbers, nil
 }
 
 // rxeHasWorkers: from 6.4 on rxe answers in unbound workers, before in tasklets

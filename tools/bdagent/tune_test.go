@@ -47,7 +47,7 @@ func (t tuning) read(tb testing.TB, names ...string) map[string]string {
 }
 
 var plain = map[string]string{
-	nicCPU: "0", workqueues: "3", release: "6.12.1-amd64",
+	nicCPU: "0", moveIRQ: "", workqueues: "3", release: "6.12.1-amd64",
 	"sys/devices/pci/virtio0/features": "", "sys/devices/pci/msi_irqs/24": "", "sys/devices/pci/msi_irqs/25": "",
 	"proc/irq/24/smp_affinity": "2", "proc/irq/25/smp_affinity": "3", "proc/irq/26/smp_affinity": "3",
 	"sys/class/infiniband/rxe0/parent": "eth0",
@@ -58,14 +58,17 @@ var touched = []string{workqueues, "proc/irq/24/smp_affinity", "proc/irq/25/smp_
 func TestTuneAndUndo(t *testing.T) {
 	m := machine(t, plain)
 	before := m.read(t, touched...)
-	if err := m.apply("eth0"); err != nil {
+	if err := m.apply("eth0", t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{workqueues: "1", touched[1]: "1", touched[2]: "1", touched[3]: "3"}
 	if d := cmp.Diff(want, m.read(t, touched...)); d != "" {
 		t.Errorf("tuned (-want +got):\n%s", d)
 	}
-	if err := m.apply("eth0"); err != nil { // an agent that was killed, and its successor
+	if got := m.read(t, moveIRQ)[moveIRQ]; got != "25" { // after 24
+		t.Errorf("the module was last told to move interrupt %q", got)
+	}
+	if err := m.apply("eth0", t.Output()); err != nil { // an agent that was killed, and its successor
 		t.Fatal(err)
 	}
 	if err := m.undo(); err != nil {
@@ -88,7 +91,7 @@ func TestTuneLeavesWorkersAlone(t *testing.T) {
 		if err := os.WriteFile(m.path(change[0]), []byte(change[1]), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.apply("eth0"); err != nil {
+		if err := m.apply("eth0", t.Output()); err != nil {
 			t.Fatal(err)
 		}
 		if got := m.read(t, workqueues)[workqueues]; got != "3" {
@@ -111,10 +114,10 @@ func TestNICMask(t *testing.T) {
 
 func TestTuneUnknownInterface(t *testing.T) {
 	m := machine(t, plain)
-	if err := m.apply("eth9"); err == nil || !strings.Contains(err.Error(), "eth9") {
+	if err := m.apply("eth9", t.Output()); err == nil || !strings.Contains(err.Error(), "eth9") {
 		t.Errorf("got %v", err)
 	}
-	if err := m.apply(""); err != nil {
+	if err := m.apply("", t.Output()); err != nil {
 		t.Errorf("no interface: %v", err)
 	}
 }
