@@ -142,7 +142,8 @@ func (r *runner) awaitWell(ctx context.Context, m *machine, w *watch, repaired t
 // well. Of several users one may cross the limits later than the first is
 // accused: that is an incident of its own, and counts as one repair with it.
 func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watch) (daemon.Incident, error) {
-	end := time.Now().Add(healWithin)
+	within := m.patience()
+	end := time.Now().Add(within)
 	said, seen, all := false, 0, daemon.Incident{}
 	for time.Now().Before(end) {
 		s := w.state()
@@ -177,7 +178,7 @@ func (r *runner) follow(ctx context.Context, d *drill.Drill, m *machine, w *watc
 			}
 		}
 	}
-	return daemon.Incident{}, fmt.Errorf("not healed within %v", healWithin)
+	return daemon.Incident{}, fmt.Errorf("not healed within %v", within.Round(time.Second))
 }
 
 func accusedAll(rogues []drill.Program, users []uint32) bool {
@@ -207,7 +208,7 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 		return err
 	}
 	if d.Crosses {
-		if err := w.goesBeyond(ctx, base); err != nil {
+		if err := w.goesBeyond(ctx, base, m.patience()); err != nil {
 			return err
 		}
 	}
@@ -237,8 +238,8 @@ func (r *runner) leaveAlone(ctx context.Context, d *drill.Drill, m *machine, w *
 
 // goesBeyond waits until a control has crossed L, or has woken the kernel's OOM
 // handler: without that it shows nothing.
-func (w *watch) goesBeyond(ctx context.Context, base map[string]sensorbox.Sensor) error {
-	for end := time.Now().Add(healWithin); time.Now().Before(end); {
+func (w *watch) goesBeyond(ctx context.Context, base map[string]sensorbox.Sensor, within time.Duration) error {
+	for end := time.Now().Add(within); time.Now().Before(end); {
 		now, err := w.eyes.sensors(ctx)
 		if err != nil {
 			return err

@@ -30,6 +30,7 @@ type machine struct {
 	ended  chan struct{} // the useful program's stream has ended
 	stop   context.CancelFunc
 	before drill.Iterations // without what the host took
+	pace   time.Duration    // of one, with it
 	host   host
 }
 
@@ -81,6 +82,12 @@ func (m *machine) startUseful(ctx context.Context, loops int) {
 // iterations between two moments, without what the host took.
 func (m *machine) iterations(from, to time.Time) drill.Iterations {
 	return m.useful.Between(from, to).Without(m.host.share(from, to))
+}
+
+// patience is how long what a machine does at its own pace is waited for: where
+// the host gives it a third of a CPU, hogs fill its memory at a third of the pace.
+func (m *machine) patience() time.Duration {
+	return min(max(healWithin, 60*m.pace), 15*time.Minute)
 }
 
 // release starts a program of the drill in the guest.
