@@ -22,12 +22,12 @@ func Rights(oob []byte) (fds []int, err error) {
 		return nil, fmt.Errorf("control data of a message: %w", err)
 	}
 	for i := range msgs {
-		some, err := unix.ParseUnixRights(&msgs[i])
-		if err != nil {
-			Close(fds)
-			return nil, fmt.Errorf("control data of a message: %w", err)
-		}
-		fds = append(fds, some...)
+		some, bad := unix.ParseUnixRights(&msgs[i])
+		fds, err = append(fds, some...), errors.Join(err, bad)
+	}
+	if err != nil { // also those behind what is of another kind
+		Close(fds)
+		return nil, fmt.Errorf("control data of a message: %w", err)
 	}
 	return fds, nil
 }

@@ -3,10 +3,13 @@
 package unixsock
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,7 +71,8 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// Credentials that nobody has asked for are an error.
+// Credentials that nobody has asked for are an error, and a descriptor that came
+// behind them does not stay open.
 func TestOtherControlData(t *testing.T) {
 	a, b := pair(t)
 	raw, err := b.SyscallConn()
@@ -81,11 +85,23 @@ func TestOtherControlData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Write([]byte("x")); err != nil {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, _, err := a.WriteMsgUnix([]byte("x"), unix.UnixRights(int(w.Fd())), nil); err != nil {
 		t.Fatal(err)
 	}
 	if fds, err := receive(t, b); err == nil {
 		t.Errorf("taken for descriptors: %v", fds)
+	}
+	w.Close()
+	if err := r.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the pipe's other end is still open: %v", err)
 	}
 }
 

@@ -92,8 +92,9 @@ func (t tuning) moveVectors(nic, mask string, notes io.Writer) error {
 			return err
 		}
 		err = os.WriteFile(t.path(moveIRQ), []byte(v), 0)
-		if errors.Is(err, unix.EOPNOTSUPP) {
-			fmt.Fprintf(notes, "note: interrupt %s of %s moves when it next strikes: a kernel without CONFIG_GENERIC_IRQ_INJECTION\n", v, nic)
+		// A kernel without CONFIG_GENERIC_IRQ_INJECTION; or the CPU that it leaves is held now.
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EBUSY) {
+			fmt.Fprintf(notes, "note: interrupt %s of %s moves when it next strikes: %v\n", v, nic, err)
 			continue
 		}
 		if err != nil {

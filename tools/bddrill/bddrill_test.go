@@ -102,6 +102,17 @@ func TestDetectionIsOfTheDrill(t *testing.T) {
 	}
 }
 
+// What a machine does at its own pace is waited for at its pace, not for ever.
+func TestPatience(t *testing.T) {
+	for pace, want := range map[time.Duration]time.Duration{
+		0: healWithin, 1300 * time.Millisecond: healWithin, 5 * time.Second: 5 * time.Minute, 31 * time.Second: 15 * time.Minute,
+	} {
+		if got := (&machine{pace: pace}).patience(); got != want {
+			t.Errorf("an iteration takes %v: %v, want %v", pace, got, want)
+		}
+	}
+}
+
 // Two users' bombs need not cross the limits in the same moment.
 func TestSecondUserIsRepairedLater(t *testing.T) {
 	rogues := drillNamed(t, "two-users").Rogues
