@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // spoilIDR names the damages of a target's tree of pids.
@@ -48,12 +49,14 @@ func TestDamagedTreeIsWalkedByList(t *testing.T) {
 
 // With the list damaged too nothing is known, which is no "nothing to do".
 func TestDamagedTreeAndList(t *testing.T) {
-	m := newSick(t)
-	m.bomb(60)
-	m.target.Poke64(m.target.TaskAddr(0)+m.target.Offset("task_struct.tasks"), 3)
-	spoilIDR["wild head"](m)
-	if r := m.treat(m.healer(), m.exceeded()); r.Result != Aborted || !strings.Contains(r.Err.Error(), "damaged") {
-		t.Errorf("result %v: %v", r.Result, r.Err)
-	}
-	m.innocent()
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.bomb(60)
+		m.target.Poke64(m.target.TaskAddr(0)+m.target.Offset("task_struct.tasks"), 3)
+		spoilIDR["wild head"](m)
+		if r := m.treat(m.healer(), m.exceeded()); r.Result != Aborted || !strings.Contains(r.Err.Error(), "damaged") {
+			t.Errorf("result %v: %v", r.Result, r.Err)
+		}
+		m.innocent()
+	})
 }

@@ -54,24 +54,31 @@ func TestExternalIsNotTrusted(t *testing.T) {
 		"no reason":     {`echo '{"uid":65534}'`, "without a why"},
 		"no answer":     {`true`, "EOF"},
 		"fails":         {`echo broken >&2; exit 3`, "broken"},
-		"hangs":         {`sleep 60`, "no answer in"},
 		"floods":        {`yes`, "more than"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			m := newSick(t)
-			m.bomb(60)
-			h := program(c.script)
-			h.Timeout = time.Minute // what answers or ends is not hurried: the machine may be busy
-			if name == "hangs" {
-				h.Timeout = 300 * time.Millisecond
-			}
-			r := m.treat(h, m.exceeded())
-			if r.Result != Aborted || r.Killed != 0 || !strings.Contains(r.Err.Error(), c.want) {
-				t.Fatalf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
-			}
-			m.innocent()
-		})
+		t.Run(name, inBubble(func(t *testing.T) { // whose clock stands still while the program runs
+			distrusted(t, c.script, time.Minute, c.want)
+		}))
 	}
+}
+
+// TestExternalHangs is by the real clock, which goes on while the program sleeps.
+func TestExternalHangs(t *testing.T) {
+	distrusted(t, `sleep 60`, 300*time.Millisecond, "no answer in")
+}
+
+// distrusted: a program that says this, or nothing for so long, does no harm.
+func distrusted(t *testing.T, script string, timeout time.Duration, want string) {
+	t.Helper()
+	m := newSick(t)
+	m.bomb(60)
+	h := program(script)
+	h.Timeout = timeout
+	r := m.treat(h, m.exceeded())
+	if r.Result != Aborted || r.Killed != 0 || !strings.Contains(r.Err.Error(), want) {
+		t.Fatalf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
+	}
+	m.innocent()
 }
 
 // TestExternalEndsWithItsChildren: what the program started ends with it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lazystate/backdoor"
@@ -39,85 +40,97 @@ func ticking(m *sick) (stop func(cpu int)) {
 }
 
 func TestHangOneCPU(t *testing.T) {
-	m := newSick(t)
-	stop := ticking(m)
-	stop(1)
-	m.target.CatchCPU(1, uapi.CPUNMIIRQOff)
-	time.Sleep(20 * time.Millisecond)
-	h, err := m.patient.DiagnoseHang(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h.Cause != HangSpin || !h.Partial || !h.Repairable() || !h.ByNMI || len(h.Stalled) != 1 || h.Stalled[0] != "TICKS.1" {
-		t.Errorf("diagnosis %+v", h)
-	}
-	m.innocent()
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		stop := ticking(m)
+		stop(1)
+		m.target.CatchCPU(1, uapi.CPUNMIIRQOff)
+		time.Sleep(20 * time.Millisecond)
+		h, err := m.patient.DiagnoseHang(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Cause != HangSpin || !h.Partial || !h.Repairable() || !h.ByNMI || len(h.Stalled) != 1 || h.Stalled[0] != "TICKS.1" {
+			t.Errorf("diagnosis %+v", h)
+		}
+		m.innocent()
+	})
 }
 
 func TestHangAllCPUs(t *testing.T) {
-	m := newSick(t)
-	stop := ticking(m)
-	stop(0)
-	stop(1)
-	m.target.Hang(true)
-	h, err := m.patient.DiagnoseHang(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h.Cause != HangSpin || h.Partial || h.Repairable() || h.LockErr == nil {
-		t.Errorf("diagnosis %+v", h)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		stop := ticking(m)
+		stop(0)
+		stop(1)
+		m.target.Hang(true)
+		h, err := m.patient.DiagnoseHang(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Cause != HangSpin || h.Partial || h.Repairable() || h.LockErr == nil {
+			t.Errorf("diagnosis %+v", h)
+		}
+	})
 }
 
 func TestHangPanic(t *testing.T) {
-	m := newSick(t)
-	ticking(m)
-	m.target.Crash(uapi.PanicPanic, "bad \"day\"\n")
-	h, err := m.patient.DiagnoseHang(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h.Cause != HangPanic || h.Repairable() || !strings.Contains(h.Detail, "bad") || strings.Contains(h.Detail, "\n") {
-		t.Errorf("diagnosis %+v", h)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		ticking(m)
+		m.target.Crash(uapi.PanicPanic, "bad \"day\"\n")
+		h, err := m.patient.DiagnoseHang(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Cause != HangPanic || h.Repairable() || !strings.Contains(h.Detail, "bad") || strings.Contains(h.Detail, "\n") {
+			t.Errorf("diagnosis %+v", h)
+		}
+	})
 }
 
 func TestHangDeadlock(t *testing.T) {
-	m := newSick(t)
-	ticking(m)
-	for range 3 {
-		m.target.AddProcess(bdtest.Proc{UID: 1000, Comm: "ip", State: 2})
-	}
-	h, err := m.patient.DiagnoseHang(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h.Cause != HangDeadlock || len(h.Blocked) != 3 || h.Repairable() {
-		t.Errorf("diagnosis %+v", h)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		ticking(m)
+		for range 3 {
+			m.target.AddProcess(bdtest.Proc{UID: 1000, Comm: "ip", State: 2})
+		}
+		h, err := m.patient.DiagnoseHang(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Cause != HangDeadlock || len(h.Blocked) != 3 || h.Repairable() {
+			t.Errorf("diagnosis %+v", h)
+		}
+	})
 }
 
 // A CPU that was taken out does not hang, and hides no deadlock.
 func TestHangWithACPUOffline(t *testing.T) {
-	m := newSick(t)
-	ticking(m)
-	m.target.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Value: 99, Name: "TICKS.2"})
-	if h, err := m.patient.DiagnoseHang(t.Context()); err != nil || h.Cause != NoHang {
-		t.Fatalf("diagnosis %+v, %v", h, err)
-	}
-	m.target.AddProcess(bdtest.Proc{UID: 1000, Comm: "ip", State: 2})
-	if h, err := m.patient.DiagnoseHang(t.Context()); err != nil || h.Cause != HangDeadlock {
-		t.Fatalf("diagnosis %+v, %v", h, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		ticking(m)
+		m.target.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Value: 99, Name: "TICKS.2"})
+		if h, err := m.patient.DiagnoseHang(t.Context()); err != nil || h.Cause != NoHang {
+			t.Fatalf("diagnosis %+v, %v", h, err)
+		}
+		m.target.AddProcess(bdtest.Proc{UID: 1000, Comm: "ip", State: 2})
+		if h, err := m.patient.DiagnoseHang(t.Context()); err != nil || h.Cause != HangDeadlock {
+			t.Fatalf("diagnosis %+v, %v", h, err)
+		}
+	})
 }
 
 func TestNoHang(t *testing.T) {
-	m := newSick(t)
-	ticking(m)
-	h, err := m.patient.DiagnoseHang(t.Context())
-	if err != nil || h.Cause != NoHang {
-		t.Fatalf("diagnosis %+v, %v", h, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		ticking(m)
+		h, err := m.patient.DiagnoseHang(t.Context())
+		if err != nil || h.Cause != NoHang {
+			t.Fatalf("diagnosis %+v, %v", h, err)
+		}
+	})
 }
 
 var errPath = errors.New("the rest of memory is lost")
@@ -146,7 +159,7 @@ func TestHangWithoutTable(t *testing.T) {
 		"panic": {func(m *sick, _ func(int)) { m.target.Crash(uapi.PanicPanic, "bad day") }, HangPanic},
 		"spin":  {func(_ *sick, stop func(int)) { stop(1) }, HangSpin},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			m := newSick(t)
 			c.spoil(m, ticking(m))
 			tablesLost(m)
@@ -155,18 +168,20 @@ func TestHangWithoutTable(t *testing.T) {
 			if err != nil || h.Cause != c.cause || !errors.Is(h.TableErr, errPath) || h.Running != nil {
 				t.Errorf("diagnosis %+v, %v", h, err)
 			}
-		})
+		}))
 	}
 }
 
 // Clocks that run and no table: nobody knows whether tasks wait for ever.
 func TestNoHangWithoutTable(t *testing.T) {
-	m := newSick(t)
-	ticking(m)
-	tablesLost(m)
-	if h, err := m.patient.DiagnoseHang(t.Context()); !errors.Is(err, errPath) {
-		t.Errorf("diagnosis %+v, %v", h, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		ticking(m)
+		tablesLost(m)
+		if h, err := m.patient.DiagnoseHang(t.Context()); !errors.Is(err, errPath) {
+			t.Errorf("diagnosis %+v, %v", h, err)
+		}
+	})
 }
 
 // A panic whose Sensor Box is damaged is still a panic.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lazystate/backdoor"
@@ -17,117 +18,127 @@ import (
 )
 
 func TestForkBombIsHealed(t *testing.T) {
-	m := newSick(t)
-	m.bomb(400)
-	r := m.treat(m.healer(), m.exceeded())
-	if r.Result != Healed || r.Err != nil {
-		t.Fatalf("result %v, %v; verdict %+v", r.Result, r.Err, r.Verdict)
-	}
-	if n := m.count(bomber); n != 0 {
-		t.Errorf("%d bombs are left", n)
-	}
-	if r.Killed < 400 || r.Killed != len(r.Outcome.KilledIDs) || r.Outcome.Unread != 0 {
-		t.Errorf("killed %d, unread %d", r.Killed, r.Outcome.Unread)
-	}
-	m.innocent()
-	want := []string{"event", "plan", "freeze", "kill", "thaw", "verify", "end"}
-	if got := m.log.steps(t); !slices.Equal(got, want) {
-		t.Errorf("audit steps %q, want %q", got, want)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.bomb(400)
+		r := m.treat(m.healer(), m.exceeded())
+		if r.Result != Healed || r.Err != nil {
+			t.Fatalf("result %v, %v; verdict %+v", r.Result, r.Err, r.Verdict)
+		}
+		if n := m.count(bomber); n != 0 {
+			t.Errorf("%d bombs are left", n)
+		}
+		if r.Killed < 400 || r.Killed != len(r.Outcome.KilledIDs) || r.Outcome.Unread != 0 {
+			t.Errorf("killed %d, unread %d", r.Killed, r.Outcome.Unread)
+		}
+		m.innocent()
+		want := []string{"event", "plan", "freeze", "kill", "thaw", "verify", "end"}
+		if got := m.log.steps(t); !slices.Equal(got, want) {
+			t.Errorf("audit steps %q, want %q", got, want)
+		}
+	})
 }
 
 // Every process of the bomb is the init of a container, which any user can
 // make where there are user namespaces; one of the machine's own stays alive.
 func TestBombOfInitsIsHealed(t *testing.T) {
-	m := newSick(t)
-	own := m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "service", Container: true})
-	for range 200 {
-		m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "bomb", Container: true, UserNS: true})
-	}
-	r := m.treat(m.healer(), m.exceeded())
-	if r.Result != Healed || r.Killed != 200 {
-		t.Fatalf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
-	}
-	if m.count(bomber) != 1 || !m.target.Alive(own.PID) {
-		t.Errorf("%d of the user are left, the container's init lives: %v", m.count(bomber), m.target.Alive(own.PID))
-	}
-	m.innocent()
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		own := m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "service", Container: true})
+		for range 200 {
+			m.target.AddProcess(bdtest.Proc{UID: bomber, Comm: "bomb", Container: true, UserNS: true})
+		}
+		r := m.treat(m.healer(), m.exceeded())
+		if r.Result != Healed || r.Killed != 200 {
+			t.Fatalf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
+		}
+		if m.count(bomber) != 1 || !m.target.Alive(own.PID) {
+			t.Errorf("%d of the user are left, the container's init lives: %v", m.count(bomber), m.target.Alive(own.PID))
+		}
+		m.innocent()
+	})
 }
 
 func TestTwoBombsAreTwoAttempts(t *testing.T) {
-	m := newSick(t)
-	m.bomb(100)
-	for range 90 {
-		m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "other"})
-	}
-	h := m.healer()
-	h.Reaper.Within = time.Minute // which nobody waits for while another is above the limit
-	r := m.treat(h, m.exceeded())
-	if r.Result != Healed || !slices.Equal(r.Users, []uint32{bomber, 1001}) {
-		t.Fatalf("result %v of users %v: %v", r.Result, r.Users, r.Err)
-	}
-	if took := r.Ended.Sub(r.Began); took > 50*time.Second {
-		t.Errorf("healed after %v", took)
-	}
-	m.innocent()
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.bomb(100)
+		for range 90 {
+			m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "other"})
+		}
+		h := m.healer()
+		h.Reaper.Within = time.Minute // which nobody waits for while another is above the limit
+		r := m.treat(h, m.exceeded())
+		if r.Result != Healed || !slices.Equal(r.Users, []uint32{bomber, 1001}) {
+			t.Fatalf("result %v of users %v: %v", r.Result, r.Users, r.Err)
+		}
+		if took := r.Ended.Sub(r.Began); took > 50*time.Second {
+			t.Errorf("healed after %v", took)
+		}
+		m.innocent()
+	})
 }
 
 func TestBurstSettles(t *testing.T) {
-	m := newSick(t)
-	m.bomb(300)
-	m.mu.Lock()
-	m.refill = 0
-	m.mu.Unlock()
-	h := m.healer()
-	h.Confirm = Confirm{Window: 200 * time.Millisecond, Most: time.Minute, Every: 2 * time.Millisecond}
-	looks := 0
-	box, err := m.patient.Target.Region(uapi.KindSensorbox)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.target.Memory().Before(func(_ int, op *backdoor.Op) error {
-		if op.Key == box.Key {
-			looks++
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.bomb(300)
+		m.mu.Lock()
+		m.refill = 0
+		m.mu.Unlock()
+		h := m.healer()
+		h.Confirm = Confirm{Window: 200 * time.Millisecond, Most: time.Minute, Every: 2 * time.Millisecond}
+		looks := 0
+		box, err := m.patient.Target.Region(uapi.KindSensorbox)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if looks != 2 {
-			return nil
-		}
-		looks++
-		for _, p := range m.target.Processes() { // short jobs that end by themselves
-			if p.UID == bomber {
-				m.target.RemoveProcess(p.PID)
+		m.target.Memory().Before(func(_ int, op *backdoor.Op) error {
+			if op.Key == box.Key {
+				looks++
 			}
+			if looks != 2 {
+				return nil
+			}
+			looks++
+			for _, p := range m.target.Processes() { // short jobs that end by themselves
+				if p.UID == bomber {
+					m.target.RemoveProcess(p.PID)
+				}
+			}
+			m.target.SetValue(m.nprocs, 0) // till the machine counts again
+			return nil
+		})
+		if r := m.treat(h, m.exceeded()); r.Result != NothingToDo || r.Killed != 0 {
+			t.Fatalf("result %v, killed %d", r.Result, r.Killed)
 		}
-		m.target.SetValue(m.nprocs, 0) // till the machine counts again
-		return nil
+		m.innocent()
 	})
-	if r := m.treat(h, m.exceeded()); r.Result != NothingToDo || r.Killed != 0 {
-		t.Fatalf("result %v, killed %d", r.Result, r.Killed)
-	}
-	m.innocent()
 }
 
 func TestDryRunTouchesNothing(t *testing.T) {
-	m := newSick(t)
-	m.bomb(100)
-	m.patient.DryRun = true
-	before := m.patient.Target.Stats()
-	r := m.treat(m.healer(), m.exceeded())
-	if r.Result != DryRun || len(r.Plan.Culprits) < 100 {
-		t.Fatalf("result %v, %d culprits, %v", r.Result, len(r.Plan.Culprits), r.Err)
-	}
-	if w := m.patient.Target.Stats().Sub(before).Writes; w != 0 {
-		t.Errorf("a dry run wrote %d times", w)
-	}
-	if n := m.count(bomber); n < 100 {
-		t.Errorf("%d bombs left of 100", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.bomb(100)
+		m.patient.DryRun = true
+		before := m.patient.Target.Stats()
+		r := m.treat(m.healer(), m.exceeded())
+		if r.Result != DryRun || len(r.Plan.Culprits) < 100 {
+			t.Fatalf("result %v, %d culprits, %v", r.Result, len(r.Plan.Culprits), r.Err)
+		}
+		if w := m.patient.Target.Stats().Sub(before).Writes; w != 0 {
+			t.Errorf("a dry run wrote %d times", w)
+		}
+		if n := m.count(bomber); n < 100 {
+			t.Errorf("%d bombs left of 100", n)
+		}
+	})
 }
 
 // A full disk: no decision can be logged, so nothing is done, at each step.
 func TestNoLogNoRepair(t *testing.T) {
 	for _, step := range []string{"event", "plan", "freeze", "kill"} {
-		t.Run(step, func(t *testing.T) {
+		t.Run(step, inBubble(func(t *testing.T) {
 			m := newSick(t)
 			m.bomb(100)
 			m.log.fail = func(line []byte) error {
@@ -144,7 +155,7 @@ func TestNoLogNoRepair(t *testing.T) {
 				t.Errorf("%d bombs left of 100", n)
 			}
 			m.innocent()
-		})
+		}))
 	}
 	m := newSick(t)
 	m.bomb(100)
@@ -168,7 +179,7 @@ func TestTargetLostAtEveryStep(t *testing.T) {
 	}
 	for name, way := range ways {
 		for _, at := range []string{"freeze", "kill", "thaw"} {
-			t.Run(name+" before "+at, func(t *testing.T) {
+			t.Run(name+" before "+at, inBubble(func(t *testing.T) {
 				m := newSick(t)
 				m.bomb(60)
 				once := false
@@ -186,100 +197,114 @@ func TestTargetLostAtEveryStep(t *testing.T) {
 				if r.Verdict != nil && r.Verdict.Healed {
 					t.Error("a lost target is called healed")
 				}
-			})
+			}))
 		}
 	}
 }
 
 func TestRepairNotAllowed(t *testing.T) {
-	m := newSick(t, bdtest.WithoutRepair())
-	m.bomb(60)
-	r := m.treat(m.healer(), m.exceeded())
-	if r.Result != Aborted || !errors.Is(r.Err, ErrNotAllowed) || r.Attempts != 1 {
-		t.Fatalf("result %v after %d attempts: %v", r.Result, r.Attempts, r.Err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t, bdtest.WithoutRepair())
+		m.bomb(60)
+		r := m.treat(m.healer(), m.exceeded())
+		if r.Result != Aborted || !errors.Is(r.Err, ErrNotAllowed) || r.Attempts != 1 {
+			t.Fatalf("result %v after %d attempts: %v", r.Result, r.Attempts, r.Err)
+		}
+	})
 }
 
 // Another monitor holds the lock: this one keeps its hands off.
 func TestLockHeldByAnother(t *testing.T) {
-	other := uapi.Key{9}
-	m := newSick(t, bdtest.WithKey(1, other))
-	m.bomb(60)
-	held, err := m.patient.Target.Lock(t.Context(), backdoor.LockOptions{Slot: 1, Key: other})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := m.treat(m.healer(), m.exceeded())
-	var refused *backdoor.LockRefusedError
-	if r.Result != Aborted || !errors.As(r.Err, &refused) || r.Killed != 0 {
-		t.Errorf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
-	}
-	if err := held.Unlock(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		other := uapi.Key{9}
+		m := newSick(t, bdtest.WithKey(1, other))
+		m.bomb(60)
+		held, err := m.patient.Target.Lock(t.Context(), backdoor.LockOptions{Slot: 1, Key: other})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := m.treat(m.healer(), m.exceeded())
+		var refused *backdoor.LockRefusedError
+		if r.Result != Aborted || !errors.As(r.Err, &refused) || r.Killed != 0 {
+			t.Errorf("result %v, killed %d: %v", r.Result, r.Killed, r.Err)
+		}
+		if err := held.Unlock(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // A CPU that was inside the kernel: the view is raw, which is in the outcome.
 func TestRawViewIsSaid(t *testing.T) {
-	m := newSick(t)
-	m.target.CatchCPU(1, uapi.CPUKernel)
-	m.bomb(60)
-	if r := m.treat(m.healer(), m.exceeded()); r.Result != Healed || !r.Outcome.Raw {
-		t.Fatalf("result %v, raw %v: %v", r.Result, r.Outcome.Raw, r.Err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.target.CatchCPU(1, uapi.CPUKernel)
+		m.bomb(60)
+		if r := m.treat(m.healer(), m.exceeded()); r.Result != Healed || !r.Outcome.Raw {
+			t.Fatalf("result %v, raw %v: %v", r.Result, r.Outcome.Raw, r.Err)
+		}
+	})
 }
 
 // A CPU held by NMI: kills are deferred to the release and read back then.
 func TestDeferredKillsAreReadBack(t *testing.T) {
-	m := newSick(t)
-	m.target.CatchCPU(1, uapi.CPUNMIIRQOff)
-	m.bomb(60)
-	r := m.treat(m.healer(), m.exceeded())
-	if r.Result != Healed || r.Killed < 60 || r.Outcome.Unread != 0 {
-		t.Fatalf("result %v, killed %d, unread %d: %v", r.Result, r.Killed, r.Outcome.Unread, r.Err)
-	}
-	m.innocent()
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.target.CatchCPU(1, uapi.CPUNMIIRQOff)
+		m.bomb(60)
+		r := m.treat(m.healer(), m.exceeded())
+		if r.Result != Healed || r.Killed < 60 || r.Outcome.Unread != 0 {
+			t.Fatalf("result %v, killed %d, unread %d: %v", r.Result, r.Killed, r.Outcome.Unread, r.Err)
+		}
+		m.innocent()
+	})
 }
 
 // The wrong key: every kill is refused, and no success is reported.
 func TestRefusedKillsAreNoSuccess(t *testing.T) {
-	m := newSick(t)
-	m.patient.Key = uapi.Key{7}
-	m.bomb(60)
-	if r := m.treat(m.healer(), m.exceeded()); r.Result == Healed || r.Killed != 0 {
-		t.Fatalf("result %v, killed %d", r.Result, r.Killed)
-	}
-	m.innocent()
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.patient.Key = uapi.Key{7}
+		m.bomb(60)
+		if r := m.treat(m.healer(), m.exceeded()); r.Result == Healed || r.Killed != 0 {
+			t.Fatalf("result %v, killed %d", r.Result, r.Killed)
+		}
+		m.innocent()
+	})
 }
 
 func TestNprocKnobComesFirst(t *testing.T) {
-	m := newSick(t)
-	m.bomb(60)
-	h := m.healer()
-	h.Reaper.Nproc = 10
-	if r := m.treat(h, m.exceeded()); r.Result != Healed {
-		t.Fatalf("result %v: %v", r.Result, r.Err)
-	}
-	if v := m.target.Knob(uapi.KnobUIDNProc); v != 10 {
-		t.Errorf("process limit %d", v)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.bomb(60)
+		h := m.healer()
+		h.Reaper.Nproc = 10
+		if r := m.treat(h, m.exceeded()); r.Result != Healed {
+			t.Fatalf("result %v: %v", r.Result, r.Err)
+		}
+		if v := m.target.Knob(uapi.KnobUIDNProc); v != 10 {
+			t.Errorf("process limit %d", v)
+		}
+	})
 }
 
 // One process is the culprit of POLICY_MAX_RSS; the user's others live.
 func TestOneProcess(t *testing.T) {
-	m := newSick(t)
-	m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "small", Anon: 10})
-	big := m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "big", Swap: 50000})
-	h := m.memHealer(policy.Basic{Kind: policy.PolicyMaxRSS, Limit: 1 << 20})
-	m.set(m.free, 10)
-	m.afterKill(func() { m.set(m.free, 100000) })
-	r := m.treat(h, m.pressed())
-	if r.Result != Healed || r.Killed != 1 || m.target.Alive(big.PID) {
-		t.Fatalf("result %v, killed %d: %v %+v", r.Result, r.Killed, r.Err, r.Verdict)
-	}
-	if n := m.count(1001); n != 1 {
-		t.Errorf("%d of the user's other processes are left", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "small", Anon: 10})
+		big := m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "big", Swap: 50000})
+		h := m.memHealer(policy.Basic{Kind: policy.PolicyMaxRSS, Limit: 1 << 20})
+		m.set(m.free, 10)
+		m.afterKill(func() { m.set(m.free, 100000) })
+		r := m.treat(h, m.pressed())
+		if r.Result != Healed || r.Killed != 1 || m.target.Alive(big.PID) {
+			t.Fatalf("result %v, killed %d: %v %+v", r.Result, r.Killed, r.Err, r.Verdict)
+		}
+		if n := m.count(1001); n != 1 {
+			t.Errorf("%d of the user's other processes are left", n)
+		}
+	})
 }
 
 func (m *sick) memHealer(p policy.Policy) *MemReclaimHealer {
@@ -316,47 +341,51 @@ func (m *sick) pressed() sensorbox.Event {
 
 // One kill of the kernel's own handler, after which memory is free: no repair.
 func TestOneOOMKillSettles(t *testing.T) {
-	m := newSick(t)
-	m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "hog", Anon: 50000})
-	m.set(m.oom, 2)
-	r := m.treat(m.memHealer(policy.Basic{Kind: policy.PolicyMaxRSSUID, Limit: 1 << 20}), m.pressed())
-	if r.Result != NothingToDo || r.Killed != 0 {
-		t.Fatalf("result %v, killed %d", r.Result, r.Killed)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "hog", Anon: 50000})
+		m.set(m.oom, 2)
+		r := m.treat(m.memHealer(policy.Basic{Kind: policy.PolicyMaxRSSUID, Limit: 1 << 20}), m.pressed())
+		if r.Result != NothingToDo || r.Killed != 0 {
+			t.Fatalf("result %v, killed %d", r.Result, r.Killed)
+		}
+	})
 }
 
 // The handler keeps running while memory comes and goes: hogs that respawn.
 func TestRespawningHogs(t *testing.T) {
-	m := newSick(t)
-	for range 5 {
-		m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "hog", Anon: 10, Swap: 20000})
-	}
-	stop := make(chan struct{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for n := uint64(1); ; n++ {
-			select {
-			case <-stop:
-				return
-			case <-time.After(3 * time.Millisecond):
-				m.set(m.oom, n)
-				m.set(m.free, n%2*5000) // after each kill, for a moment, there is enough
+	synctest.Test(t, func(t *testing.T) {
+		m := newSick(t)
+		for range 5 {
+			m.target.AddProcess(bdtest.Proc{UID: 1001, Comm: "hog", Anon: 10, Swap: 20000})
+		}
+		stop := make(chan struct{})
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for n := uint64(1); ; n++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(3 * time.Millisecond):
+					m.set(m.oom, n)
+					m.set(m.free, n%2*5000) // after each kill, for a moment, there is enough
+				}
 			}
+		}()
+		quiet := false
+		m.afterKill(func() {
+			if !quiet {
+				quiet = true
+				close(stop)
+				<-ended
+				m.set(m.free, 90000)
+			}
+		})
+		r := m.treat(m.memHealer(policy.Basic{Kind: policy.PolicyMaxRSSUIDSaveUID, Limit: 1 << 20}), m.pressed())
+		if r.Result != Healed || r.Killed != 5 {
+			t.Fatalf("result %v, killed %d: %v %+v", r.Result, r.Killed, r.Err, r.Verdict)
 		}
-	}()
-	quiet := false
-	m.afterKill(func() {
-		if !quiet {
-			quiet = true
-			close(stop)
-			<-ended
-			m.set(m.free, 90000)
-		}
+		m.innocent()
 	})
-	r := m.treat(m.memHealer(policy.Basic{Kind: policy.PolicyMaxRSSUIDSaveUID, Limit: 1 << 20}), m.pressed())
-	if r.Result != Healed || r.Killed != 5 {
-		t.Fatalf("result %v, killed %d: %v %+v", r.Result, r.Killed, r.Err, r.Verdict)
-	}
-	m.innocent()
 }

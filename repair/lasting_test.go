@@ -72,7 +72,7 @@ func TestWindowOfEveryKindOfEvent(t *testing.T) {
 			if name == "a panic" && how == "settled" {
 				continue // nothing comes back from there
 			}
-			t.Run(name+" "+how, func(t *testing.T) {
+			t.Run(name+" "+how, inBubble(func(t *testing.T) {
 				m := newSick(t)
 				m.bomb(100)
 				if prepare != nil {
@@ -87,7 +87,7 @@ func TestWindowOfEveryKindOfEvent(t *testing.T) {
 				if plan.Needed() != (how == "lasts") || plan.Confirm < h.Confirm.Window {
 					t.Errorf("%d culprits after %v: %q", len(plan.Culprits), plan.Confirm, plan.Why)
 				}
-			})
+			}))
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (m *sick) disguise(procs ...bdtest.Proc) {
 // What the target refuses once it refuses always: one freeze, not sixteen.
 func TestRefusedKillsEndTheRounds(t *testing.T) {
 	for name, some := range map[string]struct{ refused, rounds int }{"all": {60, 1}, "half": {30, 2}} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			m := newSick(t)
 			var bombs []bdtest.Proc
 			for range 60 {
@@ -45,6 +45,6 @@ func TestRefusedKillsEndTheRounds(t *testing.T) {
 				t.Errorf("verdict %+v, %v", v, err)
 			}
 			m.innocent()
-		})
+		}))
 	}
 }

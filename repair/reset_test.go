@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,7 +62,7 @@ func TestResetOfAMachineThatIsLost(t *testing.T) {
 		"all CPUs spin": func(*sick) {},
 		"panic":         func(m *sick) { m.target.Crash(uapi.PanicPanic, "bad day") },
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			m := hungSick(t)
 			lose(m)
 			reset, err := quickly().Consider(t.Context(), m.patient, failed)
@@ -71,7 +72,7 @@ func TestResetOfAMachineThatIsLost(t *testing.T) {
 			if d := cmp.Diff([]string{"event", "reset", "result", "end"}, m.log.steps(t)); d != "" {
 				t.Errorf("audit (want -, got +):\n%s", d)
 			}
-		})
+		}))
 	}
 }
 
@@ -93,7 +94,7 @@ func TestNoResetOfWhatAnswers(t *testing.T) {
 			}
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			m := newSick(t, bdtest.WithFence())
 			c.sick(m)
 			time.Sleep(20 * time.Millisecond)
@@ -105,28 +106,30 @@ func TestNoResetOfWhatAnswers(t *testing.T) {
 			if !strings.Contains(m.log.b.String(), c.why) {
 				t.Errorf("log lacks %q:\n%s", c.why, m.log.b.String())
 			}
-		})
+		}))
 	}
 }
 
 // TestNoResetTwice: the next hang within the cool-down is waited out, and a
 // monitor that has just started waits too.
 func TestNoResetTwice(t *testing.T) {
-	m := hungSick(t)
-	for name, l := range map[string]*LastResort{"just started": NewLastResort(ResetOptions{}), "just reset": quickly()} {
-		l.next = time.Now().Add(l.opt.CoolDown)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		reset, err := l.Consider(ctx, m.patient, failed)
-		cancel()
-		if reset || !errors.Is(err, context.DeadlineExceeded) || m.rebooted() {
-			t.Errorf("%s: reset %v, %v", name, reset, err)
+	synctest.Test(t, func(t *testing.T) {
+		m := hungSick(t)
+		for name, l := range map[string]*LastResort{"just started": NewLastResort(ResetOptions{}), "just reset": quickly()} {
+			l.next = time.Now().Add(l.opt.CoolDown)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			reset, err := l.Consider(ctx, m.patient, failed)
+			cancel()
+			if reset || !errors.Is(err, context.DeadlineExceeded) || m.rebooted() {
+				t.Errorf("%s: reset %v, %v", name, reset, err)
+			}
 		}
-	}
-	m.spared(false, "event", "wait", "end", "event", "wait", "end")
-	l := quickly()
-	if _, err := l.Consider(t.Context(), m.patient, failed); err != nil || time.Until(l.next) < 50*time.Minute {
-		t.Errorf("the next may be at %v, %v", l.next, err)
-	}
+		m.spared(false, "event", "wait", "end", "event", "wait", "end")
+		l := quickly()
+		if _, err := l.Consider(t.Context(), m.patient, failed); err != nil || time.Until(l.next) < 50*time.Minute {
+			t.Errorf("the next may be at %v, %v", l.next, err)
+		}
+	})
 }
 
 func TestResetIsRefused(t *testing.T) {
@@ -140,29 +143,31 @@ func TestResetIsRefused(t *testing.T) {
 		"held":        {errHand, func(_ *sick, l *LastResort) { l.opt.Enter = func() (func(), error) { return nil, errHand } }},
 		"only reader": {backdoor.ErrReadOnly, func(m *sick, _ *LastResort) { m.target.Memory().ReadOnly(true) }},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, inBubble(func(t *testing.T) {
 			m, l := hungSick(t), quickly()
 			c.set(m, l)
 			reset, err := l.Consider(t.Context(), m.patient, failed)
 			if reset || !errors.Is(err, c.want) || m.rebooted() {
 				t.Errorf("reset %v, %v", reset, err)
 			}
-		})
+		}))
 	}
 }
 
 // TestResetOutlivesItsCaller: the new boot may be seen before the fence
 // command has ended; it is not broken off in the middle.
 func TestResetOutlivesItsCaller(t *testing.T) {
-	m, l := hungSick(t), quickly()
-	ctx, cancel := context.WithCancel(t.Context())
-	in := &Incident{ID: "i", Patient: m.patient}
-	h, err := l.condemn(ctx, in)
-	if err != nil || h == nil {
-		t.Fatalf("verdict %+v, %v", h, err)
-	}
-	cancel()
-	if reset, err := l.reset(ctx, in, m.target.Memory(), h); !reset || err != nil {
-		t.Errorf("reset %v, %v", reset, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m, l := hungSick(t), quickly()
+		ctx, cancel := context.WithCancel(t.Context())
+		in := &Incident{ID: "i", Patient: m.patient}
+		h, err := l.condemn(ctx, in)
+		if err != nil || h == nil {
+			t.Fatalf("verdict %+v, %v", h, err)
+		}
+		cancel()
+		if reset, err := l.reset(ctx, in, m.target.Memory(), h); !reset || err != nil {
+			t.Errorf("reset %v, %v", reset, err)
+		}
+	})
 }

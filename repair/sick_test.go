@@ -9,6 +9,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lazystate/backdoor"
@@ -19,6 +20,13 @@ import (
 )
 
 var key = uapi.Key{1, 2, 3}
+
+// inBubble is a test whose waits cost no time: the machine's own doing, leases and
+// windows run by a clock that goes on when nobody has anything to do. A busy host
+// is no slower by it.
+func inBubble(f func(*testing.T)) func(*testing.T) {
+	return func(t *testing.T) { synctest.Test(t, f) }
+}
 
 // sick is a synthetic machine whose NPROCS sensor is true, and whose bomb, if
 // one is set off, refills whenever the machine is not frozen.
