@@ -130,8 +130,8 @@ struct cbox *cbox_take(int sock, int *err);
  */
 struct cbox_keeper *cbox_keeper_dial(const char *path, const char *name, int *err);
 void cbox_keeper_close(struct cbox_keeper *k);
-/* The limit that the last request was refused for, "at most 3 sessions of one user"; or "". */
-const char *cbox_keeper_refusal(const struct cbox_keeper *k);
+/* The limit that this thread's last request was refused for, "at most 3 sessions of one user"; or "". */
+const char *cbox_keeper_refusal(void);
 /* Readable when a session waits to be taken. */
 int cbox_keeper_fd(const struct cbox_keeper *k);
 /* As cbox_take, of what the keeper hands over. -EPIPE: it has gone; redial. */

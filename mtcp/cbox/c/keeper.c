@@ -25,25 +25,26 @@ struct cbox_keeper {
 	int listeners[LISTENERS];	/* likewise, duplicates */
 	unsigned nlisteners;
 	char name[BD_CBOX_NAME];
-	char refusal[80];
 	struct sockaddr_un at;
 };
 
+/* A thread's, as errno is: another's request in between would wipe it out. */
+static _Thread_local char refusal[80];
+
 /* As keeper.LimitError of Go says it. */
-static void refused(struct cbox_keeper *k, const struct bd_scd_answer *a)
+static void refused(const struct bd_scd_answer *a)
 {
 	static const char *const what[] = { "of something", "sessions", "bytes of boxes", "processes", "listeners", "bytes in a box", "slots" };
 	const char *whose = a->limit == BD_SCD_BOX ? "" : a->user ? " of one user" : " of all users";
 
-	k->refusal[0] = 0;
 	if (a->limit)
-		snprintf(k->refusal, sizeof(k->refusal), "at most %llu %s%s", (unsigned long long)a->most,
+		snprintf(refusal, sizeof(refusal), "at most %llu %s%s", (unsigned long long)a->most,
 			 what[a->limit < sizeof(what) / sizeof(*what) ? a->limit : 0], whose);
 }
 
-const char *cbox_keeper_refusal(const struct cbox_keeper *k)
+const char *cbox_keeper_refusal(void)
 {
-	return k->refusal;
+	return refusal;
 }
 
 /* One request and its answer; *fd is what came along, or -1. */
@@ -53,6 +54,7 @@ static int exchange(struct cbox_keeper *k, struct bd_scd_request *q, const int *
 	int got[4], err;
 	unsigned ngot;
 
+	refusal[0] = 0;
 	if (k->sock < 0)
 		return -EPIPE;
 	q->magic = BD_SCD_MAGIC;
@@ -64,7 +66,7 @@ static int exchange(struct cbox_keeper *k, struct bd_scd_request *q, const int *
 	if (a.magic == BD_SCD_MAGIC && a.kind == q->kind && a.error >= 0 && ngot == (fd && !a.error ? 1u : 0u)) {
 		if (ngot)
 			*fd = got[0];
-		refused(k, &a);
+		refused(&a);
 		return -a.error;
 	}
 	close_fds(got, ngot);

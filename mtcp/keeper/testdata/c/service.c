@@ -160,8 +160,8 @@ static void accepted(int fd)
 		begin(c);
 		return;
 	}
-	if (*cbox_keeper_refusal(keeper)) {
-		printf("refused: %s\n", cbox_keeper_refusal(keeper));
+	if (*cbox_keeper_refusal()) {
+		printf("refused: %s\n", cbox_keeper_refusal());
 		fflush(stdout);
 	}
 	close(conn);
