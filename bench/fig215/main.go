@@ -13,7 +13,10 @@ import (
 	"lazystate/tools/testbed"
 )
 
-var rates = []float64{250, 500, 1000, 1500, 2000, 3000}
+var (
+	rates    = []float64{250, 500, 1000, 1500, 2000, 3000}
+	deadline = 2 * time.Second
+)
 
 var program = trial.Program{
 	Name: "fig215", About: "a web server whose sessions could move beside the plain one (Figure 2.15)", Runs: 5, Timeout: 20 * time.Minute, Window: 4 * time.Second,
@@ -27,8 +30,6 @@ func main() {
 	webload.Main()
 	program.Exit()
 }
-
-const deadline = 2 * time.Second
 
 // kind of server.
 type kind struct {
