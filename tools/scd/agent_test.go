@@ -145,7 +145,7 @@ func TestAgentMovesDownload(t *testing.T) {
 		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) {
 			w := newWorld(t, false)
 			a := w.agent("--patience", hang.String())
-			end := w.download(own(0, v6).Addr(), 30<<20, "10M")
+			end := w.download(own(0, v6).Addr(), long)
 			a.hops(v6)
 			end()
 		})
@@ -155,7 +155,7 @@ func TestAgentMovesDownload(t *testing.T) {
 func TestAgentMovesUpload(t *testing.T) {
 	w := newWorld(t, false)
 	a := w.agent("--patience", hang.String())
-	end := w.upload(own(0, false).Addr(), 40<<20, "10M")
+	end := w.upload(own(0, false).Addr(), long)
 	a.hops(false)
 	end()
 }
@@ -195,7 +195,7 @@ func TestAgentStays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, false)
 			a := w.agent()
-			end := w.download(own(0, false).Addr(), 20<<20, "5M")
+			end := w.download(own(0, false).Addr(), long)
 			l := a.flow()
 			spoil(w)
 			if err := a.move(l); err == nil {

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/netip"
 	"os/exec"
+	"sync"
+	"time"
 )
 
 // curl starts a client that knows nothing.
@@ -29,37 +31,57 @@ func (w *world) curl(in io.Reader, out io.Writer, args ...string) (*exec.Cmd, *b
 }
 
 // inKernels is more than what fits into two kernels' buffers, as the rig bounds them: a session is over at
-// its server when the last byte is there.
-const inKernels = 12 << 20
+// its server when the last byte is there. long is that and what is under way before a
+// download waits.
+const (
+	inKernels = 12 << 20
+	long      = inKernels + 6<<20
+)
+
+// rein is how a client is held back: it goes at a walk, so that some is under way when its
+// session moves, until it is let go.
+type rein chan struct{}
+
+const walk = 5 << 20 // bytes a second
+
+func (l rein) pace(n int) {
+	select {
+	case <-l:
+	case <-time.After(time.Duration(n) * time.Second / walk):
+	}
+}
 
 // taken is what a download has brought. Its client reads no more while the rest would
 // fit into the kernels, until it is let go: however slow the machine is, the session
 // is there as long as the test needs it.
 type taken struct {
-	sum   hash.Hash
-	left  int // until it waits
-	letGo chan struct{}
+	rein
+	sum  hash.Hash
+	left int // until it waits
 }
 
 func (d *taken) Write(b []byte) (int, error) {
 	if d.left -= len(b); d.left < 0 {
-		<-d.letGo
+		<-d.rein
+	} else {
+		d.pace(len(b))
 	}
 	return d.sum.Write(b)
 }
 
-// download begins one from an address, so many bytes per second at most; end waits for
-// all of it. One that fits into the kernels lasts as long as its server is slow.
-func (w *world) download(from netip.Addr, total int, rate string) (end func()) {
+// download begins one from an address; end lets go of the client and waits for all of
+// it. One that fits into the kernels lasts as long as its server is slow.
+func (w *world) download(from netip.Addr, total int) (end func()) {
 	w.t.Helper()
-	got := &taken{sha256.New(), total, make(chan struct{})}
-	if total > inKernels {
-		got.left -= inKernels
+	got := &taken{make(rein), sha256.New(), total - inKernels}
+	letGo := sync.OnceFunc(func() { close(got.rein) })
+	if total <= inKernels {
+		letGo()
 	}
-	cmd, errs := w.curl(nil, got, "--limit-rate", rate, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(from, port), total))
+	cmd, errs := w.curl(nil, got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(from, port), total))
 	return func() {
 		w.t.Helper()
-		close(got.letGo)
+		letGo()
 		if err := cmd.Wait(); err != nil {
 			w.t.Fatalf("curl: %v: %s", err, errs)
 		}
@@ -72,8 +94,8 @@ const rest = 64 << 10
 
 // given is what an upload gives.
 type given struct {
+	rein
 	at, total int
-	letGo     chan struct{}
 }
 
 func (g *given) Read(b []byte) (int, error) {
@@ -84,25 +106,26 @@ func (g *given) Read(b []byte) (int, error) {
 	case most > rest:
 		most -= rest
 	default:
-		<-g.letGo
+		<-g.rein
 	}
 	n := min(len(b), most)
+	g.pace(n)
 	pattern(b[:n], int64(g.at))
 	g.at += n
 	return n, nil
 }
 
-// upload begins one to an address, so many bytes per second at most; end lets the
-// client give all of it and waits for the answer.
-func (w *world) upload(to netip.Addr, total int, rate string) (end func()) {
+// upload begins one to an address; end lets the client give all of it and waits for the
+// answer.
+func (w *world) upload(to netip.Addr, total int) (end func()) {
 	w.t.Helper()
-	give := &given{total: total, letGo: make(chan struct{})}
+	give := &given{rein: make(rein), total: total}
 	var sum bytes.Buffer
-	cmd, errs := w.curl(give, &sum, "--limit-rate", rate, "-H", "Expect:", "-H", "Transfer-Encoding:", "-H", fmt.Sprintf("Content-Length: %d", total),
+	cmd, errs := w.curl(give, &sum, "-H", "Expect:", "-H", "Transfer-Encoding:", "-H", fmt.Sprintf("Content-Length: %d", total),
 		"-T", "-", fmt.Sprintf("http://%s/x", netip.AddrPortFrom(to, port)))
 	return func() {
 		w.t.Helper()
-		close(give.letGo)
+		close(give.rein)
 		if err := cmd.Wait(); err != nil {
 			w.t.Fatalf("curl: %v: %s", err, errs)
 		}

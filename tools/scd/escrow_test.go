@@ -45,7 +45,7 @@ func TestReleasedClientIsTold(t *testing.T) {
 	w := newWorld(t, false)
 	s1, s2 := w.sites["s1"], w.sites["s2"]
 	s2.killedAt("alive")
-	got := &taken{sha256.New(), 0, make(chan struct{})}
+	got := &taken{rein: make(rein), sum: sha256.New()}
 	cmd, errs := w.curl(nil, got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(w.addr, port), 2*inKernels))
 	w.only()
 	over := make(chan error, 1)
@@ -55,7 +55,7 @@ func TestReleasedClientIsTold(t *testing.T) {
 	if code := run(t.Context(), []string{"scd", "--config", s2.path("scd.yaml"), "release"}, strings.NewReader(""), &out, &said); code != 0 || out.String() != "1 session(s) have ended\n" {
 		t.Errorf("exit %d: %s%s", code, out.String(), said.String())
 	}
-	close(got.letGo)
+	close(got.rein)
 	if err := cmd.Wait(); err == nil || !strings.Contains(errs.String(), "reset by peer") {
 		t.Errorf("curl: %v: %s", err, errs)
 	}

@@ -40,7 +40,7 @@ func TestFullJournal(t *testing.T) {
 	s2.scd.kill()
 	s2.startSCD("SCD_FULL=noted")
 	s2.startWeb()
-	end := w.download(own(0, false).Addr(), 30<<20, "10M")
+	end := w.download(own(0, false).Addr(), long)
 	err := a.move(a.flow(), own(1, false))
 	if err != nil {
 		t.Errorf("the move: %v", err)

@@ -153,7 +153,7 @@ func TestGatewayMoves(t *testing.T) {
 			if c.up {
 				way = w.upload
 			}
-			end := way(own(0, c.v6).Addr(), 30<<20, "10M")
+			end := way(own(0, c.v6).Addr(), long)
 			w.redirect("gateway", 4)
 			end()
 		})
@@ -165,7 +165,7 @@ func TestGatewayRefuses(t *testing.T) {
 	w := newGated(t)
 	w.gate.kill()
 	w.gate.serve(w, "s1")
-	end := w.download(own(0, false).Addr(), 25<<20, "10M")
+	end := w.download(own(0, false).Addr(), long)
 	at, id := w.only()
 	if out, err := at.ask("move", "--by", "gateway", "--to", "s2", id); err == nil {
 		t.Errorf("it has moved: %s", out)

@@ -73,7 +73,7 @@ func TestKilledOverTakeover(t *testing.T) {
 		t.Run(c.who+" "+c.step, func(t *testing.T) {
 			w := newWorld(t, false)
 			w.sites[c.who].killedAt(c.step)
-			end := w.download(w.addr, 30<<20, "10M")
+			end := w.download(w.addr, long)
 			s1 := w.sites["s1"]
 			s1.await("the session", func() bool { return len(s1.ls()) == 1 })
 			time.Sleep(50 * time.Millisecond)
@@ -114,7 +114,7 @@ func TestKilledOverAgentsMove(t *testing.T) {
 			w := newWorld(t, false)
 			a := w.agent("--patience", "20s")
 			w.sites[c.who].killedAt(c.step)
-			end := w.download(own(0, false).Addr(), 30<<20, "10M")
+			end := w.download(own(0, false).Addr(), long)
 			l := a.flow()
 			err := w.sites[c.who].dyingOver(func() error { return a.move(l, own(1, false)) })
 			if c.at != "" && (err == nil) != (c.at == "s2") {
@@ -158,7 +158,7 @@ func TestSwitchedGoesOnToAThird(t *testing.T) {
 	w := (&world{t: t, names: []string{"s1", "s2", "s3"}}).build(false)
 	a := w.agent("--patience", "20s")
 	w.sites["s2"].killedAt("before live")
-	end := w.download(own(0, false).Addr(), 25<<20, "5M")
+	end := w.download(own(0, false).Addr(), long)
 	l := a.flow()
 	w.sites["s1"].await("both servers in the offer", func() bool { return len(a.flow().Servers) == 2 })
 	if err := w.sites["s2"].dyingOver(func() error { return a.move(l) }); err != nil {
@@ -181,7 +181,7 @@ func TestKilledOverGatewaysMove(t *testing.T) {
 		t.Run(c.who+" "+c.step, func(t *testing.T) {
 			w := newGated(t)
 			w.sites[c.who].killedAt(c.step)
-			end := w.download(own(0, false).Addr(), 30<<20, "10M")
+			end := w.download(own(0, false).Addr(), long)
 			at, id := w.only()
 			_ = w.sites[c.who].dyingOver(func() error { return at.ctl("move", "--by", "gateway", "--to", "s2", id) }) // which may be the one that dies
 			end()
@@ -233,7 +233,7 @@ func killedBeforeHandOver(t *testing.T, by, step string, served bool) {
 	if !served {
 		s2.web.kill()
 	}
-	end := w.download(from, 30<<20, "10M")
+	end := w.download(from, long)
 	at, id := w.only()
 	err := s2.dyingOver(func() error {
 		switch by {
@@ -290,7 +290,7 @@ func TestWaitingSessionOutlivesDaemon(t *testing.T) {
 			if under {
 				s1.killedAt(step)
 			}
-			end := w.download(w.addr, 30<<20, "10M")
+			end := w.download(w.addr, long)
 			w.only()
 			s1.web.kill()
 			s1.await("the end of its process", func() bool { all := s1.ls(); return len(all) == 1 && all[0].PID == 0 })

@@ -12,11 +12,11 @@ import (
 )
 
 // downloads begins so many; end waits for all.
-func (w *world) downloads(n int, total int, rate string) (end func()) {
+func (w *world) downloads(n, total int) (end func()) {
 	w.t.Helper()
 	var ends []func()
 	for range n {
-		ends = append(ends, w.download(own(0, false).Addr(), total, rate))
+		ends = append(ends, w.download(own(0, false).Addr(), total))
 	}
 	s1, s2 := w.sites["s1"], w.sites["s2"]
 	s1.await("all sessions", func() bool { return len(s1.ls())+len(s2.ls()) == n })
@@ -46,7 +46,7 @@ func TestDrain(t *testing.T) {
 			if by == "takeover" {
 				var ends []func()
 				for range n {
-					ends = append(ends, w.download(w.addr, 30<<20, "10M"))
+					ends = append(ends, w.download(w.addr, long))
 				}
 				s1.await("all sessions", func() bool { return len(s1.ls()) == n })
 				end = func() {
@@ -55,7 +55,7 @@ func TestDrain(t *testing.T) {
 					}
 				}
 			} else {
-				end = w.downloads(n, 30<<20, "10M")
+				end = w.downloads(n, long)
 			}
 			if out, err := s1.ask("drain", "--by", by, "--to", "s2"); err != nil {
 				t.Errorf("%v: %s", err, out)
@@ -83,7 +83,7 @@ func TestAdvice(t *testing.T) {
 			if c.agent != nil {
 				w.agent(c.agent...)
 			}
-			end := w.download(own(0, false).Addr(), 24<<20, "10M")
+			end := w.download(own(0, false).Addr(), long)
 			at, id := w.only()
 			_, err := at.ask("move", "--by", "client", "--to", "s2", id)
 			switch {
@@ -106,7 +106,7 @@ func TestPaperRatePolicyMoves(t *testing.T) {
 	s1.web.kill()
 	s1.startWeb("SCD_SLOW=20ms")
 	a := w.agent("--rate-drop", "0.25", "--patience", "20s")
-	end := w.download(own(0, false).Addr(), 1<<20, "100M")
+	end := w.download(own(0, false).Addr(), 1<<20)
 	s1.await("a move", func() bool { return strings.Contains(a.log.String(), "a policy moves a connection") })
 	end()
 	s2 := w.sites["s2"] // which says so when all is over, the client's last word too
@@ -133,7 +133,7 @@ func TestServersPolicy(t *testing.T) {
 			}}
 			w.build(false)
 			w.agent("--patience", "20s")
-			end := w.downloads(n, 24<<20, "5M")
+			end := w.downloads(n, long)
 			s1 := w.sites["s1"]
 			left := func() int { return strings.Count(s1.scd.log.String(), "state=LEFT") }
 			s1.await("sessions that leave", func() bool { return left() >= c.least })
@@ -149,7 +149,7 @@ func TestServersPolicy(t *testing.T) {
 func TestCertificatesLast(t *testing.T) {
 	w := newWorld(t, false)
 	a := w.agent("--patience", "20s")
-	end := w.download(w.addr, 24<<20, "4M")
+	end := w.download(w.addr, long)
 	a.flow()
 	w.move() // the address, to s2
 	for i := range 4 {

@@ -95,10 +95,12 @@ func newWorld(t *testing.T, v6 bool) *world {
 	return (&world{t: t, names: []string{"s1", "s2"}}).build(v6)
 }
 
-// build makes the hosts and starts what runs there.
+// build makes the hosts and starts what runs there. Worlds know nothing of each other:
+// their tests run at once.
 func (w *world) build(v6 bool) *world {
 	t := w.t
 	t.Helper()
+	t.Parallel()
 	if err := netrig.Usable(); err != nil {
 		lab.Skip(t, err.Error())
 	}

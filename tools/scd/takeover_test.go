@@ -94,7 +94,7 @@ func (w *world) has(site string) (there bool) {
 // A client downloads while its session goes to and fro, and gets every byte once.
 func TestDownloadMoves(t *testing.T) {
 	w := newWorld(t, false)
-	end := w.download(w.addr, 30<<20, "10M")
+	end := w.download(w.addr, long)
 	w.hops(4)
 	end()
 }
@@ -116,7 +116,7 @@ func (w *world) hops(n int) {
 
 func TestUploadMoves(t *testing.T) {
 	w := newWorld(t, false)
-	end := w.upload(w.addr, 40<<20, "10M")
+	end := w.upload(w.addr, long)
 	w.hops(4)
 	end()
 }
