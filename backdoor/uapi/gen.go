@@ -21,6 +21,7 @@ var mirrors = []struct {
 }{
 	{"uapi", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
 	{"cbox", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h", "../../kmod/uapi/scd.h"}},
+	{"dsm", "testdata/dsm.txt", []string{"../../kmod/uapi/dsm.h"}},
 }
 
 func main() {

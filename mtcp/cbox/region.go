@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/memfd"
 )
 
 // ID names a session, wherever it goes.
@@ -33,17 +34,9 @@ type Region struct {
 // NewRegion makes a memfd that can neither grow nor shrink: whoever maps it
 // cannot be made to fault by somebody who cuts it.
 func NewRegion(length int64) (Region, error) {
-	fd, err := unix.MemfdCreate("cbox", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	fd, err := memfd.Sealed("cbox", length)
 	if err != nil {
-		return Region{}, os.NewSyscallError("memfd_create", err)
-	}
-	if err := unix.Ftruncate(fd, length); err != nil {
-		unix.Close(fd)
-		return Region{}, fmt.Errorf("size memfd: %w", err)
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals|unix.F_SEAL_SEAL); err != nil {
-		unix.Close(fd)
-		return Region{}, fmt.Errorf("seal memfd: %w", err)
+		return Region{}, err
 	}
 	return Region{newFile(fd), 0, length}, nil
 }
