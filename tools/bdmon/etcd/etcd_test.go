@@ -5,8 +5,10 @@ package etcd
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -30,6 +32,16 @@ type member struct {
 
 // ttl is long enough for a machine that stands still for some seconds.
 const ttl = 6 * time.Second
+
+// TestMain lets all tests that wait for the end of a lease do so at once, however
+// few CPUs there are.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 var began = time.Now()
 
@@ -91,6 +103,7 @@ func report(name string, path fleet.Path) *fleet.Report {
 // Three servers: monitors hear each other, one owns a target at a time, epochs
 // rise; a server dies, then the leader; a monitor dies and its keys with it.
 func TestThreeServers(t *testing.T) {
+	t.Parallel()
 	c := etcdtest.New(t, 3, "http")
 	admin := c.Ready()
 	a, b := join(t, c.Client(), "a"), join(t, c.Client(), "b")
@@ -163,6 +176,7 @@ func proven(t *testing.T, m *member, target string, epoch uint64) {
 // proof is never longer than a lease; how long etcd goes on renewing it depends
 // on when its last server notices that it is alone.
 func TestNoQuorum(t *testing.T) {
+	t.Parallel()
 	c := etcdtest.New(t, 3, "http")
 	c.Ready()
 	a := join(t, c.Client(), "a")
@@ -194,6 +208,7 @@ func TestNoQuorum(t *testing.T) {
 
 // A second life, or a namesake, waits until the first one's lease has ended.
 func TestNamesake(t *testing.T) {
+	t.Parallel()
 	c := etcdtest.New(t, 1, "http")
 	c.Ready()
 	first := join(t, c.Client(), "a")
