@@ -75,6 +75,7 @@ soak: build kmod ## the kernel modules', the RDMA suite's and the DSM core's tes
 	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
 	@$(setup) && LAZYSTATE_SOAK=1 go test -p 2 -timeout 3h -count=1 -v -run 'Litmus|Exhaustive|Conditions|TwoFailures|Unreadable|Mutations' ./dsm
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./tools/bddrill ./tools/lab ./tools/bdmon ./tools/pkg/pkgtest
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany' ./tools/scd ./mtcp/escrow
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add

@@ -36,8 +36,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.BoolFlag{Name: "debian-cmdline", Usage: "boot with Debian's default kernel command line"},
 			&ucli.DurationFlag{Name: "quiet", Value: 30 * time.Second, Usage: "how long a negative control is left alone"},
 			&ucli.DurationFlag{Name: "idle", Value: time.Hour, Usage: "how long the control idle is left alone"},
+			&ucli.DurationFlag{Name: "before", Value: 12 * time.Second, Usage: "how long the useful program runs alone first, and four iterations at least"},
 			&ucli.DurationFlag{Name: "after", Value: 30 * time.Second, Usage: "how long a healed machine must be well"},
-			&ucli.IntFlag{Name: "some", Usage: "only the first `N` of the drills, after the seed's shuffle; 0: all"},
 			&ucli.Uint64Flag{Name: "seed", Usage: "order and sizes of the drills; 0: as they are listed"},
 			&ucli.StringFlag{Name: "record", Usage: "JSON `FILE` of all runs, with the seed and the machine, written after each run"},
 			&ucli.IntFlag{Name: "repeat", Value: 1, Usage: "run each drill `N` times"},
@@ -103,16 +103,12 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 	}
 	r := &runner{
 		kernel: c.String("kernel"), carrier: carrier(c.String("carrier")), debian: c.Bool("debian-cmdline"), state: c.String("state"), modules: c.String("modules"), swapMiB: 512, well: c.Float64("well"),
-		after: c.Duration("after"), quiet: c.Duration("quiet"), idle: c.Duration("idle"), out: newConsole(stderr), verbose: c.Bool("verbose"),
+		before: c.Duration("before"), after: c.Duration("after"), quiet: c.Duration("quiet"), idle: c.Duration("idle"), out: newConsole(stderr), verbose: c.Bool("verbose"),
 	}
 	if err := r.prepare(c.Context); err != nil {
 		return err
 	}
-	drills = drill.Seeded(drills, c.Uint64("seed"))
-	if some := c.Int("some"); some > 0 {
-		drills = drills[:min(some, len(drills))]
-	}
-	rows, err := r.series(c, drills)
+	rows, err := r.series(c, drill.Seeded(drills, c.Uint64("seed")))
 	if err != nil {
 		return err
 	}

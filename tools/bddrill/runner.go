@@ -27,6 +27,7 @@ type runner struct {
 	out                    *console
 	verbose                bool
 	auditPath              string        // of every monitor that is started
+	before                 time.Duration // how long the useful program runs alone
 	after                  time.Duration // how long a healed machine must be well
 	quiet, idle            time.Duration // how long a negative control is left alone
 	serial                 int
@@ -35,8 +36,7 @@ type runner struct {
 
 const (
 	usefulLoops = 300_000_000 // a second or two: the paper's takes 5
-	beforeFor   = 12 * time.Second
-	beforeLeast = 4 // iterations
+	beforeLeast = 4           // iterations
 	beforeMost  = 10 * time.Minute
 	healWithin  = 3 * time.Minute
 )
@@ -88,7 +88,7 @@ func (r *runner) measure(ctx context.Context, d *drill.Drill, m *machine, row *d
 	r.out.say("%s: %s is up; the useful program runs alone", d.Name, m.vm.Release())
 	// The first iteration pays for the pages it touches.
 	from := time.Now().Add(time.Second)
-	for len(m.before) < beforeLeast || time.Since(from) < beforeFor {
+	for len(m.before) < beforeLeast || time.Since(from) < r.before {
 		if time.Since(from) > beforeMost {
 			return fmt.Errorf("the useful program ended %d iterations in %v: this host is too slow or too busy", len(m.before), beforeMost)
 		}
