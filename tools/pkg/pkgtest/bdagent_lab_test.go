@@ -4,8 +4,8 @@ package pkgtest
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,25 +18,39 @@ import (
 
 const keysFile = "/etc/lazystate/keys"
 
-// TestBdagentAsItsUnitRunsIt: with what the unit leaves it, the agent gives the
-// keys, finds every foreign word and beats; without any one of its privileges
-// it does not, so none is idle and the wrapper does take them away.
-func TestBdagentAsItsUnitRunsIt(t *testing.T) {
+// machineOfUnits is one that runs programs as their units do, shared by the tests;
+// modules-load.d and the operator have been there before a unit starts.
+func machineOfUnits(t *testing.T, kernel string) *lab.VM {
+	t.Helper()
 	lab.Need(t)
-	agent := filepath.Join(t.TempDir(), "bdagent")
-	if err := lab.GoBuild(t.Context(), agent, "lazystate/tools/bdagent"); err != nil {
+	agent, err := lab.Program(t.Context(), "bdagent", "lazystate/tools/bdagent")
+	if err != nil {
 		t.Fatal(err)
 	}
+	vm := lab.Shared(t, lab.Config{Kernel: kernel, Files: map[string]string{
+		"/usr/bin/bdagent": agent, "/usr/bin/setpriv": "/usr/bin/setpriv", "/usr/bin/prlimit": "/usr/bin/prlimit",
+	}})
+	if loaded, err := vm.Run(t.Context(), "test", "-d", "/sys/module/backdoor"); err != nil {
+		t.Fatal(err)
+	} else if loaded.Exit == 0 {
+		return vm
+	}
+	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), "allow_repair=1"); err != nil {
+		t.Fatal(err)
+	}
+	return vm
+}
+
+// TestBdagentAsItsUnitRunsIt: with what the unit leaves it, the agent gives the
+// keys, finds every foreign word and beats; without any one of its privileges
+// it does not, so none is idle and the wrapper does take them away. What a
+// privilege is for is the same on both kernels: make soak asks the second.
+func TestBdagentAsItsUnitRunsIt(t *testing.T) {
 	u := readUnit(t, "bdagent")
-	for _, kernel := range []string{"6.1", "6.12"} {
+	kernels := []string{"6.1", "6.12"}
+	for _, kernel := range kernels[:lab.Count(1, len(kernels))] {
 		t.Run(kernel, func(t *testing.T) {
-			vm := lab.New(t, lab.Config{Kernel: kernel, Files: map[string]string{
-				"/usr/bin/bdagent": agent, "/usr/bin/setpriv": "/usr/bin/setpriv", "/usr/bin/prlimit": "/usr/bin/prlimit",
-			}})
-			// modules-load.d and the operator have been there before the unit starts
-			if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), "allow_repair=1"); err != nil {
-				t.Fatal(err)
-			}
+			vm := machineOfUnits(t, kernel)
 			if err := vm.WriteFile(t.Context(), keysFile, []byte("0 000102030405060708090a0b0c0d0e0f\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -84,12 +98,17 @@ func everyPrivilegeCounts(t *testing.T, vm *lab.VM, u unit) {
 func beats(t *testing.T, vm *lab.VM, u unit) {
 	t.Helper()
 	const log = "/tmp/bdagent.log"
-	_, err := vm.Start(t.Context(), lab.Proc{
+	pid, err := vm.Start(t.Context(), lab.Proc{
 		Argv: u.argv(strings.Fields(u["ExecStart"])...), OOMAdj: u.number(t, "OOMScoreAdjust"), Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := vm.Kill(context.Background(), -pid, syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	})
 	mem, target, err := armed.Open(t.Context(), vm, false)
 	if err != nil {
 		t.Fatal(err)

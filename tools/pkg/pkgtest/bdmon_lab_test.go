@@ -26,7 +26,6 @@ import (
 // control socket goes to its group, the machine is locked and freed; without
 // either capability the daemon ends and says why.
 func TestBdmonAsItsUnitRunsIt(t *testing.T) {
-	lab.Need(t)
 	m := newMonitor(t)
 	// Less than the unit's: hosts in containers may not raise it, and only RDMA needs it.
 	u := readUnit(t, "bdmon").with("LimitMEMLOCK", "")
@@ -78,10 +77,7 @@ type monitor struct {
 
 func newMonitor(t *testing.T) *monitor {
 	t.Helper()
-	vm := lab.New(t, lab.Config{})
-	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), "allow_repair=1"); err != nil {
-		t.Fatal(err)
-	}
+	vm := machineOfUnits(t, "6.1")
 	if err := armed.GiveKeys(t.Context(), vm, armed.Keys{0: {1}}); err != nil {
 		t.Fatal(err)
 	}
