@@ -22,12 +22,11 @@ func TestResetsAreSeen(t *testing.T) {
 	load(t, vm)
 	ctx := t.Context()
 	for name, reset := range map[string]func(backdoor.Memory) error{
-		"by the button": func(backdoor.Memory) error { return vm.Reset(ctx) },
 		"by its guest": func(backdoor.Memory) error {
 			go vm.Start(ctx, lab.Proc{Argv: []string{"reboot", "-f"}}) // it may be gone before it has answered
 			return vm.WaitBoot(ctx, 3*time.Minute)
 		},
-		"by the carrier": func(m backdoor.Memory) error { return m.(backdoor.Resetter).Reset(ctx) },
+		"by the button, which the carrier presses": func(m backdoor.Memory) error { return m.(backdoor.Resetter).Reset(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, target := opened(t, vm)
