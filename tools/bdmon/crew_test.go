@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -29,6 +30,13 @@ const asBdmon = "LAZYSTATE_TEST_AS_BDMON"
 func TestMain(m *testing.M) {
 	if os.Getenv(asBdmon) != "" {
 		os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}
+	// Monitors of t.Parallel are processes, which wait for the ends of leases: not
+	// one by one, however few CPUs there are. (A test in which this process is the
+	// monitor is none: it gets the signals of the others.)
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

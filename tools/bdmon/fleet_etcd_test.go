@@ -32,6 +32,7 @@ func inEtcd(m *mate, c *etcdtest.Cluster, more string) string {
 // server, then the leader, then all of them; each time the target is healed by
 // one monitor, or by none while nothing can be proven.
 func TestFleetInEtcd(t *testing.T) {
+	t.Parallel()
 	servers := etcdtest.New(t, 3, "http")
 	admin := servers.Ready()
 	c := newCrew(t, "a", "b")
@@ -117,6 +118,7 @@ func writable(t *testing.T, c *control.Client) bool {
 // Only who has a certificate that the servers know gets in; etcd made anew does
 // not begin epochs anew.
 func TestFleetInEtcdByTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ca := newAuthority(t, filepath.Join(dir, "ca"))
 	ca.sign(t, filepath.Join(dir, "etcd"))

@@ -30,6 +30,7 @@ const wireLease = 5
 // over and kills; the first, back again, cannot (§3.4.2).
 func TestFleetOverRDMA(t *testing.T) {
 	lab.Need(t)
+	t.Parallel()
 	w := newWiredCrew(t)
 	a, b := w.mates[0], w.mates[1]
 	ca := w.run(a)

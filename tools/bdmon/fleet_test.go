@@ -12,6 +12,7 @@ import (
 
 	"lazystate/backdoor/bdtest"
 	"lazystate/tools/control"
+	"lazystate/tools/lab"
 )
 
 const healer = `    repair: {coalesce: 20ms, cool_down: 100ms, attempts: 1}
@@ -73,6 +74,7 @@ func TestSecondMonitorTakesOver(t *testing.T) {
 
 // A monitor that ends by itself hands over, and waits for nobody's silence.
 func TestMonitorThatEndsHandsOver(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t, "a", "b")
 	for _, m := range c.mates { // who does not run for a second is not silent
 		c.configure(m, strings.Replace(c.static(m, ""), "lease: 1s", "lease: 8s", 1), healer)
@@ -124,6 +126,7 @@ func TestMonitorWithoutLinkOwnsNothing(t *testing.T) {
 // Monitors are killed and ended at any moment of a hand-over, again and again:
 // never two owners, epochs rise, and whoever is left owns the target.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t, "a", "b", "c")
 	for _, m := range c.mates {
 		c.configure(m, c.static(m, ", failback: true, settle: 50ms"), healer)
@@ -133,7 +136,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	for _, m := range c.mates {
 		clients[m] = c.run(m)
 	}
-	for round := range 6 {
+	rounds := lab.Count(3, 12)
+	for round := range rounds {
 		c.bomb()
 		victim := c.mates[rng.IntN(len(c.mates))]
 		if round%3 != 0 { // the owner
@@ -163,7 +167,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		clients[victim] = c.run(victim)
 	}
 	all := c.changes()
-	if len(all) < 4 {
+	if len(all) < rounds {
 		t.Errorf("only %d changes of owner", len(all))
 	}
 	if t.Failed() {
