@@ -72,7 +72,8 @@ func TestTwoMonitors(t *testing.T) {
 		free.Sign(second.Key, k.target.BootID(), uapi.KindLockReq)
 		k.post(t, uapi.KindLockReq, second.Slot, free)
 		k.until(t, "the second's release is read", func(v *backdoor.LockView) bool { return v.AcceptedSeq[second.Slot] == free.Seq })
-		time.Sleep(6 * time.Second) // longer than the lease: the first goes on renewing
+		lease := first.View().LeaseEnd
+		k.until(t, "the first goes on renewing", func(v *backdoor.LockView) bool { return v.State == uapi.LockHeld && v.LeaseEnd > lease })
 		if err := first.Confirm(t.Context()); err != nil {
 			t.Errorf("the first was disturbed: %v", err)
 		}

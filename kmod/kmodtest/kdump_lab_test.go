@@ -57,7 +57,7 @@ func (k *loaded) farewell(t *testing.T, p lab.Proc) {
 // machine.
 func TestPanicThatReboots(t *testing.T) {
 	t.Parallel() // see ownMachine
-	onEach(t, func(t *testing.T, kernel string) {
+	onOne(t, "6.1", func(t *testing.T, kernel string) {
 		// one CPU: a boot of two, which a reset is, can be the end of QEMU
 		vm := ownMachine(t, lab.Config{Kernel: kernel, VCPUs: 1, Append: "panic=5"})
 		k := &loaded{vm: vm}

@@ -16,8 +16,12 @@ import (
 // TestRebootKnob: the machine starts again, also where all CPUs are held, and
 // the target that was opened before is never believed again.
 func TestRebootKnob(t *testing.T) {
-	t.Run("6.1", func(t *testing.T) { reboots(t, "6.1", func(*loaded) {}) })
+	t.Run("6.1", func(t *testing.T) {
+		t.Parallel() // as in onEach
+		reboots(t, "6.1", func(*loaded) {})
+	})
 	t.Run("6.12-locked", func(t *testing.T) {
+		t.Parallel()
 		reboots(t, "6.12", func(k *loaded) { k.lock(t, uapi.LockNMI, 10*time.Second) })
 	})
 }

@@ -34,6 +34,22 @@ func onEach(t *testing.T, f func(t *testing.T, kernel string)) {
 	}
 }
 
+// onOne is onEach in make soak. In make test a test whose subject is the same code
+// on both kernels, or the lab's, runs on one of them.
+func onOne(t *testing.T, kernel string, f func(t *testing.T, kernel string)) {
+	if lab.Soak() {
+		onEach(t, f)
+		return
+	}
+	t.Run(kernel, func(t *testing.T) { f(t, kernel) })
+}
+
+// isFor reports whether a part of a test of both kernels is to run on this one:
+// the parts take turns in make test, and all run on each in make soak.
+func isFor(kernel string, part int) bool {
+	return lab.Soak() || kernels[part%len(kernels)] == kernel
+}
+
 // loaded is a machine with backdoor.ko, seen from outside.
 type loaded struct {
 	vm     *lab.VM
