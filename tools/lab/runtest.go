@@ -79,7 +79,7 @@ func PutTest(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) Proc
 	}
 	return Proc{
 		Argv: append([]string{testDir + "/guest.test"}, args...),
-		Dir:  testDir, Env: []string{guestEnv + "=1", labEnv + "=" + os.Getenv(labEnv)},
+		Dir:  testDir, Env: []string{guestEnv + "=1", labEnv + "=" + os.Getenv(labEnv), soakEnv + "=" + os.Getenv(soakEnv)},
 	}
 }
 

@@ -61,6 +61,7 @@ func TestConformance(t *testing.T) {
 		Otherwise:   otherwise,
 		MaxSize:     maxSize,
 		Slow:        true,
+		Sample:      lab.Sample(),
 		WideWindows: true,
 	})
 }

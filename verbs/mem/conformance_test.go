@@ -27,9 +27,13 @@ func pair(f mem.Faults) verbstest.Pair {
 	}
 }
 
-func TestConformance(t *testing.T) { verbstest.Run(t, pair(mem.Faults{})) }
+func TestConformance(t *testing.T) {
+	t.Parallel() // with the other, which waits for what was lost
+	verbstest.Run(t, pair(mem.Faults{}))
+}
 
 func TestConformanceOverABadNetwork(t *testing.T) {
+	t.Parallel()
 	p := pair(mem.Faults{Seed: 7, Loss: 0.02, Dup: 0.03, Reorder: 0.1})
 	p.MaxSize = 256 << 10 // a message is one packet here: larger ones show nothing new
 	verbstest.Run(t, p)

@@ -3,11 +3,13 @@
 package roce_test
 
 import (
+	"flag"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"testing"
 
+	"lazystate/tools/lab"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/roce"
 	"lazystate/verbs/roce/netio"
@@ -16,6 +18,9 @@ import (
 
 func TestMain(m *testing.M) {
 	roce.BePeer()
+	if err := flag.Set("test.parallel", "4"); err != nil { // they wait more than they compute
+		panic(err)
+	}
 	verbstest.Main(m)
 }
 
@@ -104,12 +109,26 @@ func inMemory(f netio.Faults) network {
 	}
 }
 
+// All of the suite for one MTU, samples for others and for IPv6; all in make soak. Most
+// of it waits for what does not come: the networks are tried at once.
 func TestConformance(t *testing.T) {
 	v4, v6 := udp("127.0.0.31:0", "127.0.0.32:0"), udp("[::1]:0", "[::1]:0")
 	for _, mtu := range []driver.MTU{driver.MTU256, driver.MTU1024, driver.MTU4096} {
-		t.Run(fmt.Sprintf("udp4-%v", mtu), func(t *testing.T) { verbstest.Run(t, devices(roce.Config{MTU: mtu}, v4)) })
+		t.Run(fmt.Sprintf("udp4-%v", mtu), func(t *testing.T) {
+			t.Parallel()
+			p := devices(roce.Config{MTU: mtu}, v4)
+			if mtu != driver.MTU1024 {
+				p.Sample = lab.Sample()
+			}
+			verbstest.Run(t, p)
+		})
 	}
-	t.Run("udp6", func(t *testing.T) { verbstest.Run(t, devices(roce.Config{}, v6)) })
+	t.Run("udp6", func(t *testing.T) {
+		t.Parallel()
+		p := devices(roce.Config{}, v6)
+		p.Sample = lab.Sample()
+		verbstest.Run(t, p)
+	})
 }
 
 // The suite over a network that loses one packet in fifty each way, and hands
@@ -118,8 +137,12 @@ func TestConformanceWithLoss(t *testing.T) {
 	f := netio.Faults{Seed: 1, Loss: 0.02, Duplicate: 0.005, Reorder: 0.005}
 	for _, mtu := range []driver.MTU{driver.MTU256, driver.MTU1024, driver.MTU4096} {
 		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
+			t.Parallel()
 			p := devices(roce.Config{MTU: mtu}, inMemory(f))
 			p.Lossy, p.MaxSize = true, 512*mtu.Bytes()
+			if mtu != driver.MTU1024 {
+				p.Sample = lab.Sample()
+			}
 			verbstest.Run(t, p)
 		})
 	}

@@ -133,12 +133,13 @@ func TestConformanceByFrames(t *testing.T) {
 		"tap6":      beside(4300, "[fd09::1]:4791", "[fd09::2]:4791", "/64", tap),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each link takes a second to come up
 			c := roce.Config{}
 			if name == "tap4-1500" {
 				c.MTU = driver.MTU1024
 			}
 			p := devices(c, n)
-			p.MaxSize = 2 << 20
+			p.MaxSize, p.Sample = 2<<20, lab.Sample()
 			verbstest.Run(t, p)
 		})
 	}

@@ -148,15 +148,7 @@ func (g *guest) leave(t *testing.T, _ driver.Device) {
 	}
 }
 
-// sample is the seed of what is tried without make soak, which has all of the
-// suite on all kernels: each direction on one kernel, a quarter of the sizes.
-func sample() uint64 {
-	if lab.Soak() {
-		return 0
-	}
-	return 1
-}
-
+// onEach tries each direction on one kernel; make soak has all of the suite on all.
 func onEach(t *testing.T, short string, f func(t *testing.T, kernel string)) {
 	for _, k := range []string{"6.1", "6.12"} {
 		t.Run(k, func(t *testing.T) {
@@ -177,7 +169,7 @@ func TestRoCEToRXE(t *testing.T) {
 				b = g.open(t)
 				return host(t, g), b
 			},
-			Vanish: g.cut, Slow: true, Sample: sample(), WideWindows: true, Otherwise: verbstest.RXEAnswers,
+			Vanish: g.cut, Slow: true, Sample: lab.Sample(), WideWindows: true, Otherwise: verbstest.RXEAnswers,
 		})
 	})
 }
@@ -188,7 +180,7 @@ func TestRXEToRoCE(t *testing.T) {
 		g := boot(t, kernel, 2)
 		verbstest.Run(t, verbstest.Pair{
 			Open:   func(t *testing.T) (a, b driver.Device) { return g.open(t), host(t, g) },
-			Vanish: g.leave, Slow: true, Sample: sample(), Otherwise: verbstest.RXEAsks,
+			Vanish: g.leave, Slow: true, Sample: lab.Sample(), Otherwise: verbstest.RXEAsks,
 		})
 	})
 }
@@ -203,6 +195,6 @@ func TestRXEToRXE(t *testing.T) {
 	maps.Copy(otherwise, verbstest.RXEAnswers)
 	verbstest.Run(t, verbstest.Pair{
 		Open:   func(t *testing.T) (a, b driver.Device) { return g.open(t), h.open(t) },
-		Vanish: h.cut, Slow: true, Sample: sample(), WideWindows: true, Otherwise: otherwise,
+		Vanish: h.cut, Slow: true, Sample: lab.Sample(), WideWindows: true, Otherwise: otherwise,
 	})
 }
