@@ -71,7 +71,7 @@ survival: build ## what survives which failure: the matrix of README, measured f
 	@$(setup) && go run ./bench/survival --runs $(or $(RUNS),5)
 
 soak: build kmod ## the kernel modules', the RDMA suite's and the DSM core's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them
-	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./verbs/verbstest/proxy ./verbs/ibv ./tools/bdrping
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./backdoor/rdma ./backdoor/inic ./verbs/verbstest/proxy ./verbs/ibv ./tools/bdrping
 	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
 	@$(setup) && LAZYSTATE_SOAK=1 go test -p 2 -timeout 3h -count=1 -v -run 'Litmus|Exhaustive|Conditions|TwoFailures|Unreadable|Mutations' ./dsm
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
