@@ -20,15 +20,17 @@ import (
 // daemon is a node's, that says yes to everything and notes it.
 type daemon struct {
 	offer   call.Offer
-	answers map[uint32]func() (cause uint32, flags call.Flags, why string)
+	answers answers
 	calls   []call.Call
 	saved   []byte
 	err     error
 	over    chan struct{}
 }
 
+type answers map[uint32]func() (cause uint32, flags call.Flags, why string)
+
 // startDaemon has the program's side find it.
-func startDaemon(t *testing.T, private []byte) *daemon {
+func startDaemon(t *testing.T, private []byte, a answers) *daemon {
 	t.Helper()
 	const pages = 300
 	region, err := memfd.Sealed("region", pages*4096)
@@ -39,7 +41,7 @@ func startDaemon(t *testing.T, private []byte) *daemon {
 	if private != nil {
 		w.Flags = uapi.DsmRestored
 	}
-	d := &daemon{offer: call.Offer{Welcome: w, Region: region, Device: -1, Private: private}, over: make(chan struct{}), answers: map[uint32]func() (uint32, call.Flags, string){}}
+	d := &daemon{offer: call.Offer{Welcome: w, Region: region, Device: -1, Private: private}, over: make(chan struct{}), answers: a}
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
@@ -112,8 +114,7 @@ func (d *daemon) kinds() []uint32 {
 
 // What a program does arrives at its daemon, and what that says at the program.
 func TestMainCalls(t *testing.T) {
-	d := startDaemon(t, nil)
-	d.answers[uapi.DsmBarrier] = func() (uint32, call.Flags, string) { return uapi.DsmOk, uapi.DsmReplayed, "" }
+	d := startDaemon(t, nil, answers{uapi.DsmBarrier: func() (uint32, call.Flags, string) { return uapi.DsmOk, uapi.DsmReplayed, "" }})
 	err := Main(func(n *Node) error {
 		if n.ID() != 1 || n.Nodes() != 2 || n.PageSize() != 4096 {
 			t.Errorf("node %d of %d, pages of %d", n.ID(), n.Nodes(), n.PageSize())
@@ -177,14 +178,13 @@ func TestMainGoesOn(t *testing.T) {
 		}
 		return nil
 	}
-	d := startDaemon(t, nil)
 	barriers, first := 0, 0
-	d.answers[uapi.DsmBarrier] = func() (uint32, call.Flags, string) {
+	d := startDaemon(t, nil, answers{uapi.DsmBarrier: func() (uint32, call.Flags, string) {
 		if barriers++; barriers == 2 {
 			return uapi.DsmOk, uapi.DsmDue, ""
 		}
 		return uapi.DsmOk, 0, ""
-	}
+	}})
 	if err := Main(func(n *Node) error { return program(n, &first) }); err != nil || first != 0 {
 		t.Fatal(first, err)
 	}
@@ -192,7 +192,7 @@ func TestMainGoesOn(t *testing.T) {
 	if kinds := d.kinds(); !slices.Equal(kinds, []uint32{b, b, c, b, b, e}) {
 		t.Errorf("%v", d.calls)
 	}
-	again := startDaemon(t, d.saved)
+	again := startDaemon(t, d.saved, nil)
 	if err := Main(func(n *Node) error { return program(n, &first) }); err != nil || first != 2 {
 		t.Fatal(first, err)
 	}
@@ -204,14 +204,16 @@ func TestMainGoesOn(t *testing.T) {
 // A call that cannot be ends the program, a checkpoint that was not written does
 // not.
 func TestMainErrors(t *testing.T) {
-	d := startDaemon(t, nil)
-	d.answers[uapi.DsmCheckpoint] = func() (uint32, call.Flags, string) { return uapi.DsmLost, 0, "the disk is full" }
-	d.answers[uapi.DsmBarrier] = func() (uint32, call.Flags, string) {
-		if len(d.calls) > 3 {
-			return uapi.DsmRefused, 0, "nodes 1 and 2 were lost at once"
-		}
-		return uapi.DsmOk, uapi.DsmDue, ""
-	}
+	barriers := 0
+	d := startDaemon(t, nil, answers{
+		uapi.DsmCheckpoint: func() (uint32, call.Flags, string) { return uapi.DsmLost, 0, "the disk is full" },
+		uapi.DsmBarrier: func() (uint32, call.Flags, string) {
+			if barriers++; barriers == 3 {
+				return uapi.DsmRefused, 0, "nodes 1 and 2 were lost at once"
+			}
+			return uapi.DsmOk, uapi.DsmDue, ""
+		},
+	})
 	err := Main(func(n *Node) error { step(n); return nil })
 	var refused *call.Error
 	if !errors.As(err, &refused) || refused.Cause != uapi.DsmRefused || !strings.Contains(err.Error(), "nodes 1 and 2") {
