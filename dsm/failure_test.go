@@ -137,6 +137,40 @@ func TestLastCheckpointUnreadable(t *testing.T) {
 	}
 }
 
+// A home that cannot read its copy of a page says so, and the recovery that needs
+// it ends with that word: it makes no page of anything else.
+func TestCopyUnreadable(t *testing.T) {
+	refused, recovered := 0, 0
+	seeds(t, 300, func(t *testing.T, seed uint64) {
+		w, _ := drawLitmus(seed)
+		c := chances{double: 50, run: 20 + int(seed%60), checkpoint: 60, collect: 100}
+		for range 5 + w.rng.IntN(300) {
+			if !w.finished() && !w.fate(c) {
+				w.anything(c)
+			}
+		}
+		if w.finished() {
+			return
+		}
+		for _, p := range w.procs {
+			p.blind = true
+		}
+		w.crash(w.procs[w.rng.IntN(len(w.procs))])
+		w.schedule(c)
+		switch {
+		case len(w.broken) == 0:
+			recovered++
+		case strings.Contains(w.broken[0], "cannot be read: the disk is blind"):
+			refused++
+		default:
+			verdict(t, w, seed)
+		}
+	})
+	if refused < 4 || recovered < 10 {
+		t.Errorf("%d refused, %d recovered", refused, recovered)
+	}
+}
+
 // A program that does not repeat itself is told so.
 func TestProgramThatDoesNotRepeatItself(t *testing.T) {
 	w := newWorld(Config{Nodes: 2, Pages: 1, PageSize: 8, Locks: 2}, 1,

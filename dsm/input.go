@@ -65,6 +65,12 @@ type (
 		Page   Page
 		Bytes  []byte
 	}
+	// NotLoaded answers it too: the page cannot be read.
+	NotLoaded struct {
+		To   NodeID
+		Page Page
+		Why  string
+	}
 	// Collect runs LLT and CGC with what is known now.
 	Collect struct{}
 	// Down is another node that is dead and not yet restarted.
@@ -78,6 +84,7 @@ func (Checkpoint) input() {}
 func (Saved) input()      {}
 func (NotSaved) input()   {}
 func (Loaded) input()     {}
+func (NotLoaded) input()  {}
 func (Collect) input()    {}
 func (Down) input()       {}
 

@@ -148,6 +148,8 @@ func (n *Node) Step(in Input) []Effect {
 		n.notSaved(in.Number)
 	case Loaded:
 		n.loaded(in)
+	case NotLoaded:
+		n.send(in.To, Refused{fmt.Sprintf("its copy of page %d cannot be read: %s", in.Page, in.Why)})
 	case Collect:
 		n.collect()
 	case Down:

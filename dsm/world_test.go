@@ -57,7 +57,8 @@ type proc struct {
 	landed  uint32   // on the disk, the node does not know it
 	disk    []*saved // oldest first
 	gone    map[logs.PageCopy]bool
-	lives   int // recoveries that ended
+	lives   int  // recoveries that ended
+	blind   bool // its disk does not give back pages
 }
 
 type access struct {
@@ -187,6 +188,10 @@ func (w *world) perform(p *proc, effects []Effect) {
 }
 
 func (w *world) load(p *proc, e Load) {
+	if p.blind {
+		w.step(p, NotLoaded{e.To, e.Page, "the disk is blind"})
+		return
+	}
 	for _, s := range p.disk {
 		for _, pg := range s.Pages {
 			if s.Number == e.Number && pg.Page == e.Page && !p.gone[logs.PageCopy{Number: e.Number, Page: e.Page}] {
