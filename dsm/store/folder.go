@@ -228,8 +228,8 @@ func (f *folder) find(number uint32) *ckpt {
 }
 
 // past is a checkpoint's entry in the core's window. One that cannot be read seems
-// to have every page in its first version: it is what is looked for then, and
-// found unreadable, and nothing is discarded by it.
+// to have every page in its first version: it is looked for there then, and found
+// unreadable.
 func (f *folder) past(k kept) logs.Kept {
 	p := logs.Kept{Number: k.Number, V: k.V.Clone(), Pages: map[dsm.Page]vtime.Time{}}
 	c := f.find(k.Number)

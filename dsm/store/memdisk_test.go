@@ -68,7 +68,9 @@ func (d *memDisk) op(what string) error {
 
 // find returns a path's folder, its last name and what that is, or nil.
 func (d *memDisk) find(path string) (parent *inode, name string, n *inode) {
-	parent = d.root
+	if parent = d.root; path == "" {
+		return parent, "", parent
+	}
 	names := strings.Split(strings.Trim(path, "/"), "/")
 	for _, name := range names[:len(names)-1] {
 		if parent = parent.entries[name]; parent == nil {

@@ -38,6 +38,7 @@ type node struct {
 	window  []uint32               // safe and not discarded
 	gone    map[logs.PageCopy]bool
 	perPage bool
+	clock   vtime.Time
 }
 
 type checkpoint struct {
@@ -185,12 +186,13 @@ func (n *node) write() {
 	}
 }
 
+// time rises.
 func (n *node) time() vtime.Time {
-	t := vtime.New(testConfig.Nodes)
-	for i := range t {
-		t[i] = n.rng.Uint32N(1000)
+	if n.clock == nil {
+		n.clock = vtime.New(testConfig.Nodes)
 	}
-	return t
+	n.clock[n.rng.IntN(len(n.clock))]++
+	return n.clock.Clone()
 }
 
 // state is the next checkpoint.
