@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/dsm"
+	"lazystate/internal/pause"
+)
+
+// How long is waited for a peer.
+const (
+	helloBound   = 5 * time.Second // a whole handshake
+	firstPause   = 5 * time.Millisecond
+	longestPause = time.Second
+	mostGuests   = 64 // connections that have not said who they are
+)
+
+// dial connects with a peer whenever there is no connection.
+func (t *Transport) dial(l *link) {
+	wait := firstPause
+	last := ""
+	for t.ctx.Err() == nil {
+		if !l.awaitTurn(t.ctx) {
+			continue
+		}
+		err := t.dialOnce(l)
+		if err == nil {
+			wait, last = firstPause, ""
+			continue
+		}
+		if told(err) && err.Error() != last && t.ctx.Err() == nil {
+			last = err.Error()
+			t.recv.Nonsense(l.peer, fmt.Errorf("connect with %v: %w", l.peer, err))
+		}
+		if errors.Is(err, ErrSuperseded) {
+			return
+		}
+		if pause.For(t.ctx, wait) != nil {
+			return
+		}
+		wait = min(2*wait, longestPause)
+	}
+}
+
+// told is true for what does not pass by itself.
+func told(err error) bool {
+	return errors.Is(err, errOther) || errors.Is(err, errKey) || errors.Is(err, errPlain) || errors.Is(err, ErrSuperseded)
+}
+
+// awaitTurn waits a while for the time to dial, and is true if it has come: when
+// there is no connection. The node of the higher number dials; one that was restarted
+// dials everybody, for it may live elsewhere now; and when a connection was lost both
+// do, the other one later: it may be what nobody looks for any more.
+func (l *link) awaitTurn(ctx context.Context) bool {
+	l.mu.Lock()
+	c, met := l.conn, l.met
+	mine := l.peer < l.t.cfg.Cluster.Self || l.t.cfg.Incarnation > 1
+	dead, lost := l.dead != nil, l.count.links > 0
+	l.mu.Unlock()
+	var until <-chan struct{}
+	switch {
+	case c != nil:
+		until = c.reader
+	case dead: // its next incarnation calls
+		until = met
+	case mine:
+		return true
+	case lost:
+		if pause.For(ctx, longestPause) != nil {
+			return false
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.conn == nil
+	default:
+		until = met
+	}
+	select {
+	case <-until:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (t *Transport) dialOnce(l *link) error {
+	address := t.cfg.Address(l.peer)
+	if address == "" {
+		return errors.New("nobody knows its address")
+	}
+	network := "tcp"
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	d := net.Dialer{Timeout: helloBound}
+	c, err := d.DialContext(t.ctx, network, address)
+	if err != nil {
+		return err
+	}
+	far := c.RemoteAddr()
+	return t.shake(c, func(raw *pulse) (*conn, hello, error) {
+		c := plain(raw, raw)
+		if t.cfg.everywhere || !local(far) {
+			if c, err = secure(raw, raw, t.id, true); err != nil {
+				return nil, hello{}, err
+			}
+		}
+		its, err := greet(c, c.bind, t.cfg.Key[:], l.hello())
+		if err == nil && its.from != l.peer {
+			err = fmt.Errorf("it is %v: %w", its.from, errOther)
+		}
+		return c, its, err
+	}, true)
+}
+
+// accept takes those who dial.
+func (t *Transport) accept(from net.Listener) {
+	for t.ctx.Err() == nil && !t.closed.Load() {
+		c, err := from.Accept()
+		if err != nil {
+			if pause.For(t.ctx, firstPause) != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue
+		}
+		select {
+		case t.guests <- struct{}{}:
+		default: // a stranger more would take the place of a node
+			c.Close()
+			continue
+		}
+		t.tasks.Go(func() {
+			defer func() { <-t.guests }()
+			t.acceptOne(c)
+		})
+	}
+}
+
+func (t *Transport) acceptOne(c net.Conn) {
+	far := c.RemoteAddr()
+	var who dsm.NodeID
+	err := t.shake(c, func(raw *pulse) (*conn, hello, error) {
+		c, err := accepted(raw, far, t.id)
+		if err != nil {
+			return nil, hello{}, err
+		}
+		its, err := answer(c, c.bind, t.cfg.Key[:], func(to dsm.NodeID) hello {
+			if int(to) >= len(t.links) || t.links[to] == nil {
+				return newHello(t.cfg.Cluster, t.cfg.Incarnation, to) // what does not fit is told
+			}
+			who = to
+			return t.links[to].hello()
+		}, func(its hello) error { return t.links[its.from].may(its, false) })
+		return c, its, err
+	}, false)
+	if err != nil && told(err) && t.ctx.Err() == nil {
+		t.recv.Nonsense(who, fmt.Errorf("connected from %v: %w", far, err))
+	}
+}
+
+// shake makes a connection of package net a link's, if hands are shaken in time.
+func (t *Transport) shake(c net.Conn, hands func(*pulse) (*conn, hello, error), byMe bool) error {
+	s, err := take(c)
+	if err != nil {
+		return err
+	}
+	late := time.AfterFunc(helloBound, func() { s.Close() })
+	defer late.Stop()
+	unclosed := context.AfterFunc(t.ctx, func() { s.Close() })
+	defer unclosed()
+	raw := &pulse{conduit: s, now: t.now}
+	raw.last.Store(int64(t.now()))
+	cn, its, err := hands(raw)
+	if err == nil && !late.Stop() {
+		err = errors.New("too late")
+	}
+	if err == nil {
+		s.tune(t.cfg.Silence)
+		err = t.links[its.from].adopt(cn, its, byMe)
+	}
+	if err != nil {
+		s.Close()
+	}
+	return err
+}
+
+// tune asks for what a link wants of TCP, and is content without.
+func (s *socket) tune(silence time.Duration) {
+	_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
+}
+
+// hello is this node's, to a peer.
+func (l *link) hello() hello {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := newHello(l.t.cfg.Cluster, l.t.cfg.Incarnation, l.peer)
+	h.knows, h.heard = l.inc, l.heard
+	return h
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package transport carries the DSM's messages between nodes (§4.3.2): what a node
+// is given to send comes, in order and once, unless one of the two incarnations
+// dies. A link is one connection; when that breaks it is made anew, and what was not
+// acknowledged is sent again.
+//
+//	tcp    a socket; TLS 1.3 if the peer is not on this host's loopback
+//	unix   shared memory on one host: a ring for each direction, and the socket only
+//	       to hear of the other's death
+//
+// Who connects says HELLO and proves that it has the run's key; so does the other.
+// Then frames, little-endian:
+//
+//	length:4 kind:1 0:3 ack:4 crc32c:4 (of these), then a message as dsm/wire has it
+//
+// The ack is the last message that was heard, as dsm.Message numbers them between
+// two incarnations. An incarnation that is superseded is told so and heard no more.
+//
+// Who is silent for Config.Silence is lost: several beats, as internal/sampling
+// plans them, must have been lost for that.
+//
+// Sockets here are blocking ones, read on threads of their own: Go's poller costs
+// 20 us a hop, three times what the hop takes, and the program at the other end
+// waits for its page.
+//
+// The trap: Send is called with the node's lock held and must not wait, for the peer
+// that should read may be in its own Send. So it writes what the socket takes and
+// leaves the rest to the link's writer. And Deliver takes that lock: nothing here
+// calls it while it holds one of its own.
+//
+//	t, err := transport.New(transport.Config{
+//		Cluster: cfg, Incarnation: inc, Key: key, Listener: l, Address: addressOf, Silence: 5 * time.Second,
+//	}, receiver)
+//	if err != nil {
+//		return err
+//	}
+//	defer t.Close()
+//	if err := t.Ready(ctx); err != nil { // before dsm.Restart
+//		return err
+//	}
+//	t.Send(e.Message) // of dsm.Send
+package transport

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"lazystate/dsm"
+	"lazystate/dsm/vtime"
+)
+
+var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds: 1}
+
+// carriers are what links are made of: the same tests are run over each.
+var carriers = []string{"tcp", "tls"}
+
+// each runs a test over every carrier.
+func each(t *testing.T, f func(t *testing.T, r *rig)) {
+	for _, c := range carriers {
+		t.Run(c, func(t *testing.T) { f(t, newRig(t, c)) })
+	}
+}
+
+// rig is some nodes of one run.
+type rig struct {
+	t       *testing.T
+	carrier string
+	cfg     dsm.Config
+	key     [16]byte
+	silence time.Duration
+	most    int
+
+	mu    sync.Mutex
+	where map[dsm.NodeID]string
+}
+
+func newRig(t *testing.T, carrier string) *rig {
+	return &rig{t: t, carrier: carrier, cfg: testCluster, key: [16]byte{1, 2, 3}, silence: time.Minute, where: map[dsm.NodeID]string{}}
+}
+
+// end is a node's transport and what it has been told.
+type end struct {
+	*Transport
+	r *rig
+
+	mu       sync.Mutex
+	told     *sync.Cond
+	got      map[dsm.NodeID][]*dsm.Message
+	ups      map[dsm.NodeID]int
+	lost     []error
+	nonsense []error
+	deliver  func(*dsm.Message)
+}
+
+func (e *end) Deliver(m *dsm.Message) {
+	if e.deliver != nil {
+		e.deliver(m)
+	}
+	e.note(func() { e.got[m.From] = append(e.got[m.From], m) })
+}
+
+func (e *end) Up(peer dsm.NodeID, _ uint32) { e.note(func() { e.ups[peer]++ }) }
+
+func (e *end) Lost(peer dsm.NodeID, inc uint32, why error) {
+	e.note(func() { e.lost = append(e.lost, fmt.Errorf("%v.%d: %w", peer, inc, why)) })
+}
+
+func (e *end) Nonsense(_ dsm.NodeID, why error) {
+	e.note(func() { e.nonsense = append(e.nonsense, why) })
+}
+
+func (e *end) note(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f()
+	e.told.Broadcast()
+}
+
+// bound is how long a test waits for what must come.
+const bound = 2 * time.Minute
+
+// until waits for a condition of what was told.
+func (e *end) until(what string, f func() bool) {
+	e.r.t.Helper()
+	late := false
+	timer := time.AfterFunc(bound, func() { e.note(func() { late = true }) })
+	defer timer.Stop()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for !f() {
+		if late {
+			e.r.t.Fatalf("%v: no %s; peers %+v, lost %v, nonsense %v", e.cfg.Cluster.Self, what, e.Peers(), e.lost, e.nonsense)
+		}
+		e.told.Wait()
+	}
+}
+
+// listen opens a listener of the carrier.
+func (r *rig) listen(node dsm.NodeID) net.Listener {
+	r.t.Helper()
+	network, address := "tcp", "127.0.0.1:0"
+	if r.carrier == "unix" {
+		network, address = "unix", filepath.Join(r.t.TempDir(), "n")
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	where := l.Addr().String()
+	if network == "unix" {
+		where = "unix:" + where
+	}
+	r.at(node, where)
+	return l
+}
+
+func (r *rig) at(node dsm.NodeID, where string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.where[node] = where
+}
+
+func (r *rig) address(node dsm.NodeID) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.where[node]
+}
+
+// config is a node's.
+func (r *rig) config(node dsm.NodeID, inc uint32) Config {
+	cfg := r.cfg
+	cfg.Self = node
+	return Config{Cluster: cfg, Incarnation: inc, Key: r.key, Address: r.address, Silence: r.silence, MostKept: r.most, everywhere: r.carrier == "tls"}
+}
+
+// start begins an incarnation of a node.
+func (r *rig) start(node dsm.NodeID, inc uint32, set ...func(*end, *Config)) *end {
+	r.t.Helper()
+	e := &end{r: r, got: map[dsm.NodeID][]*dsm.Message{}, ups: map[dsm.NodeID]int{}}
+	e.told = sync.NewCond(&e.mu)
+	cfg := r.config(node, inc)
+	cfg.Listeners = []net.Listener{r.listen(node)}
+	for _, f := range set {
+		f(e, &cfg)
+	}
+	t, err := New(cfg, e)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	e.Transport = t
+	r.t.Cleanup(func() { e.kill() })
+	return e
+}
+
+// all starts every node and waits until they are connected.
+func (r *rig) all() []*end {
+	r.t.Helper()
+	var ends []*end
+	for i := range r.cfg.Nodes {
+		ends = append(ends, r.start(dsm.NodeID(i), 1))
+	}
+	for _, e := range ends {
+		e.ready()
+	}
+	return ends
+}
+
+func (e *end) ready() {
+	e.r.t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), bound)
+	defer stop()
+	if err := e.Ready(ctx); err != nil {
+		e.r.t.Fatal(err)
+	}
+}
+
+// kill ends a node as its death does: without a word.
+func (e *end) kill() {
+	e.closed.Store(true)
+	for _, l := range e.cfg.Listeners {
+		l.Close()
+	}
+	e.stop()
+	for _, l := range e.peers() {
+		l.mu.Lock()
+		l.drop(errors.New("killed"))
+		l.mu.Unlock()
+	}
+	e.tasks.Wait()
+}
+
+// cut breaks the connection with a peer.
+func (e *end) cut(peer dsm.NodeID) {
+	l := e.links[peer]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(errors.New("cut"))
+}
+
+// message is one with a number to be told by.
+func (e *end) message(to dsm.NodeID, toInc, seq uint32) *dsm.Message {
+	return &dsm.Message{
+		From: e.cfg.Cluster.Self, To: to, FromInc: e.cfg.Incarnation, ToInc: toInc, Seq: seq, Ordinal: seq,
+		Body: dsm.LockReq{Lock: 1, Ordinal: seq * 3, T: vtime.New(e.cfg.Cluster.Nodes)},
+	}
+}
+
+// page is a message with a page in it.
+func (e *end) page(to dsm.NodeID, seq uint32) *dsm.Message {
+	m := e.message(to, 1, seq)
+	m.Body = dsm.PageRep{Page: 3, V: vtime.New(e.cfg.Cluster.Nodes), Bytes: make([]byte, e.cfg.Cluster.PageSize)}
+	return m
+}
+
+// inOrder is true once so many have come from a node, each once and in order.
+func (e *end) inOrder(from dsm.NodeID, n int) func() bool {
+	return func() bool {
+		for i, m := range e.got[from] {
+			if m.Seq != uint32(i+1) {
+				e.r.t.Errorf("message %d of %v comes at place %d", m.Seq, from, i)
+			}
+		}
+		return len(e.got[from]) >= n
+	}
+}

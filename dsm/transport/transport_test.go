@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lazystate/dsm"
+	"lazystate/dsm/diff"
+	"lazystate/dsm/logs"
+	"lazystate/dsm/vtime"
+)
+
+// What is sent comes once and in order, from everybody to everybody, while
+// connections break.
+func TestInOrderOnce(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		const n = 400
+		ends := r.all()
+		var sending sync.WaitGroup
+		for i, e := range ends {
+			sending.Go(func() {
+				rng := rand.New(rand.NewPCG(uint64(i), 1))
+				for seq := range uint32(n) {
+					for _, l := range e.peers() {
+						if seq%7 == 0 {
+							e.Send(e.page(l.peer, seq+1))
+						} else {
+							e.Send(e.message(l.peer, 1, seq+1))
+						}
+						if rng.IntN(60) == 0 {
+							e.cut(l.peer)
+						}
+					}
+				}
+			})
+		}
+		sending.Wait()
+		for _, e := range ends {
+			for _, l := range e.peers() {
+				e.until("message", e.inOrder(l.peer, n))
+			}
+		}
+		for _, e := range ends {
+			e.until("quiet", func() bool { return true })
+			for _, l := range e.peers() {
+				e.until("end of it", func() bool { return len(e.got[l.peer]) == n })
+			}
+			if len(e.nonsense) > 0 {
+				t.Errorf("nonsense: %v", e.nonsense)
+			}
+		}
+	})
+}
+
+// Who is through says so and waits until all was heard.
+func TestCloseDrains(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		const n = 300
+		ends := r.all()
+		for seq := range uint32(n) {
+			ends[0].Send(ends[0].page(1, seq+1))
+		}
+		if err := ends[0].Close(); err != nil {
+			t.Fatal(err)
+		}
+		ends[1].until("message", ends[1].inOrder(0, n))
+		for _, e := range ends[1:] {
+			e.until("word that it has left", func() bool { return len(e.lost) == 1 })
+			if !errors.Is(e.lost[0], ErrLeft) {
+				t.Errorf("%v", e.lost)
+			}
+		}
+		ends[1].Send(ends[1].message(0, 1, 1)) // to nobody
+	})
+}
+
+// What was sent before an incarnation began does not reach it; what is for it does,
+// wherever it lives now.
+func TestRestart(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		ends := r.all()
+		ends[1].kill()
+		for _, e := range []*end{ends[0], ends[2]} {
+			e.until("loss", func() bool { return len(e.lost) > 0 })
+			for seq := range uint32(5) {
+				e.Send(e.message(1, 1, seq+1))
+			}
+		}
+		again := r.start(1, 2) // at another address
+		again.ready()
+		for _, e := range []*end{ends[0], ends[2]} {
+			e.until("new incarnation", func() bool { return e.ups[1] > 1 })
+			e.Send(e.message(1, 1, 6))
+			e.Send(e.message(1, 2, 1))
+			again.until("message", func() bool { return len(again.got[e.cfg.Cluster.Self]) == 1 })
+			if m := again.got[e.cfg.Cluster.Self][0]; m.ToInc != 2 || m.Seq != 1 {
+				t.Errorf("it hears %+v", m)
+			}
+			m := again.message(e.cfg.Cluster.Self, 0, 1)
+			m.Body = dsm.Recover{Ckp: dsm.Stamp{T: vtime.New(3)}}
+			again.Send(m)
+			e.until("recover", func() bool { return len(e.got[1]) == 1 })
+		}
+	})
+}
+
+// A word to whoever is there is for the incarnation that is connected then, not for
+// one after it.
+func TestRecoverReachesOneIncarnation(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		r.cfg.Nodes = 2
+		a, b := r.start(0, 2), r.start(1, 1)
+		a.ready()
+		b.kill()
+		a.until("loss", func() bool { return len(a.lost) > 0 })
+		a.Send(a.message(1, 0, 1))
+		c := r.start(1, 2)
+		c.ready()
+		a.Send(a.message(1, 2, 1))
+		c.until("message", func() bool { return len(c.got[0]) > 0 })
+		if m := c.got[0][0]; m.ToInc != 2 {
+			t.Errorf("it hears %+v", m)
+		}
+	})
+}
+
+// An incarnation that lives on when there is a later one learns that it must end,
+// whoever of the two calls.
+func TestSuperseded(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		r.cfg.Nodes = 2
+		for _, zombie := range []dsm.NodeID{0, 1} {
+			other := r.start(1-zombie, 1)
+			old := r.start(zombie, 1)
+			old.ready()
+			next := r.start(zombie, 2)
+			next.ready()
+			old.until("word that it is superseded", func() bool {
+				for _, err := range old.nonsense {
+					if errors.Is(err, ErrSuperseded) {
+						return true
+					}
+				}
+				old.cut(1 - zombie)
+				return false
+			})
+			other.until("new incarnation", func() bool { return other.ups[zombie] >= 2 })
+			if inc := other.Peers()[0].Incarnation; inc != 2 {
+				t.Errorf("it has incarnation %d", inc)
+			}
+			for _, e := range []*end{other, old, next} {
+				e.kill()
+			}
+		}
+	})
+}
+
+// Nodes of other clusters, or without the key, are told no and why.
+func TestOthersAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		r.cfg.Nodes = 2
+		for want, change := range map[string]func(*Config){
+			"nodes":        func(c *Config) { c.Cluster.Nodes = 3 },
+			"bytes a page": func(c *Config) { c.Cluster.PageSize = 64 },
+			"pages":        func(c *Config) { c.Cluster.Pages = 9 },
+			"locks":        func(c *Config) { c.Cluster.Locks = 9 },
+			"conditions":   func(c *Config) { c.Cluster.Conds = 9 },
+			"key":          func(c *Config) { c.Key[3]++ },
+		} {
+			a := r.start(0, 1)
+			b := r.start(1, 1, func(_ *end, c *Config) { change(c) })
+			b.until("word", func() bool { return len(b.nonsense) > 0 })
+			if !strings.Contains(b.nonsense[0].Error(), want) {
+				t.Errorf("%s: %v", want, b.nonsense)
+			}
+			if want != "key" { // there the dialer sees it first
+				a.until("word", func() bool { return len(a.nonsense) > 0 })
+				if !strings.Contains(a.nonsense[0].Error(), want) {
+					t.Errorf("%s: %v", want, a.nonsense)
+				}
+			}
+			if len(a.ups)+len(b.ups) > 0 {
+				t.Errorf("%s: they are connected", want)
+			}
+			a.kill()
+			b.kill()
+		}
+	})
+}
+
+// Who waits for the others is told whom it waits for.
+func TestReadyNamesWhoIsMissing(t *testing.T) {
+	r := newRig(t, "tcp")
+	a := r.start(0, 1)
+	r.start(1, 1)
+	a.until("peer", func() bool { return a.ups[1] > 0 })
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	if err := a.Ready(ctx); err == nil || !strings.Contains(err.Error(), "P2") || strings.Contains(err.Error(), "P1") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Send does not wait for a peer that does not read. One that never does is lost in
+// the end, until it begins anew.
+func TestSlowPeer(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		r.cfg.Nodes = 2
+		r.most = 8 << 20
+		stuck := make(chan struct{})
+		a := r.start(0, 1)
+		b := r.start(1, 1, func(e *end, _ *Config) { e.deliver = func(*dsm.Message) { <-stuck } })
+		a.ready()
+		for seq := range uint32(4000) { // twice what may be kept
+			a.Send(a.page(1, seq+1))
+		}
+		a.until("loss", func() bool { return len(a.lost) > 0 })
+		if !errors.Is(a.lost[0], ErrSlow) {
+			t.Errorf("%v", a.lost)
+		}
+		if s := a.Peers()[0]; s.KeptBytes > 0 || s.Up {
+			t.Errorf("%+v", s)
+		}
+		close(stuck)
+		b.kill()
+		r.start(1, 2).ready()
+	})
+}
+
+// A message may be long: a recovery's has all logs. Others follow it.
+func TestLongMessage(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		r.cfg.Nodes = 2
+		a, b := r.start(0, 1), r.start(1, 1)
+		a.ready()
+		m := a.message(1, 1, 1)
+		body := dsm.PageDiffs{Page: 1}
+		for i := range uint32(3000) {
+			body.Diffs = append(body.Diffs, logs.Diff{Page: 1, Interval: i, T: vtime.Time{i, 0}, Diff: diff.Diff{{Data: make([]byte, 4096)}}})
+		}
+		m.Body = body
+		a.Send(m)
+		a.Send(a.message(1, 1, 2))
+		b.until("message", b.inOrder(0, 2))
+		if got, ok := b.got[0][0].Body.(dsm.PageDiffs); !ok || len(got.Diffs) != 3000 {
+			t.Errorf("it is a %T", b.got[0][0].Body)
+		}
+	})
+}
+
+// A silence that a healthy link could have by chance is refused.
+func TestSilenceIsPlanned(t *testing.T) {
+	r := newRig(t, "tcp")
+	cfg := r.config(0, 1)
+	cfg.Silence = 100 * time.Millisecond
+	if _, err := New(cfg, &end{}); err == nil || !strings.Contains(err.Error(), "1.5 times") {
+		t.Errorf("%v", err)
+	}
+}
