@@ -179,23 +179,42 @@ func (t *Transport) shake(c net.Conn, hands func(*pulse) (*conn, hello, error), 
 	raw := &pulse{conduit: s, now: t.now}
 	raw.last.Store(int64(t.now()))
 	cn, its, err := hands(raw)
+	if err == nil {
+		cn, err = t.settle(s, cn, byMe)
+	}
 	if err == nil && !late.Stop() {
 		err = errors.New("too late")
 	}
 	if err == nil {
-		s.tune(t.cfg.Silence)
 		err = t.links[its.from].adopt(cn, its, byMe)
 	}
-	if err != nil {
+	switch {
+	case err != nil && cn != nil:
+		cn.raw.Close()
+	case err != nil:
 		s.Close()
 	}
 	return err
 }
 
-// tune asks for what a link wants of TCP, and is content without.
-func (s *socket) tune(silence time.Duration) {
-	_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
+// settle makes rings of a unix socket, and asks of TCP what a link wants.
+func (t *Transport) settle(s *socket, c *conn, byMe bool) (*conn, error) {
+	onUnix, err := s.onUnix()
+	if err != nil {
+		return c, err
+	}
+	if !onUnix {
+		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(t.cfg.Silence.Milliseconds()))
+		return c, nil
+	}
+	rings, err := share(s, byMe)
+	if err != nil {
+		return c, err
+	}
+	raw := &pulse{conduit: rings, now: t.now}
+	raw.last.Store(int64(t.now()))
+	return plain(raw, raw), nil
 }
 
 // hello is this node's, to a peer.

@@ -4,6 +4,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -57,24 +58,31 @@ func (h head) put(b []byte) {
 func parseHead(b []byte) (head, error) {
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(b[4*i:]) }
 	if sum := crc32.Checksum(b[:12], castagnoli); sum != word(3) {
-		return head{}, fmt.Errorf("a frame's head with checksum %08x, not %08x", word(3), sum)
+		return head{}, nonsense("a frame's head with checksum %08x, not %08x", word(3), sum)
 	}
 	h := head{length: word(0), kind: kind(word(1)), ack: word(2)}
 	most := uint32(0)
 	switch {
 	case word(1) > 255:
-		return head{}, fmt.Errorf("frame of kind %d", word(1))
+		return head{}, nonsense("frame of kind %d", word(1))
 	case h.kind == kindMessage:
 		most = mostMessage
 	case h.kind == kindBye:
 		most = mostBye
 	case h.kind != kindBeat:
-		return head{}, fmt.Errorf("%v", h.kind)
+		return head{}, nonsense("%v", h.kind)
 	}
 	if h.length > most {
-		return head{}, fmt.Errorf("%v of %d bytes, at most %d", h.kind, h.length, most)
+		return head{}, nonsense("%v of %d bytes, at most %d", h.kind, h.length, most)
 	}
 	return h, nil
+}
+
+// errNonsense is what a node does not say.
+var errNonsense = errors.New("nonsense")
+
+func nonsense(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errNonsense, fmt.Sprintf(format, args...))
 }
 
 // step is how much of a long frame is believed in before it has come.

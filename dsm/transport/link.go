@@ -222,7 +222,7 @@ func appendFrame(b []byte, k kind, ack uint32, text string) []byte {
 // where its reader was not through when it said hello.
 func (l *link) acknowledged(ack uint32) error {
 	if ack > l.last {
-		return fmt.Errorf("it has heard message %d, and %d is the last", ack, l.last)
+		return nonsense("it has heard message %d, and %d is the last", ack, l.last)
 	}
 	n := 0
 	for n < len(l.kept) && l.kept[n].seq <= ack {

@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -83,6 +84,9 @@ func (l *link) read(c *live) {
 	}
 	l.t.recv.Up(l.peer, c.inc)
 	err := l.readAll(c)
+	if errors.Is(err, errNonsense) {
+		l.t.recv.Nonsense(l.peer, err)
+	}
 	l.lose(c, err)
 	l.mu.Lock()
 	why := c.why
@@ -119,10 +123,6 @@ func (l *link) take(c *live, h head, b []byte) error {
 			return l.left(c, string(b))
 		}
 	}
-	if err != nil {
-		err = fmt.Errorf("%v speaks nonsense: %w", l.peer, err)
-		l.t.recv.Nonsense(l.peer, err)
-	}
 	return err
 }
 
@@ -144,10 +144,10 @@ const unacknowledged = 64
 func (l *link) hear(c *live, b []byte) error {
 	m, err := wire.ParseMessage(b, l.t.cfg.Cluster.Nodes, l.t.cfg.Cluster.PageSize)
 	if err != nil {
-		return err
+		return nonsense("%v", err)
 	}
 	if m.From != l.peer || m.To != l.t.cfg.Cluster.Self || m.FromInc != c.inc || m.ToInc != l.t.cfg.Incarnation && m.ToInc != 0 {
-		return fmt.Errorf("a message from %v.%d to %v.%d on the link from %v.%d to %v.%d",
+		return nonsense("a message from %v.%d to %v.%d on the link from %v.%d to %v.%d",
 			m.From, m.FromInc, m.To, m.ToInc, l.peer, c.inc, l.t.cfg.Cluster.Self, l.t.cfg.Incarnation)
 	}
 	l.mu.Lock()
@@ -165,7 +165,7 @@ func (l *link) hear(c *live, b []byte) error {
 	case m.Seq < next:
 		return nil
 	case m.Seq > next:
-		return fmt.Errorf("message %d, and %d is missing", m.Seq, next)
+		return nonsense("message %d, and %d is missing", m.Seq, next)
 	}
 	l.t.recv.Deliver(m)
 	return nil

@@ -19,7 +19,7 @@ import (
 var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds: 1}
 
 // carriers are what links are made of: the same tests are run over each.
-var carriers = []string{"tcp", "tls"}
+var carriers = []string{"tcp", "tls", "unix"}
 
 // each runs a test over every carrier.
 func each(t *testing.T, f func(t *testing.T, r *rig)) {
