@@ -163,47 +163,45 @@ func (c *shared) Read(b []byte) (int, error) {
 }
 
 func (c *shared) Write(b []byte) (int, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	done := 0
-	for done < len(b) {
-		seen := c.out.head.Load()
-		n, err := c.TryWrite(b[done:])
-		if done += n; err != nil {
+	for {
+		n, seen, err := c.write(b[done:])
+		if done += n; err != nil || done == len(b) {
 			return done, err
 		}
 		if n == 0 {
-			c.await(seen)
+			sleep(c.out.writes, c.out.head, seen, c.ended)
 		}
-	}
-	return done, nil
-}
-
-// await waits for the reader to take something.
-func (c *shared) await(seen uint32) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if !c.over {
-		sleep(c.out.writes, c.out.head, seen, c.ended)
 	}
 }
 
 func (c *shared) TryWrite(b []byte) (int, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	n, _, err := c.write(b)
+	return n, err
+}
+
+// write writes what there is room for, as the head was when it looked.
+func (c *shared) write(b []byte) (n int, head uint32, err error) {
 	if c.over || c.closed.Load() == 1 {
-		return 0, net.ErrClosed
+		return 0, 0, net.ErrClosed
 	}
 	if c.ended() {
-		return 0, unix.EPIPE
+		return 0, 0, unix.EPIPE
 	}
+	head = c.out.head.Load()
 	room, err := c.out.room()
 	if err != nil {
-		return 0, err
+		return 0, head, err
 	}
 	b = b[:min(room, len(b))]
 	if len(b) > 0 {
 		c.out.put(b)
 	}
-	return len(b), nil
+	return len(b), head, nil
 }
 
 // Close wakes both ends; the memory goes when nobody here is in it.
