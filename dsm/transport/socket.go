@@ -74,17 +74,6 @@ func take(c net.Conn) (*socket, error) {
 	return &socket{fd: fd}, nil
 }
 
-// within bounds each call that waits; 0 is for ever.
-func (s *socket) within(d time.Duration) error {
-	tv := unix.NsecToTimeval(int64(d))
-	for _, opt := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
-		if err := unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, opt, &tv); err != nil {
-			return os.NewSyscallError("setsockopt", err)
-		}
-	}
-	return nil
-}
-
 // call does a system call, again if a signal came between.
 func (s *socket) call(name string, f func() (int, error)) (int, error) {
 	s.mu.RLock()
