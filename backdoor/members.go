@@ -85,10 +85,16 @@ func (r *Record) Add(name string, m Member) {
 // Len is how many bytes one READ of it fetches.
 func (r *Record) Len() uint64 { return r.size }
 
+// End is the offset behind its last byte, in the structure.
+func (r *Record) End() uint64 { return r.base + r.size }
+
 // Read asks for the record of the structure at addr.
 func (r *Record) Read(addr uint64) VARead {
 	return VARead{VA: addr + r.base, Buf: make([]byte, r.size)}
 }
+
+// In returns the record out of a copy of the whole structure, of End bytes at least.
+func (r *Record) In(whole []byte) []byte { return whole[r.base : r.base+r.size] }
 
 // Bytes returns a member out of what Read fetched; nil without the member.
 func (r *Record) Bytes(buf []byte, name string) []byte {
