@@ -29,6 +29,7 @@ type Pager struct {
 	scan  scanner
 	wrote []dsm.Page // that have left since they were asked for
 	woken bool       // whoever waits for the page that is asked for
+	ended bool       // the program
 	err   error      // the first
 }
 
@@ -76,6 +77,9 @@ func (p *Pager) Attach(u, pagemap int, base uint64) error {
 	}
 	return p.u.register(base, uint64(len(p.alias)))
 }
+
+// Detach tells that the program has ended: there is nobody to protect pages from.
+func (p *Pager) Detach() { p.ended = true }
 
 // Close unmaps the region here. The program has ended.
 func (p *Pager) Close() error {
@@ -132,7 +136,7 @@ func (p *Pager) Resume(at dsm.Page) {
 func (p *Pager) Err() error { return p.err }
 
 func (p *Pager) fail(err error) {
-	if p.err == nil {
+	if p.err == nil && !p.ended {
 		p.err = err
 	}
 }
