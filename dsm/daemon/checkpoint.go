@@ -99,6 +99,6 @@ func (d *Daemon) saved(r result) {
 		}
 		return
 	}
-	d.log.Info("checkpoint", "number", r.number, "private", len(r.private), "took", time.Since(d.due.last).Round(time.Millisecond))
+	d.log.Debug("has a checkpoint", "number", r.number, "private", len(r.private), "took", time.Since(d.due.last).Round(time.Millisecond))
 	d.step(dsm.Saved{Number: r.number})
 }

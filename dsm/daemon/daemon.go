@@ -47,6 +47,7 @@ type Daemon struct {
 	err    error
 	failed chan struct{} // err is there
 	ended  chan struct{} // the program has hung up
+	parted chan struct{} // all have; see Part
 }
 
 // New begins an incarnation of a node. Nobody hears of it before Start.
@@ -66,7 +67,7 @@ func New(cfg Config, store Store) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log.With("node", cfg.Core.Self, "incarnation", inc), inc: inc, mem: mem,
 		tokens: make([]bool, cfg.Core.Locks), lost: map[dsm.NodeID]time.Time{},
-		due: due{policy: cfg.Policy, last: time.Now()}, failed: make(chan struct{}), ended: make(chan struct{}),
+		due: due{policy: cfg.Policy, last: time.Now()}, failed: make(chan struct{}), ended: make(chan struct{}), parted: make(chan struct{}),
 	}
 	if st != nil {
 		d.resume = &private
@@ -174,7 +175,9 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 		case dsm.Send:
 			d.net.Send(e.Message)
 		case dsm.Done:
-			d.prog.busy = false
+			if d.prog.busy = false; d.prog.parts {
+				close(d.parted)
+			}
 		case dsm.Resume:
 			d.mem.Resume(e.Page)
 			d.prog.busy, d.prog.faults = false, false

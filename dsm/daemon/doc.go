@@ -44,5 +44,8 @@
 //		return err
 //	}
 //	d.Start(network)
-//	err = d.Serve(ctx, listener) // until the program is over
+//	if err := d.Serve(ctx, listener); err != nil { // until the program is over
+//		return err
+//	}
+//	err = d.Part(ctx) // until all are
 package daemon

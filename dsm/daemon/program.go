@@ -25,6 +25,7 @@ type program struct {
 	todo   []dsm.Input // of it
 	busy   bool        // with the one before those
 	faults bool        // it waits for a page
+	parts  bool        // it has ended, and waits for all others' end
 	ended  *ending
 }
 
@@ -70,6 +71,28 @@ func (d *Daemon) Serve(ctx context.Context, l *net.UnixListener) error {
 	return d.err
 }
 
+// Part waits until the programs of all nodes have ended well. Before that a node
+// may still need this one to recover; when it returns, what has been sent is still
+// to be delivered, and nothing else is left to do.
+func (d *Daemon) Part(ctx context.Context) error {
+	d.enter()
+	if d.err == nil {
+		d.prog.parts = true
+		d.step(dsm.Begin{Op: dsm.Op{Kind: dsm.Barrier, ID: uapi.DsmLast}})
+	}
+	d.leave()
+	select {
+	case <-d.parted:
+		return nil
+	case <-d.failed:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // farewell is how long a program may take to say why it fails.
 const farewell = time.Second
 
@@ -77,6 +100,9 @@ const farewell = time.Second
 func (d *Daemon) admit(l *net.UnixListener) {
 	for {
 		conn, err := l.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		if err != nil {
 			d.stop(fmt.Errorf("wait for the program: %w", err))
 			return

@@ -135,7 +135,22 @@ func (c *cluster) outputs() (out []string) {
 		}
 		out = append(out, n.out.String())
 	}
+	c.part()
 	return out
+}
+
+// part has all nodes wait for each other's programs.
+func (c *cluster) part() {
+	c.t.Helper()
+	errs := make(chan error, len(c.nodes))
+	for _, n := range c.nodes {
+		go func() { errs <- n.Part(context.Background()) }()
+	}
+	for range c.nodes {
+		if err := <-errs; err != nil {
+			c.t.Error(err)
+		}
+	}
 }
 
 // port is where a node is plugged into the network: a queue of what is on its way
