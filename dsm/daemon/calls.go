@@ -15,10 +15,14 @@ import (
 // nothing is done.
 func (d *Daemon) begun(c call.Call) {
 	p := d.prog
-	if p.call != nil || d.err != nil {
+	if p.call != nil {
 		return
 	}
 	p.call = &c
+	if d.err != nil {
+		p.ended = &ending{cause: uapi.DsmRefused, why: d.err.Error()}
+		return
+	}
 	todo, err := d.inputs(c)
 	if err != nil {
 		p.ended = &ending{cause: uapi.DsmInvalid, why: err.Error()}
@@ -118,7 +122,9 @@ func (d *Daemon) advance() {
 		switch in := in.(type) {
 		case dsm.Begin:
 			if d.cfg.KillAt > 0 && d.node.Ordinal()+1 == d.cfg.KillAt {
-				d.kill()
+				if d.kill(); d.err != nil {
+					return
+				}
 			}
 			p.busy = true
 			d.step(in)

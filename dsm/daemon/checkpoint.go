@@ -76,12 +76,10 @@ func (d *Daemon) told(r result) {
 	case load:
 		if r.err != nil {
 			d.log.Error("a page of a checkpoint cannot be read", "checkpoint", r.number, "page", r.page, "error", r.err)
+			d.step(dsm.NotLoaded{To: r.to, Page: r.page, Why: r.err.Error()})
+			return
 		}
 		d.step(dsm.Loaded{To: r.to, Number: r.number, Page: r.page, Bytes: r.bytes})
-	default:
-		if r.err != nil {
-			d.log.Warn("a checkpoint cannot be discarded", "checkpoint", r.number, "error", r.err)
-		}
 	}
 }
 

@@ -55,8 +55,8 @@ type Store interface {
 	// Save returns when the checkpoint is safe.
 	Save(st *dsm.State, private []byte) error
 	Page(number uint32, p dsm.Page) ([]byte, error)
-	Discard(number uint32) error
-	DiscardPage(number uint32, p dsm.Page) error
+	Discard(number uint32)
+	DiscardPage(number uint32, p dsm.Page)
 }
 
 func (c *Config) check() error {

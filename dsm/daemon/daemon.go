@@ -31,6 +31,7 @@ type Daemon struct {
 	disk  *disk
 	inc   uint32
 	start func() // makes the node; see Start
+	die   func(program int)
 
 	mu     sync.Mutex
 	node   *dsm.Node      // nil until Start
@@ -65,7 +66,7 @@ func New(cfg Config, store Store) (*Daemon, error) {
 	}
 	cfg.Core.Locks++ // the heap's
 	d := &Daemon{
-		cfg: cfg, log: cfg.Log.With("node", cfg.Core.Self, "incarnation", inc), inc: inc, mem: mem,
+		cfg: cfg, log: cfg.Log.With("node", cfg.Core.Self, "incarnation", inc), inc: inc, mem: mem, die: die,
 		tokens: make([]bool, cfg.Core.Locks), lost: map[dsm.NodeID]time.Time{},
 		due: due{policy: cfg.Policy, last: time.Now()}, failed: make(chan struct{}), ended: make(chan struct{}), parted: make(chan struct{}),
 	}
@@ -237,11 +238,19 @@ func (d *Daemon) mayOpen() bool {
 	return d.node.Live() && d.prog.call == nil && !d.prog.faults && d.cfg.KillAt == 0 && !d.due.news
 }
 
-// kill ends node and program as a crash would.
-func (d *Daemon) kill() {
-	d.log.Warn("is killed, as was asked for", "operation", d.node.Ordinal())
-	if c, err := d.prog.server.Peer(); err == nil {
-		_ = unix.Kill(int(c.Pid), unix.SIGKILL)
-	}
+// die ends program and daemon as a crash would.
+func die(program int) {
+	_ = unix.Kill(program, unix.SIGKILL)
 	_ = unix.Kill(unix.Getpid(), unix.SIGKILL)
+}
+
+// kill does what Config.KillAt asks for.
+func (d *Daemon) kill() {
+	d.log.Warn("is killed, as was asked for", "operation", d.node.Ordinal()+1)
+	c, err := d.prog.server.Peer()
+	if err != nil {
+		d.fail(err)
+		return
+	}
+	d.die(int(c.Pid))
 }

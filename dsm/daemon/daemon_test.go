@@ -3,117 +3,31 @@
 package daemon
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"flag"
+	"context"
+	"errors"
 	"fmt"
-	"os"
-	"runtime"
-	"strconv"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"lazystate/backdoor/uapi"
+	"golang.org/x/sys/unix"
+
 	"lazystate/dsm"
 	"lazystate/dsm/call"
 	"lazystate/dsm/pager"
+	"lazystate/tools/lab"
 )
-
-// TestProgram is the program of the other tests.
-func TestProgram(t *testing.T) {
-	path := os.Getenv("DSM_TEST_SOCKET")
-	if path == "" {
-		t.Skip("is started by the other tests")
-	}
-	runtime.LockOSThread()
-	p, err := call.Join(path)
-	if err == nil {
-		err = programs[flag.Arg(0)](p, flag.Args()[1:])
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "program:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
-var programs = map[string]func(*call.Program, []string) error{"count": count}
-
-// counting is count's private state.
-type counting struct{ Round, Sum uint32 }
-
-func word(p *call.Program, page, i int) []byte { return p.Region[page*4096+4*i:] }
-
-func add(b []byte, v uint32) {
-	binary.LittleEndian.PutUint32(b, v+binary.LittleEndian.Uint32(b))
-}
-
-// count has each node count in words of its own and in one that all share, under
-// a lock, and asks at each barrier what the others have.
-func count(p *call.Program, args []string) error {
-	rounds, err := strconv.Atoi(args[0])
-	if err != nil {
-		return err
-	}
-	var s counting
-	if b, ok, err := p.Restored(); err != nil {
-		return err
-	} else if ok {
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
-	}
-	me, nodes := int(p.Welcome.Node), int(p.Welcome.Nodes)
-	for s.Round < uint32(rounds) {
-		for lock := range uint32(3) {
-			if _, err := p.Acquire(lock); err != nil {
-				return err
-			}
-			add(word(p, int(lock), 0), 1)
-			if _, err := p.Release(lock); err != nil {
-				return err
-			}
-		}
-		add(word(p, 5, me), s.Round+1) // false sharing
-		if _, err := p.Call(uapi.DsmBarrier, 1); err != nil {
-			return err
-		}
-		for i := range nodes {
-			s.Sum = s.Sum*31 + binary.LittleEndian.Uint32(word(p, 5, i))
-		}
-		s.Sum += binary.LittleEndian.Uint32(word(p, 0, 0))
-		s.Round++
-		f, err := p.Call(uapi.DsmBarrier, 2)
-		if err != nil {
-			return err
-		}
-		if f.Due() {
-			b, err := json.Marshal(s)
-			if err != nil {
-				return err
-			}
-			if err := p.Checkpoint(b, false); err != nil {
-				return err
-			}
-		}
-	}
-	counts := make([]uint32, 3)
-	for i := range counts {
-		counts[i] = binary.LittleEndian.Uint32(word(p, i, 0))
-	}
-	if _, err := p.Call(uapi.DsmEnd); err != nil {
-		return err
-	}
-	fmt.Println(counts, s.Sum)
-	return p.Close()
-}
 
 // same compares what programs that count say.
 func same(t *testing.T, out []string, total int) {
 	t.Helper()
-	want := fmt.Sprint([]uint32{uint32(total), uint32(total), uint32(total)})
+	want := fmt.Sprintf("[%d %d] ", total, total)
 	for i, o := range out {
-		if o != out[0] || len(o) < len(want) || o[:len(want)] != want {
+		if o != out[0] || !strings.HasPrefix(o, want) {
 			t.Errorf("program %d says %q, program 0 %q, and the count is %s", i, o, out[0], want)
 		}
 	}
@@ -149,6 +63,34 @@ func TestCrash(t *testing.T) {
 	})
 }
 
+// And so it is at each operation of each node, with checkpoints and without.
+func TestCrashAtEveryOperation(t *testing.T) {
+	const nodes, rounds = 2, 4
+	step := lab.Count(5, 1)
+	modes(t, func(t *testing.T, mode pager.Mode) {
+		want := newCluster(t, testConfig(mode, nodes), "count", fmt.Sprint(rounds)).outputs()
+		for node := range dsm.NodeID(nodes) {
+			for op := uint32(1 + int(node)); op <= 6*rounds+1; op += uint32(step) {
+				cfg := testConfig(mode, nodes)
+				if op%2 == 0 {
+					cfg.Policy = Policy{Every: time.Nanosecond, Aligned: op%4 == 0}
+				}
+				c := killedCluster(t, cfg, map[dsm.NodeID]uint32{node: op}, "count", fmt.Sprint(rounds))
+				select {
+				case <-c.nodes[node].died:
+				case <-time.After(time.Minute):
+					t.Fatalf("node %d does not come to operation %d", node, op)
+				}
+				c.start(node, c.crash(node))
+				if out := c.outputs(); fmt.Sprint(out) != fmt.Sprint(want) {
+					t.Errorf("killed at operation %d of node %d: %q, not %q", op, node, out, want)
+				}
+				c.stop()
+			}
+		}
+	})
+}
+
 // waitFor waits until a node has done so many operations, and all are live.
 func (c *cluster) waitFor(i dsm.NodeID, ordinal uint32) {
 	c.t.Helper()
@@ -171,6 +113,209 @@ func (c *cluster) waitFor(i dsm.NodeID, ordinal uint32) {
 		}
 		if time.Now().After(deadline) {
 			c.t.Fatalf("node %d is at operation %d, not %d", i, at, ordinal)
+		}
+	}
+}
+
+func TestConditions(t *testing.T) {
+	modes(t, func(t *testing.T, mode pager.Mode) {
+		for _, o := range newCluster(t, testConfig(mode, 3), "sleepers").outputs() {
+			if o != "30\n" {
+				t.Errorf("%q", o)
+			}
+		}
+	})
+}
+
+func TestPlaceAndPrefetch(t *testing.T) {
+	modes(t, func(t *testing.T, mode pager.Mode) {
+		c := newCluster(t, testConfig(mode, 2), "places")
+		for _, o := range c.outputs() {
+			if o != "136\n" {
+				t.Errorf("%q", o)
+			}
+		}
+		if m := c.nodes[0].node.Counters().Misses; m > 40 {
+			t.Errorf("%d misses of 16 pages", m)
+		}
+	})
+}
+
+// A call that makes no sense is answered so, and the node goes on.
+func TestMisuse(t *testing.T) {
+	if out := newCluster(t, testConfig(pager.Sync, 1), "misuse").outputs(); out[0] != "told\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+// A program that cannot go on is told why, and its node says it too.
+func TestRefused(t *testing.T) {
+	for program, want := range map[string]string{
+		"threads": "one may", "twice": "which the program holds", "wild": "the program's ring",
+	} {
+		c := newCluster(t, testConfig(pager.Sync, 1), program)
+		err := <-c.nodes[0].served
+		var refused *RefusedError
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", program, err)
+		}
+		if program == "threads" {
+			continue // it waits for a page, and cannot hear
+		}
+		_ = c.nodes[0].program.Wait()
+		if out := c.nodes[0].out.String(); !strings.Contains(out, want) {
+			t.Errorf("%s is told %q", program, out)
+		}
+	}
+}
+
+// A program that ends without having said so is the end of its node.
+func TestProgramEnds(t *testing.T) {
+	for _, program := range []string{"leaves", "late"} {
+		c := newCluster(t, testConfig(pager.Sync, 1), program)
+		if err := <-c.nodes[0].served; err == nil || !strings.Contains(err.Error(), "in its midst") {
+			t.Errorf("%s: %v", program, err)
+		}
+	}
+}
+
+// A checkpoint that cannot be written is told of, and the program goes on.
+func TestFullDisk(t *testing.T) {
+	for _, fails := range []error{nil, unix.ENOSPC} {
+		c := &cluster{t: t, cfg: testConfig(pager.Sync, 1), args: []string{"save"}, nodes: make([]*node, 1), ports: make([]*port, 1)}
+		c.ports[0] = newPort(c)
+		disk := &memStore{states: map[uint32]*stored{}, fails: fails}
+		c.start(0, disk)
+		out := c.outputs()
+		want := "safe\n"
+		if fails != nil {
+			want = "lost: " + fails.Error() + "\n"
+		}
+		if out[0] != want {
+			t.Errorf("%v: %q", fails, out)
+		}
+		c.stop()
+	}
+}
+
+// Two nodes that are lost at once are too many, and both are told.
+func TestTwoAtOnce(t *testing.T) {
+	cfg := testConfig(pager.Sync, 3)
+	cfg.Policy.Every = time.Millisecond
+	c := killedCluster(t, cfg, map[dsm.NodeID]uint32{0: 55, 1: 55}, "count", "60")
+	<-c.nodes[0].died
+	<-c.nodes[1].died
+	one, two := c.crash(0), c.crash(1)
+	c.start(0, one)
+	c.start(1, two)
+	told := 0
+	for range 2 {
+		var err error
+		select {
+		case err = <-c.nodes[0].served:
+		case err = <-c.nodes[1].served:
+		case <-time.After(time.Minute):
+			t.Fatalf("%d were told", told)
+		}
+		var refused *RefusedError
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "two nodes have failed at once") {
+			t.Errorf("%v", err)
+		}
+		told++
+	}
+}
+
+// A recovery waits for who is not there, but not for ever.
+func TestPatience(t *testing.T) {
+	cfg := testConfig(pager.Sync, 2)
+	cfg.Patience = 200 * time.Millisecond
+	c := killedCluster(t, cfg, map[dsm.NodeID]uint32{0: 20}, "count", "10")
+	<-c.nodes[0].died
+	c.crash(1)
+	c.start(0, c.crash(0))
+	c.nodes[0].Lost(1, 1, errors.New("silent"))
+	select {
+	case err := <-c.nodes[0].served:
+		if err == nil || !strings.Contains(err.Error(), "P1 is down") {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it waits for ever")
+	}
+}
+
+// A node has one program.
+func TestSecondProgram(t *testing.T) {
+	c := newCluster(t, testConfig(pager.Sync, 2), "count", "2000")
+	c.waitFor(0, 5)
+	if p, err := call.Join(c.nodes[0].path); !errors.Is(err, unix.EBUSY) {
+		t.Errorf("%v, %v", p, err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no node":      func(c *Config) { c.Core.Nodes = 0 },
+		"another node": func(c *Config) { c.Core.Self = 2 },
+		"no region":    func(c *Config) { c.Core.Pages = 0 },
+		"page size":    func(c *Config) { c.Core.PageSize = 100 },
+		"locks":        func(c *Config) { c.Core.Locks = -1 },
+		"conditions":   func(c *Config) { c.Core.Conds = 1 << 30 },
+	} {
+		cfg := testConfig(pager.Sync, 2)
+		cfg.Log = slog.New(slog.DiscardHandler)
+		change(&cfg)
+		if d, err := New(cfg, &memStore{}); err == nil {
+			t.Errorf("%s: %v", name, d)
+		}
+	}
+}
+
+// Who ends the context ends the node.
+func TestContext(t *testing.T) {
+	cfg := testConfig(pager.Sync, 1)
+	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	d, err := New(cfg, &memStore{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Start(nil)
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := d.Serve(ctx, l); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	long := time.Now().Add(-time.Hour)
+	for _, c := range []struct {
+		policy  Policy
+		share   float64
+		barrier bool
+		want    bool
+	}{
+		{Policy{}, 1, true, false},
+		{Policy{Logs: 0.1}, 0.09, true, false},
+		{Policy{Logs: 0.1}, 0.1, false, true},
+		{Policy{Logs: 0.1, Aligned: true}, 0.1, false, false},
+		{Policy{Logs: 0.1, Aligned: true}, 0.1, true, true},
+		{Policy{Every: time.Minute}, 0, false, true},
+		{Policy{Every: 2 * time.Hour}, 0, false, false},
+	} {
+		d := due{policy: c.policy, last: long}
+		if got := d.wanted(c.barrier, c.share); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+		if d.writing = true; d.wanted(c.barrier, c.share) {
+			t.Errorf("%+v: wanted while another is being written", c)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func (d *Daemon) admit(l *net.UnixListener) {
 			return
 		}
 		if err != nil {
-			d.stop(fmt.Errorf("wait for the program: %w", err))
+			d.Stop(fmt.Errorf("wait for the program: %w", err))
 			return
 		}
 		d.mu.Lock()
@@ -122,7 +122,8 @@ func (d *Daemon) admit(l *net.UnixListener) {
 	}
 }
 
-func (d *Daemon) stop(err error) {
+// Stop ends this node, with a reason.
+func (d *Daemon) Stop(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail(err)
@@ -188,7 +189,7 @@ func (d *Daemon) faults() {
 	for {
 		f, err := d.mem.Next()
 		if err != nil {
-			d.stop(err)
+			d.Stop(err)
 			return
 		}
 		d.enter()
@@ -214,14 +215,12 @@ func (d *Daemon) fault(f pager.Fault) {
 	}
 }
 
-// calls hears the program's calls.
+// calls hears the program's calls. A node that has failed still says so.
 func (d *Daemon) calls(s *call.Server) {
 	runtime.LockOSThread()
 	for {
 		select {
 		case <-d.ended:
-			return
-		case <-d.failed:
 			return
 		default:
 		}

@@ -32,6 +32,7 @@ type cluster struct {
 	mu    sync.Mutex
 	ports []*port
 	nodes []*node
+	kills map[dsm.NodeID]uint32 // in the first life
 }
 
 // node is one life of a node.
@@ -42,6 +43,8 @@ type node struct {
 	program *exec.Cmd
 	out     *bytes.Buffer
 	served  chan error
+	died    chan bool // KillAt
+	path    string    // of the program's socket
 }
 
 func testConfig(mode pager.Mode, nodes int) Config {
@@ -63,19 +66,27 @@ func modes(t *testing.T, test func(*testing.T, pager.Mode)) {
 
 // newCluster starts all nodes and their programs, which run TestProgram with args.
 func newCluster(t *testing.T, cfg Config, args ...string) *cluster {
-	c := &cluster{t: t, cfg: cfg, args: args, nodes: make([]*node, cfg.Core.Nodes), ports: make([]*port, cfg.Core.Nodes)}
+	return killedCluster(t, cfg, nil, args...)
+}
+
+// killedCluster has nodes end at an operation of their first life.
+func killedCluster(t *testing.T, cfg Config, kills map[dsm.NodeID]uint32, args ...string) *cluster {
+	c := &cluster{t: t, cfg: cfg, args: args, nodes: make([]*node, cfg.Core.Nodes), ports: make([]*port, cfg.Core.Nodes), kills: kills}
 	for i := range c.nodes {
 		c.ports[i] = newPort(c)
 	}
 	for i := range c.nodes {
 		c.start(dsm.NodeID(i), &memStore{states: map[uint32]*stored{}})
 	}
-	t.Cleanup(func() {
-		for i := range c.nodes {
-			c.crash(dsm.NodeID(i))
-		}
-	})
+	t.Cleanup(c.stop)
 	return c
+}
+
+// stop ends all that there is.
+func (c *cluster) stop() {
+	for i := range c.nodes {
+		c.crash(dsm.NodeID(i))
+	}
 }
 
 // start begins a life of a node.
@@ -84,6 +95,9 @@ func (c *cluster) start(i dsm.NodeID, disk *memStore) {
 	cfg := c.cfg
 	cfg.Core.Self = i
 	cfg.Log = slog.New(slog.NewTextHandler(c.t.Output(), nil))
+	if disk.inc == 0 {
+		cfg.KillAt = c.kills[i]
+	}
 	d, err := New(cfg, disk)
 	if err != nil {
 		c.t.Fatal(err)
@@ -93,13 +107,17 @@ func (c *cluster) start(i dsm.NodeID, disk *memStore) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	n := &node{Daemon: d, disk: disk, out: &bytes.Buffer{}, served: make(chan error, 1)}
-	n.port = c.plug(i, d)
+	n := &node{Daemon: d, disk: disk, out: &bytes.Buffer{}, served: make(chan error, 1), died: make(chan bool)}
+	d.die = func(program int) {
+		d.fail(errors.New("killed"))
+		close(n.died)
+	}
+	n.port, n.path = c.plug(i, d), path
 	d.Start(n.port)
 	go func() { n.served <- d.Serve(context.Background(), l) }()
 	n.program = exec.Command(os.Args[0], append([]string{"-test.run=^TestProgram$", "--"}, c.args...)...)
 	n.program.Env = append(os.Environ(), "DSM_TEST_SOCKET="+path)
-	n.program.Stdout, n.program.Stderr = n.out, os.Stderr
+	n.program.Stdout, n.program.Stderr = n.out, n.out
 	if err := n.program.Start(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -302,19 +320,14 @@ func (s *memStore) Page(number uint32, p dsm.Page) ([]byte, error) {
 	return nil, fmt.Errorf("page %d of checkpoint %d is not there", p, number)
 }
 
-func (s *memStore) Discard(number uint32) error {
+func (s *memStore) Discard(number uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.states[number] == nil {
-		return errors.New("there is no such checkpoint")
-	}
 	delete(s.states, number)
-	return nil
 }
 
-func (s *memStore) DiscardPage(number uint32, p dsm.Page) error {
+func (s *memStore) DiscardPage(number uint32, p dsm.Page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.states[number].gone[p] = true
-	return nil
 }
