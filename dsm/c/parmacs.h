@@ -2,7 +2,8 @@
 /*
  * parmacs.h - the macros of the Argonne National Laboratory, as the programs of
  * SPLASH-2 and Splash-3 use them, over the DSM. parmacs.m4 brings this file into a
- * program; one that is not preprocessed by m4 includes it.
+ * program; one that is not preprocessed by m4 includes it, and defines
+ * DSM_PARMACS_MAIN before where its main is.
  *
  * Threads become nodes. Node 0 runs main. So do the others, up to CREATE, so that
  * their globals are set, but on memory of their own that is forgotten then, with a
@@ -49,6 +50,14 @@ void dsm_wake(int cond);
 void dsm_new_pause(struct dsm_pause *p);
 void dsm_set_pause(struct dsm_pause *p);
 void dsm_wait_pause(struct dsm_pause *p);
+
+#ifdef DSM_PARMACS_MAIN
+/* Before main, which may write something before it comes to MAIN_INITENV. */
+static void __attribute__((constructor)) dsm_before_main(void)
+{
+	dsm_parmacs();
+}
+#endif
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -8,6 +8,7 @@ dnl
 dnl	m4 -Ulen -Uindex parmacs.m4 program.c.in > program.c
 dnl	gcc -I/usr/include/lazystate -o program program.c -ldsm -lm
 dnl
-define(MAIN_ENV, `#include "parmacs.h"')
+define(MAIN_ENV, `#define DSM_PARMACS_MAIN
+#include "parmacs.h"')
 define(EXTERN_ENV, `#include "parmacs.h"')
 divert(0)dnl

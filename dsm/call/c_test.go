@@ -262,7 +262,7 @@ func TestParmacs(t *testing.T) {
 			handed = 0
 		}
 		all := strings.Join(out, "")
-		for _, want := range []string{fmt.Sprintf("%d parts\n", parts), counts + " \n", fmt.Sprintf("%d %d 1\n", lists+1, sum+last), fmt.Sprintf("handed %d\n", handed)} {
+		for _, want := range []string{"mill\n", fmt.Sprintf("%d parts\n", parts), counts + " \n", fmt.Sprintf("%d %d 1\n", lists+1, sum+last), fmt.Sprintf("handed %d\n", handed)} {
 			if strings.Count(all, want) != 1 {
 				t.Errorf("%d nodes: %q is not once in %q", nodes, want, out)
 			}
