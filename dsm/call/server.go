@@ -79,6 +79,9 @@ func (s *Server) accept(o Offer) (a Attached, err error) {
 	if err := send(s.conn, w.Encode(), fds...); err != nil {
 		return a, err
 	}
+	if err := s.conn.SetDeadline(time.Time{}); err != nil { // the program may do all else first
+		return a, err
+	}
 	return s.ready()
 }
 
@@ -183,10 +186,7 @@ func (s *Server) Start(why error) error {
 		}
 		uapi.PutCString(m.Text[:], why.Error())
 	}
-	if err := send(s.conn, m.Encode()); err != nil {
-		return err
-	}
-	return s.conn.SetDeadline(time.Time{})
+	return send(s.conn, m.Encode())
 }
 
 // Peer is who the program is, by the kernel's word.

@@ -33,6 +33,9 @@ func (d *Daemon) Up(peer dsm.NodeID, inc uint32) {
 func (d *Daemon) Lost(peer dsm.NodeID, inc uint32, why error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.over {
+		return // so have others, and they leave
+	}
 	if _, was := d.lost[peer]; !was {
 		d.log.Warn("a node is lost", "peer", peer, "its incarnation", inc, "why", why)
 		d.lost[peer] = time.Now()

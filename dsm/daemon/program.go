@@ -96,6 +96,13 @@ func (d *Daemon) Part(ctx context.Context) error {
 // farewell is how long a program may take to say why it fails.
 const farewell = time.Second
 
+// Joined is true if a program has come.
+func (d *Daemon) Joined() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.prog != nil
+}
+
 // admit takes the first program, and no other.
 func (d *Daemon) admit(l *net.UnixListener) {
 	for {
@@ -107,10 +114,7 @@ func (d *Daemon) admit(l *net.UnixListener) {
 			d.Stop(fmt.Errorf("wait for the program: %w", err))
 			return
 		}
-		d.mu.Lock()
-		have := d.prog != nil
-		d.mu.Unlock()
-		if have {
+		if d.Joined() {
 			_ = call.Refuse(conn, unix.EBUSY, fmt.Sprintf("%v has its program", d.cfg.Core.Self))
 			_ = conn.Close()
 			continue

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"lazystate/dsm"
+	"lazystate/dsm/daemon"
+	"lazystate/dsm/logs"
+	"lazystate/dsm/store"
+	"lazystate/dsm/transport"
+	"lazystate/tools/dsmd/settings"
+)
+
+// node is one life of a node.
+type node struct {
+	settings settings.Settings
+	cfg      daemon.Config
+	key      [16]byte
+	command  []string
+	stdin    io.Reader
+	stdout   io.Writer
+	stderr   io.Writer
+}
+
+// run is the life, from the last checkpoint to the end of all programs.
+func (n *node) run(ctx context.Context) (err error) {
+	disk, err := store.Open(n.cfg.Core, n.folders()...)
+	if err != nil {
+		return fmt.Errorf("the checkpoints: %w", err)
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
+	d, err := daemon.New(n.cfg, stable{disk, n.cfg.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	network, err := n.connect(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, network.Close()) }()
+	d.Start(network)
+	if err := n.serve(ctx, d); err != nil {
+		return err
+	}
+	return d.Part(ctx)
+}
+
+// folders are this node's, in --dir and its copies.
+func (n *node) folders() (dirs []string) {
+	for _, dir := range append([]string{n.settings.Dir}, n.settings.Copies...) {
+		dirs = append(dirs, filepath.Join(dir, fmt.Sprintf("node-%d", n.cfg.Core.Self)))
+	}
+	return dirs
+}
+
+// connect makes the node's links. One that lived before waits for all others:
+// what it says first is not for who begins later.
+func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transport, error) {
+	l, err := net.Listen("tcp", n.settings.Listen)
+	if err != nil {
+		return nil, err
+	}
+	m := meeting{filepath.Join(n.settings.Dir, "meet")}
+	if err := m.tell(n.cfg.Core.Self, reached(l, n.settings.Name)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	network, err := transport.New(transport.Config{
+		Cluster: n.cfg.Core, Incarnation: d.Incarnation(), Key: n.key, Listeners: []net.Listener{l}, Address: m.address, Silence: n.settings.Silence,
+	}, receiver{d})
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if d.Incarnation() > 1 {
+		if err := n.ready(ctx, network); err != nil {
+			return nil, errors.Join(err, network.Close())
+		}
+	}
+	return network, nil
+}
+
+// sayEvery is how often a node says what it still waits for.
+const sayEvery = 10 * time.Second
+
+// ready waits for all others, and says for whom.
+func (n *node) ready(ctx context.Context, network *transport.Transport) error {
+	for {
+		wait, cancel := context.WithTimeout(ctx, sayEvery)
+		err := network.Ready(wait)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		n.cfg.Log.Warn("still waits, to recover", "node", n.cfg.Core.Self, "for", err)
+	}
+}
+
+// serve runs the program until it is over.
+func (n *node) serve(ctx context.Context, d *daemon.Daemon) (err error) {
+	p, err := listen()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.start(n.command, n.stdin, n.stdout, n.stderr); err != nil {
+		return err
+	}
+	served, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		<-p.gone
+		if p.err == nil && d.Joined() {
+			return // Serve knows whether it was at its end
+		}
+		cancel(p.err)
+	}()
+	err = d.Serve(served, p.UnixListener)
+	var refused *daemon.RefusedError
+	if errors.As(err, &refused) {
+		return err
+	}
+	return p.after(ctx, err)
+}
+
+// receiver is the daemon, for the transport.
+type receiver struct{ *daemon.Daemon }
+
+// Nonsense ends a node that has a successor.
+func (r receiver) Nonsense(peer dsm.NodeID, why error) {
+	if errors.Is(why, transport.ErrSuperseded) {
+		r.Stop(&daemon.RefusedError{Err: why})
+		return
+	}
+	r.Daemon.Nonsense(peer, why)
+}
+
+// stable is the store as the daemon has it.
+type stable struct {
+	*store.Store
+	log *slog.Logger
+}
+
+// Begin says what is damaged: the program may be refused for it.
+func (s stable) Begin() (uint32, *dsm.State, []byte, []logs.Kept, error) {
+	inc, past, err := s.Store.Begin()
+	if err != nil {
+		return 0, nil, nil, nil, err
+	}
+	for _, err := range past.Damaged {
+		s.log.Error("a checkpoint is damaged", "error", err)
+	}
+	return inc, past.State, past.Private, past.Window, nil
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"lazystate/dsm/client"
+	"lazystate/internal/cli"
+)
+
+// The programs that dsmrun runs here are this test's binary.
+func TestMain(m *testing.M) {
+	if os.Getenv(client.SocketVariable) == "" {
+		code := m.Run()
+		if built != "" {
+			_ = os.RemoveAll(built)
+		}
+		os.Exit(code)
+	}
+	err := client.Main(programs[os.Args[1]])
+	var code exitCode
+	switch {
+	case errors.As(err, &code):
+		os.Exit(int(code))
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "program:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+type exitCode int
+
+func (e exitCode) Error() string { return "chosen" }
+
+var programs = map[string]func(*client.Node) error{
+	"count": count,
+	"crash": func(*client.Node) error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) },
+	"echo": func(n *client.Node) error {
+		n.Barrier()
+		b, err := io.ReadAll(os.Stdin)
+		fmt.Printf("%s!", b)
+		return err
+	},
+	"fail": func(n *client.Node) error {
+		n.Barrier()
+		if n.ID() == 1 {
+			return exitCode(7)
+		}
+		n.Barrier()
+		return nil
+	},
+}
+
+const rounds = 25
+
+// count has all nodes count under a lock, and each look at what all others have
+// written. What it prints must not depend on whether a node was lost.
+func count(n *client.Node) error {
+	counters := client.Slice[uint32](n, 3)
+	own := client.Slice[uint32](n, n.Nodes()) // false sharing
+	lock := n.Locks(1)
+	var seen uint64
+	n.Private("seen", &seen)
+	n.Run(func(k int) bool {
+		n.Lock(lock)
+		for i := range counters {
+			counters[i] += uint32(i + 1)
+		}
+		n.Unlock(lock)
+		own[n.ID()] += uint32(k * (n.ID() + 1))
+		n.Barrier()
+		for _, v := range own {
+			seen = seen*31 + uint64(v)
+		}
+		seen += uint64(counters[2])
+		n.Checkpoint()
+		n.Barrier()
+		return k+1 < rounds
+	})
+	if n.ID() == 0 {
+		fmt.Println(counters, seen)
+	}
+	return nil
+}
+
+var (
+	built     string
+	buildOnce sync.Once
+)
+
+// dsmd is the daemon's binary.
+func dsmd(t *testing.T) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		dir, err := os.MkdirTemp("", "dsmrun-test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		built = dir
+		if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "dsmd"), "lazystate/tools/dsmd").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
+	return filepath.Join(built, "dsmd")
+}
+
+// try runs dsmrun.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	all := append([]string{"dsmrun", "--dsmd", dsmd(t), "--region", "1M"}, args...)
+	code = run(context.Background(), all, strings.NewReader("hello\nworld"), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// program is this binary as one.
+func program(name string) []string { return []string{"--", os.Args[0], name} }
+
+func TestCount(t *testing.T) {
+	for _, nodes := range []int{1, 2, 3} {
+		code, out, errs := try(t, slices.Concat([]string{"-n", fmt.Sprint(nodes)}, program("count"))...)
+		if want := fmt.Sprintf("[%d %d %d] ", rounds*nodes, 2*rounds*nodes, 3*rounds*nodes); code != cli.OK || !strings.HasPrefix(out, want) {
+			t.Errorf("%d nodes: exit %d, %q, not %q\n%s", nodes, code, out, want, errs)
+		}
+	}
+}
+
+// A node that is killed with its program in the midst comes back, and what comes
+// out is as without.
+func TestKill(t *testing.T) {
+	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
+	for node := range 3 {
+		code, out, errs := try(t, slices.Concat([]string{"-n", "3", "--kill", fmt.Sprintf("%d@%d", node, 41+7*node)}, program("count"))...)
+		if code != cli.OK || out != want {
+			t.Errorf("node %d: exit %d, %q, not %q\n%s", node, code, out, want, errs)
+		}
+		if !strings.Contains(errs, "is started again") || !strings.Contains(errs, "msg=recovers") {
+			t.Errorf("node %d: nobody tells of a recovery:\n%s", node, errs)
+		}
+	}
+}
+
+// A program that fails by itself is not started again.
+func TestProgramFails(t *testing.T) {
+	code, _, errs := try(t, slices.Concat([]string{"-n", "2"}, program("fail"))...)
+	if code != cli.Failed || !strings.Contains(errs, "exit status 7") || strings.Contains(errs, "started again") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+}
+
+// A program that does not join, or is not there, is said so.
+func TestNoProgram(t *testing.T) {
+	for _, p := range []string{"/bin/true", "/nonexistent/program"} {
+		code, _, errs := try(t, "-n", "2", "--", p)
+		if code != cli.Failed || !strings.Contains(errs, "the program has failed") {
+			t.Errorf("%s: exit %d\n%s", p, code, errs)
+		}
+	}
+}
+
+// All nodes read the input, and each line says whose it is.
+func TestInputAndLabels(t *testing.T) {
+	code, out, errs := try(t, slices.Concat([]string{"-n", "2", "--label"}, program("echo"))...)
+	lines := strings.Split(out, "\n")
+	slices.Sort(lines)
+	if want := []string{"", "[0] hello", "[0] world!", "[1] hello", "[1] world!"}; code != cli.OK || !slices.Equal(lines, want) {
+		t.Errorf("exit %d, %q, not %q\n%s", code, lines, want, errs)
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	for _, args := range [][]string{
+		{"-n", "2"}, {"--", "/bin/true"}, {"-n", "2", "--kill", "2@1", "--", "/bin/true"}, {"-n", "2", "--kill", "1", "--", "/bin/true"},
+		{"-n", "2", "--kill", "1@0", "--", "/bin/true"}, {"-n", "2", "--kill", "1@5", "--kill", "1@6", "--", "/bin/true"},
+	} {
+		if code, _, errs := try(t, args...); code != cli.Usage {
+			t.Errorf("%v: exit %d\n%s", args, code, errs)
+		}
+	}
+}
+
+// A node that cannot live is given up.
+func TestRestarts(t *testing.T) {
+	code, _, errs := try(t, slices.Concat([]string{"-n", "1", "--restarts", "2"}, program("crash"))...)
+	if code != cli.Failed || !strings.Contains(errs, "was started 3 times") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+}
