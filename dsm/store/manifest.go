@@ -90,6 +90,7 @@ const (
 	privateName  = "private"
 	indexName    = "index"
 	windowName   = "window"
+	lockName     = "lock"
 
 	mostJSON = 64 << 20
 	mostPart = 16 << 30

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,24 +54,34 @@ func Open(cfg dsm.Config, dirs ...string) (*Store, error) {
 	return s, nil
 }
 
+// patience is how long a folder's lock is waited for: of a process that was just
+// killed, or of somebody who only looks.
+const patience = 2 * time.Second
+
 // lock makes a folder this process's, and the folder if there is none. The system
 // ends a lock with its process.
 func lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, unix.EWOULDBLOCK):
+		case time.Now().Before(end):
+			continue
+		default:
 			err = errors.New("another process has it")
 		}
+		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	return f, nil
 }
 
 // open reads the folders.

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lazystate/dsm"
+	"lazystate/dsm/vtime"
+	"lazystate/internal/leash"
+)
+
+// echoEnv has the test's own binary be a home that answers page requests: the
+// carrier, where it listens.
+const echoEnv = "LAZYSTATE_TRANSPORT_ECHO"
+
+func TestMain(m *testing.M) {
+	if as := os.Getenv(echoEnv); as != "" {
+		if err := echo(as); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+var benchCluster = dsm.Config{Nodes: 2, Pages: 8, PageSize: 4096, Locks: 4}
+
+// home answers.
+type home struct {
+	t    *Transport
+	seq  uint32
+	up   chan struct{}
+	ends chan struct{}
+}
+
+func (h *home) Up(dsm.NodeID, uint32)           {}
+func (h *home) Nonsense(_ dsm.NodeID, why error) { fmt.Fprintln(os.Stderr, why) }
+func (h *home) Lost(dsm.NodeID, uint32, error)  { close(h.ends) }
+
+func (h *home) Deliver(m *dsm.Message) {
+	<-h.up
+	h.seq++
+	req, _ := m.Body.(dsm.PageReq)
+	h.t.Send(&dsm.Message{From: 0, To: 1, FromInc: 1, ToInc: 1, Seq: h.seq, Body: dsm.PageRep{Page: req.Page, V: req.Need, Bytes: make([]byte, benchCluster.PageSize)}})
+}
+
+func echo(carrier string) error {
+	carrier, address, _ := strings.Cut(carrier, " ")
+	network := map[string]string{"tcp": "tcp", "tls": "tcp", "unix": "unix"}[carrier]
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return err
+	}
+	h := &home{up: make(chan struct{}), ends: make(chan struct{})}
+	t, err := New(Config{Cluster: benchCluster, Incarnation: 1, Listeners: []net.Listener{l}, Address: func(dsm.NodeID) string { return "" }, Silence: time.Minute}, h)
+	if err != nil {
+		return err
+	}
+	h.t = t
+	close(h.up)
+	fmt.Println(l.Addr())
+	<-h.ends
+	return t.Close()
+}
+
+// asker waits for each answer.
+type asker struct {
+	home
+	came chan struct{}
+}
+
+func (a *asker) Deliver(*dsm.Message)           { a.came <- struct{}{} }
+func (a *asker) Lost(dsm.NodeID, uint32, error) {}
+
+// A page request and its answer between two processes. The asker's own hop, from
+// the link's thread to the benchmark's, is in it.
+func BenchmarkPage(b *testing.B) {
+	for _, carrier := range carriers {
+		b.Run(carrier, func(b *testing.B) { benchPage(b, carrier) })
+	}
+}
+
+func benchPage(b *testing.B, carrier string) {
+	address := "127.0.0.1:0"
+	if carrier == "unix" {
+		address = b.TempDir() + "/n"
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), echoEnv+"="+carrier+" "+address)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	wait, err := leash.Start(cmd, syscall.SIGKILL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 200)
+	n, err := out.Read(buf)
+	if err != nil {
+		b.Fatal(err)
+	}
+	where := strings.TrimSpace(string(buf[:n]))
+	if carrier == "unix" {
+		where = "unix:" + where
+	}
+	a := &asker{came: make(chan struct{}, 1)}
+	cfg := benchCluster
+	cfg.Self = 1
+	t, err := New(Config{Cluster: cfg, Incarnation: 1, Address: func(dsm.NodeID) string { return where }, Silence: time.Minute, everywhere: carrier == "tls"}, a)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := t.Ready(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	seq := uint32(0)
+	for b.Loop() {
+		seq++
+		t.Send(&dsm.Message{From: 1, To: 0, FromInc: 1, ToInc: 1, Seq: seq, Body: dsm.PageReq{Page: 1, Need: vtime.New(2)}})
+		<-a.came
+	}
+	if err := t.Close(); err != nil {
+		b.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, out)
+	if err := wait(); err != nil {
+		b.Fatal(err)
+	}
+}
