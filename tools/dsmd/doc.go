@@ -4,8 +4,9 @@
 // serves it until it is over (§4.3, §4.4). Most often dsmrun starts it.
 //
 // Nodes find each other in --dir, the folder that also has the checkpoints: each
-// writes its address there, and reads the others'. Who starts them gives all the
-// same key (DSM_KEY).
+// writes there where it is, and reads where the others are. Those on one machine
+// speak over shared memory, others over TCP. Who starts them gives all the same key
+// (DSM_KEY).
 //
 // A program that is killed takes dsmd with it, and dsmd its program. Exit 0: all
 // programs have ended well. 1: the node was lost; start it again, here or where the

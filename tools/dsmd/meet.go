@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,13 +15,27 @@ import (
 	"lazystate/dsm"
 )
 
-// meeting is a folder where each node has a file with its address.
-type meeting struct{ dir string }
+// meeting is a folder where each node has a file that says where it is.
+type meeting struct {
+	dir  string
+	boot string // this machine's boot id: whoever has the same is on it; "": do not ask
+}
 
-func (m meeting) file(i dsm.NodeID) string { return filepath.Join(m.dir, fmt.Sprintf("address-%d", i)) }
+// place is where a node listens.
+type place struct {
+	TCP  string `json:"tcp"`
+	Unix string `json:"unix,omitempty"`
+	Boot string `json:"boot,omitempty"` // of the machine that the path is of
+}
 
-// tell writes a node's address, whole or not at all.
-func (m meeting) tell(i dsm.NodeID, addr string) error {
+func (m meeting) file(i dsm.NodeID) string { return filepath.Join(m.dir, fmt.Sprintf("node-%d", i)) }
+
+// tell writes where a node is, whole or not at all.
+func (m meeting) tell(i dsm.NodeID, p place) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return err
 	}
@@ -27,11 +43,8 @@ func (m meeting) tell(i dsm.NodeID, addr string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(addr + "\n")
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), m.file(i))
 	}
 	if err != nil {
@@ -40,9 +53,28 @@ func (m meeting) tell(i dsm.NodeID, addr string) error {
 	return err
 }
 
-// address is where a node was last, "" if it was not there yet.
+// address is where a node was last, "" if it was not there yet: by shared memory,
+// if it is on this machine and its socket can be seen from here.
 func (m meeting) address(i dsm.NodeID) string {
 	b, err := os.ReadFile(m.file(i))
+	if err != nil {
+		return ""
+	}
+	var p place
+	if err := json.Unmarshal(b, &p); err != nil {
+		return ""
+	}
+	if p.Unix != "" && p.Boot == m.boot {
+		if _, err := os.Stat(p.Unix); err == nil {
+			return "unix:" + p.Unix
+		}
+	}
+	return p.TCP
+}
+
+// bootID is this machine's since it was started, "" if it is not known.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}

@@ -11,23 +11,42 @@ import (
 )
 
 func TestMeeting(t *testing.T) {
-	m := meeting{filepath.Join(t.TempDir(), "meet")}
+	m := meeting{filepath.Join(t.TempDir(), "meet"), "this boot"}
 	if a := m.address(1); a != "" {
 		t.Errorf("nobody was there, and is at %q", a)
 	}
-	for _, a := range []string{"host:1", "elsewhere:22"} {
-		if err := m.tell(1, a); err != nil {
+	socket := filepath.Join(t.TempDir(), "socket")
+	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		place
+		want string
+	}{
+		{place{TCP: "host:1"}, "host:1"},
+		{place{TCP: "elsewhere:22"}, "elsewhere:22"},
+		{place{TCP: "host:1", Unix: socket, Boot: "this boot"}, "unix:" + socket},
+		{place{TCP: "host:1", Unix: socket, Boot: "another"}, "host:1"},
+		{place{TCP: "host:1", Unix: socket + "x", Boot: "this boot"}, "host:1"},
+	} {
+		if err := m.tell(1, c.place); err != nil {
 			t.Fatal(err)
 		}
-		if got := m.address(1); got != a {
-			t.Errorf("%q, not %q", got, a)
+		if got := m.address(1); got != c.want {
+			t.Errorf("%+v: %q, not %q", c.place, got, c.want)
 		}
 	}
 	if files, err := os.ReadDir(m.dir); err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
 	}
-	if err := (meeting{"/dev/null/no"}).tell(1, "a:1"); err == nil {
+	if err := (meeting{dir: "/dev/null/no"}).tell(1, place{}); err == nil {
 		t.Error("told in a folder that cannot be")
+	}
+	if err := os.WriteFile(m.file(1), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := m.address(1); a != "" {
+		t.Errorf("%q", a)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -29,10 +30,15 @@ type node struct {
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
+	tmp      string // folder of this life's sockets
 }
 
 // run is the life, from the last checkpoint to the end of all programs.
 func (n *node) run(ctx context.Context) (err error) {
+	if n.tmp, err = os.MkdirTemp("", "dsmd"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(n.tmp)) }()
 	disk, err := store.Open(n.cfg.Core, n.folders()...)
 	if err != nil {
 		return fmt.Errorf("the checkpoints: %w", err)
@@ -66,19 +72,19 @@ func (n *node) folders() (dirs []string) {
 // connect makes the node's links. One that lived before waits for all others:
 // what it says first is not for who begins later.
 func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transport, error) {
-	l, err := net.Listen("tcp", n.settings.Listen)
+	listeners, where, err := n.listen()
 	if err != nil {
 		return nil, err
 	}
-	m := meeting{filepath.Join(n.settings.Dir, "meet")}
-	if err := m.tell(n.cfg.Core.Self, reached(l, n.settings.Name)); err != nil {
-		return nil, errors.Join(err, l.Close())
+	m := meeting{filepath.Join(n.settings.Dir, "meet"), where.Boot}
+	if err := m.tell(n.cfg.Core.Self, where); err != nil {
+		return nil, errors.Join(err, closeAll(listeners))
 	}
 	network, err := transport.New(transport.Config{
-		Cluster: n.cfg.Core, Incarnation: d.Incarnation(), Key: n.key, Listeners: []net.Listener{l}, Address: m.address, Silence: n.settings.Silence,
+		Cluster: n.cfg.Core, Incarnation: d.Incarnation(), Key: n.key, Listeners: listeners, Address: m.address, Silence: n.settings.Silence,
 	}, receiver{d})
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(err, closeAll(listeners))
 	}
 	if d.Incarnation() > 1 {
 		if err := n.ready(ctx, network); err != nil {
@@ -86,6 +92,31 @@ func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transp
 		}
 	}
 	return network, nil
+}
+
+// listen is for others: over TCP, and over shared memory for those on this machine.
+func (n *node) listen() (all []net.Listener, where place, err error) {
+	l, err := net.Listen("tcp", n.settings.Listen)
+	if err != nil {
+		return nil, where, err
+	}
+	all, where.TCP = append(all, l), reached(l, n.settings.Name)
+	if boot := bootID(); boot != "" && n.settings.Memory {
+		path := filepath.Join(n.tmp, "nodes")
+		u, err := net.Listen("unix", path)
+		if err != nil {
+			return nil, where, errors.Join(err, closeAll(all))
+		}
+		all, where.Unix, where.Boot = append(all, u), path, boot
+	}
+	return all, where, nil
+}
+
+func closeAll(listeners []net.Listener) (err error) {
+	for _, l := range listeners {
+		err = errors.Join(err, l.Close())
+	}
+	return err
 }
 
 // sayEvery is how often a node says what it still waits for.
@@ -106,7 +137,7 @@ func (n *node) ready(ctx context.Context, network *transport.Transport) error {
 
 // serve runs the program until it is over.
 func (n *node) serve(ctx context.Context, d *daemon.Daemon) (err error) {
-	p, err := listen()
+	p, err := newProgram(filepath.Join(n.tmp, "program"))
 	if err != nil {
 		return err
 	}

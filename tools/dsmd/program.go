@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -25,22 +24,17 @@ var errProgram = errors.New("the program has failed")
 // program is what this node runs.
 type program struct {
 	*net.UnixListener // where it joins
-	dir               string
 	gone              chan bool
 	err               error // why, when it is gone
 }
 
-// listen makes the socket that the program joins at, for this user alone.
-func listen() (*program, error) {
-	dir, err := os.MkdirTemp("", "dsmd")
+// newProgram makes the socket that a program joins at.
+func newProgram(path string) (*program, error) {
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: filepath.Join(dir, "socket"), Net: "unixpacket"})
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return &program{UnixListener: l, dir: dir, gone: make(chan bool)}, nil
+	return &program{UnixListener: l, gone: make(chan bool)}, nil
 }
 
 // start starts it. It ends with this process.
@@ -99,10 +93,10 @@ func verdict(err error) error {
 	return fmt.Errorf("the program was lost: %w", err)
 }
 
+// close is Close, but that Serve may have closed it.
 func (p *program) close() error {
-	err := p.Close()
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
+	if err := p.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
 	}
-	return errors.Join(err, os.RemoveAll(p.dir))
+	return nil
 }

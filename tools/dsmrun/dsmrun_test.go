@@ -131,10 +131,10 @@ func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func program(name string) []string { return []string{"--", os.Args[0], name} }
 
 func TestCount(t *testing.T) {
-	for _, nodes := range []int{1, 2, 3} {
-		code, out, errs := try(t, slices.Concat([]string{"-n", fmt.Sprint(nodes)}, program("count"))...)
+	for nodes, more := range map[int][]string{1: nil, 2: {"--tcp"}, 3: {"--writes=sync"}, 4: {"--homes=cyclic", "--per-page"}} {
+		code, out, errs := try(t, slices.Concat([]string{"-n", fmt.Sprint(nodes)}, more, program("count"))...)
 		if want := fmt.Sprintf("[%d %d %d] ", rounds*nodes, 2*rounds*nodes, 3*rounds*nodes); code != cli.OK || !strings.HasPrefix(out, want) {
-			t.Errorf("%d nodes: exit %d, %q, not %q\n%s", nodes, code, out, want, errs)
+			t.Errorf("%d nodes, %v: exit %d, %q, not %q\n%s", nodes, more, code, out, want, errs)
 		}
 	}
 }
@@ -143,8 +143,8 @@ func TestCount(t *testing.T) {
 // out is as without.
 func TestKill(t *testing.T) {
 	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
-	for node := range 3 {
-		code, out, errs := try(t, slices.Concat([]string{"-n", "3", "--kill", fmt.Sprintf("%d@%d", node, 41+7*node)}, program("count"))...)
+	for node, how := range []string{"--tcp", "--writes=sync", "--per-page"} {
+		code, out, errs := try(t, slices.Concat([]string{"-n", "3", how, "--kill", fmt.Sprintf("%d@%d", node, 41+7*node)}, program("count"))...)
 		if code != cli.OK || out != want {
 			t.Errorf("node %d: exit %d, %q, not %q\n%s", node, code, out, want, errs)
 		}

@@ -27,6 +27,7 @@ type Settings struct {
 	Copies   []string
 	Listen   string
 	Name     string // others reach this host by
+	Memory   bool   // links over it
 	Silence  time.Duration
 	Patience time.Duration
 }
@@ -49,6 +50,7 @@ func Flags() []ucli.Flag {
 		&ucli.BoolFlag{Name: "per-page", EnvVars: env("PER_PAGE"), Usage: "keep copies page by page (Theorem 1)"},
 		&ucli.StringFlag{Name: "listen", Value: "127.0.0.1:0", EnvVars: env("LISTEN"), Usage: "`ADDRESS` for other nodes"},
 		&ucli.StringFlag{Name: "name", EnvVars: env("NAME"), Usage: "`HOST` that others reach this one by, if not by what --listen says"},
+		&ucli.BoolFlag{Name: "tcp", EnvVars: env("TCP"), Usage: "links over TCP only, also between nodes on one host"},
 		&ucli.DurationFlag{Name: "silence", Value: 5 * time.Second, EnvVars: env("SILENCE"), Usage: "after which a node is lost"},
 		&ucli.DurationFlag{Name: "patience", Value: time.Minute, EnvVars: env("PATIENCE"), Usage: "how long a recovery waits for a node that is lost"},
 	}
@@ -65,7 +67,7 @@ func Of(c *ucli.Context) (Settings, error) {
 		},
 		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")},
 		Writes: c.String("writes"), Dir: c.String("dir"), Copies: c.StringSlice("copy"), Listen: c.String("listen"), Name: c.String("name"),
-		Silence: c.Duration("silence"), Patience: c.Duration("patience"),
+		Memory: !c.Bool("tcp"), Silence: c.Duration("silence"), Patience: c.Duration("patience"),
 	}
 	size, err := Bytes(c.String("region"))
 	if err != nil {
