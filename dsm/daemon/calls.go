@@ -19,6 +19,7 @@ func (d *Daemon) begun(c call.Call) {
 		return
 	}
 	p.call = &c
+	p.calls++
 	if d.err != nil {
 		p.ended = &ending{cause: uapi.DsmRefused, why: d.err.Error()}
 		return

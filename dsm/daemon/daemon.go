@@ -143,10 +143,13 @@ func (d *Daemon) leave() {
 		d.fail(fmt.Errorf("the region: %w", err))
 	}
 	if d.prog != nil {
+		answer := d.prog.take()
 		if d.err == nil && d.mayOpen() {
 			d.prog.server.Open()
 		}
-		d.prog.answer()
+		if answer != nil {
+			d.prog.server.Answer(answer.cause, answer.flags, answer.why)
+		}
 	}
 	d.mu.Unlock()
 }

@@ -127,6 +127,21 @@ func TestConditions(t *testing.T) {
 	})
 }
 
+// A lock that is here and that nobody waits for costs no call, and is an operation
+// all the same.
+func TestAlone(t *testing.T) {
+	c := newCluster(t, testConfig(pager.Sync, 2), "alone")
+	for i, o := range c.outputs() {
+		if o != "1000 1000\n" {
+			t.Errorf("%q", o)
+		}
+		n := c.nodes[i]
+		if ops := n.node.Ordinal(); ops < 2000 || n.prog.calls > uint64(ops)/2 {
+			t.Errorf("%d calls for %d operations", n.prog.calls, ops)
+		}
+	}
+}
+
 func TestPlaceAndPrefetch(t *testing.T) {
 	modes(t, func(t *testing.T, mode pager.Mode) {
 		c := newCluster(t, testConfig(mode, 2), "places")

@@ -26,6 +26,7 @@ type program struct {
 	busy   bool        // with the one before those
 	faults bool        // it waits for a page
 	parts  bool        // it has ended, and waits for all others' end
+	calls  uint64
 	ended  *ending
 }
 
@@ -36,14 +37,13 @@ type ending struct {
 	why   string
 }
 
-// answer gives the program the answer that there is.
-func (p *program) answer() {
-	if p.ended == nil {
-		return
+// take ends the call, if there is an answer to it.
+func (p *program) take() *ending {
+	e := p.ended
+	if e != nil {
+		p.call, p.todo, p.ended = nil, nil, nil
 	}
-	e := *p.ended
-	p.call, p.todo, p.ended = nil, nil, nil
-	p.server.Answer(e.cause, e.flags, e.why)
+	return e
 }
 
 // Serve waits for the program and serves it until it is over: then the error is

@@ -39,7 +39,7 @@ func TestProgram(t *testing.T) {
 
 var programs = map[string]func(*call.Program, []string) error{
 	"count": count, "sleepers": sleepers, "places": places, "misuse": misuse,
-	"threads": threads, "twice": twice, "wild": wild, "leaves": leaves, "late": late, "save": save1,
+	"threads": threads, "twice": twice, "wild": wild, "leaves": leaves, "late": late, "alone": alone, "save": save1,
 }
 
 func word(p *call.Program, page, i int) []byte { return p.Region[page*4096+4*i:] }
@@ -148,6 +148,22 @@ func sleepers(p *call.Program, _ []string) error {
 func end(p *call.Program) error {
 	_, err := p.Call(uapi.DsmEnd)
 	return errors.Join(err, p.Close())
+}
+
+// alone takes a lock often that nobody else wants.
+func alone(p *call.Program, _ []string) error {
+	for range 1000 {
+		if _, err := p.Acquire(p.Welcome.Node); err != nil {
+			return err
+		}
+		add(word(p, 0, int(p.Welcome.Node)), 1)
+		if _, err := p.Release(p.Welcome.Node); err != nil {
+			return err
+		}
+	}
+	_, err := p.Call(uapi.DsmBarrier, 0)
+	fmt.Println(get(word(p, 0, 0)), get(word(p, 0, 1)))
+	return errors.Join(err, end(p))
 }
 
 // places gives pages homes, and fetches many at once.
