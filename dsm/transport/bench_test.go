@@ -43,9 +43,9 @@ type home struct {
 	ends chan struct{}
 }
 
-func (h *home) Up(dsm.NodeID, uint32)           {}
+func (h *home) Up(dsm.NodeID, uint32)            {}
 func (h *home) Nonsense(_ dsm.NodeID, why error) { fmt.Fprintln(os.Stderr, why) }
-func (h *home) Lost(dsm.NodeID, uint32, error)  { close(h.ends) }
+func (h *home) Lost(dsm.NodeID, uint32, error)   { close(h.ends) }
 
 func (h *home) Deliver(m *dsm.Message) {
 	<-h.up

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"lazystate/dsm"
@@ -55,6 +56,11 @@ func (n *node) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, network.Close()) }()
 	d.Start(network)
+	told, stop := context.WithCancel(ctx)
+	var reports sync.WaitGroup
+	reports.Go(func() { n.report(told, d, network) })
+	defer reports.Wait()
+	defer stop()
 	if err := n.serve(ctx, d); err != nil {
 		return err
 	}
