@@ -35,7 +35,7 @@ func (n *Node) onHomeRep(b HomeRep) {
 		n.done()
 		return
 	}
-	if n.fault != nil && n.fault.Page == b.Page {
-		n.serveFault()
+	if n.pages[b.Page].asked || n.fault != nil && n.fault.Page == b.Page {
+		n.answered(b.Page)
 	}
 }

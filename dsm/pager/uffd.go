@@ -62,7 +62,7 @@ func (u uffd) register(start, length uint64) error {
 	return u.ioctl("UFFDIO_REGISTER", uffdioRegister, unsafe.Pointer(&arg))
 }
 
-// copy puts a page in place and wakes who waits for it.
+// copy puts a page in place.
 func (u uffd) copy(dst uint64, page []byte, mode uint64) error {
 	arg := struct {
 		dst, src, length, mode uint64
@@ -71,7 +71,7 @@ func (u uffd) copy(dst uint64, page []byte, mode uint64) error {
 	return u.ioctl("UFFDIO_COPY", uffdioCopy, unsafe.Pointer(&arg))
 }
 
-// protect write-protects a range, or not any more, and wakes who waits for that.
+// protect write-protects a range, or not any more.
 func (u uffd) protect(start, length, mode uint64) error {
 	arg := struct{ start, length, mode uint64 }{start, length, mode}
 	return u.ioctl("UFFDIO_WRITEPROTECT", uffdioWriteprotect, unsafe.Pointer(&arg))

@@ -47,13 +47,21 @@ func (r *running) run(ctx context.Context) error {
 	}
 	var first error
 	for range r.here {
-		if err := <-ends; err != nil && first == nil {
+		switch err := <-ends; {
+		case err != nil && first == nil:
 			first = err
 			cancel()
+		case err == nil:
+			defer time.AfterFunc(last, cancel).Stop()
 		}
 	}
 	return first
 }
+
+// last is how long nodes may stay when one has ended well, and so all programs have.
+// One that was lost just then, and started again, would wait for the others for
+// ever.
+const last = 30 * time.Second
 
 // keep has a node live until its program is over.
 func (r *running) keep(ctx context.Context, i int) error {
