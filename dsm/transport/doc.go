@@ -26,7 +26,8 @@
 //
 // The trap: Send is called with the node's lock held and must not wait, for the peer
 // that should read may be in its own Send. So it writes what the socket takes and
-// leaves the rest to the link's writer. And Deliver takes that lock: nothing here
+// leaves the rest to the link's writer; or leaves all to Flush, which is called
+// without that lock, for a thread that is woken takes the CPU. And Deliver takes that lock: nothing here
 // calls it while it holds one of its own.
 //
 //	t, err := transport.New(transport.Config{
