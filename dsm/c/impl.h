@@ -19,6 +19,9 @@ static_assert(offsetof(struct bd_dsm_ring, arg) == 136 && offsetof(struct bd_dsm
 static_assert(offsetof(struct bd_dsm_ring, answer) == 192 && offsetof(struct bd_dsm_ring, dsmd_sleeps) == 204, "ring");
 static_assert(offsetof(struct bd_dsm_ring, why) == 208 && sizeof(struct bd_dsm_ring) == 448, "ring");
 
+/* Our descriptors begin here: those below are the program's. */
+#define HIGH_FD	900
+
 /* This process as a node. */
 struct node {
 	enum { OUT, WELCOME, IN, ENDED } stage;

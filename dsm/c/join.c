@@ -24,6 +24,17 @@
 
 struct node self = { .conn = -1, .uffd = -1, .fds = { -1, -1, -1, -1 } };
 
+/* A program that counts its descriptors, or is restored, finds its own only. */
+static int high(int fd)
+{
+	int to = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+
+	if (to < 0)
+		return fd; /* not so many are allowed */
+	close(fd);
+	return to;
+}
+
 /* Gives everything back. */
 static void leave(void)
 {
@@ -76,6 +87,9 @@ int welcome(const char *path)
 		leave();
 		return err;
 	}
+	self.conn = high(self.conn);
+	for (unsigned i = 0; i < n; i++)
+		self.fds[i] = high(self.fds[i]);
 	self.top = self.w.bytes;
 	self.stage = WELCOME;
 	mine = 1;
@@ -116,6 +130,7 @@ static int new_uffd(void)
 		self.uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	if (self.uffd < 0)
 		return fail(-errno, "a userfaultfd: %s", strerror(errno));
+	self.uffd = high(self.uffd);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "impl.h"
 #include "parmacs.h"
 #include "parmacs_impl.h"
@@ -44,6 +45,15 @@ static void at_exit(int status, void *unused)
 		pm_must(dsm_end());
 }
 
+void pm_over(int err)
+{
+	pm_must(err);
+	if (!self.due || pm.stage != ALL)
+		return;
+	self.due = 0;
+	pm_must(image_save());
+}
+
 /* Nobody is to read what main writes at all nodes. */
 static void hide_output(void)
 {
@@ -69,7 +79,12 @@ void dsm_parmacs(void)
 {
 	if (pm.stage != NOTHING)
 		return;
+	same_addresses();
 	pm_must(welcome(NULL));
+	if (self.w.flags & BD_DSM_RESTORED) {
+		pm_must(attach());
+		pm_must(image_restore());
+	}
 	pm.stage = MAIN;
 	on_exit(at_exit, NULL);
 	if (dsm_node() == 0) {

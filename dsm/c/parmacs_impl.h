@@ -17,6 +17,8 @@ extern struct pm pm;
 /* They end the program: with what went wrong last, if err is an error, because of why. */
 void pm_die(void) __attribute__((noreturn));
 void pm_must(int err);
+/* An operation of the program is over: here a checkpoint may be. */
+void pm_over(int err);
 void pm_no(const char *why) __attribute__((noreturn));
 
 #endif
