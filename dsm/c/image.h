@@ -51,10 +51,16 @@ int image_describe(struct image *d);
 void image_restored(void);
 /* Reads /proc/self/maps without memory of anybody's. */
 int read_map(struct map *map);
-/* One of the process's own that is saved with contents. */
-int is_saved(const struct mapping *m);
-/* Lets a process be the same at the same addresses: runs it anew, if it must. */
-void same_addresses(void);
+/* Is it the process's own, and saved with its contents? */
+static inline int is_saved(const struct mapping *m)
+{
+	return m->write && !m->shared;
+}
+/*
+ * Lets the process lie at the same addresses whenever it is run: runs it anew, if it
+ * must. Returns 0 if that is not allowed.
+ */
+int same_addresses(void);
 /*
  * Saves the process behind an operation. Returns 1 in a process that was restored
  * there, 0 in the one that was saved.

@@ -35,6 +35,7 @@ struct node {
 	uint8_t *held;			/* by lock */
 	uint64_t done;			/* operations */
 	int due, past;
+	int whole;			/* is the process saved */
 };
 
 extern struct node self;
@@ -46,6 +47,7 @@ int fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)))
 /* The set-up's two halves: it is said who this node is, and it takes part. */
 int welcome(const char *path);
 int attach(void);
+int attach_whole(void);
 /* The region's memory at its address: shared, or for a node that does not take part yet. */
 int map_region(int scratch);
 int connect_to(const char *path);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fds.h"
+#include "image.h"
 #include "impl.h"
 
 #ifndef USERFAULTFD_IOC_NEW
@@ -199,6 +200,29 @@ int dsm_join(const char *path)
 	err = attach();
 	if (err < 0)
 		leave();
+	return err;
+}
+
+/* As an image, if there is one to go on from. */
+int attach_whole(void)
+{
+	int err = attach();
+
+	if (err >= 0 && self.w.flags & BD_DSM_RESTORED)
+		err = image_restore();
+	return err;
+}
+
+int dsm_join_whole(const char *path)
+{
+	int same = same_addresses(), err = welcome(path);
+
+	if (err < 0)
+		return err;
+	err = attach_whole();
+	if (err < 0)
+		leave();
+	self.whole = same;
 	return err;
 }
 

@@ -74,31 +74,28 @@ int read_map(struct map *map)
 	return 0;
 }
 
-int is_saved(const struct mapping *m)
-{
-	return m->write && !m->shared && m->from != self.w.base && strcmp(m->path, "[vvar]") != 0;
-}
-
 /* The kernel chooses addresses at random; a process that is restored has no choice. */
-void same_addresses(void)
+int same_addresses(void)
 {
 	static char arguments[64 << 10];
 	char *argv[1024];
 	size_t have = 0;
 	int now = personality(0xffffffff), fd, n = 0;
-	ssize_t got;
+	ssize_t got = 0;
 
-	if (now < 0 || now & ADDR_NO_RANDOMIZE)
-		return;
+	if (now >= 0 && now & ADDR_NO_RANDOMIZE)
+		return 1;
 	fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
 	while (fd >= 0 && (got = read(fd, arguments + have, sizeof(arguments) - have)) > 0)
 		have += got;
-	close(fd);
-	if (fd < 0 || !have || have == sizeof(arguments))
-		return;
+	if (fd >= 0)
+		close(fd);
+	if (now < 0 || fd < 0 || got < 0 || have == sizeof(arguments))
+		return 0;
 	for (char *p = arguments; p < arguments + have && n < 1023; p += strlen(p) + 1)
 		argv[n++] = p;
 	argv[n] = NULL;
 	if (personality(now | ADDR_NO_RANDOMIZE) >= 0)
 		execve("/proc/self/exe", argv, environ);
+	return 0;
 }

@@ -45,15 +45,6 @@ static void at_exit(int status, void *unused)
 		pm_must(dsm_end());
 }
 
-void pm_over(int err)
-{
-	pm_must(err);
-	if (!self.due || pm.stage != ALL)
-		return;
-	self.due = 0;
-	pm_must(image_save());
-}
-
 /* Nobody is to read what main writes at all nodes. */
 static void hide_output(void)
 {
@@ -79,12 +70,10 @@ void dsm_parmacs(void)
 {
 	if (pm.stage != NOTHING)
 		return;
-	same_addresses();
+	pm.whole = same_addresses();
 	pm_must(welcome(NULL));
-	if (self.w.flags & BD_DSM_RESTORED) {
-		pm_must(attach());
-		pm_must(image_restore());
-	}
+	if (self.w.flags & BD_DSM_RESTORED)
+		pm_must(attach_whole());
 	pm.stage = MAIN;
 	on_exit(at_exit, NULL);
 	if (dsm_node() == 0) {
@@ -119,6 +108,7 @@ void dsm_create(void (*f)(void), long processes)
 	pm_must(dsm_barrier(CREATED));
 	if (dsm_node() > 0)
 		show_output();
+	self.whole = pm.whole;
 	f();
 	if (dsm_node() == 0)
 		return;

@@ -10,6 +10,7 @@ struct pm {
 	uint32_t given, *next;	/* locks that were given out in main; shared: by all */
 	int barriers, private_conds;
 	int taken;		/* locks that main has */
+	int whole;		/* can the process be saved */
 };
 
 extern struct pm pm;
@@ -17,8 +18,6 @@ extern struct pm pm;
 /* They end the program: with what went wrong last, if err is an error, because of why. */
 void pm_die(void) __attribute__((noreturn));
 void pm_must(int err);
-/* An operation of the program is over: here a checkpoint may be. */
-void pm_over(int err);
 void pm_no(const char *why) __attribute__((noreturn));
 
 #endif

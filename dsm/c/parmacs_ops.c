@@ -67,7 +67,7 @@ void dsm_take(int lock)
 	if (pm.stage == MAIN)
 		pm.taken++;
 	else
-		pm_over(dsm_lock(lock));
+		pm_must(dsm_lock(lock));
 }
 
 void dsm_give(int lock)
@@ -75,7 +75,7 @@ void dsm_give(int lock)
 	if (pm.stage == MAIN)
 		pm.taken--;
 	else
-		pm_over(dsm_unlock(lock));
+		pm_must(dsm_unlock(lock));
 }
 
 int dsm_new_barrier(void)
@@ -92,7 +92,7 @@ void dsm_meet(int barrier, long processes)
 		pm_no("BARRIER: before CREATE");
 	if (processes != dsm_nodes())
 		pm_no("BARRIER: for fewer than all processes");
-	pm_over(dsm_barrier(barrier));
+	pm_must(dsm_barrier(barrier));
 }
 
 /* Programs have more of them than there are; then some share one. */
@@ -114,13 +114,13 @@ void dsm_await(int cond, int lock)
 {
 	if (pm.stage == MAIN)
 		pm_no("CONDVARWAIT: before CREATE nobody signals");
-	pm_over(dsm_wait(cond, lock));
+	pm_must(dsm_wait(cond, lock));
 }
 
 void dsm_wake(int cond)
 {
 	if (pm.stage != MAIN)
-		pm_over(dsm_broadcast(cond));
+		pm_must(dsm_broadcast(cond));
 }
 
 void dsm_new_pause(struct dsm_pause *p)

@@ -52,6 +52,12 @@ static int is(const struct mapping *m, const char *name)
 	return same_text(m->path, name);
 }
 
+/* The heap and the stack are there, and grow; the vdso is the kernel's. */
+static int of_kernel(const struct mapping *m)
+{
+	return is(m, "[heap]") || is(m, "[stack]") || (m->path[0] == '[' && m->path[1] == 'v');
+}
+
 static __attribute__((no_stack_protector)) int is_there(const struct map *now, const struct mapping *m)
 {
 	for (uint32_t i = 0; i < now->n; i++)
@@ -114,15 +120,14 @@ static __attribute__((noreturn, no_stack_protector)) void become(void)
 	for (uint32_t i = 0; i < im->map.n; i++) {
 		const struct mapping *m = &im->map.m[i];
 
-		if (m->shared || m->path[0] == '[' || (m->path[0] && is_there(&BRIDGE->now, m)))
-			continue;
-		map_again(m);
+		if (!m->shared && !of_kernel(m) && !(m->path[0] == '/' && is_there(&BRIDGE->now, m)))
+			map_again(m);
 	}
 	for (uint32_t i = 0; i < im->map.n; i++) {
 		const struct mapping *m = &im->map.m[i];
 		uint64_t from = im->stack > m->from && im->stack < m->to ? im->stack : m->from;
 
-		if (!m->write || m->shared || is(m, "[vvar]"))
+		if (!is_saved(m))
 			continue;
 		load(BRIDGE->fresh.fds[2], from, m->to, at);
 		at += m->to - from;

@@ -128,7 +128,8 @@ func TestMainGoesOn(t *testing.T) {
 	if got := kinds(t, d); !slices.Equal(got, []uint32{b, b, c, b, b, e}) {
 		t.Errorf("%v", d.Calls(0))
 	}
-	again := start(t, d.Saved(0), nil)
+	saved, _ := d.Saved(0)
+	again := start(t, saved, nil)
 	if err := Main(func(n *Node) error { return program(n, &first) }); err != nil || first != 2 {
 		t.Fatal(first, err)
 	}

@@ -24,6 +24,7 @@ type Config struct {
 	Locks, Conds int // 64, 4
 	Base         uint64
 	Private      []byte // that every node goes on from; nil: from the beginning
+	Memory       []byte // that is shared at the beginning; nil: zeros
 	// Answer is asked before a call is served. What it returns is the answer, if it
 	// is not nil.
 	Answer func(node int, c call.Call) *Answer
@@ -48,9 +49,10 @@ func (c Config) withDefaults() Config {
 
 // Answer is a daemon's to a call.
 type Answer struct {
-	Cause uint32
-	Flags call.Flags
-	Why   string
+	Cause  uint32
+	Flags  call.Flags
+	Why    string
+	Served bool // the call is carried out before
 }
 
 // Cluster is the daemons of all nodes.
@@ -77,6 +79,7 @@ type node struct {
 	calls  []call.Call
 	alone  []call.Op
 	saved  []byte
+	memory []byte
 }
 
 // Start has daemons listen until the test is over.
@@ -85,6 +88,9 @@ func Start(t testing.TB, cfg Config) *Cluster {
 	cfg = cfg.withDefaults()
 	region, err := memfd.Sealed("region", int64(cfg.Pages)*4096)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Pwrite(region, cfg.Memory, 0); err != nil {
 		t.Fatal(err)
 	}
 	c := &Cluster{Config: cfg, region: region, owner: make([]int, cfg.Locks+1), arrived: map[uint64]int{}, sleepers: make([][]*bool, cfg.Conds)}
@@ -122,8 +128,11 @@ func (c *Cluster) Calls(id int) []call.Call { return c.nodes[id].calls }
 // WithoutCall are the operations that a node did without a call, after Wait.
 func (c *Cluster) WithoutCall(id int) []call.Op { return c.nodes[id].alone }
 
-// Saved is the private state of a node's last checkpoint, after Wait.
-func (c *Cluster) Saved(id int) []byte { return c.nodes[id].saved }
+// Saved is the private state of a node's last checkpoint and the memory as it was
+// then, after Wait.
+func (c *Cluster) Saved(id int) (private, memory []byte) {
+	return c.nodes[id].saved, c.nodes[id].memory
+}
 
 var errGone = errors.New("its program is gone in the midst of it")
 
@@ -203,15 +212,17 @@ func (c *Cluster) answer(n *node, q call.Call) {
 		n.server.Answer(uapi.DsmRefused, 0, err.Error())
 		return
 	}
+	a := &Answer{Served: true}
 	if c.Answer != nil {
-		if a := c.Answer(n.id, q); a != nil {
-			n.server.Answer(a.Cause, a.Flags, a.Why)
+		if special := c.Answer(n.id, q); special != nil {
+			a = special
+		}
+	}
+	if a.Served {
+		if err := c.serve(n, q); err != nil {
+			n.server.Answer(uapi.DsmRefused, 0, err.Error())
 			return
 		}
 	}
-	if err := c.serve(n, q); err != nil {
-		n.server.Answer(uapi.DsmRefused, 0, err.Error())
-		return
-	}
-	n.server.Answer(uapi.DsmOk, 0, "")
+	n.server.Answer(a.Cause, a.Flags, a.Why)
 }

@@ -5,6 +5,8 @@ package calltest
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"lazystate/backdoor/uapi"
 	"lazystate/dsm/call"
 )
@@ -31,13 +33,21 @@ func (c *Cluster) serve(n *node, q call.Call) error {
 			return fmt.Errorf("%d pages from %d of %d", pages, first, c.Pages)
 		}
 	case uapi.DsmCheckpoint:
-		b, err := n.server.Private(q.Args[0])
-		n.saved = b
-		return err
+		return c.save(n, q.Args[0])
 	default:
 		return fmt.Errorf("call %d", q.Kind)
 	}
 	return nil
+}
+
+// save keeps a checkpoint. With one node the memory is what it was at the call.
+func (c *Cluster) save(n *node, bytes uint64) (err error) {
+	if n.saved, err = n.server.Private(bytes); err != nil {
+		return err
+	}
+	n.memory = make([]byte, c.Pages*4096)
+	_, err = unix.Pread(c.region, n.memory, 0)
+	return err
 }
 
 // until waits for a condition, or for a node's failure.
