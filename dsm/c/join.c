@@ -114,9 +114,12 @@ int map_region(int scratch)
 	return 0;
 }
 
+/* Where no image of a process has anything (restore.c). */
+#define RING_AT	((void *)0x2e0000000000)
+
 static int map_ring(void)
 {
-	void *p = mmap(NULL, self.w.ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, self.fds[1], 0);
+	void *p = mmap(RING_AT, self.w.ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, self.fds[1], 0);
 
 	if (p == MAP_FAILED)
 		return fail(-errno, "map the ring: %s", strerror(errno));

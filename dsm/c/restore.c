@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* restore.c - a process becomes the one that was saved (image.h). */
 #define _GNU_SOURCE
+#pragma GCC optimize("no-stack-protector") /* its canary is overwritten, too */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -31,7 +32,7 @@ static inline __attribute__((always_inline)) long sys(long n, long a, long b, lo
 	return ret;
 }
 
-static __attribute__((noreturn, no_stack_protector)) void give_up(const char *why, uint64_t bytes)
+static __attribute__((noreturn)) void give_up(const char *why, uint64_t bytes)
 {
 	sys(SYS_write, 2, (long)why, bytes, 0, 0, 0);
 	for (;;)
@@ -58,7 +59,7 @@ static int of_kernel(const struct mapping *m)
 	return is(m, "[heap]") || is(m, "[stack]") || (m->path[0] == '[' && m->path[1] == 'v');
 }
 
-static __attribute__((no_stack_protector)) int is_there(const struct map *now, const struct mapping *m)
+static int is_there(const struct map *now, const struct mapping *m)
 {
 	for (uint32_t i = 0; i < now->n; i++)
 		if (now->m[i].from == m->from && now->m[i].to == m->to && same_text(now->m[i].path, m->path))
@@ -66,7 +67,7 @@ static __attribute__((no_stack_protector)) int is_there(const struct map *now, c
 	return 0;
 }
 
-static __attribute__((no_stack_protector)) void map_again(const struct mapping *m)
+static void map_again(const struct mapping *m)
 {
 	long fd = -1, flags = MAP_PRIVATE | MAP_FIXED, p;
 	long prot = (m->read ? PROT_READ : 0) | (m->write ? PROT_WRITE : 0) | (m->exec ? PROT_EXEC : 0);
@@ -85,7 +86,7 @@ static __attribute__((no_stack_protector)) void map_again(const struct mapping *
 		GIVE_UP("dsm: restore this process: its memory cannot be mapped");
 }
 
-static __attribute__((no_stack_protector)) void load(int fd, uint64_t from, uint64_t to, uint64_t at)
+static void load(int fd, uint64_t from, uint64_t to, uint64_t at)
 {
 	while (from < to) {
 		uint64_t most = to - from < 1 << 30 ? to - from : 1 << 30;
@@ -101,7 +102,7 @@ static __attribute__((no_stack_protector)) void load(int fd, uint64_t from, uint
 }
 
 /* The kernel lets the stack grow as it is used. */
-static __attribute__((no_stack_protector)) void grow_stack(uint64_t to)
+static void grow_stack(uint64_t to)
 {
 	for (uint64_t p = BRIDGE->low & ~4095ULL; p > to; p -= 4096)
 		*(volatile char *)(p - 4096) = 0;
@@ -110,7 +111,7 @@ static __attribute__((no_stack_protector)) void grow_stack(uint64_t to)
 extern jmp_buf dsm_image_here;
 
 /* On the bridge's stack; nothing but the bridge is read. */
-static __attribute__((noreturn, no_stack_protector)) void become(void)
+static __attribute__((noreturn)) void become(void)
 {
 	const struct image *im = &BRIDGE->im;
 	uint64_t at = sizeof(*im);
@@ -208,11 +209,11 @@ int image_restore(void)
 		return fail(-errno, "restore this process: no room at %p", (void *)b);
 	err = read_image(&b->im);
 	if (err >= 0)
-		err = open_files(&b->im);
-	if (err >= 0)
 		err = read_map(&b->now);
 	if (err >= 0)
 		err = check(&b->im, &b->now);
+	if (err >= 0)
+		err = open_files(&b->im);
 	if (err < 0)
 		return err;
 	b->fresh = self;

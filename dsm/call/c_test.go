@@ -198,7 +198,7 @@ func TestCWhole(t *testing.T) {
 			t.Fatalf("no checkpoint at call %d of %d", at, len(c.Calls(0)))
 		}
 		again, rest := runPlain(t, calltest.Config{Private: private, Memory: memory}, "whole.c")
-		if rest == out || !strings.HasSuffix(out, rest) || !strings.Contains(rest, want[len(want)-2]) {
+		if at > 1 && rest == out || !strings.HasSuffix(out, rest) || !strings.Contains(rest, want[len(want)-2]) {
 			t.Errorf("at call %d: %q, and then %q", at, out, rest)
 		}
 		if first, second := len(c.Calls(0)), len(again.Calls(0)); at+1+second != first { // the checkpoint is a call
@@ -232,21 +232,22 @@ func TestCWholeRefused(t *testing.T) {
 	due := func(_ int, c call.Call) *calltest.Answer { return &calltest.Answer{Flags: uapi.DsmDue, Served: true} }
 	c, _ := runPlain(t, calltest.Config{Answer: due}, "whole.c")
 	private, _ := c.Saved(0)
-	for name, change := range map[string]func(b []byte) []byte{
-		"another program wrote": func(b []byte) []byte { return b[:100] },
-		"no image":              func(b []byte) []byte { b[0]++; return b },
-		"another build":         func(b []byte) []byte { b[8]++; return b },
-		"other addresses":       func(b []byte) []byte { b[16]++; return b },
-		"on the kernel":         func(b []byte) []byte { b[40]++; return b },
-		"cannot be read":        func(b []byte) []byte { return b[:len(b)-1] },
+	for _, r := range []struct {
+		want   string
+		change func(b []byte) []byte
+	}{
+		{"no image", func(b []byte) []byte { return b[:100] }},
+		{"no image", func(b []byte) []byte { b[0]++; return b }},
+		{"another build", func(b []byte) []byte { b[8]++; return b }},
+		{"other addresses", func(b []byte) []byte { b[16]++; return b }},
+		{"on the kernel", func(b []byte) []byte { b[40]++; return b }},
+		{"cannot be read", func(b []byte) []byte { return b[:len(b)-1] }},
 	} {
-		c := calltest.Start(t, calltest.Config{Private: change(bytes.Clone(private))})
+		c := calltest.Start(t, calltest.Config{Private: r.change(bytes.Clone(private))})
 		cmd := exec.Command(library.Program(t, "testdata/c/whole.c", cprogram.Plain), "argument")
 		cmd.Env = append(os.Environ(), "DSM_SOCKET="+c.Socket(0))
-		cmd.Dir = t.TempDir()
-		want := strings.Replace(name, "another program wrote", "no image", 1)
-		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) && !strings.Contains(string(out), "open ") {
-			t.Errorf("%s: %v, %s", name, err, out)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), r.want) {
+			t.Errorf("%s: %v, %s", r.want, err, out)
 		}
 	}
 }
