@@ -7,13 +7,13 @@ commands := $(built)/bin
 gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod cbox sparse checkpatch static test check drill demo-migrate lab generate bench survival soak install clean
+.PHONY: help build kmod cbox cdsm sparse checkpatch static test check drill demo-migrate lab generate bench survival soak install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-build: ## all commands into build/bin, the modules into build/kmod, the C library into build/lib
-	@$(setup) && $(MAKE) --no-print-directory binaries kmod cbox
+build: ## all commands into build/bin, the modules into build/kmod, the C libraries into build/lib
+	@$(setup) && $(MAKE) --no-print-directory binaries kmod cbox cdsm
 
 .PHONY: binaries
 binaries:
@@ -32,6 +32,10 @@ cbox: ## libcbox.a and its headers, for servers in C whose sessions can move
 	@$(MAKE) -s -C mtcp/cbox/c O=$(abspath $(built))/cbox
 	@mkdir -p $(commands) && gcc -O2 -Wall -Wextra -Werror -Imtcp/cbox/c -Ikmod -o $(commands)/files examples/files/c/files.c $(built)/cbox/libcbox.a -lpthread
 	@mkdir -p $(built)/lib $(built)/include/lazystate/uapi && cp $(built)/cbox/libcbox.a $(built)/lib/ && cp mtcp/cbox/c/cbox.h $(built)/include/lazystate/ && cp kmod/uapi/cbox.h kmod/uapi/scd.h $(built)/include/lazystate/uapi/
+
+cdsm: ## libdsm.a, its headers and macros, for programs in C that share memory
+	@$(MAKE) -s -C dsm/c O=$(abspath $(built))/cdsm
+	@mkdir -p $(built)/lib $(built)/include/lazystate/uapi && cp $(built)/cdsm/libdsm.a $(built)/lib/ && cp dsm/c/dsm.h dsm/c/parmacs.h dsm/c/parmacs.m4 $(built)/include/lazystate/ && cp kmod/uapi/dsm.h $(built)/include/lazystate/uapi/
 
 sparse: build/bin/bdlab ## the modules through sparse
 	@tools/kmod.sh C=2 W=1
@@ -82,13 +86,13 @@ soak: build kmod ## the kernel modules', the RDMA suite's and the DSM core's tes
 # of the installed sources), for it must be built on the target.
 prefix  ?= /usr
 source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
-install: binaries cbox ## commands, units, man pages, configuration, the C library and the module's sources, under DESTDIR
+install: binaries cbox cdsm ## commands, units, man pages, configuration, the C libraries and the module's sources, under DESTDIR
 	@for c in bdmon bdctl bdagent bdnic bdlab bddrill scd mtcpd mtcpdemo; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
 	@install -D -m 644 tools/pkg/backdoor.rules $(DESTDIR)$(prefix)/lib/udev/rules.d/60-backdoor.rules
 	@install -D -m 644 tools/pkg/backdoor.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/backdoor.conf
-	@install -D -m 644 $(built)/lib/libcbox.a $(DESTDIR)$(prefix)/lib/libcbox.a
-	@cd $(built)/include && for h in lazystate/*.h lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
+	@for l in libcbox.a libdsm.a; do install -D -m 644 $(built)/lib/$$l $(DESTDIR)$(prefix)/lib/$$l; done
+	@cd $(built)/include && for h in lazystate/*.h lazystate/*.m4 lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
 	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
 	@for y in bdmon bdnic scd gateway; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml

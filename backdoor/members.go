@@ -7,49 +7,40 @@ import (
 	"slices"
 )
 
-// record is the part of a kernel structure that one READ fetches: from the
+// Record is the part of a kernel structure that one READ fetches: from the
 // first to the last of the members that are wanted.
-type record struct {
+type Record struct {
 	base    uint64 // offset of the first byte in the structure
 	size    uint64
 	members map[string]Member
 }
 
-// lookup collects members of the manifest; missing ones are noted once, so
+// Fields collects members and values of a manifest; missing ones are noted, so
 // that an error names all of them.
-type lookup struct {
+type Fields struct {
 	m       *Manifest
 	missing []string
 }
 
-// record makes the span of the named members, which must exist.
-func (l *lookup) record(structure string, names ...string) record {
-	r := record{members: map[string]Member{}}
+// NewFields begins with nothing missing.
+func NewFields(m *Manifest) *Fields { return &Fields{m: m} }
+
+// Record makes the span of the named members, which must exist.
+func (l *Fields) Record(structure string, names ...string) Record {
+	var r Record
 	for _, n := range names {
 		m, ok := l.m.Offset(structure + "." + n)
 		if !ok {
 			l.missing = append(l.missing, structure+"."+n)
 			continue
 		}
-		r.add(n, m)
+		r.Add(n, m)
 	}
 	return r
 }
 
-// add widens the span by a member.
-func (r *record) add(name string, m Member) {
-	if m.Size == 0 {
-		m.Size = 8
-	}
-	first, last := uint64(m.Off), uint64(m.Off)+uint64(m.Size)
-	if len(r.members) > 0 {
-		first, last = min(first, r.base), max(last, r.base+r.size)
-	}
-	r.base, r.size = first, last-first
-	r.members[name] = m
-}
-
-func (l *lookup) member(name string) Member {
+// Member returns a member or a sizeof, which must exist.
+func (l *Fields) Member(name string) Member {
 	m, ok := l.m.Offset(name)
 	if !ok {
 		l.missing = append(l.missing, name)
@@ -57,7 +48,8 @@ func (l *lookup) member(name string) Member {
 	return m
 }
 
-func (l *lookup) value(name string) uint64 {
+// Value returns a value, which must exist.
+func (l *Fields) Value(name string) uint64 {
 	v, ok := l.m.Value(name)
 	if !ok {
 		l.missing = append(l.missing, name)
@@ -65,7 +57,8 @@ func (l *lookup) value(name string) uint64 {
 	return v
 }
 
-func (l *lookup) err() error {
+// Err is a *MissingError with all that did not exist.
+func (l *Fields) Err() error {
 	if len(l.missing) == 0 {
 		return nil
 	}
@@ -73,13 +66,38 @@ func (l *lookup) err() error {
 	return &MissingError{slices.Compact(l.missing)}
 }
 
-// read asks for the record of the structure at addr.
-func (r *record) read(addr uint64) VARead {
+// Add widens the span by a member.
+func (r *Record) Add(name string, m Member) {
+	if m.Size == 0 {
+		m.Size = 8
+	}
+	first, last := uint64(m.Off), uint64(m.Off)+uint64(m.Size)
+	if len(r.members) > 0 {
+		first, last = min(first, r.base), max(last, r.base+r.size)
+	}
+	if r.members == nil {
+		r.members = map[string]Member{}
+	}
+	r.base, r.size = first, last-first
+	r.members[name] = m
+}
+
+// Len is how many bytes one READ of it fetches.
+func (r *Record) Len() uint64 { return r.size }
+
+// End is the offset behind its last byte, in the structure.
+func (r *Record) End() uint64 { return r.base + r.size }
+
+// Read asks for the record of the structure at addr.
+func (r *Record) Read(addr uint64) VARead {
 	return VARead{VA: addr + r.base, Buf: make([]byte, r.size)}
 }
 
-// bytes returns a member out of what read fetched.
-func (r *record) bytes(buf []byte, name string) []byte {
+// In returns the record out of a copy of the whole structure, of End bytes at least.
+func (r *Record) In(whole []byte) []byte { return whole[r.base : r.base+r.size] }
+
+// Bytes returns a member out of what Read fetched; nil without the member.
+func (r *Record) Bytes(buf []byte, name string) []byte {
 	m, ok := r.members[name]
 	if !ok {
 		return nil
@@ -88,14 +106,14 @@ func (r *record) bytes(buf []byte, name string) []byte {
 	return buf[off : off+uint64(m.Size)]
 }
 
-// word returns the first 8, 4, 2 or 1 bytes of a member; 0 without the member.
-func (r *record) word(buf []byte, name string) uint64 {
-	return r.wordAt(buf, name, 0)
+// Word returns the first 8, 4, 2 or 1 bytes of a member; 0 without the member.
+func (r *Record) Word(buf []byte, name string) uint64 {
+	return r.WordAt(buf, name, 0)
 }
 
-// wordAt returns the word at an offset in a member.
-func (r *record) wordAt(buf []byte, name string, off int) uint64 {
-	b := r.bytes(buf, name)
+// WordAt returns the word at an offset in a member.
+func (r *Record) WordAt(buf []byte, name string, off int) uint64 {
+	b := r.Bytes(buf, name)
 	switch {
 	case len(b) >= off+8:
 		return binary.LittleEndian.Uint64(b[off:])

@@ -88,7 +88,7 @@ func (f *found) containerInit() bool { return f.leader && f.nsLevel > 0 && f.nsP
 
 // plausible tells a task from memory that was freed and used again.
 func (y *taskLayout) plausible(f *found) bool {
-	pid, tgid := int32(y.task.word(f.record, "pid")), int32(y.task.word(f.record, "tgid"))
+	pid, tgid := int32(y.task.Word(f.record, "pid")), int32(y.task.Word(f.record, "tgid"))
 	switch {
 	case f.index != 0 && pid != f.index:
 		return false
@@ -100,8 +100,8 @@ func (y *taskLayout) plausible(f *found) bool {
 
 // decodeTask fills what the leader's task_struct says.
 func (y *taskLayout) decodeTask(f *found) Task {
-	w := func(name string) uint64 { return y.task.word(f.record, name) }
-	comm := y.task.bytes(f.record, "comm")
+	w := func(name string) uint64 { return y.task.Word(f.record, name) }
+	comm := y.task.Bytes(f.record, "comm")
 	if i := bytes.IndexByte(comm, 0); i >= 0 {
 		comm = comm[:i]
 	}
@@ -115,6 +115,6 @@ func (y *taskLayout) decodeTask(f *found) Task {
 func (y *taskLayout) decodeMM(t *Task, buf []byte) {
 	t.File, t.Anon = y.rss.counter(y, buf, 0), y.rss.counter(y, buf, 1)
 	t.Swap, t.Shmem = y.rss.counter(y, buf, 2), y.rss.counter(y, buf, 3)
-	t.PgTables = y.mm.word(buf, "pgtables_bytes")
+	t.PgTables = y.mm.Word(buf, "pgtables_bytes")
 	t.RSSError = y.rss.bound(y.cpus, t.Threads)
 }

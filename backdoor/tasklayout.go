@@ -4,11 +4,11 @@ package backdoor
 
 // taskLayout is where the target's kernel keeps what a process table needs.
 type taskLayout struct {
-	task, cred, mm, signal, pid, node, head record
+	task, cred, mm, signal, pid, node, head Record
 
 	initTask uint64 // kernel virtual address
 	initUser uint64 // of the initial user namespace; 0: the manifest does not tell
-	userNS   record // of struct pid_namespace
+	userNS   Record // of struct pid_namespace
 	tasks    uint64 // offset of the list link in a task
 	links    uint64 // offset of pid_links
 	rss      rssLayout
@@ -26,30 +26,30 @@ const (
 // newTaskLayout takes the offsets from the manifest; *MissingError names all
 // that are not there.
 func newTaskLayout(m *Manifest) (*taskLayout, error) {
-	l := &lookup{m: m}
+	l := NewFields(m)
 	y := &taskLayout{
-		task: l.record("task_struct", "__state", "flags", "pid", "tgid", "real_parent", "tasks", "mm", "comm",
+		task: l.Record("task_struct", "__state", "flags", "pid", "tgid", "real_parent", "tasks", "mm", "comm",
 			"start_time", "utime", "stime", "exit_state", "signal"),
-		cred:     l.record("cred", "uid", "euid"),
-		mm:       l.record("mm_struct", "rss_stat", "pgtables_bytes"),
-		signal:   l.record("signal_struct", "live", "nr_threads"),
-		pid:      l.record("pid", "tasks"),
-		node:     l.record("xa_node", "shift", "slots"),
-		initTask: l.value("init_task"),
-		tasks:    uint64(l.member("task_struct.tasks").Off),
-		links:    uint64(l.member("task_struct.pid_links").Off),
+		cred:     l.Record("cred", "uid", "euid"),
+		mm:       l.Record("mm_struct", "rss_stat", "pgtables_bytes"),
+		signal:   l.Record("signal_struct", "live", "nr_threads"),
+		pid:      l.Record("pid", "tasks"),
+		node:     l.Record("xa_node", "shift", "slots"),
+		initTask: l.Value("init_task"),
+		tasks:    uint64(l.Member("task_struct.tasks").Off),
+		links:    uint64(l.Member("task_struct.pid_links").Off),
 	}
 	y.credPointer(l)
 	y.pidNumbers(l)
 	y.idrHead(l)
 	y.rss = newRSSLayout(l)
 	if m, ok := m.Offset("pid_namespace.user_ns"); ok {
-		y.userNS = record{members: map[string]Member{}}
-		y.userNS.add("user_ns", m)
-		y.initUser = l.value("init_user_ns")
+		y.userNS = Record{}
+		y.userNS.Add("user_ns", m)
+		y.initUser = l.Value("init_user_ns")
 	}
 	y.cpus, _ = m.Value("ncpus")
-	if err := l.err(); err != nil {
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
 	if n := y.perTask(); n > maxPerTask {
@@ -68,17 +68,17 @@ const (
 // perTask is how many bytes a walk reads for each process, at most.
 func (y *taskLayout) perTask() uint64 {
 	n := uint64(0)
-	for _, r := range []*record{&y.task, &y.cred, &y.mm, &y.signal, &y.pid, &y.node, &y.userNS} {
+	for _, r := range []*Record{&y.task, &y.cred, &y.mm, &y.signal, &y.pid, &y.node, &y.userNS} {
 		n += r.size
 	}
 	return n
 }
 
 // credPointer prefers real_cred: what a task is, not what it acts as.
-func (y *taskLayout) credPointer(l *lookup) {
+func (y *taskLayout) credPointer(l *Fields) {
 	for _, name := range []string{"task_struct.real_cred", "task_struct.cred"} {
 		if m, ok := l.m.Offset(name); ok {
-			y.task.add("cred", m)
+			y.task.Add("cred", m)
 			return
 		}
 	}
@@ -87,12 +87,12 @@ func (y *taskLayout) credPointer(l *lookup) {
 
 // pidNumbers adds pid.level and the numbers in the first namespaces: [0] must
 // be the index under which the pid was found, [level] is what the container sees.
-func (y *taskLayout) pidNumbers(l *lookup) {
-	m := l.member("pid.numbers")
+func (y *taskLayout) pidNumbers(l *Fields) {
+	m := l.Member("pid.numbers")
 	m.Size = upidSize * upidLevels
-	y.pid.add("numbers", m)
+	y.pid.Add("numbers", m)
 	if level, ok := l.m.Offset("pid.level"); ok {
-		y.pid.add("level", level)
+		y.pid.Add("level", level)
 	}
 }
 
@@ -102,10 +102,10 @@ const (
 	upidLevels = 4
 )
 
-func (y *taskLayout) idrHead(l *lookup) {
-	ns := l.value("init_pid_ns")
-	off := l.member("pid_namespace.idr").Off + l.member("idr.idr_rt").Off + l.member("xarray.xa_head").Off
-	y.head = record{base: ns + uint64(off), size: 8, members: map[string]Member{}}
+func (y *taskLayout) idrHead(l *Fields) {
+	ns := l.Value("init_pid_ns")
+	off := l.Member("pid_namespace.idr").Off + l.Member("idr.idr_rt").Off + l.Member("xarray.xa_head").Off
+	y.head = Record{base: ns + uint64(off), size: 8}
 }
 
 // rssLayout reads mm_struct.rss_stat in both of its forms.
@@ -124,12 +124,12 @@ const (
 	counterBatch = 32
 )
 
-func newRSSLayout(l *lookup) rssLayout {
-	m := l.member("mm_struct.rss_stat")
+func newRSSLayout(l *Fields) rssLayout {
+	m := l.Member("mm_struct.rss_stat")
 	r := rssLayout{stride: int(m.Size) / mmCounters}
 	if r.stride > 8 {
 		r.percpu = true
-		r.count = int(l.member("percpu_counter.count").Off)
+		r.count = int(l.Member("percpu_counter.count").Off)
 	}
 	return r
 }
@@ -139,7 +139,7 @@ func (r rssLayout) counter(y *taskLayout, buf []byte, i int) uint64 {
 	if r.stride < 8 || r.count+8 > r.stride {
 		return 0
 	}
-	v := int64(y.mm.wordAt(buf, "rss_stat", i*r.stride+r.count))
+	v := int64(y.mm.WordAt(buf, "rss_stat", i*r.stride+r.count))
 	return uint64(max(v, 0))
 }
 

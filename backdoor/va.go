@@ -103,6 +103,12 @@ func (t *Target) ReadVA(ctx context.Context, reads []VARead) error {
 	return nil
 }
 
+// ReadEach is ReadVA whose error is the carrier's or the context's alone:
+// addresses that lead nowhere only set the Err of their own reads.
+func (t *Target) ReadEach(ctx context.Context, reads []VARead) error {
+	return t.readVA(ctx, reads, batchOps)
+}
+
 // readVA is ReadVA with a batch size of the caller's. Its error is the
 // carrier's or the context's; addresses that lead nowhere only set Err.
 func (t *Target) readVA(ctx context.Context, reads []VARead, batch int) error {

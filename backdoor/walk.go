@@ -119,7 +119,7 @@ func (w *walker) group(tasks []*found) {
 		if f.leader {
 			at[f.tgid] = len(w.list.Tasks)
 			w.list.Tasks = append(w.list.Tasks, w.y.decodeTask(f))
-			w.creds = append(w.creds, w.y.task.word(f.record, "cred"))
+			w.creds = append(w.creds, w.y.task.Word(f.record, "cred"))
 		}
 	}
 	for _, f := range tasks {
@@ -130,13 +130,13 @@ func (w *walker) group(tasks []*found) {
 		}
 		task := &w.list.Tasks[i]
 		task.Threads++
-		task.UTime += w.y.task.word(f.record, "utime")
-		task.STime += w.y.task.word(f.record, "stime")
-		if uint32(w.y.task.word(f.record, "flags"))&PFExiting == 0 {
+		task.UTime += w.y.task.Word(f.record, "utime")
+		task.STime += w.y.task.Word(f.record, "stime")
+		if uint32(w.y.task.Word(f.record, "flags"))&PFExiting == 0 {
 			task.Live++
 		}
 		if task.MM == 0 { // a dead leader has none, its living threads do
-			task.MM = w.y.task.word(f.record, "mm")
+			task.MM = w.y.task.Word(f.record, "mm")
 		}
 	}
 	w.tgids = byAddr
@@ -151,7 +151,7 @@ func (w *walker) parents(ctx context.Context) error {
 		p := w.list.Tasks[i].RealParent
 		if _, ok := w.tgids[p]; !ok && p != w.y.initTask && p != 0 {
 			w.tgids[p] = 0
-			reads, unseen = append(reads, w.y.task.read(p)), append(unseen, p)
+			reads, unseen = append(reads, w.y.task.Read(p)), append(unseen, p)
 		}
 	}
 	if err := w.t.readVA(ctx, reads, w.batch); err != nil {
@@ -159,7 +159,7 @@ func (w *walker) parents(ctx context.Context) error {
 	}
 	for i, p := range unseen {
 		if reads[i].Err == nil {
-			w.tgids[p] = int32(w.y.task.word(reads[i].Buf, "tgid"))
+			w.tgids[p] = int32(w.y.task.Word(reads[i].Buf, "tgid"))
 		}
 	}
 	for i := range w.list.Tasks {
@@ -172,9 +172,9 @@ func (w *walker) parents(ctx context.Context) error {
 func (w *walker) details(ctx context.Context) error {
 	var want []VARead
 	creds, mms := map[uint64][]byte{}, map[uint64][]byte{}
-	ask := func(seen map[uint64][]byte, r *record, addr uint64) {
+	ask := func(seen map[uint64][]byte, r *Record, addr uint64) {
 		if _, ok := seen[addr]; !ok && addr != 0 {
-			read := r.read(addr)
+			read := r.Read(addr)
 			seen[addr] = read.Buf
 			want = append(want, read)
 		}
@@ -197,7 +197,7 @@ func (w *walker) details(ctx context.Context) error {
 			w.list.Torn++
 			continue
 		}
-		task.UID, task.EUID = uint32(w.y.cred.word(cred, "uid")), uint32(w.y.cred.word(cred, "euid"))
+		task.UID, task.EUID = uint32(w.y.cred.Word(cred, "uid")), uint32(w.y.cred.Word(cred, "euid"))
 		if mm != nil {
 			w.y.decodeMM(&task, mm)
 		}

@@ -63,21 +63,21 @@ func (w *walker) userInits(ctx context.Context, tasks []*found) error {
 	var whose []*found
 	for _, f := range tasks {
 		if w.y.initUser != 0 && f.containerInit() {
-			reads, whose = append(reads, w.y.userNS.read(f.ns)), append(whose, f)
+			reads, whose = append(reads, w.y.userNS.Read(f.ns)), append(whose, f)
 		}
 	}
 	if err := w.t.readVA(ctx, reads, w.batch); err != nil {
 		return err
 	}
 	for i, f := range whose {
-		f.userNS = reads[i].Err == nil && w.y.userNS.word(reads[i].Buf, "user_ns") != w.y.initUser
+		f.userNS = reads[i].Err == nil && w.y.userNS.Word(reads[i].Buf, "user_ns") != w.y.initUser
 	}
 	return nil
 }
 
 // idrPIDs walks the tree of init_pid_ns.idr.
 func (w *walker) idrPIDs(ctx context.Context) ([]indexed, error) {
-	head := w.y.head.read(0)
+	head := w.y.head.Read(0)
 	if err := w.t.ReadVA(ctx, []VARead{head}); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ const leafShift = -2
 func (w *walker) children(ctx context.Context, nodes []xaEntry) ([]xaEntry, error) {
 	reads := make([]VARead, len(nodes))
 	for i, n := range nodes {
-		reads[i] = w.y.node.read(n.value - 2)
+		reads[i] = w.y.node.Read(n.value - 2)
 	}
 	if err := w.t.readVA(ctx, reads, w.batch); err != nil {
 		return nil, err
@@ -140,11 +140,11 @@ func (w *walker) children(ctx context.Context, nodes []xaEntry) ([]xaEntry, erro
 // decodeNode returns the used slots of a copy of an xa_node. A child's shift
 // is 6 less than its parent's, so no chain of nodes is longer than the tree is high.
 func (y *taskLayout) decodeNode(buf []byte, n xaEntry) ([]xaEntry, bool) {
-	shift := int(y.node.bytes(buf, "shift")[0])
+	shift := int(y.node.Bytes(buf, "shift")[0])
 	if shift%xaShift != 0 || shift > maxShift || n.shift >= 0 && shift != n.shift {
 		return nil, false
 	}
-	slots := y.node.bytes(buf, "slots")
+	slots := y.node.Bytes(buf, "slots")
 	if len(slots) < 8*xaSlots {
 		return nil, false
 	}
@@ -171,7 +171,7 @@ func (y *taskLayout) decodeNode(buf []byte, n xaEntry) ([]xaEntry, bool) {
 func (w *walker) pidTasks(ctx context.Context, tasks []*found, pids []indexed) ([]*found, []indexed, error) {
 	reads := make([]VARead, len(pids))
 	for i, p := range pids {
-		reads[i] = w.y.pid.read(p.addr)
+		reads[i] = w.y.pid.Read(p.addr)
 	}
 	if err := w.t.readVA(ctx, reads, w.batch); err != nil {
 		return nil, nil, err
@@ -192,7 +192,7 @@ func (w *walker) pidTasks(ctx context.Context, tasks []*found, pids []indexed) (
 func (w *walker) readTasks(ctx context.Context, tasks, next []*found, torn, whose []indexed) ([]*found, []indexed, error) {
 	reads := make([]VARead, len(next))
 	for i, f := range next {
-		reads[i] = w.y.task.read(f.addr)
+		reads[i] = w.y.task.Read(f.addr)
 	}
 	if err := w.t.readVA(ctx, reads, w.batch); err != nil {
 		return nil, nil, err
@@ -203,7 +203,7 @@ func (w *walker) readTasks(ctx context.Context, tasks, next []*found, torn, whos
 			torn = append(torn, whose[i])
 			continue
 		}
-		f.tgid = int32(w.y.task.word(f.record, "tgid"))
+		f.tgid = int32(w.y.task.Word(f.record, "tgid"))
 		tasks = append(tasks, f)
 	}
 	return tasks, torn, nil
@@ -212,20 +212,20 @@ func (w *walker) readTasks(ctx context.Context, tasks, next []*found, torn, whos
 // decodePID finds the task behind a copy of a struct pid. It returns nil for a
 // number that only names a group or a session now.
 func (y *taskLayout) decodePID(buf []byte, index int32) (*found, bool) {
-	if int32(y.pid.wordAt(buf, "numbers", 0)) != index {
+	if int32(y.pid.WordAt(buf, "numbers", 0)) != index {
 		return nil, false
 	}
-	link := y.pid.wordAt(buf, "tasks", 8*typePID)
+	link := y.pid.WordAt(buf, "tasks", 8*typePID)
 	if link == 0 {
 		return nil, true
 	}
-	f := &found{index: index, leader: y.pid.wordAt(buf, "tasks", 8*typeTGID) != 0}
+	f := &found{index: index, leader: y.pid.WordAt(buf, "tasks", 8*typeTGID) != 0}
 	f.addr = link - y.links - pidLinkSize*typePID
-	level := y.pid.word(buf, "level")
+	level := y.pid.Word(buf, "level")
 	if level < upidLevels {
 		f.nsLevel = int(level)
-		f.nsPID = int32(y.pid.wordAt(buf, "numbers", upidSize*int(level)))
-		f.ns = y.pid.wordAt(buf, "numbers", upidSize*int(level)+upidNS)
+		f.nsPID = int32(y.pid.WordAt(buf, "numbers", upidSize*int(level)))
+		f.ns = y.pid.WordAt(buf, "numbers", upidSize*int(level)+upidNS)
 	}
 	return f, true
 }

@@ -86,18 +86,18 @@ func (w *walker) listOnce(ctx context.Context, head uint64) ([]*found, error) {
 	}
 	err := walkList(head, binary.LittleEndian.Uint64(first.Buf), w.max, func(link uint64) (uint64, error) {
 		f := &found{addr: link - w.y.tasks, leader: true}
-		read := []VARead{w.y.task.read(f.addr)}
+		read := []VARead{w.y.task.Read(f.addr)}
 		if err := w.t.ReadVA(ctx, read); err != nil {
 			return 0, err
 		}
 		f.record = read[0].Buf
 		if w.y.plausible(f) {
-			f.tgid = int32(w.y.task.word(f.record, "tgid"))
+			f.tgid = int32(w.y.task.Word(f.record, "tgid"))
 			tasks = append(tasks, f)
 		} else {
 			w.list.Torn++
 		}
-		return w.y.task.word(f.record, "tasks"), nil
+		return w.y.task.Word(f.record, "tasks"), nil
 	})
 	return tasks, err
 }
@@ -106,15 +106,15 @@ func (w *walker) listOnce(ctx context.Context, head uint64) ([]*found, error) {
 func (w *walker) signals(ctx context.Context, tasks []*found) error {
 	reads := make([]VARead, len(tasks))
 	for i, f := range tasks {
-		reads[i] = w.y.signal.read(w.y.task.word(f.record, "signal"))
+		reads[i] = w.y.signal.Read(w.y.task.Word(f.record, "signal"))
 	}
 	if err := w.t.readVA(ctx, reads, w.batch); err != nil {
 		return err
 	}
 	for i := range w.list.Tasks { // still in the order of tasks
 		if reads[i].Err == nil {
-			w.list.Tasks[i].Threads = int(uint32(w.y.signal.word(reads[i].Buf, "nr_threads")))
-			w.list.Tasks[i].Live = int(uint32(w.y.signal.word(reads[i].Buf, "live")))
+			w.list.Tasks[i].Threads = int(uint32(w.y.signal.Word(reads[i].Buf, "nr_threads")))
+			w.list.Tasks[i].Live = int(uint32(w.y.signal.Word(reads[i].Buf, "live")))
 		}
 	}
 	return nil

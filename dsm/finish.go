@@ -110,6 +110,7 @@ func (n *Node) finishLock(id uint32, reports map[NodeID]LockReport, r *recovery)
 	if !l.have {
 		l.gaveTo = at
 	}
+	n.tellToken(id)
 	if l.held && !l.have {
 		n.refuse("lock %d is held here, and its token is at %v", id, at)
 	}

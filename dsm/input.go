@@ -98,6 +98,14 @@ type (
 	Done struct{ Op Op }
 	// Resume ends a fault.
 	Resume struct{ Page Page }
+	// Token says whether a lock's token is here and nobody waits for it. As long as
+	// that is so, and the node is live, an Acquire and its Release end at once and
+	// need nobody: a driver may let the program go on and Begin them later, before
+	// any other input.
+	Token struct {
+		Lock uint32
+		Here bool
+	}
 	// Save is a checkpoint to write, together with the program's private state as
 	// it is at the call. Nobody changes it any more.
 	Save struct{ State *State }
@@ -128,6 +136,7 @@ type (
 func (Send) effect()        {}
 func (Done) effect()        {}
 func (Resume) effect()      {}
+func (Token) effect()       {}
 func (Save) effect()        {}
 func (Load) effect()        {}
 func (Discard) effect()     {}

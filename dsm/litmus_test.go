@@ -230,7 +230,7 @@ func TestLitmusCrashes(t *testing.T) {
 	})
 	for _, what := range []string{
 		"p0 of a checkpoint", "p0 of the beginning", "diffs beyond p0", "diffs for a lost home", "ragged diffs given back",
-		"a request of a lost queue", "a rebuilt acq_sent_log", "a late arrival", "a second incarnation lost", "a bound in place of a cut",
+		"a request of a lost queue", "a rebuilt acq_sent_log", "a late arrival", "a second incarnation lost", "a bound in place of a cut", "a token that is here",
 	} {
 		if met[what] == 0 && *seedFlag == 0 {
 			t.Errorf("never met: %s", what)

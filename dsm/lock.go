@@ -11,6 +11,7 @@ import (
 type lock struct {
 	have   bool
 	held   bool      // by the program
+	told   bool      // the driver: that the token is here
 	seq    uint32    // of the last passing of the token that this node took part in
 	gaveTo NodeID    // then, if it does not have it
 	next   []request // who come after this node; more than one only after a recovery
@@ -64,6 +65,7 @@ func (n *Node) acquire(id uint32) {
 		n.refuse("acquire lock %d, which the program holds", id)
 	case l.have:
 		l.held = true
+		n.tellToken(id)
 		n.done()
 	default:
 		n.send(n.manager(id), LockReq{id, n.ordinal, n.t.Clone()})
@@ -114,7 +116,18 @@ func (n *Node) onLockFwd(b LockFwd) {
 	n.sawTime(b.To, b.T, b.Ordinal)
 	l := &n.locks[b.Lock]
 	l.next = append(l.next, request{b.To, b.Ordinal, b.T})
+	n.tellToken(b.Lock)
 	n.passOn(b.Lock)
+}
+
+// tellToken tells the driver if the program may have a lock without a word, or
+// not any more.
+func (n *Node) tellToken(id uint32) {
+	l := &n.locks[id]
+	if here := l.have && len(l.next) == 0; here != l.told {
+		l.told = here
+		n.do(Token{id, here})
+	}
 }
 
 // passOn gives the token to who is next, if it is free. What the program wrote
@@ -135,6 +148,7 @@ func (n *Node) passOn(id uint32) {
 	n.sent[to.node].Add(a)
 	n.count.Granted++
 	n.send(to.node, LockGrant{a, n.noticesFor(to.t, n.t)})
+	n.tellToken(id)
 }
 
 // passOnAll lets tokens go that a recovery held up.
@@ -161,4 +175,5 @@ func (n *Node) take(from NodeID, a logs.Acquire) {
 	n.rcvd[from].Add(a)
 	l := &n.locks[a.Lock]
 	l.have, l.held, l.seq = true, true, a.Seq
+	n.tellToken(a.Lock)
 }

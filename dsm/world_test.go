@@ -51,7 +51,8 @@ type proc struct {
 	acc     byte // what it has read, all together
 	idx     int  // accesses so far
 	waits   bool
-	atOp    bool // right behind an operation
+	atOp    bool            // right behind an operation
+	free    map[uint32]bool // locks that it may have without a word
 	trace   []access
 	writing *saved   // on its way to the disk
 	landed  uint32   // on the disk, the node does not know it
@@ -121,7 +122,7 @@ func newWorld(cfg Config, seed uint64, progs ...[]instr) *world {
 func newScanning(cfg Config, scans bool, seed uint64, progs ...[]instr) *world {
 	w := &world{scans: scans, cfg: cfg, rng: rand.New(rand.NewPCG(seed, 7)), shadow: make([][]written, cfg.Pages*cfg.PageSize)}
 	for i, prog := range progs {
-		p := &proc{id: NodeID(i), up: true, inc: 1, prog: prog, gone: map[logs.PageCopy]bool{}}
+		p := &proc{id: NodeID(i), up: true, inc: 1, prog: prog, gone: map[logs.PageCopy]bool{}, free: map[uint32]bool{}}
 		p.n = New(w.config(p.id), w.attach(p))
 		w.procs = append(w.procs, p)
 	}
@@ -168,6 +169,8 @@ func (w *world) perform(p *proc, effects []Effect) {
 			p.pc, p.waits, p.atOp = p.pc+1, false, true
 		case Resume:
 			p.waits = false
+		case Token:
+			p.free[e.Lock] = e.Here
 		case Save:
 			p.writing = &saved{e.State, p.pc, p.idx, p.acc}
 		case Load:
@@ -233,7 +236,14 @@ func (w *world) run(p *proc) {
 	}
 	p.waits, p.atOp = true, false
 	w.say("%v begins %v", p.id, in.op)
+	free := p.n.Live() && in.op.Kind == Acquire && p.free[in.op.ID]
 	w.step(p, Begin{in.op})
+	if free && p.waits {
+		w.fail("%v waits for lock %d, which it was told is here", p.id, in.op.ID)
+	}
+	if free && w.met != nil {
+		w.met["a token that is here"]++
+	}
 }
 
 // touch reads or writes a byte and returns where the program goes on.
@@ -308,6 +318,7 @@ func (w *world) restart(p *proc) {
 	p.inc++
 	mem := w.attach(p)
 	p.up, p.waits, p.atOp, p.pc, p.idx, p.acc = true, false, false, 0, 0, 0
+	p.free = map[uint32]bool{}
 	var st *State
 	var window []logs.Kept
 	for _, s := range p.disk {

@@ -8,7 +8,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 bootstrap_go=1.26.8 # used only where PATH has no Go as new as go.mod asks
 
-packages="ca-certificates make gcc gcc-12 libc6-dev libelf1 sparse
+packages="ca-certificates make gcc gcc-12 libc6-dev m4 libelf1 sparse
 	qemu-system-x86 busybox-static kmod xz-utils iproute2 systemd python3-scapy
 	libibverbs-dev librdmacm-dev ibverbs-providers
 	clang llvm libbpf-dev nftables

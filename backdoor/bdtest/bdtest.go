@@ -4,6 +4,7 @@ package bdtest
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -60,6 +61,7 @@ func (t *Target) start() {
 	clear(t.cfg.bar)
 	t.image = newImage(t.cfg)
 	t.off = members(t.cfg.rss, 96+16*uint32(t.cfg.rss))
+	maps.Copy(t.off, t.cfg.members)
 	t.boot = backdoor.BootID{0xb0, 0x07, byte(t.boots), byte(t.boots >> 8), 1}
 	t.generation = 1
 	t.gone, t.hung = false, false

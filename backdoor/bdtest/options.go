@@ -5,6 +5,7 @@ package bdtest
 import (
 	"time"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 )
 
@@ -22,6 +23,9 @@ type config struct {
 	boxPages  int
 	began     time.Time // its monotonic clock was 0
 	reactions bool
+
+	members map[string]backdoor.Member
+	values  map[string]uint64
 }
 
 // Option changes what New builds.
@@ -59,3 +63,9 @@ func WithoutMemory() Option { return func(c *config) { c.noMemory = true } }
 
 // ByHand keeps the CPUs from running after each batch; the test calls Step.
 func ByHand() Option { return func(c *config) { c.reactions = false } }
+
+// WithManifest adds to what the manifest says of the kernel: structures that the
+// test builds itself.
+func WithManifest(members map[string]backdoor.Member, values map[string]uint64) Option {
+	return func(c *config) { c.members, c.values = members, values }
+}

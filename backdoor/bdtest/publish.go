@@ -125,7 +125,7 @@ func (t *Target) manifest() []byte {
 }
 
 func (t *Target) values() map[string]uint64 {
-	return map[string]uint64{
+	values := map[string]uint64{
 		"page_offset_base":  t.base,
 		"phys_base":         t.physBase,
 		"page_table_root":   t.tables,
@@ -142,6 +142,8 @@ func (t *Target) values() map[string]uint64 {
 		"crash_kernel_loaded":        t.crash.loaded,
 		"crash_kexec_post_notifiers": t.crash.postNotifiers,
 	}
+	maps.Copy(values, t.cfg.values)
+	return values
 }
 
 // SetCrashKernel changes what the manifest says of kdump, as the module does.

@@ -4,109 +4,35 @@ package client
 
 import (
 	"errors"
-	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/backdoor/uapi"
 	"lazystate/dsm/call"
-	"lazystate/internal/memfd"
+	"lazystate/dsm/call/calltest"
 )
 
-// daemon is a node's, that says yes to everything and notes it.
-type daemon struct {
-	offer   call.Offer
-	answers answers
-	calls   []call.Call
-	saved   []byte
-	err     error
-	over    chan struct{}
-}
-
-type answers map[uint32]func() (cause uint32, flags call.Flags, why string)
-
-// startDaemon has the program's side find it.
-func startDaemon(t *testing.T, private []byte, a answers) *daemon {
+// start has a program's daemon listen, which answers as the test says.
+func start(t *testing.T, private []byte, answer func(c call.Call) *calltest.Answer) *calltest.Cluster {
 	t.Helper()
-	const pages = 300
-	region, err := memfd.Sealed("region", pages*4096)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := uapi.DsmWelcome{Base: 0x310000000000, Bytes: pages * 4096, PageSize: 4096, Node: 1, Nodes: 2, Incarnation: 1, Locks: 3, Conds: 2}
-	if private != nil {
-		w.Flags = uapi.DsmRestored
-	}
-	d := &daemon{offer: call.Offer{Welcome: w, Region: region, Device: -1, Private: private}, over: make(chan struct{}), answers: a}
-	path := filepath.Join(t.TempDir(), "s")
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv(SocketVariable, path)
-	go d.run(l)
-	t.Cleanup(func() {
-		l.Close()
-		<-d.over
-		unix.Close(region)
-		if d.err != nil {
-			t.Error(d.err)
+	c := calltest.Start(t, calltest.Config{Locks: 3, Conds: 2, Private: private, Answer: func(_ int, c call.Call) *calltest.Answer {
+		if answer == nil {
+			return nil
 		}
-	})
-	return d
+		return answer(c)
+	}})
+	t.Setenv(SocketVariable, c.Socket(0))
+	return c
 }
 
-func (d *daemon) run(l *net.UnixListener) {
-	defer close(d.over)
-	conn, err := l.AcceptUnix()
-	if err != nil {
-		return // nobody came
+func kinds(t *testing.T, c *calltest.Cluster) []uint32 {
+	t.Helper()
+	if err := c.Wait(); err != nil {
+		t.Error(err)
 	}
-	s, a, err := call.Accept(conn, d.offer)
-	if err == nil {
-		unix.Close(a.Uffd)
-		unix.Close(a.Pagemap)
-		err = s.Start(nil)
-	}
-	if err != nil {
-		d.err = err
-		return
-	}
-	gone := make(chan error, 1)
-	go func() { gone <- s.Gone() }()
-	for {
-		if c, ok := s.Next(); ok {
-			d.serve(s, c)
-		}
-		select {
-		case d.err = <-gone:
-			d.err = errors.Join(d.err, s.Close())
-			return
-		default:
-		}
-	}
-}
-
-func (d *daemon) serve(s *call.Server, c call.Call) {
-	d.calls = append(d.calls, c)
-	if c.Kind == uapi.DsmCheckpoint {
-		d.saved, d.err = s.Private(c.Args[0])
-	}
-	if answer := d.answers[c.Kind]; answer != nil {
-		s.Answer(answer())
-		return
-	}
-	s.Answer(uapi.DsmOk, 0, "")
-}
-
-func (d *daemon) kinds() []uint32 {
-	<-d.over
 	var kinds []uint32
-	for _, c := range d.calls {
+	for _, c := range c.Calls(0) {
 		kinds = append(kinds, c.Kind)
 	}
 	return kinds
@@ -114,9 +40,17 @@ func (d *daemon) kinds() []uint32 {
 
 // What a program does arrives at its daemon, and what that says at the program.
 func TestMainCalls(t *testing.T) {
-	d := startDaemon(t, nil, answers{uapi.DsmBarrier: func() (uint32, call.Flags, string) { return uapi.DsmOk, uapi.DsmReplayed, "" }})
+	d := start(t, nil, func(c call.Call) *calltest.Answer {
+		switch c.Kind {
+		case uapi.DsmBarrier:
+			return &calltest.Answer{Flags: uapi.DsmReplayed}
+		case uapi.DsmWait:
+			return &calltest.Answer{}
+		}
+		return nil
+	})
 	err := Main(func(n *Node) error {
-		if n.ID() != 1 || n.Nodes() != 2 || n.PageSize() != 4096 {
+		if n.ID() != 0 || n.Nodes() != 1 || n.PageSize() != 4096 {
 			t.Errorf("node %d of %d, pages of %d", n.ID(), n.Nodes(), n.PageSize())
 		}
 		s := Slice[int64](n, 1024)
@@ -127,7 +61,7 @@ func TestMainCalls(t *testing.T) {
 		n.Signal(cond)
 		n.Broadcast(cond + 1)
 		n.Unlock(lock + 2)
-		Place(n, s, 1)
+		Place(n, s, 0)
 		Prefetch(n, s[600:], true)
 		n.Barrier()
 		if !n.Replayed() || s[1023] != 7 {
@@ -136,25 +70,24 @@ func TestMainCalls(t *testing.T) {
 		_, err := Alloc[int32](n, 5)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || d.Wait() != nil {
+		t.Fatal(err, d.Wait())
 	}
-	<-d.over
 	want := []call.Call{
 		{Kind: uapi.DsmAcquire, Args: [3]uint64{2}},
 		{Kind: uapi.DsmWait, Args: [3]uint64{1, 2}},
 		{Kind: uapi.DsmSignal, Args: [3]uint64{0, 2}},
 		{Kind: uapi.DsmBroadcast, Args: [3]uint64{1, 2}},
 		{Kind: uapi.DsmRelease, Args: [3]uint64{2, 2}},
-		{Kind: uapi.DsmPlace, Args: [3]uint64{298, 2, 1}},
+		{Kind: uapi.DsmPlace, Args: [3]uint64{298, 2, 0}},
 		{Kind: uapi.DsmPrefetch, Args: [3]uint64{299, 1, 1}},
 		{Kind: uapi.DsmBarrier, Args: [3]uint64{0, 1, 1}},
 		{Kind: uapi.DsmAcquire, Args: [3]uint64{3, 1, 1}},
 		{Kind: uapi.DsmRelease, Args: [3]uint64{3, 1, 1}},
 		{Kind: uapi.DsmEnd, Args: [3]uint64{0, 1, 1}},
 	}
-	if !slices.Equal(d.calls, want) { // arguments that a call lacks are as they were
-		t.Errorf("%v", d.calls)
+	if !slices.Equal(d.Calls(0), want) { // arguments that a call lacks are as they were
+		t.Errorf("%v", d.Calls(0))
 	}
 }
 
@@ -179,25 +112,28 @@ func TestMainGoesOn(t *testing.T) {
 		return nil
 	}
 	barriers, first := 0, 0
-	d := startDaemon(t, nil, answers{uapi.DsmBarrier: func() (uint32, call.Flags, string) {
-		if barriers++; barriers == 2 {
-			return uapi.DsmOk, uapi.DsmDue, ""
+	d := start(t, nil, func(c call.Call) *calltest.Answer {
+		if c.Kind != uapi.DsmBarrier {
+			return nil
 		}
-		return uapi.DsmOk, 0, ""
-	}})
+		if barriers++; barriers != 2 {
+			return nil
+		}
+		return &calltest.Answer{Flags: uapi.DsmDue}
+	})
 	if err := Main(func(n *Node) error { return program(n, &first) }); err != nil || first != 0 {
 		t.Fatal(first, err)
 	}
 	const b, c, e = uapi.DsmBarrier, uapi.DsmCheckpoint, uapi.DsmEnd
-	if kinds := d.kinds(); !slices.Equal(kinds, []uint32{b, b, c, b, b, e}) {
-		t.Errorf("%v", d.calls)
+	if got := kinds(t, d); !slices.Equal(got, []uint32{b, b, c, b, b, e}) {
+		t.Errorf("%v", d.Calls(0))
 	}
-	again := startDaemon(t, d.saved, nil)
+	again := start(t, d.Saved(0), nil)
 	if err := Main(func(n *Node) error { return program(n, &first) }); err != nil || first != 2 {
 		t.Fatal(first, err)
 	}
-	if kinds := again.kinds(); !slices.Equal(kinds, []uint32{b, b, e}) {
-		t.Errorf("%v", again.calls)
+	if got := kinds(t, again); !slices.Equal(got, []uint32{b, b, e}) {
+		t.Errorf("%v", again.Calls(0))
 	}
 }
 
@@ -205,23 +141,33 @@ func TestMainGoesOn(t *testing.T) {
 // not.
 func TestMainErrors(t *testing.T) {
 	barriers := 0
-	d := startDaemon(t, nil, answers{
-		uapi.DsmCheckpoint: func() (uint32, call.Flags, string) { return uapi.DsmLost, 0, "the disk is full" },
-		uapi.DsmBarrier: func() (uint32, call.Flags, string) {
+	d := start(t, nil, func(c call.Call) *calltest.Answer {
+		switch c.Kind {
+		case uapi.DsmCheckpoint:
+			return &calltest.Answer{Cause: uapi.DsmLost, Why: "the disk is full"}
+		case uapi.DsmBarrier:
 			if barriers++; barriers == 3 {
-				return uapi.DsmRefused, 0, "nodes 1 and 2 were lost at once"
+				return &calltest.Answer{Cause: uapi.DsmRefused, Why: "nodes 1 and 2 were lost at once"}
 			}
-			return uapi.DsmOk, uapi.DsmDue, ""
-		},
+			return &calltest.Answer{Flags: uapi.DsmDue}
+		}
+		return nil
 	})
 	err := Main(func(n *Node) error { step(n); return nil })
 	var refused *call.Error
 	if !errors.As(err, &refused) || refused.Cause != uapi.DsmRefused || !strings.Contains(err.Error(), "nodes 1 and 2") {
 		t.Error(err)
 	}
+	if d.Wait() == nil {
+		t.Error("a program that failed has not ended")
+	}
 	const b, c = uapi.DsmBarrier, uapi.DsmCheckpoint
-	if kinds := d.kinds(); !slices.Equal(kinds, []uint32{b, c, b, c, b}) {
-		t.Errorf("%v", d.calls)
+	var got []uint32
+	for _, c := range d.Calls(0) {
+		got = append(got, c.Kind)
+	}
+	if !slices.Equal(got, []uint32{b, c, b, c, b}) {
+		t.Errorf("%v", d.Calls(0))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +82,20 @@ func (e *end) note(f func()) {
 	defer e.mu.Unlock()
 	f()
 	e.told.Broadcast()
+}
+
+// heard is what has come of a node so far.
+func (e *end) heard(from dsm.NodeID) []*dsm.Message {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.got[from])
+}
+
+// errors are those so far: &e.lost or &e.nonsense.
+func (e *end) errors(of *[]error) []error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(*of)
 }
 
 // bound is how long a test waits for what must come.

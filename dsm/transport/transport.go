@@ -124,7 +124,7 @@ func (t *Transport) peers() []*link {
 func (t *Transport) Send(m *dsm.Message) {
 	l := t.links[m.To]
 	if err := l.send(m); err != nil {
-		t.recv.Nonsense(m.To, err)
+		go t.recv.Nonsense(m.To, err) // the caller may hold what it takes
 	}
 }
 

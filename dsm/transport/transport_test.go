@@ -48,12 +48,11 @@ func TestInOrderOnce(t *testing.T) {
 			}
 		}
 		for _, e := range ends {
-			e.until("quiet", func() bool { return true })
 			for _, l := range e.peers() {
 				e.until("end of it", func() bool { return len(e.got[l.peer]) == n })
 			}
-			if len(e.nonsense) > 0 {
-				t.Errorf("nonsense: %v", e.nonsense)
+			if errs := e.errors(&e.nonsense); len(errs) > 0 {
+				t.Errorf("nonsense: %v", errs)
 			}
 		}
 	})
@@ -73,8 +72,8 @@ func TestCloseDrains(t *testing.T) {
 		ends[1].until("message", ends[1].inOrder(0, n))
 		for _, e := range ends[1:] {
 			e.until("word that it has left", func() bool { return len(e.lost) == 1 })
-			if !errors.Is(e.lost[0], ErrLeft) {
-				t.Errorf("%v", e.lost)
+			if errs := e.errors(&e.lost); !errors.Is(errs[0], ErrLeft) {
+				t.Errorf("%v", errs)
 			}
 		}
 		ends[1].Send(ends[1].message(0, 1, 1)) // to nobody
@@ -100,7 +99,7 @@ func TestRestart(t *testing.T) {
 			e.Send(e.message(1, 1, 6))
 			e.Send(e.message(1, 2, 1))
 			again.until("message", func() bool { return len(again.got[e.cfg.Cluster.Self]) == 1 })
-			if m := again.got[e.cfg.Cluster.Self][0]; m.ToInc != 2 || m.Seq != 1 {
+			if m := again.heard(e.cfg.Cluster.Self)[0]; m.ToInc != 2 || m.Seq != 1 {
 				t.Errorf("it hears %+v", m)
 			}
 			m := again.message(e.cfg.Cluster.Self, 0, 1)
@@ -125,7 +124,7 @@ func TestRecoverReachesOneIncarnation(t *testing.T) {
 		c.ready()
 		a.Send(a.message(1, 2, 1))
 		c.until("message", func() bool { return len(c.got[0]) > 0 })
-		if m := c.got[0][0]; m.ToInc != 2 {
+		if m := c.heard(0)[0]; m.ToInc != 2 {
 			t.Errorf("it hears %+v", m)
 		}
 	})
@@ -177,20 +176,20 @@ func TestOthersAreRefused(t *testing.T) {
 			a := r.start(0, 1)
 			b := r.start(1, 1, func(_ *end, c *Config) { change(c) })
 			b.until("word", func() bool { return len(b.nonsense) > 0 })
-			if !strings.Contains(b.nonsense[0].Error(), want) {
-				t.Errorf("%s: %v", want, b.nonsense)
+			if errs := b.errors(&b.nonsense); !strings.Contains(errs[0].Error(), want) {
+				t.Errorf("%s: %v", want, errs)
 			}
 			if want != "key" { // there the dialer sees it first
 				a.until("word", func() bool { return len(a.nonsense) > 0 })
-				if !strings.Contains(a.nonsense[0].Error(), want) {
-					t.Errorf("%s: %v", want, a.nonsense)
+				if errs := a.errors(&a.nonsense); !strings.Contains(errs[0].Error(), want) {
+					t.Errorf("%s: %v", want, errs)
 				}
-			}
-			if len(a.ups)+len(b.ups) > 0 {
-				t.Errorf("%s: they are connected", want)
 			}
 			a.kill()
 			b.kill()
+			if len(a.ups)+len(b.ups) > 0 {
+				t.Errorf("%s: they are connected", want)
+			}
 		}
 	})
 }
@@ -222,8 +221,8 @@ func TestSlowPeer(t *testing.T) {
 			a.Send(a.page(1, seq+1))
 		}
 		a.until("loss", func() bool { return len(a.lost) > 0 })
-		if !errors.Is(a.lost[0], ErrSlow) {
-			t.Errorf("%v", a.lost)
+		if errs := a.errors(&a.lost); !errors.Is(errs[0], ErrSlow) {
+			t.Errorf("%v", errs)
 		}
 		if s := a.Peers()[0]; s.KeptBytes > 0 || s.Up {
 			t.Errorf("%+v", s)
@@ -249,8 +248,8 @@ func TestLongMessage(t *testing.T) {
 		a.Send(m)
 		a.Send(a.message(1, 1, 2))
 		b.until("message", b.inOrder(0, 2))
-		if got, ok := b.got[0][0].Body.(dsm.PageDiffs); !ok || len(got.Diffs) != 3000 {
-			t.Errorf("it is a %T", b.got[0][0].Body)
+		if got, ok := b.heard(0)[0].Body.(dsm.PageDiffs); !ok || len(got.Diffs) != 3000 {
+			t.Errorf("it has %d diffs", len(got.Diffs))
 		}
 	})
 }

@@ -82,7 +82,7 @@ func (m *Mover) sortOutOne(it escrow.Item) {
 func (m *Mover) abandon(f *found) error {
 	c, err := f.coming(m)
 	if err == nil {
-		c.restored.Abandon()
+		c.Restored.Abandon()
 	}
 	return errors.Join(err, f.socket.Close(), f.region.File.Close())
 }

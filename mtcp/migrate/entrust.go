@@ -51,7 +51,7 @@ func (m *Mover) entrust(all []*Coming, e func(c *Coming) entrusted) {
 	if m.cfg.Escrow == nil {
 		return
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(c *Coming) bool { return m.cfg.Keeper.Holds(c.id()) })
+	all = slices.DeleteFunc(slices.Clone(all), func(c *Coming) bool { return m.cfg.Keeper.Holds(c.ID()) })
 	if len(all) == 0 {
 		return
 	}
@@ -60,7 +60,7 @@ func (m *Mover) entrust(all []*Coming, e func(c *Coming) entrusted) {
 		return
 	}
 	for _, c := range all {
-		c.state, c.out = nil, m.outOfEscrow(c.id())
+		c.state, c.out = nil, m.outOfEscrow(c.ID())
 	}
 }
 
@@ -78,14 +78,14 @@ func (m *Mover) put(all []*Coming, more func(c *Coming) entrusted) error {
 			return err
 		}
 		e := more(c)
-		e.Local, e.Remote, e.StateAt, e.StateLen = c.dump.Local, c.dump.Remote, at, int64(len(b))
-		e.Name, e.Length, e.Linger = c.Name, c.region.Length, c.dump.Options.Linger
+		e.Local, e.Remote, e.StateAt, e.StateLen = c.Dump.Local, c.Dump.Remote, at, int64(len(b))
+		e.Name, e.Length, e.Linger = c.Name, c.Region.Length, c.Dump.Options.Linger
 		at += e.StateLen
 		about, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
-		deposits[i] = escrow.Deposit{Key: escrow.Key(c.id()), About: about, FDs: []int{c.restored.FD(), int(c.region.File.Fd()), fd}}
+		deposits[i] = escrow.Deposit{Key: escrow.Key(c.ID()), About: about, FDs: []int{c.Restored.FD(), int(c.Region.File.Fd()), fd}}
 	}
 	return m.cfg.Escrow.Put(deposits...)
 }
@@ -170,17 +170,17 @@ func (f *found) coming(m *Mover) (*Coming, error) {
 			return nil, err
 		}
 	}
-	d, err := c.dump.Obey(c.conn, c.move)
+	d, err := c.Dump.Obey(c.Conn, c.Move)
 	if err != nil {
 		return nil, err
 	}
 	if f.Client {
 		d.Resend()
 	}
-	if c.restored, err = f.restored(m.cfg.Stack, d); err != nil {
+	if c.Restored, err = f.restored(m.cfg.Stack, d); err != nil {
 		return nil, err
 	}
-	c.region = f.region
+	c.Region = f.region
 	return c, nil
 }
 

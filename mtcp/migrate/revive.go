@@ -67,7 +67,7 @@ func (m *Mover) finishComing(f *found, box *cbox.Box) error {
 		box.Close()
 		return errors.Join(err, f.region.File.Close())
 	}
-	c.box, c.out = box, m.outOfEscrow(box.ID())
+	c.Box, c.out = box, m.outOfEscrow(box.ID())
 	if err := m.remember(certChange{box.ID(), f.Cert}); err != nil {
 		m.log.Warn("the certificate of a session that came", "session", box.ID(), "err", err)
 	}

@@ -217,7 +217,7 @@ func (t *takenMove) restore() error {
 		return err
 	}
 	r := c.Reply()
-	t.reply = wire.MigrateReply{LSRC: r.LSRC, ImplicitAck: r.ImplicitAck, Cert: m.certificate(t.flow, c.conn, c.generation())}
+	t.reply = wire.MigrateReply{LSRC: r.LSRC, ImplicitAck: r.ImplicitAck, Cert: m.certificate(t.flow, c.Conn, c.generation())}
 	return nil
 }
 
@@ -244,8 +244,8 @@ func (t *takenMove) live() error {
 	arrived := t.segment(wire.ACK)
 	arrived.Seq = t.reply.LSRC + seqnum.Value(delta)
 	m.sayArrived(&arrived)
-	if err := m.remember(certChange{c.id(), t.reply.Cert}); err != nil { // it lives all the same, and S1 must not
-		m.log.Warn("the certificate of a session that came", "session", c.id(), "err", err)
+	if err := m.remember(certChange{c.ID(), t.reply.Cert}); err != nil { // it lives all the same, and S1 must not
+		m.log.Warn("the certificate of a session that came", "session", c.ID(), "err", err)
 	}
 	err := m.steer.Release(t.flow)
 	if err == nil {
@@ -261,7 +261,7 @@ func (t *takenMove) live() error {
 
 // announce says MIGRATE_ARRIVED of a session that came by a gateway.
 func (m *Mover) announce(c *Coming) {
-	seg := wire.Segment{Src: c.dump.Local, Dst: c.dump.Remote, Seq: c.dump.Una, Ack: c.dump.RcvNxt, Flags: wire.ACK, Window: 65535}
+	seg := wire.Segment{Src: c.Dump.Local, Dst: c.Dump.Remote, Seq: c.Dump.Una, Ack: c.Dump.RcvNxt, Flags: wire.ACK, Window: 65535}
 	m.sayArrived(&seg)
 	m.repeat(seg)
 }

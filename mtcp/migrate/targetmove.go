@@ -225,7 +225,7 @@ func (t *targetMove) live() error {
 	t.m.point("noted")
 	certs := make([]certChange, len(t.coming))
 	for i, c := range t.coming {
-		certs[i] = certChange{c.id(), c.Cert}
+		certs[i] = certChange{c.ID(), c.Cert}
 	}
 	if err := t.m.remember(certs...); err != nil {
 		t.m.log.Warn("certificates that came", "move", t.id, "err", err)

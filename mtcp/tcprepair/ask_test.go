@@ -30,7 +30,7 @@ func TestAnswers(t *testing.T) {
 		if !d.has(nxt) {
 			t.Errorf("%s: everything is not believed", s)
 		}
-		if err := d.check(); err != nil || d.sent() != 0 {
+		if err := d.Check(); err != nil || d.sent() != 0 {
 			t.Errorf("%s: %v, %d sent", s, err, d.sent())
 		}
 	}

@@ -87,9 +87,9 @@ func (d *Dump) Elapse(t time.Duration) {
 	d.Negotiated.Timestamp += uint32((t+2*unit-1)/(2*unit)) * 2
 }
 
-// check refuses what no socket can have given, so that Restore need not fear
+// Check refuses what no socket can have given, so that Restore need not fear
 // the numbers.
-func (d *Dump) check() error {
+func (d *Dump) Check() error {
 	if !d.State.Movable() {
 		return &mtcp.StateError{State: d.State}
 	}

@@ -23,7 +23,7 @@ func (d *Dump) Obey(c mtcp.Connection, m mtcp.Move) (*Dump, error) {
 	if err := n.obeyUp(c.Up, m); err != nil {
 		return nil, fmt.Errorf("socket at the new server: %w", err)
 	}
-	return &n, n.check()
+	return &n, n.Check()
 }
 
 func (d *Dump) obeyDown(down mtcp.Stream, m mtcp.Move) error {

@@ -89,7 +89,7 @@ func TestObeyWhatTheClientHas(t *testing.T) {
 			t.Error(err)
 		}
 		got.Resend()
-		if err := got.check(); err != nil || got.sent() != 0 {
+		if err := got.Check(); err != nil || got.sent() != 0 {
 			t.Errorf("%d sent, %v", got.sent(), err)
 		}
 	}

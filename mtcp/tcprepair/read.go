@@ -61,7 +61,7 @@ func (f *Frozen) read() (_ *Dump, err error) {
 			return nil, err
 		}
 		if d != nil {
-			return d, d.check()
+			return d, d.Check()
 		}
 	}
 	return nil, ErrUnquiet

@@ -29,7 +29,7 @@ type Restored struct {
 // Restore makes a socket of a dump in the namespace of the calling thread, where
 // Local must be an address. It sends nothing.
 func (s *Stack) Restore(d *Dump) (*Restored, error) {
-	if err := d.check(); err != nil {
+	if err := d.Check(); err != nil {
 		return nil, err
 	}
 	fresh := s.fresh(d)

@@ -121,7 +121,7 @@ func Parse(b []byte, most int) (*Dump, error) {
 		return nil, invalid("length", "%d bytes, %d left over", len(b), len(r.b))
 	}
 	d.Unread = uint32(len(d.In))
-	return d, d.check()
+	return d, d.Check()
 }
 
 func (d *Dump) parseFixed(r *reader) {

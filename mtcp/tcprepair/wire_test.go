@@ -133,13 +133,13 @@ func TestCheckRefuses(t *testing.T) {
 	} {
 		d := sample(mtcp.Established)
 		spoil(d)
-		if err := d.check(); err == nil {
+		if err := d.Check(); err == nil {
 			t.Errorf("%s: accepted", what)
 		}
 	}
 	d := sample(mtcp.FinWait2)
 	d.Una--
-	if err := d.check(); err == nil {
+	if err := d.Check(); err == nil {
 		t.Error("FIN_WAIT2 with a FIN that is not acknowledged: accepted")
 	}
 }

@@ -158,11 +158,6 @@ void end_exported(struct end *e, int ndi);
 void end_close(struct cbox *c, struct end *e);
 void end_position(const struct end *e, struct bd_cbox_end *at);
 
-/* pass.c */
-int send_fds(int sock, const void *p, size_t len, const int *fds, unsigned n);
-int recv_fds(int sock, void *p, size_t len, int *fds, unsigned *n);	/* at most 4 */
-void close_fds(const int *fds, unsigned n);
-
 /* keeper.c */
 int keeper_keep(struct cbox_keeper *k, struct cbox *c);
 int keeper_done(struct cbox_keeper *k, const struct cbox *c);

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fds.h"
 #include "impl.h"
 
 static_assert(sizeof(struct bd_scd_request) == 88 && offsetof(struct bd_scd_request, name) == 56, "request");

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/dsm"
+	"lazystate/dsm/logs"
+	"lazystate/dsm/pager"
+)
+
+// RefusedError is a node that cannot go on, and would not if it were restarted.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return "the node cannot go on: " + e.Err.Error() }
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Daemon is one node.
+type Daemon struct {
+	cfg   Config
+	log   *slog.Logger
+	disk  *disk
+	inc   uint32
+	start func() // makes the node; see Start
+	die   func(program int)
+
+	mu     sync.Mutex
+	node   *dsm.Node      // nil until Start
+	early  []*dsm.Message // that came before
+	mem    *pager.Pager
+	net    Network
+	prog   *program // nil until it is there
+	tokens []bool   // that the program may have without a call
+	resume *[]byte  // private state to go on from; nil: the program begins
+	saves  []byte   // private state of the checkpoint that is being taken
+	lost   map[dsm.NodeID]time.Time
+	due    due
+	over   bool // the program has no more to do, and no other
+	err    error
+	failed chan struct{} // err is there
+	ended  chan struct{} // the program has hung up
+	parted chan struct{} // all have; see Part
+}
+
+// New begins an incarnation of a node. Nobody hears of it before Start.
+func New(cfg Config, store Store) (*Daemon, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	inc, st, private, window, err := store.Begin()
+	if err != nil {
+		return nil, fmt.Errorf("begin an incarnation: %w", err)
+	}
+	mem, err := pager.New(cfg.Core.Pages, cfg.Core.PageSize, cfg.Mode)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Core.Locks++ // the heap's
+	d := &Daemon{
+		cfg: cfg, log: cfg.Log.With("node", cfg.Core.Self, "incarnation", inc), inc: inc, mem: mem, die: die,
+		tokens: make([]bool, cfg.Core.Locks), lost: map[dsm.NodeID]time.Time{},
+		due: due{policy: cfg.Policy, last: time.Now()}, failed: make(chan struct{}), ended: make(chan struct{}), parted: make(chan struct{}),
+	}
+	if st != nil {
+		d.resume = &private
+	}
+	d.disk = newDisk(store, d.told)
+	d.start = func() { d.begin(st, window) }
+	return d, nil
+}
+
+// Incarnation counts this node's lives.
+func (d *Daemon) Incarnation() uint32 { return d.inc }
+
+// Start makes the node. If it lived before, it says so to all others; they are
+// there by now.
+func (d *Daemon) Start(net Network) {
+	d.mu.Lock()
+	d.net = net
+	d.start()
+	for _, m := range d.early {
+		d.step(dsm.Deliver{Message: m})
+	}
+	d.early = nil
+	d.leave()
+	go d.watch()
+}
+
+func (d *Daemon) begin(st *dsm.State, window []logs.Kept) {
+	if d.inc == 1 && st == nil {
+		d.node = dsm.New(d.cfg.Core, d.mem.Memory())
+		return
+	}
+	number := uint32(0)
+	if st != nil {
+		number = st.Number
+	}
+	d.log.Info("recovers", "checkpoint", number, "kept", len(window))
+	var effects []dsm.Effect
+	d.node, effects = dsm.Restart(d.cfg.Core, d.mem.Memory(), st, window, d.inc)
+	d.perform(effects)
+}
+
+// Close ends what Serve does, and lets go of the region. The program is killed if
+// it lives.
+func (d *Daemon) Close() error {
+	d.mu.Lock()
+	d.fail(errClosed)
+	p := d.prog
+	d.mu.Unlock()
+	d.disk.close()
+	if p != nil {
+		return p.server.Close()
+	}
+	return nil
+}
+
+var errClosed = errors.New("closed")
+
+// enter takes the lock. What the program did without a call is in the node then.
+func (d *Daemon) enter() {
+	d.mu.Lock()
+	if d.prog != nil && d.err == nil {
+		d.takeAlone()
+	}
+}
+
+// leave gives it back when all that can be done is.
+func (d *Daemon) leave() {
+	if d.prog != nil && d.node != nil {
+		d.advance()
+	}
+	if err := d.mem.Settle(); err != nil {
+		d.fail(fmt.Errorf("the region: %w", err))
+	}
+	if d.prog != nil {
+		if d.err == nil && d.mayOpen() {
+			d.prog.server.Open()
+		}
+		d.prog.answer()
+	}
+	d.mu.Unlock()
+}
+
+// fail ends this node, once. A program that waits for an operation is told.
+func (d *Daemon) fail(err error) {
+	if d.err != nil {
+		return
+	}
+	d.err = err
+	if d.prog != nil && d.prog.call != nil {
+		d.prog.ended = &ending{cause: uapi.DsmRefused, why: err.Error()}
+	}
+	close(d.failed)
+}
+
+// step gives the node an input and does what it asks for.
+func (d *Daemon) step(in dsm.Input) {
+	if d.err == nil {
+		d.perform(d.node.Step(in))
+	}
+}
+
+func (d *Daemon) perform(effects []dsm.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case dsm.Send:
+			d.net.Send(e.Message)
+		case dsm.Done:
+			if d.prog.busy = false; d.prog.parts {
+				close(d.parted)
+			}
+		case dsm.Resume:
+			d.mem.Resume(e.Page)
+			d.prog.busy, d.prog.faults = false, false
+		case dsm.Token:
+			d.token(e.Lock, e.Here)
+		case dsm.Save:
+			d.save(e.State)
+		case dsm.Load:
+			d.disk.do(job{kind: load, number: e.Number, page: e.Page, to: e.To})
+		case dsm.Discard:
+			d.disk.do(job{kind: discard, number: e.Number})
+		case dsm.DiscardPage:
+			d.disk.do(job{kind: discardPage, number: e.Number, page: e.Page})
+		case dsm.Live:
+			d.log.Info("lives", "operation", d.node.Ordinal())
+		case dsm.Ignored:
+			d.log.Warn("ignores a message", "from", e.From, "why", e.Why)
+		case dsm.Refuse:
+			d.fail(&RefusedError{e.Err})
+		}
+	}
+}
+
+// token notes that the program may have a lock without a call, or not any more.
+func (d *Daemon) token(lock uint32, here bool) {
+	d.tokens[lock] = here
+	if d.prog != nil {
+		d.prog.server.Token(lock, here)
+	}
+}
+
+// takeAlone brings what the program did without a call into the node.
+func (d *Daemon) takeAlone() {
+	done, err := d.prog.server.Shut()
+	if err != nil {
+		d.fail(&RefusedError{fmt.Errorf("the program's ring: %w", err)})
+		return
+	}
+	for _, op := range done {
+		kind := dsm.Acquire
+		if op.Kind == uapi.DsmRelease {
+			kind = dsm.Release
+		}
+		d.prog.busy = true
+		if d.step(dsm.Begin{Op: dsm.Op{Kind: kind, ID: op.Lock}}); d.err != nil {
+			return
+		}
+		if d.prog.busy {
+			d.fail(&RefusedError{fmt.Errorf("the program's ring: it has %v of lock %d, whose token is not here", kind, op.Lock)})
+			return
+		}
+	}
+}
+
+// mayOpen is true if the program may do operations without a call.
+func (d *Daemon) mayOpen() bool {
+	return d.node.Live() && d.prog.call == nil && !d.prog.faults && d.cfg.KillAt == 0 && !d.due.news
+}
+
+// die ends program and daemon as a crash would.
+func die(program int) {
+	_ = unix.Kill(program, unix.SIGKILL)
+	_ = unix.Kill(unix.Getpid(), unix.SIGKILL)
+}
+
+// kill does what Config.KillAt asks for.
+func (d *Daemon) kill() {
+	d.log.Warn("is killed, as was asked for", "operation", d.node.Ordinal()+1)
+	c, err := d.prog.server.Peer()
+	if err != nil {
+		d.fail(err)
+		return
+	}
+	d.die(int(c.Pid))
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"time"
+
+	"lazystate/dsm"
+)
+
+// Deliver hears a message of another node.
+func (d *Daemon) Deliver(m *dsm.Message) {
+	d.enter()
+	defer d.leave()
+	if d.node == nil {
+		d.early = append(d.early, m)
+		return
+	}
+	d.step(dsm.Deliver{Message: m})
+}
+
+// Up tells that a node is there.
+func (d *Daemon) Up(peer dsm.NodeID, inc uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if since, was := d.lost[peer]; was {
+		d.log.Info("a node is back", "peer", peer, "its incarnation", inc, "after", time.Since(since).Round(time.Millisecond))
+	}
+	delete(d.lost, peer)
+}
+
+// Lost tells that a node is not heard any more.
+func (d *Daemon) Lost(peer dsm.NodeID, inc uint32, why error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, was := d.lost[peer]; !was {
+		d.log.Warn("a node is lost", "peer", peer, "its incarnation", inc, "why", why)
+		d.lost[peer] = time.Now()
+	}
+}
+
+// Nonsense tells that a node has said what it must not.
+func (d *Daemon) Nonsense(peer dsm.NodeID, why error) {
+	d.log.Error("a node speaks nonsense", "peer", peer, "why", why)
+}
+
+const (
+	lookEvery    = 100 * time.Millisecond
+	collectEvery = time.Second
+	sayAfter     = 10 * time.Second
+)
+
+// watch does what is due by time alone.
+func (d *Daemon) watch() {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	w := waits{since: time.Now(), collected: time.Now()}
+	for {
+		select {
+		case <-d.failed:
+			return
+		case now := <-tick.C:
+			d.look(now, &w)
+		}
+	}
+}
+
+// waits is what the program waits for, since when, and when that was said.
+type waits struct {
+	what        string
+	since, said time.Time
+	collected   time.Time
+}
+
+func (d *Daemon) look(now time.Time, w *waits) {
+	d.enter()
+	defer d.leave()
+	if d.err != nil {
+		return
+	}
+	d.due.look(d.share())
+	switch what := d.node.Waiting(); {
+	case what != w.what || what == "":
+		w.what, w.since, w.said = what, now, now
+	case now.Sub(w.said) >= sayAfter:
+		w.said = now
+		d.log.Warn("still waits", "for", what, "since", now.Sub(w.since).Round(time.Second), "operation", d.node.Ordinal())
+	}
+	if now.Sub(w.collected) >= collectEvery {
+		w.collected = now
+		d.step(dsm.Collect{})
+	}
+	for peer, since := range d.lost {
+		if !d.node.Live() && d.cfg.Patience > 0 && now.Sub(since) >= d.cfg.Patience {
+			d.step(dsm.Down{Node: peer})
+		}
+	}
+}
