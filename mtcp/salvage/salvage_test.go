@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package salvage
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/bdtest"
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp"
+	"lazystate/mtcp/extract/extracttest"
+	"lazystate/mtcp/tcprepair"
+)
+
+// Sessions go on at another server out of the memory of one that is dead: with
+// requests that were read and not answered, answers that were not acknowledged,
+// and nothing at all. Nothing is done twice and nothing is missing.
+func TestSalvage(t *testing.T) {
+	for family := range families {
+		for _, policy := range []mtcp.Policy{mtcp.Minimal, mtcp.Whole} {
+			for _, silent := range []bool{false, true} {
+				name := family + " " + policy.String()
+				if silent {
+					name += " not asking"
+				}
+				t.Run(name, func(t *testing.T) {
+					w := newWorld(t, family, adding)
+					w.cfg.Policy, w.cfg.NotAsking = policy, silent
+					var clients []*adder
+					for i := range 6 {
+						a := w.dial()
+						a.ask(10 * i)
+						a.hear(5 * i)
+						clients = append(clients, a)
+					}
+					w.die(nil)
+					for i, a := range clients {
+						a.ask(i % 3) // into nothing
+					}
+					r := w.salvage()
+					if n := r.Saved(); n != len(clients) {
+						t.Fatalf("%d saved: %+v", n, r.Sessions)
+					}
+					if !w.machine.Fenced() {
+						t.Error("the dead machine is not fenced")
+					}
+					for _, a := range clients {
+						a.rest()
+						a.ask(20)
+						a.rest()
+					}
+					for _, s := range r.Sessions {
+						if s.Asked == silent {
+							t.Errorf("%s asked: %v", s.Remote, s.Asked)
+						}
+					}
+					t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
+				})
+			}
+		}
+	}
+}
+
+// outcome is that of a client's session.
+func outcome(t *testing.T, r *Report, a *adder) *Outcome {
+	t.Helper()
+	for i := range r.Sessions {
+		if r.Sessions[i].Remote.String() == a.LocalAddr().String() {
+			return &r.Sessions[i]
+		}
+	}
+	t.Fatalf("%s is in no report", a.LocalAddr())
+	return nil
+}
+
+// settled waits until the server has written so much to its only client.
+func (w *world) settled(written uint64) {
+	w.t.Helper()
+	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
+		held, err := w.s1.keep.Hold(w.s1.keep.Sessions()[0].ID, hang)
+		w.must(err)
+		_, n, err := held.Box.Offsets(held.Conn)
+		held.Thaw()
+		w.must(err)
+		if n == written {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatal("the server does not answer")
+		}
+	}
+}
+
+// What was lost in flight with the server is sent again at once where the client
+// is asked, and by a timer where it is not (§3.6.5).
+func TestLostInFlight(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		t.Run(fmt.Sprintf("not asking %v", silent), func(t *testing.T) {
+			w := newWorld(t, "ipv4", adding)
+			w.cfg.NotAsking = silent
+			a := w.dial()
+			a.ask(100)
+			a.hear(100)
+			a.deaf(true)
+			a.ask(300)
+			w.settled(8 * 400)
+			w.die(nil)
+			a.deaf(false)
+			r := w.salvage()
+			if r.Saved() != 1 {
+				t.Fatalf("%+v", r.Sessions)
+			}
+			began := time.Now()
+			a.rest()
+			t.Logf("the client has the rest after %v", time.Since(began))
+			a.ask(10)
+			a.rest()
+		})
+	}
+}
+
+// A session that is damaged is named with the reason and its client is reset, the
+// others go on.
+func TestDamagedSessionIsNamed(t *testing.T) {
+	for what, c := range map[string]struct {
+		sock func(s *extracttest.Sock)
+		box  func(w *world, page uint64)
+		want string
+	}{
+		"socket":        {sock: func(s *extracttest.Sock) { s.Set("tcp_sock.copied_seq", 5) }, want: "damaged"},
+		"a filter":      {sock: func(s *extracttest.Sock) { s.Set("sock.sk_filter", 4096) }, want: "filter"},
+		"its addresses": {sock: func(s *extracttest.Sock) { s.Set("sock.sk_num", 1) }, want: "its socket is"},
+		"box":           {box: func(w *world, page uint64) { w.machine.Poke64(page, 1) }, want: "magic"},
+		"box that leaves": {box: func(w *world, page uint64) {
+			w.machine.Poke(page+uapi.CboxHeadStateOff, []byte{uapi.CboxLeaving})
+		}, want: ErrMoved.Error()},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, "ipv4", adding)
+			good, bad, good2 := w.dial(), w.dial(), w.dial()
+			for _, a := range []*adder{good, bad, good2} {
+				a.ask(3)
+				a.rest()
+			}
+			victim := -1
+			w.die(func(i int, d *tcprepair.Dump, s *extracttest.Sock) {
+				if d.Remote.String() == bad.LocalAddr().String() {
+					if victim = i; c.sock != nil {
+						c.sock(s)
+					}
+				}
+			})
+			if c.box != nil {
+				c.box(w, w.pages[victim])
+			}
+			r := w.salvage()
+			if o := outcome(t, r, bad); o.Err == nil || !strings.Contains(o.Err.Error(), c.want) {
+				t.Errorf("%v, not %s", o.Err, c.want)
+			}
+			for _, a := range []*adder{good, good2} {
+				if o := outcome(t, r, a); o.Err != nil {
+					t.Error(o.Err)
+				}
+				a.ask(5)
+				a.rest()
+			}
+			if _, err := bad.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the lost session's client: %v", err)
+			}
+		})
+	}
+}
+
+// A target that cannot be fenced keeps its addresses: it may only have been slow.
+func TestNoFenceNoTakeover(t *testing.T) {
+	w := newWorld(t, "ipv4", adding)
+	a := w.dial()
+	a.ask(3)
+	a.rest()
+	w.machine = bdtest.New(bdtest.WithBoxes(4, 4), bdtest.WithFence(), bdtest.WithKey(slot, uapi.Key{9}))
+	target, err := backdoor.Open(t.Context(), w.machine.Memory())
+	w.must(err)
+	w.cfg.Target, w.cfg.Fence.Timeout = target, 50*time.Millisecond
+	if err := w.s2.Try(func() error { _, err := Run(t.Context(), w.cfg); return err }); err == nil || w.machine.Fenced() {
+		t.Errorf("fenced: %v, %v", w.machine.Fenced(), err)
+	}
+	a.ask(3)
+	a.rest()
+}
+
+// A session of two processes goes on, each from its own snapshot; what was in the
+// rings between them is read out of their memory.
+func TestTwoProcesses(t *testing.T) {
+	w := newWorld(t, "ipv4", fronting, backing)
+	var clients []*adder
+	for i := range 4 {
+		a := w.dial()
+		a.ask(7 * i)
+		a.hear(5 * i)
+		clients = append(clients, a)
+	}
+	w.die(nil)
+	if r := w.salvage(); r.Saved() != len(clients) {
+		t.Fatalf("%+v", r.Sessions)
+	}
+	for _, a := range clients {
+		a.rest()
+		a.ask(20)
+		a.rest()
+	}
+}
