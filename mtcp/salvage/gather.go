@@ -19,6 +19,7 @@ type gather struct {
 	mu      sync.Mutex
 	running int // that do not wait
 	waiting []*request
+	failed  error // the carrier's
 }
 
 type request struct {
@@ -70,6 +71,11 @@ func (g *gather) flush() {
 		reads = append(reads, r.reads...)
 	}
 	err := g.read(g.ctx, reads)
+	if err != nil {
+		g.mu.Lock()
+		g.failed = err
+		g.mu.Unlock()
+	}
 	for _, r := range waiting {
 		copy(r.reads, reads)
 		reads = reads[len(r.reads):]

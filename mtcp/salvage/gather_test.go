@@ -61,4 +61,7 @@ func TestGatherCarrierFails(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	if !errors.Is(g.failed, gone) {
+		t.Error(g.failed)
+	}
 }

@@ -49,6 +49,7 @@ type world struct {
 	machine *bdtest.Target // what is left of s1
 	pages   []uint64       // the first of each session's box
 	cfg     Config
+	carrier backdoor.Memory // nil: the machine's own
 }
 
 // server is a host with a keeper.
@@ -185,7 +186,7 @@ func (a *adder) rest() { a.t.Helper(); a.hear(int(a.next - a.answered)) }
 func (w *world) die(broken func(i int, d *tcprepair.Dump, s *extracttest.Sock)) {
 	w.t.Helper()
 	members, values := extracttest.Manifest("6.12")
-	w.machine = bdtest.New(bdtest.WithRAM(64<<20), bdtest.WithManifest(members, values), bdtest.WithBoxes(64, 64*32), bdtest.WithFence(), bdtest.WithKey(slot, key))
+	w.machine = bdtest.New(bdtest.WithRAM(64<<20), bdtest.WithManifest(members, values), bdtest.WithBoxes(128, 128*32), bdtest.WithFence(), bdtest.WithKey(slot, key))
 	k := extracttest.New(w.machine, "6.12", 1)
 	var stack *tcprepair.Stack
 	w.s1.Do(func() (err error) { stack, err = tcprepair.Open(); return err })
@@ -279,7 +280,10 @@ func (w *world) tools() error {
 func (w *world) salvage() *Report {
 	w.t.Helper()
 	var err error
-	w.cfg.Target, err = backdoor.Open(w.t.Context(), w.machine.Memory())
+	if w.carrier == nil {
+		w.carrier = w.machine.Memory()
+	}
+	w.cfg.Target, err = backdoor.Open(w.t.Context(), w.carrier)
 	w.must(err)
 	var r *Report
 	w.s2.Do(func() (err error) { r, err = Run(w.t.Context(), w.cfg); return err })

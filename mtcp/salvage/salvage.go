@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lazystate/backdoor"
@@ -46,6 +47,7 @@ type run struct {
 	report   *Report
 	sessions []*session
 	undo     []func() error
+	portOnly bool // the fence's CPUs may not have stopped
 }
 
 func (r *run) step(name string) {
@@ -69,7 +71,7 @@ func (r *run) all() error {
 		return errors.Join(err, r.back())
 	}
 	r.step("addresses taken")
-	if err := r.extract(); err != nil {
+	if err := r.read(); err != nil {
 		return errors.Join(err, r.back())
 	}
 	r.step("state read")
@@ -85,9 +87,31 @@ func (r *run) fence() error {
 	var port *backdoor.PortOnlyError
 	if errors.As(err, &port) {
 		r.Log.Warn("salvage: the target's CPUs have not stopped, but its port is cut", "err", err)
+		r.portOnly = true
 		return nil
 	}
 	return err
+}
+
+// read reads sockets and boxes. Where the port alone is cut, CPUs that run
+// meanwhile stop at the request that lies in their memory: once they have, it is
+// read again, and nothing changes any more.
+func (r *run) read() error {
+	all := r.live()
+	if err := r.extract(all); err != nil {
+		return err
+	}
+	if r.portOnly {
+		v, err := r.Target.LockView(r.ctx)
+		if err != nil {
+			return err
+		}
+		if v.State == uapi.LockFenced {
+			r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
+			return r.extract(all)
+		}
+	}
+	return r.Target.Check(r.ctx)
 }
 
 // directory finds the sessions.
@@ -159,13 +183,12 @@ func (r *run) back() error {
 	return err
 }
 
-// extract reads sockets and boxes.
-func (r *run) extract() error {
+// extract reads the sockets of these sessions and the boxes of those that can go on.
+func (r *run) extract(all []*session) error {
 	x, err := extract.New(r.Target, r.Limits)
 	if err != nil {
 		return err
 	}
-	all := r.live()
 	socks := make([]uint64, len(all))
 	for i, s := range all {
 		socks[i] = s.box.Sock
@@ -179,13 +202,11 @@ func (r *run) extract() error {
 		s.Start = found[i].Path.Start()
 	}
 	g := &gather{ctx: r.ctx, read: r.Target.ReadEach}
-	all = r.live()
+	all = slices.DeleteFunc(slices.Clone(all), func(s *session) bool { return s.Err != nil })
 	g.each(len(all), func(i int, read func([]backdoor.VARead) error) {
-		if err := all[i].open(read, r.Policy, r.Silent); err != nil {
-			all[i].Err = err
-		}
+		all[i].Err = all[i].open(read, r.Policy, r.Silent)
 	})
-	return r.ctx.Err()
+	return g.failed
 }
 
 // begin has the sessions go on: those whose clients have answered at once, the

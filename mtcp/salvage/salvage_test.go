@@ -215,3 +215,77 @@ func TestTwoProcesses(t *testing.T) {
 		a.rest()
 	}
 }
+
+// cutting is a carrier that cuts the target's port at a fence.
+type cutting struct{ *bdtest.Memory }
+
+func (c cutting) Caps() backdoor.Caps {
+	caps := c.Memory.Caps()
+	caps.CutsPort = true
+	return caps
+}
+
+// Of a machine whose CPUs do not answer the port is cut, and that is enough: its
+// sessions are salvaged. If the CPUs run meanwhile, what was read may be of two
+// moments, so it is read again once they have stopped at the fence.
+func TestPortAlone(t *testing.T) {
+	for _, wakes := range []bool{false, true} {
+		t.Run(fmt.Sprintf("wakes %v", wakes), func(t *testing.T) {
+			w := newWorld(t, "ipv4", adding)
+			a := w.dial()
+			a.ask(30)
+			a.hear(10)
+			w.die(nil)
+			w.machine.Hang(true)
+			w.cfg.Fence.Timeout = 30 * time.Millisecond
+			memory := w.machine.Memory()
+			heads := 0
+			w.carrier = cutting{memory}
+			memory.Before(func(_ int, op *backdoor.Op) error {
+				if op.Kind == backdoor.OpRead && len(op.Buf) == 4096 && op.Addr == w.pages[0] { // the box is being read
+					heads++
+					w.machine.Hang(!wakes)
+				}
+				return nil
+			})
+			r := w.salvage()
+			if want := map[bool]int{false: 1, true: 2}[wakes]; r.Saved() != 1 || w.machine.Fenced() != wakes || heads != want {
+				t.Fatalf("fenced %v, read %d times, %+v", w.machine.Fenced(), heads, r.Sessions)
+			}
+			a.rest()
+			a.ask(3)
+			a.rest()
+		})
+	}
+}
+
+// The bound: 100 idle sessions in at most 10 remote batches, boxes and
+// all, and the longest chain of sk_buffs beside.
+func TestHundredSessions(t *testing.T) {
+	w := newWorld(t, "ipv4", adding)
+	clients := make([]*adder, 100)
+	for i := range clients {
+		clients[i] = w.dial()
+		clients[i].ask(3)
+		clients[i].rest()
+	}
+	w.die(nil)
+	r := w.salvage()
+	if r.Saved() != len(clients) {
+		for _, s := range r.Sessions {
+			if s.Err != nil {
+				t.Error(s.Err)
+			}
+		}
+	}
+	for _, a := range clients {
+		a.ask(2)
+		a.rest()
+	}
+	// Nothing is in any queue; 128 operations are a batch, and a box takes two of
+	// its steps and, as it does not lie in one piece, more than one operation each.
+	if r.Batches > 10 {
+		t.Errorf("%d batches", r.Batches)
+	}
+	t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
+}
