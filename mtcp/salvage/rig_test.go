@@ -30,11 +30,10 @@ import (
 	"lazystate/tools/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
-
 const (
 	hang = 60 * time.Second
 	slot = 1
+	port = 8000
 )
 
 var key = uapi.Key{1, 2, 3}
@@ -42,6 +41,7 @@ var key = uapi.Key{1, 2, 3}
 // world is a client, a server that dies and one that goes on.
 type world struct {
 	t       testing.TB
+	rig     *netrig.Rig
 	client  *netrig.Host
 	s1, s2  *server
 	service netip.Prefix
@@ -72,7 +72,7 @@ func newWorld(t testing.TB, family string, processes ...process) *world {
 		lab.Skip(t, err.Error())
 	}
 	r := netrig.New(t, "client", "s1", "s2")
-	w := &world{t: t, client: r.Host("client")}
+	w := &world{t: t, rig: r, client: r.Host("client")}
 	f := families[family]
 	w.client.Addr(f[0])
 	w.service = netip.MustParsePrefix(f[3])
@@ -105,7 +105,7 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) at() netip.AddrPort { return netip.AddrPortFrom(w.service.Addr(), 8000) }
+func (w *world) at() netip.AddrPort { return netip.AddrPortFrom(w.service.Addr(), port) }
 
 // dial is a client that adds up too.
 func (w *world) dial() *adder {
