@@ -25,10 +25,12 @@ import (
 const roleEnv = "SALVAGE_ROLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(roleEnv) == "" {
+	role := os.Getenv(roleEnv)
+	if role == "" {
 		os.Exit(lab.Main(m, 1))
 	}
-	if err := serveInGuest(); err != nil {
+	one := map[string]func(*cbox.Conn) error{"add": addUp, "bulk": bulk}[role]
+	if err := serveInGuest(one); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -36,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // serveInGuest serves whoever comes. There is no keeper: what outlives this
 // machine is the memory of its module.
-func serveInGuest() error {
+func serveInGuest(one func(*cbox.Conn) error) error {
 	l, err := cbox.Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port), cbox.Config{Name: adding.name})
 	if err != nil {
 		return err
@@ -51,7 +53,11 @@ func serveInGuest() error {
 		if !ok {
 			return fmt.Errorf("%T has no box", c)
 		}
-		go addUp(conn)
+		go func() {
+			if err := one(conn); err != nil {
+				fmt.Println(err)
+			}
+		}()
 	}
 }
 
@@ -68,7 +74,7 @@ type victim struct {
 }
 
 // newVictim boots it and has it serve.
-func newVictim(t *testing.T, kernel string) *victim {
+func newVictim(t *testing.T, kernel, role string) *victim {
 	t.Helper()
 	vm := lab.New(t, lab.Config{Kernel: kernel, MemMiB: 512, NICs: []lab.NIC{{Addr: "10.9.0.1/24"}}})
 	v := &victim{world: newWorld(t, "ipv4", adding), vm: vm}
@@ -80,7 +86,7 @@ func newVictim(t *testing.T, kernel string) *victim {
 	prog := lab.PutTest(t, vm, lab.TestBuild{}, "./mtcp/salvage")
 	_, err = vm.Start(t.Context(), lab.Proc{
 		Argv: []string{"/bin/sh", "-c", `mkdir -p ` + guestDir + `; exec "$0" >` + guestLog + ` 2>&1`, prog.Argv[0]},
-		Dir:  prog.Dir, Env: append([]string{roleEnv + "=server"}, prog.Env...),
+		Dir:  prog.Dir, Env: append([]string{roleEnv + "=" + role}, prog.Env...),
 	})
 	v.must(err)
 	for end := time.Now().Add(hang); !strings.Contains(v.log(), "serving"); time.Sleep(50 * time.Millisecond) {
@@ -144,7 +150,7 @@ func (v *victim) arm() {
 func TestPanic(t *testing.T) {
 	for _, kernel := range []string{"6.1", "6.12"} {
 		t.Run(kernel, func(t *testing.T) {
-			v := newVictim(t, kernel)
+			v := newVictim(t, kernel, "add")
 			var clients []*adder
 			for i := range 8 {
 				a := v.dial()
