@@ -3,6 +3,7 @@
 package salvage
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -19,7 +20,10 @@ import (
 // the network namespace of the calling thread.
 type Config struct {
 	Target *backdoor.Target
-	Fence  backdoor.FenceOptions
+	// Fence stops the target for good, or makes sure that somebody has. Its errors are
+	// those of backdoor.Target.Fence: after nil and *backdoor.PortOnlyError nothing of
+	// the target's TCP is heard any more.
+	Fence func(context.Context) error
 	// Services are the addresses that are taken over, with their subnets. Sessions
 	// of other addresses stay where they are.
 	Services []netip.Prefix

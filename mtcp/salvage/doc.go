@@ -19,7 +19,8 @@
 // only slow has its sessions still, and two servers would speak for one address.
 //
 //	report, err := salvage.Run(ctx, salvage.Config{
-//		Target: target, Fence: backdoor.FenceOptions{Slot: 0, Key: key},
+//		Target: target,
+//		Fence:  func(ctx context.Context) error { return target.Fence(ctx, options) },
 //		Services: []netip.Prefix{service},
 //		Gate: gate, Place: salvage.OnLink(link), Stack: stack, Keeper: keeper,
 //	})

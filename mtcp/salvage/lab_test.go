@@ -141,7 +141,7 @@ func (v *victim) arm() {
 	v.must(err)
 	v.t.Cleanup(func() { mem.Close() })
 	v.target, v.cfg.Target = target, target
-	v.cfg.Fence.Timeout = time.Second
+	v.fence.Timeout = time.Second
 }
 
 // A server's kernel panics while its clients ask and wait, and their sessions go

@@ -3,6 +3,7 @@
 package salvage
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"log/slog"
@@ -49,6 +50,7 @@ type world struct {
 	machine *bdtest.Target // what is left of s1
 	pages   []uint64       // the first of each session's box
 	cfg     Config
+	fence   backdoor.FenceOptions
 	carrier backdoor.Memory // nil: the machine's own
 }
 
@@ -269,9 +271,11 @@ func (w *world) tools() error {
 		return err
 	}
 	w.t.Cleanup(stack.Close)
+	w.fence = backdoor.FenceOptions{Slot: slot, Key: key}
 	w.cfg = Config{
-		Fence: backdoor.FenceOptions{Slot: slot, Key: key}, Services: []netip.Prefix{w.service},
-		Gate: gate, Place: place, Stack: stack, Keeper: w.s2.keep, Ask: Asking{Times: 20, Wait: 20 * time.Millisecond},
+		Fence:    func(ctx context.Context) error { return w.cfg.Target.Fence(ctx, w.fence) },
+		Services: []netip.Prefix{w.service},
+		Gate:     gate, Place: place, Stack: stack, Keeper: w.s2.keep, Ask: Asking{Times: 20, Wait: 20 * time.Millisecond},
 	}
 	return nil
 }

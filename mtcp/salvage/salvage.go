@@ -83,7 +83,7 @@ func (r *run) all() error {
 // fence stops the target for good. Cut off at its port it is as good as stopped:
 // nobody hears it (§3.5.1).
 func (r *run) fence() error {
-	err := r.Target.Fence(r.ctx, r.Fence)
+	err := r.Fence(r.ctx)
 	var port *backdoor.PortOnlyError
 	if errors.As(err, &port) {
 		r.Log.Warn("salvage: the target's CPUs have not stopped, but its port is cut", "err", err)

@@ -186,7 +186,7 @@ func TestNoFenceNoTakeover(t *testing.T) {
 	w.machine = bdtest.New(bdtest.WithBoxes(4, 4), bdtest.WithFence(), bdtest.WithKey(slot, uapi.Key{9}))
 	target, err := backdoor.Open(t.Context(), w.machine.Memory())
 	w.must(err)
-	w.cfg.Target, w.cfg.Fence.Timeout = target, 50*time.Millisecond
+	w.cfg.Target, w.fence.Timeout = target, 50*time.Millisecond
 	if err := w.s2.Try(func() error { _, err := Run(t.Context(), w.cfg); return err }); err == nil || w.machine.Fenced() {
 		t.Errorf("fenced: %v, %v", w.machine.Fenced(), err)
 	}
@@ -237,7 +237,7 @@ func TestPortAlone(t *testing.T) {
 			a.hear(10)
 			w.die(nil)
 			w.machine.Hang(true)
-			w.cfg.Fence.Timeout = 30 * time.Millisecond
+			w.fence.Timeout = 30 * time.Millisecond
 			memory := w.machine.Memory()
 			heads := 0
 			w.carrier = cutting{memory}
