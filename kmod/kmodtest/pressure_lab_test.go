@@ -42,15 +42,18 @@ func (k *loaded) wired(t *testing.T, program string) {
 // thrash: pages go out and come back. A rate is of at least half a second, so
 // it can never say more than twice what the kernel counted in all. Several
 // touch memory, for MEM_STALL is of the instant: one alone waits too rarely to
-// be seen waiting where the disk is fast.
+// be seen waiting where the disk is fast. Half of the memory is wired before, so
+// that the rest is soon full.
 func (k *loaded) thrash(t *testing.T, program string) {
 	t.Helper()
 	out, in := k.stat(t, "/proc/vmstat", "pswpout"), k.stat(t, "/proc/vmstat", "pswpin")
-	fits := (meminfo(t, k.vm, "MemAvailable") + meminfo(t, k.vm, "SwapFree")/2) >> 10
+	half, wired := meminfo(t, k.vm, "MemAvailable")/2, k.fetch(t).named(t, "WIRED_PAGES").Value
+	ends := []func(){k.drive(t, program, lab.Proc{}, "wire", half>>10)}
+	k.eventually(t, "half of the memory is wired", func(v *view) bool { return v.named(t, "WIRED_PAGES").Value > wired+half/5 })
+	fits := (meminfo(t, k.vm, "MemAvailable") + meminfo(t, k.vm, "SwapFree")/4) >> 10
 	const touchers = 6
-	ends := make([]func(), touchers)
-	for i := range ends {
-		ends[i] = k.drive(t, program, lab.Proc{OOMAdj: 1000}, "touch", fits/touchers)
+	for range touchers {
+		ends = append(ends, k.drive(t, program, lab.Proc{OOMAdj: 1000}, "touch", fits/touchers))
 	}
 	most := map[string]uint64{}
 	t.Cleanup(func() { t.Logf("seen while %d touched %d MiB: %v", touchers, fits, most) })
@@ -87,13 +90,14 @@ func (k *loaded) stalledFor(t *testing.T) time.Duration {
 	return time.Duration(us) * time.Microsecond
 }
 
-// outOfMemory: each kill is counted once; attempts are at least as many.
+// outOfMemory: each kill is counted once; attempts are at least as many. What is
+// wired is not swapped out first, which would take longest.
 func (k *loaded) outOfMemory(t *testing.T, program string) {
 	t.Helper()
 	kills := k.stat(t, "/proc/vmstat", "oom_kill")
 	before := k.fetch(t)
-	most := (meminfo(t, k.vm, "MemTotal") + meminfo(t, k.vm, "SwapTotal")) >> 10
-	p := lab.Proc{Argv: []string{program, "touch", fmt.Sprint(most)}, OOMAdj: 1000}
+	most := meminfo(t, k.vm, "MemTotal") >> 10
+	p := lab.Proc{Argv: []string{program, "wire", fmt.Sprint(most)}, OOMAdj: 1000}
 	if r, err := k.vm.RunProc(t.Context(), p, nil); err != nil || r.Exit != 128+9 {
 		t.Fatalf("more than all memory: exit %d, %v", r.Exit, err)
 	}
