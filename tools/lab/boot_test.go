@@ -81,7 +81,7 @@ func TestInitOnOneCPU(t *testing.T) {
 				t.Fatal(path, err)
 			}
 		}
-		for range 20 {
+		for range Count(4, 20) {
 			write(cpu1, []byte("0"))
 			for range 4 {
 				write("/lab-busy", busy)

@@ -21,7 +21,7 @@ func TestLogin(t *testing.T) {
 		defer cancel()
 		return vm.Login(ctx)
 	}
-	if err := login(60 * time.Second); err != nil {
+	if err := login(2 * time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := net.Dial("unix", vm.SerialSocket())
@@ -32,7 +32,7 @@ func TestLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
-	if err := login(60 * time.Second); err != nil {
+	if err := login(2 * time.Minute); err != nil {
 		t.Error(err)
 	}
 	if err := vm.Stop(t.Context()); err != nil {
@@ -44,7 +44,7 @@ func TestLogin(t *testing.T) {
 	if err := vm.Cont(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := login(60 * time.Second); err != nil {
+	if err := login(2 * time.Minute); err != nil {
 		t.Errorf("and goes on: %v", err)
 	}
 	vm.record.Config.Login = false
