@@ -15,6 +15,7 @@ import (
 // TestLogin: in and out twice, also after an attempt that broke off in the
 // middle; of a machine that stands still the login ends with its context.
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	vm := New(t, Config{MemMiB: 256, Login: true})
 	login := func(bound time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), bound)
