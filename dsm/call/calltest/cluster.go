@@ -154,6 +154,10 @@ func (c *Cluster) run(n *node) error {
 	n.server = s
 	unix.Close(a.Uffd)
 	unix.Close(a.Pagemap)
+	// Before the program runs, or its first operation may be a call.
+	if err := c.open(n); err != nil {
+		return err
+	}
 	if err := s.Start(nil); err != nil {
 		return err
 	}
@@ -164,9 +168,6 @@ func (c *Cluster) run(n *node) error {
 func (c *Cluster) attend(n *node) error {
 	gone, ended := make(chan error, 1), false
 	go func() { gone <- n.server.Gone() }()
-	if err := c.open(n); err != nil {
-		return err
-	}
 	for {
 		if call, ok := n.server.Next(); ok {
 			c.answer(n, call)
