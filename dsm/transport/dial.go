@@ -100,8 +100,11 @@ func (t *Transport) dialOnce(l *link) error {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
 	}
-	d := net.Dialer{Timeout: helloBound}
-	c, err := d.DialContext(t.ctx, network, address)
+	dial := (&net.Dialer{Timeout: helloBound}).DialContext
+	if t.cfg.dials != nil {
+		dial = t.cfg.dials
+	}
+	c, err := dial(t.ctx, network, address)
 	if err != nil {
 		return err
 	}

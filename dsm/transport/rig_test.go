@@ -15,6 +15,8 @@ import (
 
 	"lazystate/dsm"
 	"lazystate/dsm/vtime"
+	"lazystate/internal/netrig"
+	"lazystate/tools/lab"
 )
 
 var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds: 1}
@@ -22,9 +24,9 @@ var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds
 // carriers are what links are made of: the same tests are run over each.
 var carriers = []string{"tcp", "tls", "unix"}
 
-// each runs a test over every carrier.
-func each(t *testing.T, f func(t *testing.T, r *rig)) {
-	for _, c := range carriers {
+// each runs a test over every carrier, and over more.
+func each(t *testing.T, f func(t *testing.T, r *rig), more ...string) {
+	for _, c := range append(slices.Clone(carriers), more...) {
 		t.Run(c, func(t *testing.T) { f(t, newRig(t, c)) })
 	}
 }
@@ -37,14 +39,28 @@ type rig struct {
 	key     [16]byte
 	silence time.Duration
 	most    int
+	hosts   *netrig.Rig // of carrier "hosts": a network namespace a node
 
 	mu    sync.Mutex
 	where map[dsm.NodeID]string
 }
 
 func newRig(t *testing.T, carrier string) *rig {
-	return &rig{t: t, carrier: carrier, cfg: testCluster, key: [16]byte{1, 2, 3}, silence: time.Minute, where: map[dsm.NodeID]string{}}
+	r := &rig{t: t, carrier: carrier, cfg: testCluster, key: [16]byte{1, 2, 3}, silence: time.Minute, where: map[dsm.NodeID]string{}}
+	if carrier != "hosts" {
+		return r
+	}
+	if err := netrig.Usable(); err != nil {
+		lab.Skip(t, err.Error())
+	}
+	r.hosts = netrig.New(t, "n0", "n1", "n2")
+	for i := range dsm.NodeID(3) {
+		r.host(i).Addr(fmt.Sprintf("10.9.0.%d/24", i+1))
+	}
+	return r
 }
+
+func (r *rig) host(node dsm.NodeID) *netrig.Host { return r.hosts.Host(fmt.Sprintf("n%d", node)) }
 
 // end is a node's transport and what it has been told.
 type end struct {
@@ -124,7 +140,12 @@ func (r *rig) listen(node dsm.NodeID) net.Listener {
 	if r.carrier == "unix" {
 		network, address = "unix", filepath.Join(r.t.TempDir(), "n")
 	}
-	l, err := net.Listen(network, address)
+	on := func(f func() error) error { return f() }
+	if r.hosts != nil {
+		on, address = r.host(node).Try, fmt.Sprintf("10.9.0.%d:0", node+1)
+	}
+	var l net.Listener
+	err := on(func() (err error) { l, err = net.Listen(network, address); return err })
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -152,7 +173,14 @@ func (r *rig) address(node dsm.NodeID) string {
 func (r *rig) config(node dsm.NodeID, inc uint32) Config {
 	cfg := r.cfg
 	cfg.Self = node
-	return Config{Cluster: cfg, Incarnation: inc, Key: r.key, Address: r.address, Silence: r.silence, MostKept: r.most, everywhere: r.carrier == "tls"}
+	c := Config{Cluster: cfg, Incarnation: inc, Key: r.key, Address: r.address, Silence: r.silence, MostKept: r.most, everywhere: r.carrier == "tls"}
+	if r.hosts != nil {
+		c.dials = func(ctx context.Context, network, address string) (c net.Conn, err error) {
+			err = r.host(node).Try(func() error { c, err = new(net.Dialer).DialContext(ctx, network, address); return err })
+			return c, err
+		}
+	}
+	return c
 }
 
 // start begins an incarnation of a node.

@@ -33,7 +33,9 @@ type Config struct {
 	// is 4 GiB.
 	MostKept int
 
-	everywhere bool // TLS on the loopback too: tests
+	// For tests: TLS on the loopback too, and dialing as another host would.
+	everywhere bool
+	dials      func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Receiver is told what comes. What is of one peer is told by one goroutine at a

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"lazystate/dsm"
 	"lazystate/dsm/diff"
 	"lazystate/dsm/logs"
@@ -55,7 +57,7 @@ func TestInOrderOnce(t *testing.T) {
 				t.Errorf("nonsense: %v", errs)
 			}
 		}
-	})
+	}, "hosts")
 }
 
 // Who is through says so and waits until all was heard.
@@ -158,6 +160,47 @@ func TestSuperseded(t *testing.T) {
 				e.kill()
 			}
 		}
+	})
+}
+
+// Hosts that are cut off from each other for a while are lost, and meet again: what
+// was sent meanwhile comes then.
+func TestPartition(t *testing.T) {
+	r := newRig(t, "hosts")
+	r.cfg.Nodes = 2
+	r.silence = 2 * time.Second
+	ends := []*end{r.start(0, 1), r.start(1, 1)}
+	for _, e := range ends {
+		e.ready()
+	}
+	for round := range uint32(2) {
+		before := []int{len(ends[0].errors(&ends[0].lost)), len(ends[1].errors(&ends[1].lost))}
+		r.plug(1, false)
+		for i, e := range ends {
+			e.Send(e.page(dsm.NodeID(1-i), round+1))
+		}
+		for i, e := range ends {
+			e.until("loss", func() bool { return len(e.lost) > before[i] })
+		}
+		r.plug(1, true)
+		for i, e := range ends {
+			e.until("message", e.inOrder(dsm.NodeID(1-i), int(round+1)))
+		}
+	}
+}
+
+// plug puts a host's cable in, or pulls it out.
+func (r *rig) plug(node dsm.NodeID, in bool) {
+	r.t.Helper()
+	r.hosts.Wire.Do(func() error {
+		l, err := netlink.LinkByName(r.host(node).Name)
+		switch {
+		case err != nil:
+			return err
+		case in:
+			return netlink.LinkSetUp(l)
+		}
+		return netlink.LinkSetDown(l)
 	})
 }
 
