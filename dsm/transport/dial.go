@@ -164,9 +164,26 @@ func (t *Transport) acceptOne(c net.Conn) {
 		}, func(its hello) error { return t.links[its.from].may(its, false) })
 		return c, its, err
 	}, false)
-	if err != nil && told(err) && t.ctx.Err() == nil {
+	if err != nil && told(err) && t.ctx.Err() == nil && t.mayTell() {
 		t.recv.Nonsense(who, fmt.Errorf("connected from %v: %w", far, err))
 	}
+}
+
+// What strangers can have the receiver told: so many at once, then one a while.
+const (
+	mostTold  = 16
+	tellAgain = time.Minute
+)
+
+// mayTell is true while that is not exceeded.
+func (t *Transport) mayTell() bool {
+	t.tell.mu.Lock()
+	defer t.tell.mu.Unlock()
+	if t.tell.count >= mostTold && t.now()-t.tell.last < tellAgain {
+		return false
+	}
+	t.tell.count, t.tell.last = t.tell.count+1, t.now()
+	return true
 }
 
 // shake makes a connection of package net a link's, if hands are shaken in time.
@@ -200,15 +217,14 @@ func (t *Transport) shake(c net.Conn, hands func(*pulse) (*conn, hello, error), 
 	return err
 }
 
-// settle makes rings of a unix socket, and asks of TCP what a link wants.
+// settle makes rings of a unix socket, and has TCP send at once.
 func (t *Transport) settle(s *socket, c *conn, byMe bool) (*conn, error) {
 	onUnix, err := s.onUnix()
 	if err != nil {
 		return c, err
 	}
 	if !onUnix {
-		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(t.cfg.Silence.Milliseconds()))
+		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // or it is slower
 		return c, nil
 	}
 	rings, err := share(s, byMe)

@@ -38,6 +38,7 @@ const (
 	proofSize  = sha256.Size
 	yesMagic   = "dsmy" // the listener has taken the connection
 	noMagic    = "dsmn" // then length:1 and a text: no, and why
+	laterMagic = "dsml" // the same: not now
 )
 
 func newHello(cfg dsm.Config, inc uint32, to dsm.NodeID) hello {
@@ -178,12 +179,15 @@ func greet(c io.ReadWriter, binding []byte, key []byte, mine hello) (hello, erro
 
 // readNo reads why not; the text follows b.
 func readNo(c io.Reader, b []byte) error {
-	if string(b[:4]) != noMagic {
-		return fmt.Errorf("%q is no answer: %w", b[:4], errOther)
+	if word := string(b[:4]); word != noMagic && word != laterMagic {
+		return fmt.Errorf("%q is no answer: %w", word, errOther)
 	}
 	why := make([]byte, b[4])
 	if _, err := io.ReadFull(c, why); err != nil {
 		return err
+	}
+	if string(b[:4]) == laterMagic {
+		return fmt.Errorf("not now: it says %q", why)
 	}
 	return fmt.Errorf("it says %q: %w", why, errOther)
 }
@@ -194,7 +198,7 @@ func readHello(c io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(c, b[:5]); err != nil {
 		return nil, err
 	}
-	if string(b[:4]) == noMagic {
+	if word := string(b[:4]); word == noMagic || word == laterMagic {
 		return nil, readNo(c, b)
 	}
 	_, err := io.ReadFull(c, b[5:])
@@ -237,8 +241,11 @@ func answer(c io.ReadWriter, binding []byte, key []byte, mine func(to dsm.NodeID
 }
 
 func sayNo(c io.Writer, why error) error {
-	text := why.Error()
+	word, text := laterMagic, why.Error()
+	if errors.Is(why, errOther) || errors.Is(why, ErrSuperseded) || errors.Is(why, ErrSlow) { // it does not pass
+		word = noMagic
+	}
 	text = text[:min(len(text), 255)]
-	_, err := c.Write(append(append([]byte(noMagic), byte(len(text))), text...))
+	_, err := c.Write(append(append([]byte(word), byte(len(text))), text...))
 	return err
 }

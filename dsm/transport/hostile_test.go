@@ -136,8 +136,7 @@ func TestNonsense(t *testing.T) {
 			"in the midst":     func(m *dsm.Message) []byte { b := framed(t, r.cfg, m); return b[:len(b)-3] },
 		} {
 			s := e.meet(inc)
-			m := (&end{r: r, Transport: &Transport{cfg: r.config(1, inc)}}).message(0, 1, 1)
-			if _, err := s.Write(b(m)); err != nil {
+			if _, err := s.Write(b(r.asNode1(inc, 1))); err != nil {
 				t.Fatal(err)
 			}
 			if what == "in the midst" {
@@ -155,11 +154,54 @@ func TestNonsense(t *testing.T) {
 			inc++
 		}
 		s := e.meet(inc)
-		good := (&end{r: r, Transport: &Transport{cfg: r.config(1, inc)}}).message(0, 1, 1)
-		if _, err := s.Write(framed(t, r.cfg, good)); err != nil {
+		if _, err := s.Write(framed(t, r.cfg, r.asNode1(inc, 1))); err != nil {
 			t.Fatal(err)
 		}
 		e.until("good message", func() bool { return len(e.got[1]) == 1 })
+	})
+}
+
+// asNode1 makes messages as node 1 would.
+func (r *rig) asNode1(inc, seq uint32) *dsm.Message {
+	return (&end{r: r, Transport: &Transport{cfg: r.config(1, inc)}}).message(0, 1, seq)
+}
+
+// What an earlier incarnation had sent, and this node has not looked at when the next
+// one comes, is neither heard nor nonsense.
+func TestOldConnectionStillSpeaks(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		began, hold := make(chan struct{}), make(chan struct{})
+		e := r.start(0, 1, func(e *end, _ *Config) {
+			e.deliver = func(m *dsm.Message) {
+				if m.FromInc == 1 {
+					close(began)
+					<-hold
+				}
+			}
+		})
+		old := e.meet(1)
+		var all []byte
+		for seq := range uint32(3) {
+			all = append(all, framed(t, r.cfg, r.asNode1(1, seq+1))...)
+		}
+		if _, err := old.Write(all); err != nil {
+			t.Fatal(err)
+		}
+		<-began
+		next := e.meet(2)
+		if _, err := next.Write(framed(t, r.cfg, r.asNode1(2, 1))); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(bound); e.Peers()[0].Incarnation != 2; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the next one is not there")
+			}
+		}
+		close(hold)
+		e.until("message of the next", func() bool { n := len(e.got[1]); return n > 0 && e.got[1][n-1].FromInc == 2 })
+		if got, errs := e.heard(1), e.errors(&e.nonsense); len(got) != 2 || len(errs) > 0 {
+			t.Errorf("%d messages, nonsense %v", len(got), errs)
+		}
 	})
 }
 

@@ -113,7 +113,7 @@ func (l *link) readAll(c *live) error {
 // take hears a frame.
 func (l *link) take(c *live, h head, b []byte) error {
 	l.mu.Lock()
-	err := l.acknowledged(h.ack)
+	err := l.acknowledgedBy(c, h.ack)
 	l.mu.Unlock()
 	if err == nil {
 		switch h.kind {
@@ -124,6 +124,15 @@ func (l *link) take(c *live, h head, b []byte) error {
 		}
 	}
 	return err
+}
+
+// acknowledgedBy is of a connection that may be an earlier incarnation's by now: its
+// numbers mean nothing any more.
+func (l *link) acknowledgedBy(c *live, ack uint32) error {
+	if c.inc != l.inc {
+		return errReplaced
+	}
+	return l.acknowledged(ack)
 }
 
 // left notes that the peer's incarnation ends, as it says.
@@ -150,23 +159,31 @@ func (l *link) hear(c *live, b []byte) error {
 		return nonsense("a message from %v.%d to %v.%d on the link from %v.%d to %v.%d",
 			m.From, m.FromInc, m.To, m.ToInc, l.peer, c.inc, l.t.cfg.Cluster.Self, l.t.cfg.Incarnation)
 	}
+	isNext, err := l.note(c, m.Seq, len(b))
+	if isNext {
+		l.t.recv.Deliver(m)
+	}
+	return err
+}
+
+// note counts a message, and is true if it is the next one. One that came before is
+// no error: it was sent again.
+func (l *link) note(c *live, seq uint32, size int) (isNext bool, err error) {
 	l.mu.Lock()
-	next := l.heard + 1
-	if m.Seq == next && l.inc == c.inc {
-		l.heard = m.Seq
+	defer l.mu.Unlock()
+	if c.inc != l.inc {
+		return false, errReplaced
 	}
 	l.count.received++
-	l.count.receivedBytes += uint64(len(b))
+	l.count.receivedBytes += uint64(size)
+	switch next := l.heard + 1; {
+	case seq > next:
+		return false, nonsense("message %d, and %d is missing", seq, next)
+	case seq == next:
+		l.heard, isNext = seq, true
+	}
 	if l.heard-c.told >= unacknowledged && l.conn == c && !c.busy {
 		l.begin(c, l.beat(nil))
 	}
-	l.mu.Unlock()
-	switch {
-	case m.Seq < next:
-		return nil
-	case m.Seq > next:
-		return nonsense("message %d, and %d is missing", m.Seq, next)
-	}
-	l.t.recv.Deliver(m)
-	return nil
+	return isNext, nil
 }

@@ -61,10 +61,18 @@ type Transport struct {
 	beat   time.Duration
 	links  []*link // by node; nil for this one
 	guests chan struct{}
+	tell   tell
 	closed atomic.Bool
 	ctx    context.Context
 	stop   context.CancelFunc
 	tasks  sync.WaitGroup
+}
+
+// tell counts what strangers had the receiver told.
+type tell struct {
+	mu    sync.Mutex
+	count int
+	last  time.Duration
 }
 
 // New begins to listen and to connect.
