@@ -131,6 +131,9 @@ func (p *process) perform(effects []dsm.Effect) {
 		}
 	}
 	p.woken.Broadcast()
+	if p.id > 0 {
+		p.net.Flush()
+	}
 }
 
 // save is in the background. A node that dies meanwhile may have saved.

@@ -26,11 +26,12 @@
 //
 // The trap: Send is called with the node's lock held and must not wait, for the peer
 // that should read may be in its own Send. So it writes what the socket takes and
-// leaves the rest to the link's writer. And Deliver takes that lock: nothing here
-// calls it while it holds one of its own.
+// leaves the rest to the link's writer; or all to Flush, which is called without that
+// lock, for a thread that is woken takes the CPU. And Deliver takes that lock: nothing
+// here calls it while it holds one of its own.
 //
 //	t, err := transport.New(transport.Config{
-//		Cluster: cfg, Incarnation: inc, Key: key, Listener: l, Address: addressOf, Silence: 5 * time.Second,
+//		Cluster: cfg, Incarnation: inc, Key: key, Listeners: listeners, Address: addressOf, Silence: 5 * time.Second,
 //	}, receiver)
 //	if err != nil {
 //		return err
@@ -40,4 +41,5 @@
 //		return err
 //	}
 //	t.Send(e.Message) // of dsm.Send
+//	t.Flush()
 package transport

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"lazystate/dsm"
 	"lazystate/dsm/wire"
@@ -31,6 +32,7 @@ type link struct {
 	dead   error // this incarnation of the peer is over for this node
 	met    chan struct{}
 	count  traffic
+	queued atomic.Bool // Flush has something to do
 }
 
 // outgoing is a message with room for a frame's head.
@@ -52,7 +54,9 @@ type live struct {
 	inc    uint32 // the peer's
 	byMe   bool   // dialed
 	rest   []byte // sealed, and not written
-	busy   bool   // the writer is at work, or has to
+	busy   bool   // somebody writes, without the lock, or has to
+	asked  bool   // the writer has to
+	buf    []byte // of Flush
 	why    error  // it ends
 	ended  bool
 	told   uint32 // the last ack that was written
@@ -109,10 +113,53 @@ func (l *link) send(m *dsm.Message) error {
 		l.forget()
 		return nil
 	}
-	if c := l.conn; c != nil && !c.busy {
+	switch c := l.conn; {
+	case c == nil || c.busy: // who has it, or the next connection, takes this too
+	case l.t.flushed.Load():
+		l.queued.Store(true)
+	default:
 		l.writeOne(c)
 	}
 	return nil
+}
+
+// flush writes what is queued, without the lock: who is woken by it may run at once,
+// and whoever sends next would wait for this thread to come back.
+func (l *link) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queued.Store(false)
+	c := l.conn
+	if c == nil || c.busy {
+		return
+	}
+	c.busy = true
+	for !c.ended {
+		b := l.fill(c, c.buf[:0])
+		if len(b) == 0 {
+			c.busy = false
+			return
+		}
+		l.mu.Unlock()
+		n, err := c.raw.TryWrite(b)
+		l.mu.Lock()
+		switch {
+		case err != nil:
+			l.end(c, err)
+		case n < len(b):
+			c.rest = b[n:]
+			l.ask(c)
+			return
+		case c.tls == nil && cap(b) <= batch:
+			c.buf = b
+		}
+	}
+}
+
+// ask has the writer write.
+func (l *link) ask(c *live) {
+	c.busy, c.asked = true, true
+	l.to.Broadcast()
 }
 
 // writeOne gives the connection the next message, as much as it takes at once.
@@ -142,8 +189,8 @@ func (l *link) begin(c *live, b []byte) {
 		return
 	}
 	if n < len(sealed) {
-		c.rest, c.busy = sealed[n:], true
-		l.to.Broadcast()
+		c.rest = sealed[n:]
+		l.ask(c)
 	}
 }
 
@@ -156,7 +203,7 @@ func (l *link) write(c *live) {
 	var b []byte
 	for {
 		l.mu.Lock()
-		for !c.ended && !c.busy {
+		for !c.ended && !c.asked {
 			l.to.Wait()
 		}
 		if c.ended {
@@ -165,7 +212,7 @@ func (l *link) write(c *live) {
 		}
 		b = l.fill(c, b[:0])
 		if len(b) == 0 {
-			c.busy = false
+			c.busy, c.asked = false, false
 			l.mu.Unlock()
 			continue
 		}

@@ -28,7 +28,7 @@ func (l *link) adopt(c *conn, its hello, byMe bool) error {
 		return err
 	}
 	l.given = 0 // all the rest, again
-	next := &live{conn: c, inc: its.inc, byMe: byMe, busy: true, reader: make(chan struct{})}
+	next := &live{conn: c, inc: its.inc, byMe: byMe, busy: true, asked: true, reader: make(chan struct{})}
 	before := l.chain
 	l.chain, l.conn = next.reader, next
 	l.count.links++

@@ -63,9 +63,11 @@ type Transport struct {
 	guests chan struct{}
 	tell   tell
 	closed atomic.Bool
-	ctx    context.Context
-	stop   context.CancelFunc
-	tasks  sync.WaitGroup
+	// flushed is true once somebody calls Flush.
+	flushed atomic.Bool
+	ctx     context.Context
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
 }
 
 // tell counts what strangers had the receiver told.
@@ -138,6 +140,19 @@ func (t *Transport) Send(m *dsm.Message) {
 	}
 }
 
+// Flush writes what Send was given. Who calls it once must call it after each Send,
+// when it has let go of its locks: from then on Send only queues.
+func (t *Transport) Flush() {
+	if !t.flushed.Load() {
+		t.flushed.Store(true)
+	}
+	for _, l := range t.links {
+		if l != nil && l.queued.Load() {
+			l.flush()
+		}
+	}
+}
+
 // Ready waits until there is a connection with each node.
 func (t *Transport) Ready(ctx context.Context) error {
 	for {
@@ -194,6 +209,9 @@ func (l *link) pulse() {
 		l.end(c, fmt.Errorf("%w: nothing for %v", ErrSilent, c.raw.idle().Round(time.Millisecond)))
 	case c.busy:
 		l.wanted = true
+	case l.given < len(l.kept): // nobody has flushed it
+		l.wanted = true
+		l.ask(c)
 	default:
 		l.begin(c, l.beat(nil))
 	}
@@ -238,8 +256,9 @@ func (l *link) leave() {
 		return
 	}
 	l.bye = "it is through"
-	c.busy = true
-	l.to.Broadcast()
+	if !c.busy {
+		l.ask(c)
+	}
 	for !c.ended { // by the peer, when it has read the bye
 		l.to.Wait()
 	}

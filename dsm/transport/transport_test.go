@@ -40,6 +40,10 @@ func TestInOrderOnce(t *testing.T) {
 							e.cut(l.peer)
 						}
 					}
+					if i > 0 { // from two threads at once
+						go e.Flush()
+						e.Flush()
+					}
 				}
 			})
 		}
