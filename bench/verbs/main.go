@@ -72,7 +72,11 @@ func measure(ctx context.Context, o *trial.Options, bandwidth bool) (fig *result
 	for _, p := range points {
 		fig.XNames = append(fig.XNames, p.name)
 	}
-	carriers, err := open(ctx, o, fig)
+	openers := []carrierOpener{openRoce, openTCP, openShm, openCopy, openSharedCopy, openUCX}
+	if bandwidth {
+		openers = append(openers, openRoceSingly, openRoceMTU1024)
+	}
+	carriers, err := open(ctx, o, fig, openers)
 	defer func() {
 		for _, c := range carriers {
 			err = errors.Join(err, c.Close())
@@ -135,10 +139,10 @@ func ratios(fig *result.Figure, name string, base, other [][]float64, points []p
 // carrierOpener starts the other process of a carrier.
 type carrierOpener func(context.Context) (carrier, error)
 
-// open opens all carriers that this machine has.
-func open(ctx context.Context, o *trial.Options, fig *result.Figure) ([]carrier, error) {
+// open opens those carriers that this machine has.
+func open(ctx context.Context, o *trial.Options, fig *result.Figure, openers []carrierOpener) ([]carrier, error) {
 	var carriers []carrier
-	for _, start := range []carrierOpener{openRoce, openTCP, openShm, openCopy, openSharedCopy, openUCX} {
+	for _, start := range openers {
 		c, err := start(ctx)
 		var missing *missingError
 		if errors.As(err, &missing) {

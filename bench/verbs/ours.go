@@ -37,6 +37,16 @@ func openRoce(ctx context.Context) (carrier, error) {
 	return openOurs(ctx, roceName, "roce://127.0.0.2:0", "?local=127.0.0.1")
 }
 
+// What of its bandwidth comes from trains of packets that the kernel cuts and joins.
+func openRoceSingly(ctx context.Context) (carrier, error) {
+	return openOurs(ctx, roceName+", a system call's datagram is one packet", "roce://127.0.0.4:0?gso=off&gro=off", "?local=127.0.0.3&gso=off&gro=off")
+}
+
+// What of it comes from a link that takes packets of 4 KiB: Ethernet's 1500 bytes do not.
+func openRoceMTU1024(ctx context.Context) (carrier, error) {
+	return openOurs(ctx, roceName+", MTU 1024", "roce://127.0.0.6:0?mtu=1024", "?local=127.0.0.5&mtu=1024")
+}
+
 func openShm(ctx context.Context) (carrier, error) {
 	return openOurs(ctx, shmName, "shm://127.0.0.1:0", "")
 }

@@ -25,7 +25,7 @@ func TestCarriers(t *testing.T) {
 	for _, c := range []struct {
 		open carrierOpener
 		cas  bool
-	}{{openRoce, true}, {openTCP, false}, {openShm, true}, {openCopy, false}, {openSharedCopy, false}} {
+	}{{openRoce, true}, {openRoceSingly, true}, {openRoceMTU1024, true}, {openTCP, false}, {openShm, true}, {openCopy, false}, {openSharedCopy, false}} {
 		got, err := c.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
