@@ -37,28 +37,70 @@ func (n *Node) beginFault(f Fault) {
 // serveFault does what the access waits for next, until the program may go on.
 func (n *Node) serveFault() {
 	f := n.fault
-	pg := &n.pages[f.Page]
+	if n.obtain(f.Page, f.Write) {
+		n.fault = nil
+		n.do(Resume{f.Page})
+	}
+}
+
+// obtain does what an access to a page takes next, and is true if that was all.
+func (n *Node) obtain(p Page, write bool) bool {
+	pg := &n.pages[p]
 	switch {
 	case n.rec != nil && !n.rec.ready:
-		return
+		return false
 	case !pg.homed && n.rec == nil:
-		n.send(n.directory(f.Page), HomeReq{f.Page, n.cfg.Self})
-		return
+		n.ask(p, n.directory(p), HomeReq{p, n.cfg.Self})
+		return false
 	case pg.access == None && n.rec != nil:
-		if !n.rebuild(f.Page) {
-			return
+		if !n.rebuild(p) {
+			return false
 		}
 	case pg.access == None && pg.home == n.cfg.Self:
 		if !covers(n.v, pg.need) {
-			return // the diffs are on their way; onDiffs comes back here
+			return false // the diffs are on their way; onDiffs comes back here
 		}
 	case pg.access == None:
-		n.send(pg.home, PageReq{f.Page, n.needs(pg)})
-		return
+		n.ask(p, pg.home, PageReq{p, n.needs(pg)})
+		return false
 	}
-	n.grantAccess(f.Page, f.Write)
-	n.fault = nil
-	n.do(Resume{f.Page})
+	n.grantAccess(p, write)
+	return true
+}
+
+// ask asks about a page, unless that has been done.
+func (n *Node) ask(p Page, of NodeID, b Body) {
+	if pg := &n.pages[p]; !pg.asked {
+		pg.asked = true
+		n.send(of, b)
+	}
+}
+
+// prefetch begins to fetch pages that the program will access, all at once. In its
+// past a node has other ways.
+func (n *Node) prefetch(in Prefetch) {
+	for _, p := range in.Pages {
+		if int(p) >= n.cfg.Pages {
+			n.refuse("page %d of %d is asked for in advance", p, n.cfg.Pages)
+			return
+		}
+		if pg := &n.pages[p]; n.rec == nil && pg.access < in.For {
+			pg.ahead = in.For
+			n.obtain(p, in.For == Write)
+		}
+	}
+}
+
+// answered goes on with a page that something was heard of.
+func (n *Node) answered(p Page) {
+	pg := &n.pages[p]
+	pg.asked = false
+	switch {
+	case n.fault != nil && n.fault.Page == p:
+		n.serveFault()
+	case pg.ahead != None:
+		n.obtain(p, pg.ahead == Write)
+	}
 }
 
 // grantAccess lets the program at a page that is whole. The first write of an
@@ -74,7 +116,7 @@ func (n *Node) grantAccess(p Page, write bool) {
 		access = Write
 		n.dirty[p] = n.dirty[p] || write || n.scn == nil
 	}
-	pg.access = access
+	pg.access, pg.ahead = access, None
 	n.mem.Protect(p, access)
 }
 
@@ -150,12 +192,13 @@ func (n *Node) asHome(p Page) bool {
 }
 
 func (n *Node) onPageRep(b PageRep) {
-	if n.fault == nil || n.fault.Page != b.Page || n.pages[b.Page].access != None || n.pages[b.Page].home == n.cfg.Self {
+	pg := &n.pages[b.Page]
+	if !pg.asked || pg.access != None || pg.home == n.cfg.Self {
 		return // asked twice, around a crash of the home
 	}
-	pg := &n.pages[b.Page]
+	pg.asked = false
 	if !covers(b.V, pg.need) { // an interval ended meanwhile that has this program's writes
-		n.send(pg.home, PageReq{b.Page, n.needs(pg)})
+		n.answered(b.Page)
 		return
 	}
 	copy(n.mem.Bytes(b.Page), b.Bytes)
@@ -165,7 +208,11 @@ func (n *Node) onPageRep(b PageRep) {
 		pg.stash = nil
 	}
 	pg.access = Read
-	n.serveFault()
+	if n.fault != nil && n.fault.Page == b.Page {
+		n.serveFault()
+	} else {
+		n.grantAccess(b.Page, pg.ahead == Write)
+	}
 }
 
 // onDiffs applies an interval's diffs to homed pages.

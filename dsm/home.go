@@ -33,9 +33,6 @@ func (n *Node) onHomeRep(b HomeRep) {
 	n.setHome(b.Page, b.Home)
 	if n.doing(Place, uint32(b.Page)) {
 		n.done()
-		return
 	}
-	if n.fault != nil && n.fault.Page == b.Page {
-		n.serveFault()
-	}
+	n.answered(b.Page)
 }

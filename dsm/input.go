@@ -49,6 +49,12 @@ type (
 		Page  Page
 		Write bool
 	}
+	// Prefetch says that the program is about to access pages, For Read or Write. It
+	// does not wait.
+	Prefetch struct {
+		Pages []Page
+		For   Access
+	}
 	// Deliver is a message.
 	Deliver struct{ Message *Message }
 	// Checkpoint asks for one. The program stands right behind an operation. None
@@ -79,6 +85,7 @@ type (
 
 func (Begin) input()      {}
 func (Fault) input()      {}
+func (Prefetch) input()   {}
 func (Deliver) input()    {}
 func (Checkpoint) input() {}
 func (Saved) input()      {}

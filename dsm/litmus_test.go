@@ -20,6 +20,7 @@ var (
 // chances are how often, of 1000 steps of the scheduler, something happens.
 type chances struct {
 	crash, checkpoint, collect, double int
+	ahead                              int // pages fetched before they are wanted
 	crashes                            int // at most
 	run                                int // of 100 choices, those that let a program run
 	audit                              bool
@@ -84,6 +85,19 @@ func (w *world) diskOrLife() bool {
 	return false
 }
 
+// ahead has a node fetch pages that its program may want.
+func (w *world) ahead(p *proc) {
+	in := Prefetch{For: Read + Access(w.rng.IntN(2))}
+	for range 1 + w.rng.IntN(3) {
+		in.Pages = append(in.Pages, Page(w.rng.IntN(w.cfg.Pages)))
+	}
+	w.say("%v fetches %v in advance", p.id, in)
+	w.step(p, in)
+	if w.met != nil && p.n.pages[in.Pages[0]].asked {
+		w.met["a page in advance"]++
+	}
+}
+
 // land has a checkpoint on the disk. Its node hears of that later.
 func (w *world) land(p *proc) {
 	p.disk, p.landed, p.writing = append(p.disk, p.writing), p.writing.Number, nil
@@ -123,6 +137,8 @@ func (w *world) fate(c chances) bool {
 		w.tellSaved(p)
 	case dice > 1000-c.collect:
 		w.step(p, Collect{})
+	case dice > 500 && dice < 500+c.ahead && p.up:
+		w.ahead(p)
 	default:
 		return false
 	}
@@ -186,7 +202,7 @@ func verdict(t *testing.T, w *world, seed uint64) {
 func TestLitmus(t *testing.T) {
 	seeds(t, 300, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
-		w.schedule(chances{double: 50, run: 20 + int(seed%60)})
+		w.schedule(chances{double: 50, ahead: 40, run: 20 + int(seed%60)})
 		verdict(t, w, seed)
 	})
 }
@@ -198,7 +214,7 @@ func TestLitmusKeepsWhatIsNeeded(t *testing.T) {
 	most := 0
 	seeds(t, 300, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
-		w.schedule(chances{double: 50, run: 20 + int(seed%60), checkpoint: 60, collect: 100, audit: true})
+		w.schedule(chances{double: 50, run: 20 + int(seed%60), checkpoint: 60, collect: 100, ahead: 40, audit: true})
 		verdict(t, w, seed)
 		for _, p := range w.procs {
 			c := p.n.Counters()
@@ -221,7 +237,7 @@ func TestLitmusCrashes(t *testing.T) {
 	seeds(t, 500, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
 		w.met = met
-		c := chances{double: 50, run: 20 + int(seed%60), crash: 8, crashes: 1 + int(seed%4), audit: true}
+		c := chances{double: 50, run: 20 + int(seed%60), crash: 8, crashes: 1 + int(seed%4), ahead: 40, audit: true}
 		if seed%3 > 0 {
 			c.checkpoint, c.collect = 60, 100
 		}
@@ -230,7 +246,7 @@ func TestLitmusCrashes(t *testing.T) {
 	})
 	for _, what := range []string{
 		"p0 of a checkpoint", "p0 of the beginning", "diffs beyond p0", "diffs for a lost home", "ragged diffs given back",
-		"a request of a lost queue", "a rebuilt acq_sent_log", "a late arrival", "a second incarnation lost", "a bound in place of a cut", "a token that is here",
+		"a request of a lost queue", "a rebuilt acq_sent_log", "a late arrival", "a second incarnation lost", "a bound in place of a cut", "a token that is here", "a page in advance",
 	} {
 		if met[what] == 0 && *seedFlag == 0 {
 			t.Errorf("never met: %s", what)
@@ -262,7 +278,7 @@ func TestLitmusTree(t *testing.T) {
 			progs = append(progs, l.program(i))
 		}
 		w := newWorld(cfg, seed, progs...)
-		w.schedule(chances{double: 50, run: 20, crash: 4, crashes: 3, checkpoint: 20, collect: 20})
+		w.schedule(chances{double: 50, run: 20, crash: 4, crashes: 3, checkpoint: 20, collect: 20, ahead: 20})
 		verdict(t, w, seed)
 	})
 }

@@ -61,6 +61,8 @@ type page struct {
 	home   NodeID
 	homed  bool       // home is known
 	access Access     // None: it lacks something
+	asked  bool       // another was asked about it, and has not answered
+	ahead  Access     // that the program will want, but does not wait for
 	need   vtime.Time // p.v^N: the least version that an access needs; nil: the beginning
 	v      vtime.Time // p.v at the home; nil: the beginning
 	twin   []byte     // as it was before the first write of this interval
@@ -138,6 +140,8 @@ func (n *Node) Step(in Input) []Effect {
 		n.begin(in.Op)
 	case Fault:
 		n.beginFault(in)
+	case Prefetch:
+		n.prefetch(in)
 	case Deliver:
 		n.deliver(in.Message)
 	case Checkpoint:

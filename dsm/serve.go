@@ -129,14 +129,13 @@ func (n *Node) lockReport(id uint32) (LockReport, bool) {
 	return rep, l.have || l.seq > 0 || len(l.next) > 0
 }
 
-// repeatAccess asks a new incarnation for the page that the old one was asked for.
+// repeatAccess asks a new incarnation for the pages that the old one was asked for.
 func (n *Node) repeatAccess(j NodeID) {
-	if n.fault == nil {
-		return
-	}
-	pg := &n.pages[n.fault.Page]
-	if pg.homed && pg.home == j || !pg.homed && n.directory(n.fault.Page) == j {
-		n.serveFault()
+	for i := range n.pages {
+		p, pg := Page(i), &n.pages[i]
+		if pg.asked && (pg.homed && pg.home == j || !pg.homed && n.directory(p) == j) {
+			n.answered(p)
+		}
 	}
 }
 

@@ -103,10 +103,14 @@ func (d *Daemon) prefetches(c call.Call) (todo []dsm.Input, err error) {
 	if err := d.pages(c); err != nil {
 		return nil, err
 	}
-	for i := range c.Args[1] {
-		todo = append(todo, dsm.Fault{Page: dsm.Page(c.Args[0] + i), Write: c.Args[2] == 1})
+	in := dsm.Prefetch{For: dsm.Read}
+	if c.Args[2] == 1 {
+		in.For = dsm.Write
 	}
-	return todo, nil
+	for i := range c.Args[1] {
+		in.Pages = append(in.Pages, dsm.Page(c.Args[0]+i))
+	}
+	return []dsm.Input{in}, nil
 }
 
 // advance does what is to be done of the call, until the program waits for
@@ -129,11 +133,8 @@ func (d *Daemon) advance() {
 			}
 			p.busy = true
 			d.step(in)
-		case dsm.Fault:
-			if !d.mem.Allowed(in) {
-				p.busy = true
-				d.step(in)
-			}
+		case dsm.Prefetch:
+			d.step(in)
 		case dsm.Checkpoint:
 			d.checkpoint()
 		}

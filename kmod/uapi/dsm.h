@@ -70,7 +70,7 @@ enum bd_dsm_call {
 	BD_DSM_SIGNAL = 5,	/* condition */
 	BD_DSM_BROADCAST = 6,	/* condition */
 	BD_DSM_PLACE = 7,	/* first page, pages, node: homes, where there is none yet */
-	BD_DSM_PREFETCH = 8,	/* first page, pages, 1: to write */
+	BD_DSM_PREFETCH = 8,	/* first page, pages, 1: to write; they come while the program goes on */
 	/*
 	 * Bytes of private state that lie in its descriptor, 1: wait until it is safe.
 	 * Right behind another call, and before any access.
