@@ -23,13 +23,13 @@ type Op struct{ Kind, Lock uint32 }
 
 // Next waits for a call, and is false after a moment without one.
 func (s *Server) Next() (Call, bool) {
-	b := s.ring.callBell()
-	if b.word.Load() == s.last {
-		if b.wait(s.last); b.word.Load() == s.last {
+	b, last := s.ring.callBell(), s.last.Load()
+	if b.word.Load() == last {
+		if b.wait(last); b.word.Load() == last {
 			return Call{}, false
 		}
 	}
-	s.last++ // what the program says beyond one is its own loss
+	s.last.Store(last + 1) // what the program says beyond one is its own loss
 	c := Call{Kind: s.ring.word32(uapi.DsmRingKindOff).Load()}
 	for i := range c.Args {
 		c.Args[i] = s.ring.arg(i).Load()
@@ -43,7 +43,7 @@ func (s *Server) Answer(cause uint32, flags Flags, why string) {
 	r.word32(uapi.DsmRingErrorOff).Store(cause)
 	r.word32(uapi.DsmRingFlagsOff).Store(uint32(flags))
 	uapi.PutCString(r.why(), why)
-	r.answerBell().ring(s.last)
+	r.answerBell().ring(s.last.Load())
 }
 
 // Shut shuts the gate and returns what the program did without a call since it was

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,13 +18,14 @@ import (
 	"lazystate/internal/unixsock"
 )
 
-// Server is the daemon's end of one program. Next is for one thread; the other
-// methods are for whoever has the node's lock.
+// Server is the daemon's end of one program. Next is for one thread, Answer for
+// whoever has a call to answer; the other methods are for whoever has the node's
+// lock.
 type Server struct {
 	Thread uint32 // of the program
 	ring   *ring
-	tail   uint32 // of the operations that were taken
-	last   uint32 // call
+	tail   uint32        // of the operations that were taken
+	last   atomic.Uint32 // call
 	conn   *net.UnixConn
 	mine   []int // descriptors: ring, private state
 }

@@ -45,6 +45,9 @@ type Network interface {
 	// Send never waits for the network: the node's lock is held. Messages come in
 	// order, once or more, unless this process dies or the one that they are for.
 	Send(m *dsm.Message)
+	// Flush has what was sent on its way. It comes after each entry, without the
+	// lock, and from several threads at once.
+	Flush()
 }
 
 // Store keeps one node's checkpoints and its incarnation on stable storage.

@@ -134,7 +134,9 @@ func (d *Daemon) enter() {
 	}
 }
 
-// leave gives it back when all that can be done is.
+// leave gives it back when all that can be done is. Whoever waits, here or at the
+// other end of a link, is woken only then: it would run at once, and meet a lock that
+// is held.
 func (d *Daemon) leave() {
 	if d.prog != nil && d.node != nil {
 		d.advance()
@@ -142,16 +144,22 @@ func (d *Daemon) leave() {
 	if err := d.mem.Settle(); err != nil {
 		d.fail(fmt.Errorf("the region: %w", err))
 	}
-	if d.prog != nil {
-		answer := d.prog.take()
-		if d.err == nil && d.mayOpen() {
-			d.prog.server.Open()
-		}
-		if answer != nil {
-			d.prog.server.Answer(answer.cause, answer.flags, answer.why)
+	p, net := d.prog, d.net
+	var answer *ending
+	if p != nil {
+		if answer = p.take(); d.err == nil && d.mayOpen() {
+			p.server.Open()
 		}
 	}
+	wake := d.mem.Woken()
 	d.mu.Unlock()
+	if net != nil { // first: the way there is the longest
+		net.Flush()
+	}
+	wake()
+	if answer != nil {
+		p.server.Answer(answer.cause, answer.flags, answer.why)
+	}
 }
 
 // fail ends this node, once. A program that waits for an operation is told.
@@ -184,7 +192,7 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 			}
 		case dsm.Resume:
 			d.mem.Resume(e.Page)
-			d.prog.busy, d.prog.faults = false, false
+			d.prog.faults = false
 		case dsm.Token:
 			d.token(e.Lock, e.Here)
 		case dsm.Save:

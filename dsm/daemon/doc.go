@@ -8,7 +8,8 @@
 // page faults (dsm/pager), the one that hears calls (dsm/call), the transport's, and
 // the one that writes checkpoints. Whoever enters shuts the gate of the program's
 // ring first and brings what it did without a call into the node; whoever leaves
-// settles the region, answers what is answered and opens the gate.
+// settles the region and opens the gate; and when it has let go of the lock, it
+// flushes the network and wakes who waits for a page or an answer.
 //
 // # One program
 //

@@ -180,6 +180,14 @@ type port struct {
 	q    [][]byte
 	to   *Daemon
 	end  bool
+
+	flush sync.Mutex
+	out   []outgoing // sent, and not flushed
+}
+
+type outgoing struct {
+	to    dsm.NodeID
+	bytes []byte
 }
 
 func newPort(c *cluster) *port {
@@ -202,6 +210,7 @@ func (c *cluster) plug(i dsm.NodeID, d *Daemon) *port {
 	return p
 }
 
+// Send keeps it for Flush: what nobody flushes never comes.
 func (p *port) Send(m *dsm.Message) {
 	k := p.c.cfg.Core
 	b, err := wire.AppendMessage(nil, m, k.Nodes, k.PageSize)
@@ -209,18 +218,32 @@ func (p *port) Send(m *dsm.Message) {
 		panic(err)
 	}
 	p.mu.Lock()
-	dead := p.end
-	p.mu.Unlock()
-	if dead {
-		return
+	defer p.mu.Unlock()
+	p.out = append(p.out, outgoing{m.To, b})
+}
+
+func (p *port) Flush() {
+	p.flush.Lock() // or a later one overtakes
+	defer p.flush.Unlock()
+	p.mu.Lock()
+	out := p.out
+	if p.out = nil; p.end {
+		out = nil
 	}
-	p.c.mu.Lock()
-	to := p.c.ports[m.To]
-	p.c.mu.Unlock()
-	to.mu.Lock()
-	defer to.mu.Unlock()
-	to.q = append(to.q, b)
-	to.more.Signal()
+	p.mu.Unlock()
+	for _, o := range out {
+		p.c.mu.Lock()
+		to := p.c.ports[o.to]
+		p.c.mu.Unlock()
+		to.put(o.bytes)
+	}
+}
+
+func (p *port) put(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.q = append(p.q, b)
+	p.more.Signal()
 }
 
 func (p *port) next() []byte {

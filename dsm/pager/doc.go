@@ -26,8 +26,10 @@
 //     program then reads. So nobody has the alias but through Bytes.
 //   - UFFDIO_COPY that finds a page there (EEXIST), or a mapping that changes
 //     (EAGAIN), wakes nobody.
+//   - Who is woken runs at once, in the middle of what we do. So pages are put in
+//     place without waking, and Woken does that, after the node's lock.
 //   - A fault may be told twice: a signal ends the wait, and the access is tried
-//     again. Resume wakes whoever waits, and Allowed says what needs no more.
+//     again. Allowed says what needs no more.
 //   - When the program's userfaultfd is closed everywhere, what it accesses reads
 //     as zeros. It keeps its own descriptor (see dsm/call).
 //
@@ -39,7 +41,10 @@
 //	err = p.Attach(uffd, pagemap, base)
 //	for {
 //		f, err := p.Next() // on a thread of its own
-//		node.Step(f)
+//		node.Step(f) // and p.Resume
 //		err = p.Settle()
+//		wake := p.Woken()
+//		mu.Unlock()
+//		wake()
 //	}
 package pager

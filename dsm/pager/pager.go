@@ -28,7 +28,7 @@ type Pager struct {
 	base  uint64
 	scan  scanner
 	wrote []dsm.Page // that have left since they were asked for
-	woken bool       // whoever waits for the page that is asked for
+	wakes []dsm.Page // whoever waits for these may go on
 	ended bool       // the program
 	err   error      // the first
 }
@@ -124,12 +124,22 @@ func (p *Pager) Allowed(f dsm.Fault) bool {
 	return a == dsm.Write || a == dsm.Read && !f.Write
 }
 
-// Resume has the program try an access again. Most often it does so already.
-func (p *Pager) Resume(at dsm.Page) {
-	if !p.woken {
-		p.fail(p.u.wake(p.addr(at), uint64(p.pageSize)))
+// Resume has the program try an access again, when the caller of Woken wakes it.
+func (p *Pager) Resume(at dsm.Page) { p.wakes = append(p.wakes, at) }
+
+// Woken returns what wakes those who were resumed; it is to be called without the
+// node's lock.
+func (p *Pager) Woken() func() {
+	if len(p.wakes) == 0 || p.ended {
+		return func() {}
 	}
-	p.woken = false
+	pages := p.wakes
+	p.wakes = nil
+	return func() {
+		for _, at := range pages {
+			_ = p.u.wake(p.addr(at), uint64(p.pageSize)) // a program that has ended sleeps no more
+		}
+	}
 }
 
 // Err is why the program cannot be watched any more, as when it has ended.
@@ -186,13 +196,12 @@ func (p *Pager) Protect(at dsm.Page, a dsm.Access) {
 	case p.mode == Async:
 		pg.access = a
 	default:
-		mode := uint64(0)
+		mode := uint64(protectDontWake)
 		if a == dsm.Read {
-			mode = protectWP
+			mode = protectWP // nobody waits for that
 		}
 		pg.access = a
 		p.fail(p.u.protect(p.addr(at), uint64(p.pageSize), mode))
-		p.woken = p.woken || a == dsm.Write
 	}
 }
 
@@ -208,16 +217,16 @@ func (p *Pager) takeOut(at dsm.Page) {
 	}
 }
 
-// putIn puts a page in place, and wakes who waits for it.
+// putIn puts a page in place.
 func (p *Pager) putIn(at dsm.Page, a dsm.Access) {
 	pg := &p.pages[at]
 	if pg.leaves {
 		p.fail(p.Settle())
 	}
 	b := p.Bytes(at)
-	mode := uint64(copyWP)
+	mode := uint64(copyDontWake | copyWP)
 	if p.mode == Sync && a == dsm.Write {
-		mode = 0
+		mode = copyDontWake
 	}
 	err := p.u.copy(p.addr(at), b, mode)
 	for errors.Is(err, unix.EAGAIN) { // the program's mappings change
@@ -228,7 +237,6 @@ func (p *Pager) putIn(at dsm.Page, a dsm.Access) {
 		err = p.u.copy(p.addr(at), b, mode)
 	}
 	p.fail(err)
-	p.woken = true
 	*pg = page{access: a}
 	p.free = append(p.free, b)
 	p.top = max(p.top, int(at)+1)

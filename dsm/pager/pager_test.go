@@ -128,7 +128,9 @@ func (r *rig) serve() {
 			r.Protect(f.Page, a)
 		}
 		r.Resume(f.Page)
+		wake := r.Woken()
 		r.mu.Unlock()
+		wake()
 	}
 }
 

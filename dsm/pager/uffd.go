@@ -27,8 +27,10 @@ const (
 	featureWPAsync   = 1 << 15 // UFFD_FEATURE_WP_ASYNC
 	registerMissing  = 1 << 0
 	registerWP       = 1 << 1
+	copyDontWake     = 1 << 0 // UFFDIO_COPY_MODE_DONTWAKE
 	copyWP           = 1 << 1 // UFFDIO_COPY_MODE_WP
 	protectWP        = 1 << 0 // UFFDIO_WRITEPROTECT_MODE_WP
+	protectDontWake  = 1 << 1 // UFFDIO_WRITEPROTECT_MODE_DONTWAKE: not with that
 	eventPagefault   = 0x12
 	faultWrite       = 1 << 0
 	faultWP          = 1 << 1
@@ -62,7 +64,7 @@ func (u uffd) register(start, length uint64) error {
 	return u.ioctl("UFFDIO_REGISTER", uffdioRegister, unsafe.Pointer(&arg))
 }
 
-// copy puts a page in place and wakes who waits for it.
+// copy puts a page in place.
 func (u uffd) copy(dst uint64, page []byte, mode uint64) error {
 	arg := struct {
 		dst, src, length, mode uint64
@@ -71,7 +73,7 @@ func (u uffd) copy(dst uint64, page []byte, mode uint64) error {
 	return u.ioctl("UFFDIO_COPY", uffdioCopy, unsafe.Pointer(&arg))
 }
 
-// protect write-protects a range, or not any more, and wakes who waits for that.
+// protect write-protects a range, or not any more.
 func (u uffd) protect(start, length, mode uint64) error {
 	arg := struct{ start, length, mode uint64 }{start, length, mode}
 	return u.ioctl("UFFDIO_WRITEPROTECT", uffdioWriteprotect, unsafe.Pointer(&arg))
