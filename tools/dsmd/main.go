@@ -13,6 +13,7 @@ import (
 	"lazystate/dsm"
 	"lazystate/dsm/daemon"
 	"lazystate/internal/cli"
+	"lazystate/tools/dsmd/rank"
 	"lazystate/tools/dsmd/settings"
 )
 
@@ -25,8 +26,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	app := &ucli.App{
 		Name: "dsmd", Usage: "one node of a parallel program's shared memory", ArgsUsage: "-- PROGRAM [ARGUMENT]...",
 		Flags: append(settings.Flags(),
-			&ucli.IntFlag{Name: "node", EnvVars: []string{"DSM_NODE"}, Usage: "which `NODE` this is, from 0 on"},
-			&ucli.StringFlag{Name: "key", EnvVars: []string{"DSM_KEY"}, Usage: "`HEX` of 16 bytes, the same at all nodes"},
+			&ucli.IntFlag{Name: "node", EnvVars: []string{"DSM_NODE"}, Usage: "which `NODE` this is, from 0 on; else a launcher says it"},
+			&ucli.StringFlag{Name: "stdin", Usage: "`FILE` that the program reads"},
+			&ucli.BoolFlag{Name: "until-eof", Usage: "end when the standard input does: whoever started this is gone"},
 			&ucli.UintFlag{Name: "kill-at", Usage: "end by SIGKILL at operation `N`, to try a recovery"},
 			cli.LogFlag("DSM_LOG_LEVEL"),
 		),
@@ -36,38 +38,93 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func action(c *ucli.Context) error {
-	s, err := settings.Of(c)
-	if err != nil {
-		return err
-	}
 	if c.NArg() == 0 {
 		return cli.Usagef("which program?")
 	}
-	self := c.Int("node")
-	if self < 0 || self >= s.Core.Nodes {
-		return cli.Usagef("--node: %d of %d", self, s.Core.Nodes)
-	}
-	if s.Dir == "" {
-		return cli.Usagef("--dir: where are the checkpoints?")
-	}
-	key, err := parseKey(c.String("key"))
+	s, err := settings.Of(c)
 	if err != nil {
-		return cli.Usagef("--key: %v", err)
+		return err
 	}
 	log, err := cli.Logger(c)
 	if err != nil {
 		return err
 	}
-	cfg, err := s.Node(dsm.NodeID(self), log)
+	self, err := selfOf(c, &s)
+	if err != nil {
+		return err
+	}
+	cfg, err := s.Node(self, log)
 	if err != nil {
 		return err
 	}
 	cfg.KillAt = uint32(c.Uint("kill-at"))
-	n := &node{settings: s, cfg: cfg, key: key, command: c.Args().Slice(), stdin: c.App.Reader, stdout: c.App.Writer, stderr: c.App.ErrWriter}
-	err = n.run(c.Context)
+	m, done, err := s.Meeting()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = done() }() // its work is done, or the node's is not
+	n := &node{settings: s, cfg: cfg, meeting: m, command: c.Args().Slice(), stdin: c.App.Reader, stdout: c.App.Writer, stderr: c.App.ErrWriter}
+	ctx, finish, err := n.input(c)
+	if err != nil {
+		return err
+	}
+	defer finish()
+	return judged(n.run(ctx), cfg)
+}
+
+// selfOf is which node this is, by a flag or a launcher.
+func selfOf(c *ucli.Context, s *settings.Settings) (dsm.NodeID, error) {
+	self := c.Int("node")
+	if !c.IsSet("node") {
+		r, ok := rank.Of(os.Getenv)
+		if !ok {
+			return 0, cli.Usagef("--node: which one, and no launcher says it")
+		}
+		if self = r.Node; s.Core.Nodes == 0 {
+			s.Core.Nodes = r.Nodes
+		}
+	}
+	if err := s.Check(); err != nil {
+		return 0, err
+	}
+	if self < 0 || self >= s.Core.Nodes {
+		return 0, cli.Usagef("--node: %d of %d", self, s.Core.Nodes)
+	}
+	if s.Dir == "" {
+		return 0, cli.Usagef("--dir: where are the checkpoints?")
+	}
+	return dsm.NodeID(self), nil
+}
+
+// input opens what the program reads. The context ends with the standard input, if
+// that is what it is there for.
+func (n *node) input(c *ucli.Context) (ctx context.Context, done func(), err error) {
+	ctx, cancel := context.WithCancel(c.Context)
+	done = cancel
+	if c.Bool("until-eof") {
+		stdin := n.stdin
+		n.stdin = nil
+		go func() {
+			_, _ = io.Copy(io.Discard, stdin)
+			cancel()
+		}()
+	}
+	if path := c.String("stdin"); path != "" {
+		f, err := os.Open(path)
+		if err != nil {
+			cancel()
+			return nil, nil, err
+		}
+		n.stdin, done = f, func() { cancel(); f.Close() }
+	}
+	return ctx, done, nil
+}
+
+// judged says whether another life would be of use.
+func judged(err error, cfg daemon.Config) error {
 	var refused *daemon.RefusedError
 	if errors.As(err, &refused) || errors.Is(err, errProgram) {
-		log.Error("ends", "node", cfg.Core.Self, "error", err)
+		cfg.Log.Error("ends", "node", cfg.Core.Self, "error", err)
 		return useless
 	}
 	return err

@@ -19,6 +19,7 @@ import (
 	"lazystate/dsm/logs"
 	"lazystate/dsm/store"
 	"lazystate/dsm/transport"
+	"lazystate/tools/dsmd/meet"
 	"lazystate/tools/dsmd/settings"
 )
 
@@ -26,7 +27,7 @@ import (
 type node struct {
 	settings settings.Settings
 	cfg      daemon.Config
-	key      [16]byte
+	meeting  meet.Meeting
 	command  []string
 	stdin    io.Reader
 	stdout   io.Writer
@@ -82,12 +83,16 @@ func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transp
 	if err != nil {
 		return nil, err
 	}
-	m := meeting{filepath.Join(n.settings.Dir, "meet"), where.Boot}
-	if err := m.tell(n.cfg.Core.Self, where); err != nil {
+	key, err := n.meeting.Key(ctx)
+	if err == nil {
+		err = n.meeting.Tell(ctx, n.cfg.Core.Self, where)
+	}
+	if err != nil {
 		return nil, errors.Join(err, closeAll(listeners))
 	}
 	network, err := transport.New(transport.Config{
-		Cluster: n.cfg.Core, Incarnation: d.Incarnation(), Key: n.key, Listeners: listeners, Address: m.address, Silence: n.settings.Silence,
+		Cluster: n.cfg.Core, Incarnation: d.Incarnation(), Key: key, Listeners: listeners,
+		Address: meet.Address(n.meeting, where.Boot), Silence: n.settings.Silence,
 	}, receiver{d})
 	if err != nil {
 		return nil, errors.Join(err, closeAll(listeners))
@@ -101,13 +106,13 @@ func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transp
 }
 
 // listen is for others: over TCP, and over shared memory for those on this machine.
-func (n *node) listen() (all []net.Listener, where place, err error) {
+func (n *node) listen() (all []net.Listener, where meet.Place, err error) {
 	l, err := net.Listen("tcp", n.settings.Listen)
 	if err != nil {
 		return nil, where, err
 	}
-	all, where.TCP = append(all, l), reached(l, n.settings.Name)
-	if boot := bootID(); boot != "" && n.settings.Memory {
+	all, where.TCP = append(all, l), meet.Reached(l, n.settings.Name)
+	if boot := meet.Boot(); boot != "" && n.settings.Memory {
 		path := filepath.Join(n.tmp, "nodes")
 		u, err := net.Listen("unix", path)
 		if err != nil {

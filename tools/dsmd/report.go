@@ -14,8 +14,8 @@ import (
 
 const reportEvery = time.Second
 
-// report tells the run's folder how the node is, until ctx ends. That it cannot is
-// said once.
+// report tells the run's folder how the node is, until ctx ends, and then a last
+// time. That it cannot is said once.
 func (n *node) report(ctx context.Context, d *daemon.Daemon, network *transport.Transport) {
 	began, said := time.Now(), false
 	for {
@@ -24,8 +24,9 @@ func (n *node) report(ctx context.Context, d *daemon.Daemon, network *transport.
 			n.cfg.Log.Warn("cannot report", "node", n.cfg.Core.Self, "error", err)
 			said = true
 		}
-		if pause.For(ctx, reportEvery) != nil {
+		if ctx.Err() != nil {
 			return
 		}
+		_ = pause.For(ctx, reportEvery)
 	}
 }

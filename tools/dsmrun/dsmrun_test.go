@@ -19,11 +19,16 @@ import (
 
 	"lazystate/dsm/client"
 	"lazystate/internal/cli"
+	"lazystate/internal/leash"
 )
 
 // The programs that dsmrun runs here are this test's binary.
 func TestMain(m *testing.M) {
-	if os.Getenv(client.SocketVariable) == "" {
+	switch {
+	case os.Getenv(client.SocketVariable) != "":
+	case os.Getenv("DSM_TEST_RUN") != "": // dsmrun itself
+		os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+	default:
 		code := m.Run()
 		if built != "" {
 			_ = os.RemoveAll(built)
@@ -182,10 +187,92 @@ func TestInputAndLabels(t *testing.T) {
 	}
 }
 
+// fakeSSH runs what it is given on this machine, whichever host it is for, and
+// notes the host. A node that is killed there takes the host with it.
+func fakeSSH(t *testing.T) (command, log string) {
+	t.Helper()
+	dir := t.TempDir()
+	command, log = filepath.Join(dir, "ssh"), filepath.Join(dir, "log")
+	script := fmt.Sprintf("#!/bin/sh\nhost=$1\nshift\necho $host >>%s\nsh -c \"$*\"\ncode=$?\n[ $code -le 128 ] || code=255\nexit $code\n", log)
+	if err := os.WriteFile(command, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return command, log
+}
+
+// Nodes are on hosts, in turn; one whose host is lost goes to the next.
+func TestHosts(t *testing.T) {
+	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
+	ssh, log := fakeSSH(t)
+	code, out, errs := try(t, slices.Concat([]string{
+		"-n", "3", "--ssh", ssh, "--host", "127.0.0.2", "--host", "me@127.0.0.3", "--host", "127.0.0.4", "--host", "127.0.0.5",
+		"--tcp", "--dir", filepath.Join(t.TempDir(), "it's here"), "--kill", "2@33",
+	}, program("count"))...)
+	if code != cli.OK || out != want {
+		t.Errorf("exit %d, %q, not %q\n%s", code, out, want, errs)
+	}
+	b, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := strings.Fields(string(b))
+	if len(hosts) != 4 || hosts[3] != "127.0.0.5" {
+		t.Errorf("nodes were on %v", hosts)
+	}
+}
+
+// Where a launcher has placed processes each keeps one node.
+func TestLaunchers(t *testing.T) {
+	_, want, _ := try(t, slices.Concat([]string{"-n", "2"}, program("count"))...)
+	for name, env := range map[string][]string{
+		"srun":   {"SLURM_PROCID=%d", "SLURM_NTASKS=2", "SLURM_JOB_ID=7", "SLURM_STEP_ID=1"},
+		"mpirun": {"OMPI_COMM_WORLD_RANK=%d", "OMPI_COMM_WORLD_SIZE=2"},
+	} {
+		dir := t.TempDir()
+		var out, errs [2]bytes.Buffer
+		var wait [2]func() error
+		for i := range 2 {
+			cmd := exec.Command(os.Args[0], slices.Concat([]string{"--dsmd", dsmd(t), "--region", "1M", "--dir", dir, "--kill", "1@20"}, program("count"))...)
+			cmd.Env = append(os.Environ(), "DSM_TEST_RUN=1")
+			for _, v := range env {
+				cmd.Env = append(cmd.Env, strings.ReplaceAll(v, "%d", fmt.Sprint(i)))
+			}
+			cmd.Stdout, cmd.Stderr = &out[i], &errs[i]
+			var err error
+			if wait[i], err = leash.Start(cmd, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, w := range wait {
+			if err := w(); err != nil {
+				t.Errorf("%s: process %d: %v\n%s", name, i, err, &errs[i])
+			}
+		}
+		if out[0].String() != want {
+			t.Errorf("%s: %q, not %q\n%s", name, &out[0], want, &errs[0])
+		}
+		if _, err := os.Stat(filepath.Join(dir, "7.1")); (err == nil) != (name == "srun") {
+			t.Errorf("%s: a folder of the job: %v", name, err)
+		}
+	}
+}
+
+// A folder with another run's checkpoints is no place for a new one.
+func TestUsedFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if code, _, errs := try(t, slices.Concat([]string{"-n", "2", "--dir", dir}, program("echo"))...); code != cli.OK {
+		t.Fatalf("exit %d\n%s", code, errs)
+	}
+	code, _, errs := try(t, slices.Concat([]string{"-n", "2", "--dir", dir}, program("echo"))...)
+	if code != cli.Usage || !strings.Contains(errs, "another run") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+}
+
 func TestMisuse(t *testing.T) {
 	for _, args := range [][]string{
 		{"-n", "2"}, {"--", "/bin/true"}, {"-n", "2", "--kill", "2@1", "--", "/bin/true"}, {"-n", "2", "--kill", "1", "--", "/bin/true"},
-		{"-n", "2", "--kill", "1@0", "--", "/bin/true"}, {"-n", "2", "--kill", "1@5", "--kill", "1@6", "--", "/bin/true"},
+		{"-n", "2", "--kill", "1@0", "--", "/bin/true"}, {"-n", "2", "--host", "a", "--", "/bin/true"}, {"-n", "2", "--kill", "1@5", "--kill", "1@6", "--", "/bin/true"},
 	} {
 		if code, _, errs := try(t, args...); code != cli.Usage {
 			t.Errorf("%v: exit %d\n%s", args, code, errs)

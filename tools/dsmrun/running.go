@@ -20,18 +20,18 @@ import (
 // useless is dsmd's exit if it would end in the same way again.
 const useless = 4
 
-// running is a run of a program.
+// running is a run of a program, as far as it is this dsmrun's.
 type running struct {
-	nodes   int
+	here    []int // nodes
+	hosts   hosts
 	dsmd    string
 	args    []string // of each dsmd
 	command []string
-	env     []string
 	most    int            // restarts of a node
 	kills   map[int]uint32 // node: operation
 	label   bool
 	log     *slog.Logger
-	input   input
+	stdin   input
 	stdout  io.Writer
 	stderr  io.Writer
 	over    atomic.Bool // a node has ended well, so all programs have
@@ -42,18 +42,26 @@ func (r *running) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := make(chan error)
-	for i := range r.nodes {
+	for _, i := range r.here {
 		go func() { ends <- r.keep(ctx, i) }()
 	}
 	var first error
-	for range r.nodes {
-		if err := <-ends; err != nil && first == nil {
+	for range r.here {
+		switch err := <-ends; {
+		case err != nil && first == nil:
 			first = err
 			cancel()
+		case err == nil:
+			defer time.AfterFunc(last, cancel).Stop()
 		}
 	}
 	return first
 }
+
+// last is how long nodes may stay when one has ended well, and so all programs have.
+// One that was lost just then, and started again, would wait for the others for
+// ever.
+const last = 30 * time.Second
 
 // keep has a node live until its program is over.
 func (r *running) keep(ctx context.Context, i int) error {
@@ -73,7 +81,10 @@ func (r *running) keep(ctx context.Context, i int) error {
 		case life > r.most:
 			return fmt.Errorf("node %d was started %d times: %w", i, life, err)
 		}
-		r.log.Warn("a node was lost and is started again", "node", i, "why", err)
+		if exit.ExitCode() == unreachable && r.hosts.of(i) != "" {
+			r.hosts.leave(i)
+		}
+		r.log.Warn("a node was lost and is started again", "node", i, "host", r.hosts.of(i), "why", err)
 	}
 }
 
@@ -82,22 +93,11 @@ const drain = 5 * time.Second
 
 // live is one life of a node.
 func (r *running) live(ctx context.Context, i, life int) error {
-	args := append([]string{"--node", strconv.Itoa(i)}, r.args...)
-	if op, ok := r.kills[i]; ok && life == 1 {
-		args = append(args, "--kill-at", strconv.FormatUint(uint64(op), 10))
-	}
-	args = append(append(args, "--"), r.command...)
-	cmd := exec.Command(r.dsmd, args...)
-	cmd.Env, cmd.WaitDelay = r.env, drain
-	cmd.Stdout, cmd.Stderr = r.stdout, r.stderr
-	stdin, err := r.input.open(i)
+	cmd, done, err := r.prepare(i, life)
 	if err != nil {
 		return err
 	}
-	if stdin != nil {
-		defer stdin.Close()
-		cmd.Stdin = stdin
-	}
+	defer done()
 	if r.label {
 		out, errs := &labeled{to: r.stdout, node: i}, &labeled{to: r.stderr, node: i}
 		defer out.end()
@@ -106,9 +106,32 @@ func (r *running) live(ctx context.Context, i, life int) error {
 	}
 	wait, err := leash.Start(cmd, syscall.SIGKILL)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", r.dsmd, err)
+		return fmt.Errorf("start node %d: %w", i, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
 	defer stop()
 	return wait()
+}
+
+// prepare makes the command of a life. done is for when that is over.
+func (r *running) prepare(i, life int) (cmd *exec.Cmd, done func(), err error) {
+	args := append([]string{"--node", strconv.Itoa(i)}, r.args...)
+	if op, ok := r.kills[i]; ok && life == 1 {
+		args = append(args, "--kill-at", strconv.FormatUint(uint64(op), 10))
+	}
+	if r.stdin.path != "" {
+		args = append(args, "--stdin", r.stdin.path)
+	}
+	if cmd, err = r.hosts.command(i, r.dsmd, args, r.command); err != nil {
+		return nil, nil, err
+	}
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = r.stdout, r.stderr, drain
+	if r.hosts.of(i) != "" {
+		w, err := cmd.StdinPipe() // it ends with us
+		return cmd, func() { _ = w.Close() }, err
+	}
+	if i == 0 && r.stdin.device != nil {
+		cmd.Stdin = r.stdin.device
+	}
+	return cmd, func() {}, nil
 }

@@ -5,9 +5,10 @@ package main
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
+	"time"
 )
 
 // input is the standard input: of all nodes, each from its beginning, or of node 0
@@ -17,36 +18,28 @@ type input struct {
 	device *os.File
 }
 
+// sayAfter is how long an input may take that nobody has ended.
+const sayAfter = 2 * time.Second
+
 // copied has the input in a file of its own, unless it is a device: programs that
 // read parameters do so on all nodes, and again after a restart.
-func copied(in io.Reader, dir string) (input, error) {
+func copied(in io.Reader, path string, log *slog.Logger) (input, error) {
+	late := time.AfterFunc(sayAfter, func() {
+		log.Warn("waits for the end of the standard input, which all nodes are to have: </dev/null is none")
+	})
+	defer late.Stop()
 	if f, ok := in.(*os.File); ok {
 		st, err := f.Stat()
 		if err != nil || st.Mode()&os.ModeCharDevice != 0 {
 			return input{device: f}, nil
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return input{}, err
-	}
-	path := filepath.Join(dir, "stdin")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return input{}, err
 	}
 	_, err = io.Copy(f, in)
 	return input{path: path}, errors.Join(err, f.Close())
-}
-
-// open is a node's; nil is none.
-func (in input) open(node int) (*os.File, error) {
-	switch {
-	case in.path != "":
-		return os.Open(in.path)
-	case node == 0 && in.device != nil:
-		return os.Open("/dev/stdin")
-	}
-	return nil, nil
 }
 
 // shared is a writer for many: a file as it is, anything else one at a time.

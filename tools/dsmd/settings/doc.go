@@ -8,7 +8,7 @@
 //
 //	app := &cli.App{Name: "dsmd", Flags: settings.Flags(), Action: func(c *cli.Context) error {
 //		s, err := settings.Of(c)
-//		if err != nil {
+//		if err := cmp.Or(err, s.Check()); err != nil {
 //			return err
 //		}
 //		cfg, err := s.Node(2, log)

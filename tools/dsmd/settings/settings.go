@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -16,18 +17,23 @@ import (
 	"lazystate/dsm/daemon"
 	"lazystate/dsm/pager"
 	"lazystate/internal/cli"
+	"lazystate/tools/bdmon/etcd"
+	"lazystate/tools/dsmd/meet"
 )
 
 // Settings are the flags' values.
 type Settings struct {
 	Core     dsm.Config // without Self
 	Policy   daemon.Policy
+	Homes    string
 	Writes   string // auto, or a pager.Mode
 	Dir      string
 	Copies   []string
 	Listen   string
-	Name     string // others reach this host by
-	Memory   bool   // links over it
+	Name     string       // others reach this host by
+	Memory   bool         // links over it
+	Etcd     etcd.Servers // where nodes meet; no endpoints: in Dir
+	Run      string       // its name there
 	Silence  time.Duration
 	Patience time.Duration
 }
@@ -50,6 +56,11 @@ func Flags() []ucli.Flag {
 		&ucli.BoolFlag{Name: "per-page", EnvVars: env("PER_PAGE"), Usage: "keep copies page by page (Theorem 1)"},
 		&ucli.StringFlag{Name: "listen", Value: "127.0.0.1:0", EnvVars: env("LISTEN"), Usage: "`ADDRESS` for other nodes"},
 		&ucli.StringFlag{Name: "name", EnvVars: env("NAME"), Usage: "`HOST` that others reach this one by, if not by what --listen says"},
+		&ucli.StringSliceFlag{Name: "etcd", EnvVars: env("ETCD"), Usage: "`URL` of an etcd where nodes meet, instead of --dir"},
+		&ucli.StringFlag{Name: "etcd-ca", EnvVars: env("ETCD_CA"), Usage: "`FILE` of its certificate authority"},
+		&ucli.StringFlag{Name: "etcd-cert", EnvVars: env("ETCD_CERT"), Usage: "`FILE` of this node's certificate"},
+		&ucli.StringFlag{Name: "etcd-cert-key", EnvVars: env("ETCD_CERT_KEY"), Usage: "`FILE` of that one's key"},
+		&ucli.StringFlag{Name: "run", EnvVars: env("RUN"), Usage: "`NAME` of the run in etcd"},
 		&ucli.BoolFlag{Name: "tcp", EnvVars: env("TCP"), Usage: "links over TCP only, also between nodes on one host"},
 		&ucli.DurationFlag{Name: "silence", Value: 5 * time.Second, EnvVars: env("SILENCE"), Usage: "after which a node is lost"},
 		&ucli.DurationFlag{Name: "patience", Value: time.Minute, EnvVars: env("PATIENCE"), Usage: "how long a recovery waits for a node that is lost"},
@@ -59,7 +70,7 @@ func Flags() []ucli.Flag {
 // pageSize is the machine's; all nodes are amd64.
 const pageSize = 4096
 
-// Of reads and checks them.
+// Of reads them; Check is to follow.
 func Of(c *ucli.Context) (Settings, error) {
 	s := Settings{
 		Core: dsm.Config{
@@ -67,30 +78,57 @@ func Of(c *ucli.Context) (Settings, error) {
 		},
 		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")},
 		Writes: c.String("writes"), Dir: c.String("dir"), Copies: c.StringSlice("copy"), Listen: c.String("listen"), Name: c.String("name"),
-		Memory: !c.Bool("tcp"), Silence: c.Duration("silence"), Patience: c.Duration("patience"),
+		Memory: !c.Bool("tcp"),
+		Etcd:   etcd.Servers{Endpoints: c.StringSlice("etcd"), CA: c.String("etcd-ca"), Cert: c.String("etcd-cert"), CertKey: c.String("etcd-cert-key")},
+		Run:    c.String("run"), Silence: c.Duration("silence"), Patience: c.Duration("patience"),
 	}
 	size, err := Bytes(c.String("region"))
 	if err != nil {
 		return s, cli.Usagef("--region: %v", err)
 	}
 	s.Core.Pages = (size + pageSize - 1) / pageSize
-	if s.Core.Home, err = homes(c.String("homes"), s.Core); err != nil {
-		return s, cli.Usagef("--homes: %v", err)
+	s.Homes = c.String("homes")
+	return s, nil
+}
+
+// Check is for when the number of nodes is known, which a launcher may have said.
+func (s *Settings) Check() (err error) {
+	if s.Core.Nodes < 1 {
+		return cli.Usagef("--nodes: %d", s.Core.Nodes)
+	}
+	if s.Core.Home, err = homes(s.Homes, s.Core); err != nil {
+		return cli.Usagef("--homes: %v", err)
 	}
 	if s.Writes != "auto" {
 		if _, err := pager.ParseMode(s.Writes); err != nil {
-			return s, cli.Usagef("--writes: %v", err)
+			return cli.Usagef("--writes: %v", err)
 		}
 	}
 	switch {
-	case s.Core.Nodes < 1:
-		return s, cli.Usagef("--nodes: %d", s.Core.Nodes)
 	case s.Core.Locks < 0 || s.Core.Conds < 0:
-		return s, cli.Usagef("%d locks, %d conditions", s.Core.Locks, s.Core.Conds)
+		return cli.Usagef("%d locks, %d conditions", s.Core.Locks, s.Core.Conds)
 	case s.Policy.Logs < 0 || s.Policy.Every < 0 || s.Silence <= 0 || s.Patience <= 0:
-		return s, cli.Usagef("--logs, --every, --silence, --patience: one is less than nothing")
+		return cli.Usagef("--logs, --every, --silence, --patience: one is less than nothing")
+	case len(s.Etcd.Endpoints) > 0 && s.Run == "":
+		return cli.Usagef("--run: which one in etcd?")
 	}
-	return s, nil
+	return nil
+}
+
+// Meeting is where nodes find each other; done lets go of it.
+func (s *Settings) Meeting() (m meet.Meeting, done func() error, err error) {
+	if len(s.Etcd.Endpoints) == 0 {
+		return meet.Folder(filepath.Join(s.Dir, "meet")), func() error { return nil }, nil
+	}
+	connect, err := s.Etcd.Connector()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	return meet.Etcd(client, "/lazystate/dsm/"+s.Run+"/"), client.Close, nil
 }
 
 // homes places pages before anybody touches them.

@@ -23,8 +23,10 @@ import (
 func parse(args ...string) (s Settings, code int, out string) {
 	var stderr bytes.Buffer
 	app := &ucli.App{Name: "test", Flags: Flags(), Action: func(c *ucli.Context) (err error) {
-		s, err = Of(c)
-		return err
+		if s, err = Of(c); err != nil {
+			return err
+		}
+		return s.Check()
 	}}
 	code = cli.Main(context.Background(), app, append([]string{"test"}, args...), strings.NewReader(""), io.Discard, &stderr)
 	return s, code, stderr.String()
@@ -50,7 +52,7 @@ func TestOf(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"-n", "0"}, {"-n", "2", "--region", "0"}, {"-n", "2", "--region", "12X"}, {"-n", "2", "--homes", "here"},
-		{"-n", "2", "--writes", "never"}, {"-n", "2", "--logs", "-1"}, {"-n", "2", "--every", "-1s"}, {"-n", "2", "--locks", "-1"}, {"-n", "2", "--silence", "0s"},
+		{"-n", "2", "--writes", "never"}, {"-n", "2", "--logs", "-1"}, {"-n", "2", "--every", "-1s"}, {"-n", "2", "--locks", "-1"}, {"-n", "2", "--silence", "0s"}, {"-n", "2", "--etcd", "http://127.0.0.1:1"},
 	} {
 		if _, code, out := parse(args...); code != cli.Usage {
 			t.Errorf("%v: exit %d, %s", args, code, out)

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"lazystate/dsm"
+)
+
+// Key is what all nodes of a run have, and nobody else.
+type Key [16]byte
+
+// Meeting is of one run.
+type Meeting interface {
+	// Key is the run's; whoever asks first draws it.
+	Key(ctx context.Context) (Key, error)
+	// Tell says where a node is from now on.
+	Tell(ctx context.Context, node dsm.NodeID, p Place) error
+	// Find is where a node was last; not ok: it was not there yet.
+	Find(ctx context.Context, node dsm.NodeID) (p Place, ok bool, err error)
+}
+
+// Place is where a node listens.
+type Place struct {
+	TCP  string `json:"tcp"`
+	Unix string `json:"unix,omitempty"` // path, for nodes on the same machine
+	Boot string `json:"boot,omitempty"` // id of that
+}
+
+// longest is more than a Place or Key needs.
+const longest = 4096
+
+func parsePlace(b []byte) (p Place, err error) {
+	if len(b) > longest {
+		return p, fmt.Errorf("%d bytes that say where a node is", len(b))
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		return p, fmt.Errorf("where a node is: %w", err)
+	}
+	return p, nil
+}
+
+func newKey() string {
+	var k Key
+	rand.Read(k[:]) // never fails
+	return hex.EncodeToString(k[:])
+}
+
+func parseKey(s string) (k Key, err error) {
+	b, err := hex.DecodeString(strings.TrimSpace(s))
+	if err != nil || len(b) != len(k) {
+		return k, fmt.Errorf("the run's key is none: %d bytes", len(b)) // and not its text
+	}
+	return Key(b), nil
+}
+
+// patience bounds one look.
+const patience = 5 * time.Second
+
+// Address is for a transport: where to connect to a node, "" for nowhere. By shared
+// memory, if it is on this machine, whose boot id it is, and its socket can be seen
+// from here.
+func Address(m Meeting, boot string) func(dsm.NodeID) string {
+	return func(node dsm.NodeID) string {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		p, ok, err := m.Find(ctx, node)
+		if err != nil || !ok {
+			return "" // it is asked again
+		}
+		if p.Unix != "" && p.Boot == boot {
+			if _, err := os.Stat(p.Unix); err == nil {
+				return "unix:" + p.Unix
+			}
+		}
+		return p.TCP
+	}
+}
+
+// Boot is this machine's id since it was started, "" if it is not known.
+func Boot() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// Reached is how others reach a listener. name is the host's; "" is what the
+// listener says, or the machine's own name if that listens everywhere.
+func Reached(l net.Listener, name string) string {
+	addr := l.Addr().String()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	ip := net.ParseIP(host)
+	switch {
+	case name != "":
+		host = name
+	case ip != nil && ip.IsUnspecified():
+		if own, err := os.Hostname(); err == nil {
+			host = own
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
