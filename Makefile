@@ -7,7 +7,7 @@ commands := $(built)/bin
 gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod cbox cdsm sparse checkpatch static test check drill demo-migrate lab generate bench survival soak install clean
+.PHONY: help build kmod cbox cdsm sparse checkpatch static test check drill demo-migrate demo-dsm lab generate bench survival soak install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ drill: build ## a sick machine is healed from outside: fork bombs and memory hog
 
 demo-migrate: binaries ## curl downloads while its session goes through three servers, by each way, and one of them is drained; needs root
 	@$(commands)/mtcpdemo
+
+demo-dsm: binaries ## Barnes-Hut on four processes that share memory; one is killed in the midst, and the result is the same
+	@$(commands)/dsmdemo
 
 lab: build/bin/bdlab ## boot a machine called "lab" and open a shell in it
 	@$(commands)/bdlab up --swap 256 lab
