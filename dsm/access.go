@@ -108,11 +108,11 @@ func (n *Node) answered(p Page) {
 func (n *Node) grantAccess(p Page, write bool) {
 	pg := &n.pages[p]
 	access := Read
-	if (write || n.scn != nil) && pg.twin == nil {
+	if (write || n.scn != nil) && pg.twin == nil && !n.untwinned(p) {
 		pg.twin = bytes.Clone(n.mem.Bytes(p))
 		n.expect(p)
 	}
-	if pg.twin != nil {
+	if pg.twin != nil || n.untwinned(p) && (write || n.scn != nil) {
 		access = Write
 		n.dirty[p] = n.dirty[p] || write || n.scn == nil
 	}
@@ -217,7 +217,7 @@ func (n *Node) onPageRep(b PageRep) {
 
 // onDiffs applies an interval's diffs to homed pages.
 func (n *Node) onDiffs(from NodeID, b Diffs) {
-	n.cuts[from].Add(b.Cut)
+	n.logCut(from, b.Cut)
 	for _, d := range b.Diffs {
 		if !n.asHome(d.Page) {
 			n.ignore(from, "diffs page %d, whose home is %v", d.Page, n.pages[d.Page].home)
@@ -262,7 +262,7 @@ func (n *Node) version(p Page) vtime.Time {
 // keepRagged keeps what its writer could not make again (see the package).
 func (n *Node) keepRagged(diffs []logs.Diff) {
 	for _, d := range diffs {
-		if d.Ragged && d.Interval > n.peers[d.Writer].ckp.T[d.Writer] {
+		if d.Ragged && !n.cfg.Unlogged && d.Interval > n.peers[d.Writer].ckp.T[d.Writer] {
 			n.ragged.Add(d)
 		}
 	}

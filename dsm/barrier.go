@@ -95,7 +95,9 @@ func (n *Node) endBarrier(e logs.Barrier) {
 func (n *Node) passBarrier(e logs.Barrier) {
 	arrived := n.bar.arrived
 	n.advance(e.T)
-	n.barriers.Add(e)
+	if !n.cfg.Unlogged {
+		n.barriers.Add(e)
+	}
 	n.bar.number = e.Number
 	n.bar.last = e.T.Clone()
 	n.bar.arrived = map[NodeID]BarrierArrive{}

@@ -68,10 +68,18 @@ func (s *State) Kept() logs.Kept {
 	return k
 }
 
+// LogBytes is the size of its diff log.
+func (s *State) LogBytes() (size uint64) {
+	for _, d := range s.Diffs {
+		size += uint64(d.Bytes())
+	}
+	return size
+}
+
 // checkpoint ends the interval, so that what the program wrote is in the diff
 // log, and gives the state to be saved. The program stands behind an operation.
 func (n *Node) checkpoint() {
-	if n.rec != nil || n.saving != nil {
+	if n.rec != nil || n.saving != nil || n.cfg.Unlogged {
 		return
 	}
 	if n.op != nil || n.fault != nil {
@@ -124,12 +132,23 @@ func (n *Node) saved(number uint32) {
 	if n.saving == nil || n.saving.Number != number {
 		return
 	}
+	n.countLogs(n.saving)
 	n.stamp = n.saving.Stamp
 	n.window = append(n.window, n.saving.Kept())
 	n.saving = nil
 	n.count.Saved++
 	n.collect()
 	n.count.WindowMost = max(n.count.WindowMost, n.window.Saved())
+}
+
+// countLogs counts the diffs of a checkpoint, and those that no other had.
+func (n *Node) countLogs(s *State) {
+	for _, d := range s.Diffs {
+		if d.Interval > n.stamp.T[n.cfg.Self] {
+			n.count.LogSaved += uint64(d.Bytes())
+		}
+	}
+	n.count.LogMost = max(n.count.LogMost, s.LogBytes())
 }
 
 // notSaved forgets a checkpoint. Its interval has ended all the same.

@@ -27,6 +27,10 @@ type Config struct {
 	// PerPage keeps copies and diffs page by page (Theorem 1) instead of by whole
 	// checkpoints (Theorem 2).
 	PerPage bool
+	// Unlogged is the protocol without what a recovery needs: no logs, no
+	// checkpoints, and homes make no diffs of what they write themselves. It is what
+	// the other is compared with; the loss of a node is the end.
+	Unlogged bool
 	// Fanout of the barriers' tree. 0: one parent for all up to seven nodes, 4
 	// from eight on.
 	Fanout int
@@ -59,6 +63,12 @@ type Scanner interface {
 	// Written returns the pages that were written since the last call, or more.
 	// What is written while it works it returns now or at the next call.
 	Written() []Page
+}
+
+// untwinned is a page whose writes leave no diff: a home's own, which are in place.
+func (n *Node) untwinned(p Page) bool {
+	pg := &n.pages[p]
+	return n.cfg.Unlogged && pg.homed && pg.home == n.cfg.Self
 }
 
 func (n *Node) manager(lock uint32) NodeID { return NodeID(lock % uint32(n.cfg.Nodes)) }

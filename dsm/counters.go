@@ -9,9 +9,12 @@ type Counters struct {
 	Upgrades   uint64 // first writes of an interval
 	Intervals  uint64
 	LogCreated uint64 // bytes of diffs logged
+	LogSaved   uint64 // of these, in a checkpoint
+	LogMost    uint64 // bytes of diffs in one checkpoint, at most: the log on stable storage
 	LogGone    uint64 // of these, discarded by LLT
 	Granted    uint64 // tokens sent to others
 	News       uint64 // messages that carried what LLT and CGC need
+	NewsBytes  uint64 // of that, as dsm/wire writes it
 	Saved      uint64 // checkpoints
 	WindowMost int    // checkpoints kept at once, W_max of Table 4.4
 }

@@ -49,14 +49,14 @@ func (n *Node) takeDiffs(cut logs.Cut, want func(Page) bool) []logs.Diff {
 	t[n.cfg.Self] = cut.Interval
 	if n.scn != nil {
 		for _, p := range n.scn.Written() {
-			n.dirty[p] = n.dirty[p] || n.pages[p].twin != nil
+			n.dirty[p] = n.dirty[p] || n.pages[p].twin != nil || n.untwinned(p)
 		}
 	}
 	var diffs []logs.Diff
 	pages := slices.Sorted(maps.Keys(n.dirty))
 	clear(n.dirty)
 	for _, p := range pages {
-		if d := n.takeDiff(p); len(d) > 0 && want(p) {
+		if d := n.takeDiff(p); (len(d) > 0 || n.untwinned(p)) && want(p) {
 			diffs = append(diffs, logs.Diff{Page: p, Writer: n.cfg.Self, Interval: cut.Interval, T: t, Ragged: cut.Ragged, Diff: d})
 		}
 	}
@@ -69,6 +69,9 @@ func (n *Node) takeDiff(p Page) diff.Diff {
 	d := pg.stash
 	pg.stash = nil
 	switch {
+	case pg.twin == nil && n.scn == nil && pg.access == Write: // it is untwinned
+		pg.access = Read
+		n.mem.Protect(p, Read)
 	case pg.twin == nil:
 	case n.scn != nil: // the program may write on: the next twin is what the diff has seen
 		next := bytes.Clone(n.mem.Bytes(p))
@@ -91,8 +94,7 @@ func (n *Node) publish(cut logs.Cut, diffs []logs.Diff) {
 	n.count.Intervals++
 	notice := logs.Notice{Cut: cut}
 	for _, d := range diffs {
-		n.diffs.Add(d)
-		n.count.LogCreated += uint64(d.Bytes())
+		n.logDiff(d)
 		n.setNeed(d.Page, self, cut.Interval)
 		notice.Pages = append(notice.Pages, d.Page)
 		if n.pages[d.Page].home == self {
@@ -104,11 +106,26 @@ func (n *Node) publish(cut logs.Cut, diffs []logs.Diff) {
 	n.record(self, notice)
 }
 
+// logDiff keeps a diff for a home that restarts.
+func (n *Node) logDiff(d logs.Diff) {
+	if !n.cfg.Unlogged {
+		n.diffs.Add(d)
+		n.count.LogCreated += uint64(d.Bytes())
+	}
+}
+
+// logCut keeps where an interval ended, for its writer's replay.
+func (n *Node) logCut(writer NodeID, c logs.Cut) {
+	if !n.cfg.Unlogged {
+		n.cuts[writer].Add(c)
+	}
+}
+
 // record notes a write notice and where its interval ended. It has no effect on
 // pages until the time advances over it.
 func (n *Node) record(writer NodeID, notice logs.Notice) {
 	n.notices[writer].Add(notice)
-	n.cuts[writer].Add(notice.Cut)
+	n.logCut(writer, notice.Cut)
 }
 
 func (n *Node) recordAll(list []WriterNotice) {

@@ -131,6 +131,7 @@ func (n *Node) news(to NodeID) *News {
 	}
 	p.told = News{Ckp: news.Ckp, Bound: news.Bound}
 	n.count.News++
+	n.count.NewsBytes += uint64(news.Size())
 	news.Ckp.T = news.Ckp.T.Clone()
 	return &news
 }

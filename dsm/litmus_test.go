@@ -6,8 +6,11 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"lazystate/dsm/vtime"
 )
 
 var (
@@ -281,4 +284,33 @@ func TestLitmusTree(t *testing.T) {
 		w.schedule(chances{double: 50, run: 20, crash: 4, crashes: 3, checkpoint: 20, collect: 20, ahead: 20})
 		verdict(t, w, seed)
 	})
+}
+
+// Without logs the programs read the same, and nothing is kept.
+func TestLitmusUnlogged(t *testing.T) {
+	seeds(t, 200, func(t *testing.T, seed uint64) {
+		w, _ := drawLitmus(seed)
+		w.cfg.Unlogged = true
+		for _, p := range w.procs {
+			p.n = New(w.config(p.id), w.attach(p))
+		}
+		w.schedule(chances{double: 50, ahead: 40, checkpoint: 20, collect: 20, run: 20 + int(seed%60)})
+		verdict(t, w, seed)
+		for _, p := range w.procs {
+			if c := p.n.Counters(); p.n.LogBytes() > 0 || c.LogCreated > 0 || c.News > 0 || c.Saved > 0 {
+				t.Errorf("seed %d: %v keeps %d bytes: %+v", seed, p.id, p.n.LogBytes(), c)
+			}
+		}
+	})
+}
+
+// A node that was lost ends a run without logs, with a word.
+func TestUnloggedLoss(t *testing.T) {
+	cfg := Config{Nodes: 2, Pages: 1, PageSize: 8, Unlogged: true}
+	n := New(cfg, newMemory(cfg))
+	effects := n.Step(Deliver{&Message{From: 1, To: 0, FromInc: 2, Seq: 1, Body: Recover{Stamp{T: vtime.New(2)}}}})
+	r, ok := effects[len(effects)-1].(Refuse)
+	if !ok || !strings.Contains(r.Err.Error(), "nothing is logged") {
+		t.Errorf("%v", effects)
+	}
 }

@@ -105,7 +105,7 @@ func (n *Node) onLockReq(from NodeID, b LockReq) {
 // told its time by a grant must not know of intervals that its replay does not.
 func (n *Node) sawTime(i NodeID, t vtime.Time, ordinal uint32) {
 	if t[i] > n.peers[i].ckp.T[i] {
-		n.cuts[i].Add(logs.Cut{Interval: t[i], Ordinal: ordinal, Bound: true})
+		n.logCut(i, logs.Cut{Interval: t[i], Ordinal: ordinal, Bound: true})
 	}
 }
 
@@ -145,7 +145,7 @@ func (n *Node) passOn(id uint32) {
 	t := to.t.Clone()
 	t.Join(n.t)
 	a := logs.Acquire{Ordinal: to.ordinal, Lock: id, Seq: l.seq, T: t}
-	n.sent[to.node].Add(a)
+	n.logAcquire(n.sent, to.node, a)
 	n.count.Granted++
 	n.send(to.node, LockGrant{a, n.noticesFor(to.t, n.t)})
 	n.tellToken(id)
@@ -169,10 +169,17 @@ func (n *Node) onLockGrant(from NodeID, b LockGrant) {
 	n.done()
 }
 
+// logAcquire keeps a grant in acq_sent_log or acq_rcvd_log.
+func (n *Node) logAcquire(of []logs.Acquires, with NodeID, a logs.Acquire) {
+	if !n.cfg.Unlogged {
+		of[with].Add(a)
+	}
+}
+
 // take makes the token this node's.
 func (n *Node) take(from NodeID, a logs.Acquire) {
 	n.advance(a.T)
-	n.rcvd[from].Add(a)
+	n.logAcquire(n.rcvd, from, a)
 	l := &n.locks[a.Lock]
 	l.have, l.held, l.seq = true, true, a.Seq
 	n.tellToken(a.Lock)

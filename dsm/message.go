@@ -34,6 +34,9 @@ type News struct {
 	Pages []PageBound    // that have changed (Theorem 1)
 }
 
+// Size is how many bytes it adds to a message (dsm/wire).
+func (n News) Size() int { return 4*(5+len(n.Ckp.T)) + 8*len(n.Pages) }
+
 // PageBound is p0.v[receiver] of a page.
 type PageBound struct {
 	Page  Page

@@ -44,6 +44,11 @@ func (n *Node) mayRecover(m *Message) bool {
 // onRecover drops the old incarnation and says again what it has not answered.
 func (n *Node) onRecover(j NodeID, b Recover) {
 	p := &n.peers[j]
+	if n.cfg.Unlogged {
+		n.send(j, Refused{"nothing is logged"})
+		n.refuse("%v was lost, and nothing is logged", j)
+		return
+	}
 	if b.Ckp.Number < p.ckp.Number {
 		n.send(j, Refused{fmt.Sprintf("checkpoint %d is too old: logs are trimmed by the word of checkpoint %d", b.Ckp.Number, p.ckp.Number)})
 		return

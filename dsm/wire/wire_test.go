@@ -245,3 +245,23 @@ func FuzzParseState(f *testing.F) {
 		}
 	})
 }
+
+// What a node counts for the control data of LLT and CGC (Table 4.2) is what that adds
+// to a message.
+func TestSizeOfNews(t *testing.T) {
+	m := dsm.Message{From: 1, To: 0, FromInc: 1, ToInc: 1, Seq: 1, Body: dsm.Gather{}}
+	plain, err := AppendMessage(nil, &m, 3, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pages := range [][]dsm.PageBound{nil, {{Page: 1, Bound: 2}, {Page: 3, Bound: 4}}} {
+		m.News = &dsm.News{Ckp: dsm.Stamp{Number: 1, T: vtime.New(3)}, Bound: 7, Pages: pages}
+		b, err := AppendMessage(nil, &m, 3, 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(b) - len(plain); got != m.News.Size() {
+			t.Errorf("%d bytes, counted as %d", got, m.News.Size())
+		}
+	}
+}
