@@ -5,6 +5,7 @@ package daemon
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/dsm"
@@ -18,7 +19,7 @@ func (d *Daemon) begun(c call.Call) {
 	if p.call != nil {
 		return
 	}
-	p.call = &c
+	p.call, p.since = &c, time.Now()
 	p.calls++
 	if d.err != nil {
 		p.ended = &ending{cause: uapi.DsmRefused, why: d.err.Error()}

@@ -38,7 +38,7 @@ func (d *due) wanted(barrier bool, share float64) bool {
 func (d *Daemon) checkpoint() {
 	p := d.prog
 	size, safe := p.call.Args[0], p.call.Args[1] == 1
-	if !d.node.Live() {
+	if !d.node.Live() || d.cfg.Core.Unlogged {
 		return
 	}
 	if d.due.writing {
@@ -55,6 +55,7 @@ func (d *Daemon) checkpoint() {
 	d.saves, d.due.writing, d.due.last = private, true, time.Now()
 	p.busy = safe
 	d.step(dsm.Checkpoint{})
+	d.times.Taking += time.Since(d.due.last)
 }
 
 // save has a checkpoint written, with the private state that belongs to it.
@@ -85,6 +86,7 @@ func (d *Daemon) told(r result) {
 
 func (d *Daemon) saved(r result) {
 	d.due.writing = false
+	d.times.Writing += r.took
 	waits := d.prog.call != nil && d.prog.call.Kind == uapi.DsmCheckpoint && d.prog.busy
 	if waits {
 		d.prog.busy = false
@@ -97,6 +99,7 @@ func (d *Daemon) saved(r result) {
 		}
 		return
 	}
-	d.log.Debug("has a checkpoint", "number", r.number, "private", len(r.private), "took", time.Since(d.due.last).Round(time.Millisecond))
 	d.step(dsm.Saved{Number: r.number})
+	d.log.Debug("has a checkpoint", "number", r.number, "private", len(r.private),
+		"logs", r.state.LogBytes(), "of", d.node.Counters().LogSaved, "took", time.Since(d.due.last).Round(time.Millisecond))
 }

@@ -44,7 +44,9 @@ type Daemon struct {
 	saves  []byte   // private state of the checkpoint that is being taken
 	lost   map[dsm.NodeID]time.Time
 	due    due
-	over   bool // the program has no more to do, and no other
+	times  Times
+	came   time.Time // who has the lock, see enter
+	over   bool      // the program has no more to do, and no other
 	err    error
 	failed chan struct{} // err is there
 	ended  chan struct{} // the program has hung up
@@ -84,7 +86,7 @@ func (d *Daemon) Incarnation() uint32 { return d.inc }
 // Start makes the node. If it lived before, it says so to all others; they are
 // there by now.
 func (d *Daemon) Start(net Network) {
-	d.mu.Lock()
+	d.enter()
 	d.net = net
 	d.start()
 	for _, m := range d.early {
@@ -129,6 +131,7 @@ var errClosed = errors.New("closed")
 // enter takes the lock. What the program did without a call is in the node then.
 func (d *Daemon) enter() {
 	d.mu.Lock()
+	d.came = time.Now()
 	if d.prog != nil && d.err == nil {
 		d.takeAlone()
 	}
@@ -147,11 +150,12 @@ func (d *Daemon) leave() {
 	p, net := d.prog, d.net
 	var answer *ending
 	if p != nil {
-		if answer = p.take(); d.err == nil && d.mayOpen() {
+		if answer = d.answer(); d.err == nil && d.mayOpen() {
 			p.server.Open()
 		}
 	}
 	wake := d.mem.Woken()
+	d.times.Busy += time.Since(d.came)
 	d.mu.Unlock()
 	if net != nil { // first: the way there is the longest
 		net.Flush()
@@ -193,6 +197,7 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 		case dsm.Resume:
 			d.mem.Resume(e.Page)
 			d.prog.faults = false
+			d.times.Pages += time.Since(d.prog.since)
 		case dsm.Token:
 			d.token(e.Lock, e.Here)
 		case dsm.Save:

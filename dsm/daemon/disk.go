@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"sync"
+	"time"
 
 	"lazystate/dsm"
 )
@@ -31,6 +32,7 @@ type job struct {
 type result struct {
 	job
 	bytes []byte // load
+	took  time.Duration
 	err   error
 }
 
@@ -89,7 +91,7 @@ func (k *disk) run() {
 		if !ok {
 			return
 		}
-		r := result{job: j}
+		r, began := result{job: j}, time.Now()
 		switch j.kind {
 		case save:
 			r.err = k.store.Save(j.state, j.private)
@@ -100,6 +102,7 @@ func (k *disk) run() {
 		case discardPage:
 			k.store.DiscardPage(j.number, j.page)
 		}
+		r.took = time.Since(began)
 		k.told(r)
 	}
 }

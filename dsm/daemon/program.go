@@ -25,6 +25,7 @@ type program struct {
 	todo   []dsm.Input // of it
 	busy   bool        // with the one before those
 	faults bool        // it waits for a page
+	since  time.Time   // it waits, for that or a call
 	parts  bool        // it has ended, and waits for all others' end
 	calls  uint64
 	ended  *ending
@@ -37,10 +38,12 @@ type ending struct {
 	why   string
 }
 
-// take ends the call, if there is an answer to it.
-func (p *program) take() *ending {
+// answer ends the call, if there is an answer to it.
+func (d *Daemon) answer() *ending {
+	p := d.prog
 	e := p.ended
 	if e != nil {
+		d.times.called(p.call.Kind, time.Since(p.since))
 		p.call, p.todo, p.ended = nil, nil, nil
 	}
 	return e
@@ -152,7 +155,7 @@ func (d *Daemon) attach(conn *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
+	d.enter()
 	err = d.mem.Attach(a.Uffd, a.Pagemap, d.cfg.Base)
 	if err == nil {
 		for lock, here := range d.tokens {
@@ -214,7 +217,7 @@ func (d *Daemon) fault(f pager.Fault) {
 	case p.faults || p.call != nil:
 		// Told twice. Who waits is woken with the first.
 	default:
-		p.faults = true
+		p.faults, p.since = true, time.Now()
 		d.step(f.Fault)
 	}
 }

@@ -18,13 +18,14 @@ type Status struct {
 	LogBytes    int
 	Region      int64 // bytes
 	Counters    dsm.Counters
+	Times       Times
 }
 
 // Status returns it. Before Start there is nothing but the incarnation.
 func (d *Daemon) Status() Status {
 	d.enter()
 	defer d.leave()
-	s := Status{Incarnation: d.inc, Region: int64(d.cfg.Core.Pages) * int64(d.cfg.Core.PageSize)}
+	s := Status{Incarnation: d.inc, Times: d.times, Region: int64(d.cfg.Core.Pages) * int64(d.cfg.Core.PageSize)}
 	if d.err != nil {
 		s.Failed = d.err.Error()
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"lazystate/dsm"
 	"lazystate/dsm/logs"
@@ -26,6 +27,8 @@ type folder struct {
 	trash []uint32
 	punch []place // of pages that were discarded
 	dirty bool    // the window on the disk is older than win
+
+	written atomic.Uint64 // bytes, for checkpoints
 }
 
 // ckpt is a checkpoint that is in the window.

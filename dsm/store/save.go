@@ -112,6 +112,7 @@ func (f *folder) write(dir string, img *image) (*ckpt, error) {
 			return nil, err
 		}
 	}
+	f.written.Add(uint64(len(fresh)*m.PageSize + len(img.state) + len(img.private) + len(index) + len(b)))
 	return c, f.d.sync(dir)
 }
 

@@ -136,6 +136,14 @@ func (s *Store) Save(st *dsm.State, private []byte) error {
 	return nil
 }
 
+// Written is how many bytes Save has written, in all folders.
+func (s *Store) Written() (bytes uint64) {
+	for _, f := range s.folders {
+		bytes += f.written.Load()
+	}
+	return bytes
+}
+
 // undo takes back a checkpoint that is not in every folder.
 func (f *folder) undo(number uint32) error {
 	c := f.find(number)

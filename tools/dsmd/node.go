@@ -59,7 +59,7 @@ func (n *node) run(ctx context.Context) (err error) {
 	d.Start(network)
 	told, stop := context.WithCancel(ctx)
 	var reports sync.WaitGroup
-	reports.Go(func() { n.report(told, d, network) })
+	reports.Go(func() { n.report(told, d, disk, network) })
 	defer reports.Wait()
 	defer stop()
 	if err := n.serve(ctx, d); err != nil {

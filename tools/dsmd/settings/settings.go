@@ -54,6 +54,7 @@ func Flags() []ucli.Flag {
 		&ucli.DurationFlag{Name: "every", EnvVars: env("EVERY"), Usage: "a checkpoint after so long; 0: never"},
 		&ucli.BoolFlag{Name: "aligned", EnvVars: env("ALIGNED"), Usage: "checkpoints at barriers only"},
 		&ucli.BoolFlag{Name: "per-page", EnvVars: env("PER_PAGE"), Usage: "keep copies page by page (Theorem 1)"},
+		&ucli.BoolFlag{Name: "unlogged", EnvVars: env("UNLOGGED"), Usage: "keep nothing for a recovery: the loss of a node is the end"},
 		&ucli.StringFlag{Name: "listen", Value: "127.0.0.1:0", EnvVars: env("LISTEN"), Usage: "`ADDRESS` for other nodes"},
 		&ucli.StringFlag{Name: "name", EnvVars: env("NAME"), Usage: "`HOST` that others reach this one by, if not by what --listen says"},
 		&ucli.StringSliceFlag{Name: "etcd", EnvVars: env("ETCD"), Usage: "`URL` of an etcd where nodes meet, instead of --dir"},
@@ -75,6 +76,7 @@ func Of(c *ucli.Context) (Settings, error) {
 	s := Settings{
 		Core: dsm.Config{
 			Nodes: c.Int("nodes"), PageSize: pageSize, Locks: c.Int("locks"), Conds: c.Int("conditions"), PerPage: c.Bool("per-page"),
+			Unlogged: c.Bool("unlogged"),
 		},
 		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")},
 		Writes: c.String("writes"), Dir: c.String("dir"), Copies: c.StringSlice("copy"), Listen: c.String("listen"), Name: c.String("name"),
@@ -109,6 +111,8 @@ func (s *Settings) Check() (err error) {
 		return cli.Usagef("%d locks, %d conditions", s.Core.Locks, s.Core.Conds)
 	case s.Policy.Logs < 0 || s.Policy.Every < 0 || s.Silence <= 0 || s.Patience <= 0:
 		return cli.Usagef("--logs, --every, --silence, --patience: one is less than nothing")
+	case s.Core.Unlogged && s.Policy != daemon.Policy{}:
+		return cli.Usagef("--unlogged: without logs there are no checkpoints")
 	case len(s.Etcd.Endpoints) > 0 && s.Run == "":
 		return cli.Usagef("--run: which one in etcd?")
 	}

@@ -39,6 +39,8 @@ type Report struct {
 	LogBytes    int                    `json:"log_bytes"`
 	Region      int64                  `json:"region_bytes"`
 	Counters    Counters               `json:"counters"`
+	Times       daemon.Times           `json:"times"`
+	DiskBytes   uint64                 `json:"disk_bytes"` // written for checkpoints, in all folders
 	Peers       []transport.PeerStatus `json:"peers"`
 }
 
@@ -48,20 +50,23 @@ type Counters struct {
 	Upgrades   uint64 `json:"upgrades"`
 	Intervals  uint64 `json:"intervals"`
 	LogCreated uint64 `json:"log_created_bytes"`
+	LogSaved   uint64 `json:"log_saved_bytes"`
+	LogMost    uint64 `json:"log_most_bytes"`
 	LogGone    uint64 `json:"log_gone_bytes"`
 	Granted    uint64 `json:"granted"`
 	News       uint64 `json:"news"`
+	NewsBytes  uint64 `json:"news_bytes"`
 	Saved      uint64 `json:"saved"`
 	WindowMost int    `json:"window_most"`
 }
 
 // Of makes a report of what the daemon and its links say.
-func Of(cfg dsm.Config, began time.Time, s daemon.Status, peers []transport.PeerStatus) Report {
+func Of(cfg dsm.Config, began time.Time, s daemon.Status, written uint64, peers []transport.PeerStatus) Report {
 	host, _ := os.Hostname() // or nobody knows
 	return Report{
 		Node: cfg.Self, Nodes: cfg.Nodes, Host: host, PID: os.Getpid(), Began: began, Written: time.Now(),
 		Incarnation: s.Incarnation, Live: s.Live, Failed: s.Failed, Ordinal: s.Ordinal, Time: s.Time, Waiting: s.Waiting,
-		LogBytes: s.LogBytes, Region: s.Region, Counters: Counters(s.Counters), Peers: peers,
+		LogBytes: s.LogBytes, Region: s.Region, Counters: Counters(s.Counters), Times: s.Times, DiskBytes: written, Peers: peers,
 	}
 }
 

@@ -20,8 +20,8 @@ import (
 
 func report(node dsm.NodeID) Report {
 	r := Of(dsm.Config{Self: node, Nodes: 12}, time.Unix(5, 0).UTC(), daemon.Status{
-		Incarnation: 2, Live: true, Ordinal: 9, Time: vtime.Time{1, 2}, Waiting: "lock 3", LogBytes: 7, Region: 4096, Counters: dsm.Counters{Misses: 4, WindowMost: 3},
-	}, []transport.PeerStatus{{Node: 1, Up: true, Silent: time.Second}})
+		Incarnation: 2, Live: true, Ordinal: 9, Time: vtime.Time{1, 2}, Waiting: "lock 3", LogBytes: 7, Region: 4096, Counters: dsm.Counters{Misses: 4, WindowMost: 3, LogSaved: 5}, Times: daemon.Times{Pages: 6},
+	}, 8, []transport.PeerStatus{{Node: 1, Up: true, Silent: time.Second}})
 	r.Written = r.Written.UTC().Round(0)
 	return r
 }
