@@ -24,6 +24,12 @@ func Measured(t *testing.T, p *trial.Program, args ...string) *result.Figure {
 	if err := steer.Probe(); err != nil {
 		lab.Skip(t, err.Error())
 	}
+	return Made(t, p, args...)
+}
+
+// Made is Measured for a bench that needs neither namespaces nor eBPF.
+func Made(t *testing.T, p *trial.Program, args ...string) *result.Figure {
+	t.Helper()
 	dir := t.TempDir()
 	var out, log bytes.Buffer
 	if code := p.Run(t.Context(), append(args, "--out="+dir, "--source=of a test"), &out, &log); code != 0 {
