@@ -55,6 +55,17 @@ func (b *Box) ID() ID             { return b.head.ID() }
 func (b *Box) Generation() uint64 { return b.head.Generation }
 func (b *Box) Slots() uint32      { return uint32(len(b.head.ProcTable)) }
 
+// Sizes is a Config that makes another box as large as this one.
+func (b *Box) Sizes() Config {
+	h, chans := b.head, len(b.head.ChanTable)
+	c := Config{Log: int(h.Log.Len), Hold: int(h.Hold.Len), Processes: len(h.ProcTable), Channels: chans / 2,
+		Snapshot: max(0, int(h.ProcTable[0].SnapLen)-uapi.CboxSnapSize-chans*uapi.CboxEndSize)}
+	if chans > 0 {
+		c.Ring = int(h.ChanTable[0].Ring.Len)
+	}
+	return c
+}
+
 // Head returns a fresh, checked copy of the box's head.
 func (b *Box) Head() (*Head, error) { return readHead(b.m) }
 
@@ -80,13 +91,14 @@ func (b *Box) Freeze(dead func(slot uint32) bool, most time.Duration) error {
 	if !b.state().CompareAndSwap(uapi.CboxLive, uapi.CboxLeaving) {
 		return fmt.Errorf("freeze session %s: it is %s", b.head.ID(), uapi.CboxStateName(b.State()))
 	}
+	end := time.Now().Add(most) // for all of them: others' sessions may be frozen meanwhile
 	for slot := range uint32(b.head.Procs.Count) {
 		busy := b.m.word32(b.proc(slot, uapi.CboxProcBusyOff))
 		lives := func() bool { return Alive(b.m.word64(b.proc(slot, uapi.CboxProcPIDOff)).Load()) }
 		if dead != nil {
 			lives = func() bool { return !dead(slot) }
 		}
-		if err := settle(busy, lives, most); err != nil {
+		if err := settle(busy, lives, time.Until(end)); err != nil {
 			b.Thaw()
 			return fmt.Errorf("freeze session %s, slot %d: %w", b.head.ID(), slot, err)
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp"
 )
@@ -268,6 +270,55 @@ func TestStoppedInAnOperation(t *testing.T) {
 		t.Errorf("freeze of the dead: %v", err)
 	}
 	b.Thaw()
+}
+
+// Processes that stay inside an operation one after the other, as a hostile service
+// would have them, take no more time together than one may: others' sessions are frozen
+// meanwhile.
+func TestStoppedOneAfterAnother(t *testing.T) {
+	_, c := accepted(t, Config{Processes: 4, Channels: 3})
+	b := must(OpenBox(c.Region()))
+	defer b.Close()
+	const most = 100 * time.Millisecond
+	for slot := range b.Slots() {
+		b.m.word32(b.proc(slot, uapi.CboxProcBusyOff)).Store(1)
+	}
+	asked := uint32(0)
+	err := b.Freeze(func(slot uint32) bool {
+		asked = slot
+		time.Sleep(most * 6 / 10)
+		b.m.word32(b.proc(slot, uapi.CboxProcBusyOff)).Store(0)
+		return false
+	}, most)
+	if !errors.Is(err, errBusy) || asked > 1 {
+		t.Errorf("freeze: %v, at slot %d", err, asked)
+	}
+}
+
+// Sizes makes a box like another.
+func TestSizesOfABox(t *testing.T) {
+	for _, cfg := range []Config{{}, {Snapshot: 100, Log: 1000, Hold: 70000, Ring: 3000, Processes: 5, Channels: 4}, {Processes: 2, Channels: 1}, {Snapshot: 9000}} {
+		_, c := accepted(t, cfg)
+		b := must(OpenBox(c.Region()))
+		_, d := accepted(t, b.Sizes())
+		if diff := cmp.Diff(sized(c), sized(d)); diff != "" {
+			t.Errorf("%+v, made again by %+v:\n%s", cfg, b.Sizes(), diff)
+		}
+		b.Close()
+	}
+}
+
+// sized is how a box is laid out.
+func sized(c *Conn) (all []uint64) {
+	h := c.head
+	all = append(all, h.Len, h.Log.Off, h.Log.Len, h.Hold.Off, h.Hold.Len)
+	for _, p := range h.ProcTable {
+		all = append(all, p.SnapOff, uint64(p.SnapLen))
+	}
+	for _, ch := range h.ChanTable {
+		all = append(all, ch.Ring.Off, ch.Ring.Len)
+	}
+	return all
 }
 
 // inside reports whether a mover finds somebody in an operation.

@@ -260,21 +260,21 @@ func TestQueueOfWhatDoesNotListen(t *testing.T) {
 		if err := c.outlive(f); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := k.TakeQueue(cbox.Config{}); len(ids) != 0 || err != nil {
+		if ids, err := k.TakeQueue(); len(ids) != 0 || err != nil {
 			t.Errorf("bound: %v, %v", ids, err)
 		}
 		if err := startListening(f); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := k.TakeQueue(cbox.Config{}); len(ids) != 0 || err != nil {
+		if ids, err := k.TakeQueue(); len(ids) != 0 || err != nil {
 			t.Errorf("nobody waits: %v, %v", ids, err)
 		}
 		_ = unix.Shutdown(int(f.Fd()), unix.SHUT_RD) // by its process, with which it is shared
-		if ids, err := k.TakeQueue(cbox.Config{}); len(ids) != 0 || err != nil {
+		if ids, err := k.TakeQueue(); len(ids) != 0 || err != nil {
 			t.Errorf("it listens no more: %v, %v", ids, err)
 		}
 		_ = unix.Shutdown(int(f.Fd()), unix.SHUT_RD) // now there is always an end to be read
-		if ids, err := k.TakeQueue(cbox.Config{}); len(ids) != 0 || !errors.Is(err, unix.EINVAL) {
+		if ids, err := k.TakeQueue(); len(ids) != 0 || !errors.Is(err, unix.EINVAL) {
 			t.Errorf("shut: %v, %v", ids, err)
 		}
 		k.mu.Lock()

@@ -54,6 +54,7 @@ type Keeper struct {
 	sessions  map[cbox.ID]*session
 	processes map[*process]struct{}
 	listeners map[listenerKey]*os.File
+	sizes     map[listenerKey]cbox.Config // of the boxes of those that come there, as far as they are known
 	all       Share
 	shares    map[uint32]Share // of all, by uid
 	refused   uint64
@@ -78,7 +79,7 @@ func New(cfg Config) *Keeper {
 		log = slog.Default()
 	}
 	return &Keeper{cfg: cfg, log: log, noisy: slog.New(noise.New(log.Handler(), 16)), sessions: map[cbox.ID]*session{}, processes: map[*process]struct{}{},
-		listeners: map[listenerKey]*os.File{}, shares: map[uint32]Share{}, early: map[slotKey]claim{}, changed: make(chan struct{}), patience: helloBound}
+		listeners: map[listenerKey]*os.File{}, sizes: map[listenerKey]cbox.Config{}, shares: map[uint32]Share{}, early: map[slotKey]claim{}, changed: make(chan struct{}), patience: helloBound}
 }
 
 const (
@@ -164,6 +165,17 @@ func (s *session) info() Info {
 		i.Numbers = &c
 	}
 	return i
+}
+
+// Session is one of them.
+func (k *Keeper) Session(id cbox.ID) (i Info, held bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sessions[id]
+	if s == nil {
+		return Info{}, false
+	}
+	return s.info(), true
 }
 
 // Holds reports whether it has a session.

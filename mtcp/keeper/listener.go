@@ -4,6 +4,7 @@ package keeper
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"time"
 
@@ -108,9 +109,19 @@ func (k *Keeper) listenerOf(svc service, port uint16) (*os.File, error) {
 	if k.listeners[key] == held {
 		_ = held.Close()
 		delete(k.listeners, key)
+		delete(k.sizes, key)
 		k.untake(svc.uid, Share{Listeners: 1})
 	}
 	return nil, unix.ENOENT
+}
+
+// learn notes what boxes a process makes for those that come to a socket: who is in its
+// queue is to find as much room for the service's processes and their channels. mu is held.
+func (k *Keeper) learn(s *session) {
+	key := listenerKey{s.service, s.conn.local.Port()}
+	if k.listeners[key] != nil && s.generation == 1 {
+		k.sizes[key] = s.box.Sizes()
+	}
 }
 
 // queueWait bounds how long TakeQueue waits for a connection that a process has
@@ -118,12 +129,13 @@ func (k *Keeper) listenerOf(svc service, port uint16) (*os.File, error) {
 const queueWait = 50 * time.Millisecond
 
 // TakeQueue takes the connections that wait in the queues of listening sockets
-// as new sessions: nobody has served them, so they can go anywhere. cfg makes
-// their boxes. Those that cannot be moved are refused: their clients get a
-// reset.
-func (k *Keeper) TakeQueue(cfg cbox.Config) ([]cbox.ID, error) {
+// as new sessions: nobody has served them, so they can go anywhere. Their boxes are
+// like that of the last one which a process has accepted there (learn). Those that
+// cannot be moved are refused: their clients get a reset.
+func (k *Keeper) TakeQueue() ([]cbox.ID, error) {
 	k.mu.Lock()
 	all := make(map[listenerKey]*os.File, len(k.listeners))
+	sizes := maps.Clone(k.sizes)
 	var errs []error
 	for key, l := range k.listeners {
 		if !waits(int(l.Fd())) {
@@ -139,6 +151,7 @@ func (k *Keeper) TakeQueue(cfg cbox.Config) ([]cbox.ID, error) {
 	k.mu.Unlock()
 	var ids []cbox.ID
 	for key, l := range all {
+		cfg := sizes[key]
 		cfg.Name = key.name
 		got, err := k.takeAll(key.service, l, cfg)
 		ids, errs = append(ids, got...), append(errs, err)

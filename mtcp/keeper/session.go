@@ -105,6 +105,7 @@ func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner
 	k.sessions[s.id] = s
 	if owner != nil {
 		s.own(0, owner)
+		k.learn(s)
 		k.gather(s)
 	}
 	k.tell()

@@ -193,7 +193,7 @@ func (s *sourceMove) capture() error {
 	}
 	s.leaving, s.frozen = away, time.Now()
 	if s.proposal.way == ByTakeover {
-		if _, err := s.m.cfg.Keeper.TakeQueue(cbox.Config{}); err != nil {
+		if _, err := s.m.cfg.Keeper.TakeQueue(); err != nil {
 			s.m.log.Warn("connections that nobody has accepted", "err", err)
 		}
 	}
