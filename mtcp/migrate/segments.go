@@ -35,7 +35,7 @@ func (m *Mover) openSteer() (err error) {
 	if m.sender, err = steer.NewSender(); err != nil {
 		return err
 	}
-	if m.steer, err = steer.OpenServer(steer.ServerConfig{Interfaces: m.cfg.Interfaces}); err != nil {
+	if m.steer, err = steer.OpenServer(steer.ServerConfig{Interfaces: m.cfg.Interfaces, Holds: mostHolds}); err != nil {
 		return err
 	}
 	for _, s := range m.cfg.Services {
@@ -47,6 +47,10 @@ func (m *Mover) openSteer() (err error) {
 	}
 	return nil
 }
+
+// mostHolds are flows that have moved and are answered by silence (lingering), as many
+// as one peer takes in that time and another sends, and those that are about to.
+const mostHolds = 1 << 16
 
 func (m *Mover) closeSteer() error {
 	var err error

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"lazystate/mtcp/wire"
 )
@@ -101,7 +102,8 @@ type Server struct {
 	services *ebpf.Map
 	counters *ebpf.Map
 
-	mu sync.Mutex // a hold that is renewed is not taken away as expired
+	mu    sync.Mutex // a hold that is renewed is not swept away as over
+	swept time.Time
 }
 
 // OpenServer loads the programs and attaches them in the network namespace of the
@@ -182,7 +184,13 @@ func (s *Server) Hold(f Flow, what What, limit time.Duration) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.holds.Put(f.bpf(), h); err != nil {
+	err := s.holds.Put(f.bpf(), h)
+	if errors.Is(err, unix.E2BIG) && time.Since(s.swept) > sweepPause {
+		if err = s.sweep(); err == nil {
+			err = s.holds.Put(f.bpf(), h)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("hold %s: %w", f, err)
 	}
 	return nil
@@ -191,14 +199,16 @@ func (s *Server) Hold(f Flow, what What, limit time.Duration) error {
 // Release ends a hold; one that is not there is no error.
 func (s *Server) Release(f Flow) error { return remove(s.holds, f) }
 
-// Expire removes holds whose time is over, which do nothing any more but take
-// room. It returns how many.
-func (s *Server) Expire() (int, error) {
+// sweepPause is between two looks at a table that is full: each is at all of it.
+const sweepPause = time.Second
+
+// sweep removes holds whose time is over, which do nothing any more but take room;
+// mu is held.
+func (s *Server) sweep() error {
 	var f bpfFlow
 	var h bpfHold
 	var old []Flow
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.swept = time.Now()
 	it := s.holds.Iterate()
 	for it.Next(&f, &h) {
 		if h.Until != 0 && now() >= h.Until {
@@ -209,7 +219,7 @@ func (s *Server) Expire() (int, error) {
 	for _, f := range old {
 		err = errors.Join(err, s.Release(f))
 	}
-	return len(old), err
+	return err
 }
 
 // Query returns the numbers of a connection of this host; Local is its end.

@@ -3,6 +3,7 @@
 package steer
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"lazystate/internal/netrig"
 	"lazystate/internal/seqnum"
@@ -269,5 +271,41 @@ func sender(t testing.TB, h *netrig.Host) *Sender {
 func TestHandshakeOfAMove(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) { newNet3(t).handshake(t, v6) })
+	}
+}
+
+// However many flows have been on hold, the next one finds room: those whose time is
+// over are in nobody's way. Where all are needed it is told so.
+func TestHoldsMakeRoom(t *testing.T) {
+	n := newNet3(t)
+	var srv *Server
+	const room = 8
+	n.s1.Do(func() (err error) {
+		srv, err = OpenServer(ServerConfig{Interfaces: []string{netrig.Dev}, Holds: room})
+		return err
+	})
+	defer srv.Close()
+	flow := func(i int) Flow {
+		return Flow{netip.AddrPortFrom(s1V4, 80), netip.AddrPortFrom(clientV4, uint16(1+i))}
+	}
+	if err := srv.Hold(flow(0), Deaf, 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 * room { // each is over when the table is full for the next time
+		if err := srv.Hold(flow(1+i), Deaf, time.Nanosecond); err != nil {
+			t.Fatalf("flow %d: %v", i, err)
+		}
+		srv.swept = time.Time{}
+	}
+	var h bpfHold
+	if err := srv.holds.Lookup(flow(0).bpf(), &h); err != nil {
+		t.Errorf("the one that is needed: %v", err)
+	}
+	for i := range room {
+		_ = srv.Hold(flow(1000+i), Deaf, time.Hour)
+		srv.swept = time.Time{}
+	}
+	if err := srv.Hold(flow(2000), Deaf, time.Hour); !errors.Is(err, unix.E2BIG) {
+		t.Errorf("more than there is room for: %v", err)
 	}
 }
