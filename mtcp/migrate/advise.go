@@ -134,15 +134,16 @@ func (m *Mover) answered(id cbox.ID, s party.SourceState) {
 
 // holder is a session's flow and the certificate that its client has.
 func (m *Mover) holder(id cbox.ID) (steer.Flow, wire.Certificate, error) {
-	for _, i := range m.cfg.Keeper.Sessions() {
-		if i.ID != id {
-			continue
-		}
-		f := flowOf(i)
-		c, err := m.connection(i, f)
-		return f, m.certifies(id, f, c, i.Generation), err
+	i, ok := m.cfg.Keeper.Session(id)
+	switch {
+	case !ok:
+		return steer.Flow{}, wire.Certificate{}, fmt.Errorf("session %s is not here", id)
+	case !m.ours(i):
+		return steer.Flow{}, wire.Certificate{}, fmt.Errorf("session %s: %w", id, errOthers)
 	}
-	return steer.Flow{}, wire.Certificate{}, fmt.Errorf("session %s is not here", id)
+	f := flowOf(i)
+	c, err := m.connection(i, f)
+	return f, m.certifies(id, f, c, i.Generation), err
 }
 
 // placeAt is where at another server a session may go that is at local here: the

@@ -88,11 +88,15 @@ func (m *Mover) give(l link, id ID, r request) error {
 	if m.steer == nil {
 		return errNoInterfaces
 	}
-	session, flow, ok := m.certified(r.cert)
+	i, ok := m.certified(r.cert)
 	if !ok {
 		return errCertificate
 	}
-	g := &givenMove{source: source{m: m, id: id, link: l}, req: r, session: session, flow: flow, since: since}
+	if !m.ours(i) {
+		return errOthers
+	}
+	session := i.ID
+	g := &givenMove{source: source{m: m, id: id, link: l}, req: r, session: session, flow: flowOf(i), since: since}
 	p := party.NewSource(party.ByClient, m.cfg.Timing)
 	g.runner = newRunner(p, g.carry, func(why string) {
 		m.log.Info("a client's move has ended", "session", session, "state", p.State(), "why", why, "prepared", g.prepared, "frozen", g.frozen)
@@ -197,7 +201,7 @@ func (m *Mover) stays(f steer.Flow, o wire.MigrateRefuse) {
 	}
 	m.mu.Unlock()
 	if given != nil {
-		given.tell(m.ctx, party.Event{Kind: party.Stay, Why: o.Reason.String()})
+		given.mention(party.Event{Kind: party.Stay, Why: o.Reason.String()})
 	}
 }
 
@@ -227,23 +231,59 @@ func (m *Mover) certificateOf(c *Captured) wire.Certificate {
 
 // certified finds the session of a certificate: one that came here with it, or
 // one that was accepted here.
-func (m *Mover) certified(cert wire.Certificate) (cbox.ID, steer.Flow, bool) {
+func (m *Mover) certified(cert wire.Certificate) (keeper.Info, bool) {
 	m.mu.Lock()
-	known, ok := m.certs.ids[cert]
-	m.mu.Unlock()
-	for _, i := range m.cfg.Keeper.Sessions() {
-		if ok && i.ID != known {
-			continue
-		}
-		f := flowOf(i)
-		if ok {
-			return i.ID, f, true
-		}
-		if c, err := m.connection(i, f); err == nil && m.certifies(i.ID, f, c, i.Generation).Equal(cert) {
-			return i.ID, f, true
-		}
+	id, known := m.certs.ids[cert]
+	if !known {
+		id, known = m.issued.ids[cert]
 	}
-	return cbox.ID{}, steer.Flow{}, false
+	m.mu.Unlock()
+	if !known {
+		id, known = m.issue()[cert]
+	}
+	if !known {
+		return keeper.Info{}, false
+	}
+	return m.cfg.Keeper.Session(id)
+}
+
+// issued are the certificates of sessions as they were when somebody came last with one
+// that is not among them. Each has cost a question to the kernel: whoever guesses does
+// not have them all asked again.
+type issued struct {
+	ids map[wire.Certificate]cbox.ID
+	of  map[stay]wire.Certificate
+}
+
+// stay is a session's time at this server.
+type stay struct {
+	id         cbox.ID
+	generation uint64
+}
+
+// issue looks at the sessions that are new, and forgets those that have ended.
+func (m *Mover) issue() map[wire.Certificate]cbox.ID {
+	m.mu.Lock()
+	had := m.issued.of
+	m.mu.Unlock()
+	now := issued{map[wire.Certificate]cbox.ID{}, map[stay]wire.Certificate{}}
+	for _, i := range m.cfg.Keeper.Sessions() {
+		at := stay{i.ID, i.Generation}
+		cert, ok := had[at]
+		if !ok {
+			f := flowOf(i)
+			c, err := m.connection(i, f)
+			if err != nil {
+				continue
+			}
+			cert = m.certifies(i.ID, f, c, i.Generation)
+		}
+		now.ids[cert], now.of[at] = i.ID, cert
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.issued = now
+	return now.ids
 }
 
 // connection is a session's numbers: the box has those of one that came here;

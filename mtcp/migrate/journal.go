@@ -5,7 +5,9 @@ package migrate
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -99,8 +101,11 @@ const keyName = "key"
 func (j journal) key() (k wire.Key, err error) {
 	path := j.path(keyName)
 	b, err := os.ReadFile(path)
-	if err == nil && len(b) == len(k) {
+	switch {
+	case err == nil && len(b) == len(k):
 		return wire.Key(b), nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist): // it is there, and clients have its certificates
+		return k, fmt.Errorf("journal of moves: %w", err)
 	}
 	rand.Read(k[:]) // never fails
 	if err := os.WriteFile(path, k[:], 0o600); err != nil {

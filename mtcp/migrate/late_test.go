@@ -27,6 +27,18 @@ func TestToldTooLate(t *testing.T) {
 	}
 }
 
+// Whoever reads the segments of all does not wait for a move that is busy, however
+// often a client says something.
+func TestMentionedTooOften(t *testing.T) {
+	r := newRunner(over{}, nil, func(string) {})
+	for range 2 * cap(r.in) {
+		r.mention(party.Event{Kind: party.Request})
+	}
+	if len(r.in) != cap(r.in) {
+		t.Errorf("%d of %d are kept", len(r.in), cap(r.in))
+	}
+}
+
 func lone(t *testing.T) *Mover {
 	quiet := slog.New(slog.DiscardHandler)
 	return &Mover{log: quiet, mesh: newMesh(Config{}, quiet), journal: journal(t.TempDir()), moves: map[ID]move{}, ctx: t.Context()}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,21 +27,9 @@ func (g *goes) done() error    { return nil }
 // A process accepts a connection before the address is guarded and says so when all
 // others are captured already: the address does not go without it.
 func TestOneComesMeanwhile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "scd")
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := lone(t)
-	m.cfg.Keeper = keeper.New(keeper.Config{Log: slog.New(slog.DiscardHandler)})
-	m.tasks.Go(func() {
-		if err := m.cfg.Keeper.Serve(l); err != nil {
-			t.Error(err)
-		}
-	})
-	defer m.tasks.Wait()
-	defer m.cfg.Keeper.Close()
-	defer l.Close()
+	path := keeping(t, m)
+	m.cfg.Services = []Service{{Name: "web", UID: uint32(os.Getuid())}}
 	address := &goes{}
 	s := &sourceMove{source: source{m: m, id: ID{1}}, proposal: proposal{way: ByTakeover, addr: netip.MustParseAddr("127.0.0.1")}, leaving: address,
 		looked: map[cbox.ID]struct{}{}}
@@ -55,6 +44,28 @@ func TestOneComesMeanwhile(t *testing.T) {
 	if err := s.commit(); err != nil || address.gone != 1 {
 		t.Errorf("all are captured; it goes %d times: %v", address.gone, err)
 	}
+}
+
+// keeping gives a mover a keeper, until the test ends, and returns where it listens.
+func keeping(t *testing.T, m *Mover) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "scd")
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.cfg.Keeper = keeper.New(keeper.Config{Log: slog.New(slog.DiscardHandler)})
+	m.tasks.Go(func() {
+		if err := m.cfg.Keeper.Serve(l); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		m.cfg.Keeper.Close()
+		m.tasks.Wait()
+	})
+	return path
 }
 
 // accepted is a session of this process with itself, kept at a keeper.

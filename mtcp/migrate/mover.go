@@ -103,6 +103,7 @@ type Mover struct {
 	statuses map[string]Status // of peers
 
 	certs   *certs
+	issued  issued
 	taken   map[steer.Flow]*takenMove
 	refused map[steer.Flow]time.Time // moves that have ended
 }
@@ -112,6 +113,7 @@ type move interface {
 	on() link
 	heard(f frame)
 	tell(ctx context.Context, e party.Event)
+	mention(e party.Event)
 	run(ctx context.Context)
 	watch(point func(string))
 	left() // under Mover.mu: nothing is heard any more
@@ -239,6 +241,17 @@ func (m *Mover) service(local netip.AddrPort, name string) (Service, bool) {
 		}
 	}
 	return Service{}, false
+}
+
+// errOthers is a session of a user that may have none of this service: anybody may
+// introduce one under any name, and at the other server a process of another user would
+// go on with it.
+var errOthers = errors.New("it is of no service of this server, or of another user than that")
+
+// ours reports whether a session is of a service, as the configuration says it.
+func (m *Mover) ours(i keeper.Info) bool {
+	s, ok := m.service(i.Local, i.Name)
+	return ok && s.UID == i.UID
 }
 
 // device is where an address that may be taken over lives.

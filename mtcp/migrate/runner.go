@@ -45,6 +45,15 @@ func (r *runner) tell(ctx context.Context, e party.Event) {
 	}
 }
 
+// mention is tell of a segment, which may get lost as any: nobody waits for a machine
+// that has more to do than it can, least of all whoever reads the segments of all.
+func (r *runner) mention(e party.Event) {
+	select {
+	case r.in <- e:
+	default:
+	}
+}
+
 // run ends with the machine, or with ctx.
 func (r *runner) run(ctx context.Context) {
 	defer close(r.gone)

@@ -78,14 +78,15 @@ func (m *Mover) Takeover(ctx context.Context, addr netip.Addr, to string, progre
 // Redirect moves one session to another server by way of the gateway that its
 // client's traffic crosses, and waits for the outcome as Takeover does.
 func (m *Mover) Redirect(ctx context.Context, id cbox.ID, to string) (Result, error) {
-	for _, i := range m.cfg.Keeper.Sessions() {
-		if i.ID != id {
-			continue
-		}
-		return m.lead(ctx, &sourceMove{source: source{m: m, id: newID(), link: link{to, true}}, proposal: proposal{way: ByGateway, flow: flowOf(i), name: i.Name},
-			session: id, progress: func(Progress) {}, done: make(chan struct{})})
+	i, ok := m.cfg.Keeper.Session(id)
+	switch {
+	case !ok:
+		return Result{}, fmt.Errorf("session %s is not here", id)
+	case !m.ours(i):
+		return Result{}, fmt.Errorf("session %s: %w", id, errOthers)
 	}
-	return Result{}, fmt.Errorf("session %s is not here", id)
+	return m.lead(ctx, &sourceMove{source: source{m: m, id: newID(), link: link{to, true}}, proposal: proposal{way: ByGateway, flow: flowOf(i), name: i.Name},
+		session: id, progress: func(Progress) {}, done: make(chan struct{})})
 }
 
 // key is what is moved, by which a second move of it is known.
@@ -224,18 +225,28 @@ func (s *sourceMove) leave() (leaving, error) {
 	return s.m.leaveByGateway(t)
 }
 
-// sessions are those that move.
+// sessions are those that move. Of an address those are all, but for others' (errOthers),
+// who could keep it here for ever: they lose it, as whatever nobody keeps. A session of
+// somebody who has a service here, that the configuration does not know, is its mistake:
+// S2 declines it.
 func (s *sourceMove) sessions() []cbox.ID {
 	if s.proposal.way == ByGateway {
 		return []cbox.ID{s.session}
 	}
 	var ids []cbox.ID
 	for _, i := range s.m.cfg.Keeper.Sessions() {
-		if i.Local.Addr() == s.proposal.addr {
+		if i.Local.Addr() == s.proposal.addr && s.m.belongs(i) {
 			ids = append(ids, i.ID)
 		}
 	}
 	return ids
+}
+
+func (m *Mover) belongs(i keeper.Info) bool {
+	if _, known := m.service(i.Local, i.Name); known {
+		return m.ours(i)
+	}
+	return slices.ContainsFunc(m.cfg.Services, func(v Service) bool { return v.UID == i.UID })
 }
 
 func (s *sourceMove) captureAll() error {

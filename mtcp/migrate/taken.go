@@ -26,13 +26,13 @@ type takenMove struct {
 	req  wire.MigrateRequest
 
 	coming *Coming
-	reply  wire.MigrateReply
 
 	since   time.Time     // of the state request
 	fetched time.Duration // from there to the state reply
 
-	mu    sync.Mutex
-	delta uint64 // of the client's ACK
+	mu    sync.Mutex // of what is looked at when the client's ACK comes
+	reply *wire.MigrateReply
+	delta uint64 // of the ACK
 }
 
 // requested is a client's SYN.
@@ -42,7 +42,7 @@ func (m *Mover) requested(e steer.Event, req wire.MigrateRequest) {
 	m.mu.Unlock()
 	switch {
 	case t != nil:
-		t.tell(m.ctx, party.Event{Kind: party.Request})
+		t.mention(party.Event{Kind: party.Request})
 		return
 	case late && m.lives(e.Flow): // a double of the SYN that brought it
 		return
@@ -117,10 +117,21 @@ func (m *Mover) acked(e steer.Event, o wire.RcvdWhileMigrating) {
 		}
 		return
 	}
+	if t.acknowledged(e.Segment, o) {
+		t.mention(party.Event{Kind: party.Ack})
+	}
+}
+
+// acknowledged notes what a client says it has. Its word lets the session live here,
+// so it has to answer our SYN+ACK, whose number nobody knows who does not see it.
+func (t *takenMove) acknowledged(s wire.Segment, o wire.RcvdWhileMigrating) bool {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.reply == nil || s.Flags&(wire.SYN|wire.ACK|wire.RST) != wire.ACK || s.Seq != t.syn.Seq+1 || s.Ack != t.reply.LSRC {
+		return false
+	}
 	t.delta = uint64(o.Delta)
-	t.mu.Unlock()
-	t.tell(m.ctx, party.Event{Kind: party.Ack})
+	return true
 }
 
 // lives reports whether a flow has a socket here.
@@ -167,7 +178,7 @@ func (t *takenMove) send(e party.Effect) error {
 		seg := t.segment(wire.SYN | wire.ACK)
 		seg.Seq = t.reply.LSRC - 1
 		var err error
-		if seg.Options, err = wire.AppendSYN(nil, t.reply, shownMSS); err != nil {
+		if seg.Options, err = wire.AppendSYN(nil, *t.reply, shownMSS); err != nil {
 			return err
 		}
 		return m.sender.Send(seg)
@@ -217,7 +228,9 @@ func (t *takenMove) restore() error {
 		return err
 	}
 	r := c.Reply()
-	t.reply = wire.MigrateReply{LSRC: r.LSRC, ImplicitAck: r.ImplicitAck, Cert: m.certificate(t.flow, c.Conn, c.generation())}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reply = &wire.MigrateReply{LSRC: r.LSRC, ImplicitAck: r.ImplicitAck, Cert: m.certificate(t.flow, c.Conn, c.generation())}
 	return nil
 }
 
