@@ -61,7 +61,7 @@ func (n *Node) obtain(p Page, write bool) bool {
 			return false // the diffs are on their way; onDiffs comes back here
 		}
 	case pg.access == None:
-		n.ask(p, pg.home, PageReq{p, n.needs(pg)})
+		n.fetch(p)
 		return false
 	}
 	n.grantAccess(p, write)
@@ -173,13 +173,8 @@ func (n *Node) onPageReq(from NodeID, b PageReq) {
 		n.waiting = append(n.waiting, pageWait{from, b})
 		return
 	}
-	// Not what the program is writing: it may take that back, and then there is no
-	// diff to say so.
-	page := n.mem.Bytes(b.Page)
-	if twin := n.pages[b.Page].twin; twin != nil {
-		page = twin
-	}
-	n.send(from, PageRep{b.Page, n.v.Clone(), bytes.Clone(page)})
+	n.send(from, PageRep{b.Page, n.v.Clone(), bytes.Clone(n.contents(b.Page))})
+	n.shelve(b.Page)
 }
 
 // asHome is true if this node is the page's home, as another one takes it to be:
@@ -227,6 +222,9 @@ func (n *Node) onDiffs(from NodeID, b Diffs) {
 	n.applyDiffs(b.Diffs)
 	n.keepRagged(b.Diffs)
 	n.raiseV(from, b.Cut.Interval)
+	for _, d := range b.Diffs {
+		n.reshelve(d.Page)
+	}
 }
 
 // applyDiffs brings into homed pages the diffs that they lack.

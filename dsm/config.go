@@ -31,6 +31,9 @@ type Config struct {
 	// checkpoints, and homes make no diffs of what they write themselves. It is what
 	// the other is compared with; the loss of a node is the end.
 	Unlogged bool
+	// Shelves has homes lay pages out that others fetch (Shelve), and others look
+	// there first (Look): a page that is new enough costs its home nothing.
+	Shelves bool
 	// Fanout of the barriers' tree. 0: one parent for all up to seven nodes, 4
 	// from eight on.
 	Fanout int

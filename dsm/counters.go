@@ -7,6 +7,7 @@ package dsm
 type Counters struct {
 	Misses     uint64 // accesses to pages that were not here, or not whole
 	Upgrades   uint64 // first writes of an interval
+	Found      uint64 // pages that lay on their home's shelf
 	Intervals  uint64
 	LogCreated uint64 // bytes of diffs logged
 	LogSaved   uint64 // of these, in a checkpoint

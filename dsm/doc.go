@@ -18,6 +18,12 @@
 // times equal. A home answers once V_H, up to which it has all diffs of each
 // writer, is not before the version needed.
 //
+// With Config.Shelves a home lays a page out when it is first asked for, and again
+// whenever its version rises; others look there before they ask, and what is new
+// enough costs the home nothing. To the protocol it is a message that was sent when
+// the page was laid out: so the ordinal that lies beside it is noted as a message's
+// is, and a lost home replays at least so far.
+//
 // # What is logged, by whom, when (§4.4)
 //
 //	wn_log        writer, at closing; everybody keeps others' to pass them on

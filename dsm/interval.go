@@ -104,6 +104,9 @@ func (n *Node) publish(cut logs.Cut, diffs []logs.Diff) {
 	}
 	slices.Sort(notice.Pages)
 	n.record(self, notice)
+	for _, p := range notice.Pages {
+		n.reshelve(p)
+	}
 }
 
 // logDiff keeps a diff for a home that restarts.

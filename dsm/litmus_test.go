@@ -55,6 +55,10 @@ func (w *world) anything(c chances) bool {
 		w.deliver(w.rng.IntN(len(w.net)), w.rng.IntN(1000) < c.double)
 		return true
 	}
+	if len(w.looks) > 0 && w.rng.IntN(100) >= c.run {
+		w.answer(w.rng.IntN(len(w.looks)))
+		return true
+	}
 	first := w.rng.IntN(len(w.procs))
 	for i := range w.procs {
 		p := w.procs[(first+i)%len(w.procs)]
@@ -65,6 +69,10 @@ func (w *world) anything(c chances) bool {
 	}
 	if len(w.net) > 0 {
 		w.deliver(w.rng.IntN(len(w.net)), false)
+		return true
+	}
+	if len(w.looks) > 0 {
+		w.answer(0)
 		return true
 	}
 	return w.diskOrLife()
@@ -153,7 +161,7 @@ func drawLitmus(seed uint64) (*world, *litmus) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	cfg := Config{
 		Nodes: 2 + rng.IntN(3), Pages: 2 + rng.IntN(4), PageSize: []int{8, 16}[rng.IntN(2)], Locks: 1 + rng.IntN(4), Conds: 2,
-		PerPage: rng.IntN(2) == 0, Fanout: rng.IntN(3),
+		PerPage: rng.IntN(2) == 0, Fanout: rng.IntN(3), Shelves: seed%2 == 0,
 	}
 	if rng.IntN(2) == 0 {
 		salt := rng.Uint64()
@@ -250,6 +258,7 @@ func TestLitmusCrashes(t *testing.T) {
 	for _, what := range []string{
 		"p0 of a checkpoint", "p0 of the beginning", "diffs beyond p0", "diffs for a lost home", "ragged diffs given back",
 		"a request of a lost queue", "a rebuilt acq_sent_log", "a late arrival", "a second incarnation lost", "a bound in place of a cut", "a token that is here", "a page in advance",
+		"a page on a shelf", "a page on the shelf of a lost node",
 	} {
 		if met[what] == 0 && *seedFlag == 0 {
 			t.Errorf("never met: %s", what)

@@ -58,15 +58,16 @@ type Node struct {
 
 // page is one page as this node sees it.
 type page struct {
-	home   NodeID
-	homed  bool       // home is known
-	access Access     // None: it lacks something
-	asked  bool       // another was asked about it, and has not answered
-	ahead  Access     // that the program will want, but does not wait for
-	need   vtime.Time // p.v^N: the least version that an access needs; nil: the beginning
-	v      vtime.Time // p.v at the home; nil: the beginning
-	twin   []byte     // as it was before the first write of this interval
-	stash  diff.Diff  // of a dirty page that was invalidated: what it had that the home has not
+	home    NodeID
+	homed   bool       // home is known
+	access  Access     // None: it lacks something
+	asked   bool       // another was asked about it, and has not answered
+	ahead   Access     // that the program will want, but does not wait for
+	shelved bool       // others find it on this node's shelf
+	need    vtime.Time // p.v^N: the least version that an access needs; nil: the beginning
+	v       vtime.Time // p.v at the home; nil: the beginning
+	twin    []byte     // as it was before the first write of this interval
+	stash   diff.Diff  // of a dirty page that was invalidated: what it had that the home has not
 }
 
 // peer is what is known of another node.
@@ -144,6 +145,8 @@ func (n *Node) Step(in Input) []Effect {
 		n.prefetch(in)
 	case Deliver:
 		n.deliver(in.Message)
+	case Found:
+		n.found(in)
 	case Checkpoint:
 		n.checkpoint()
 	case Saved:

@@ -21,6 +21,7 @@ type world struct {
 	rng     *rand.Rand
 	procs   []*proc
 	net     []*Message
+	looks   []look // that are not answered
 	shadow  [][]written
 	broken  []string
 	story   []string
@@ -58,8 +59,9 @@ type proc struct {
 	landed  uint32   // on the disk, the node does not know it
 	disk    []*saved // oldest first
 	gone    map[logs.PageCopy]bool
-	lives   int  // recoveries that ended
-	blind   bool // its disk does not give back pages
+	lives   int                       // recoveries that ended
+	blind   bool                      // its disk does not give back pages
+	shelves map[uint32]map[Page]Found // by incarnation: who has begun to read one may go on when it is dead
 }
 
 type access struct {
@@ -123,6 +125,7 @@ func newScanning(cfg Config, scans bool, seed uint64, progs ...[]instr) *world {
 	w := &world{scans: scans, cfg: cfg, rng: rand.New(rand.NewPCG(seed, 7)), shadow: make([][]written, cfg.Pages*cfg.PageSize)}
 	for i, prog := range progs {
 		p := &proc{id: NodeID(i), up: true, inc: 1, prog: prog, gone: map[logs.PageCopy]bool{}, free: map[uint32]bool{}}
+		p.shelves = map[uint32]map[Page]Found{1: {}}
 		p.n = New(w.config(p.id), w.attach(p))
 		w.procs = append(w.procs, p)
 	}
@@ -171,6 +174,10 @@ func (w *world) perform(p *proc, effects []Effect) {
 			p.waits = false
 		case Token:
 			p.free[e.Lock] = e.Here
+		case Shelve:
+			p.shelves[p.inc][e.Page] = Found{p.id, p.inc, e.Page, e.V, e.Ordinal, e.Bytes}
+		case Look:
+			w.looks = append(w.looks, look{p.id, p.inc, e})
 		case Save:
 			p.writing = &saved{e.State, p.pc, p.idx, p.acc}
 		case Load:
@@ -316,6 +323,7 @@ func (w *world) crash(p *proc) {
 // restart brings it back from its disk.
 func (w *world) restart(p *proc) {
 	p.inc++
+	p.shelves[p.inc] = map[Page]Found{}
 	mem := w.attach(p)
 	p.up, p.waits, p.atOp, p.pc, p.idx, p.acc = true, false, false, 0, 0, 0
 	p.free = map[uint32]bool{}
@@ -346,6 +354,39 @@ func (w *world) deliver(i int, keep bool) {
 	}
 	if p := w.procs[m.To]; p.up {
 		w.step(p, Deliver{m})
+	}
+}
+
+// look is one node's at the shelf of another.
+type look struct {
+	who NodeID
+	inc uint32
+	Look
+}
+
+// answer ends the i-th look: with what lies there now, or, as when the two are not
+// connected, with nothing.
+func (w *world) answer(i int) {
+	l := w.looks[i]
+	w.looks = slices.Delete(w.looks, i, i+1)
+	p := w.procs[l.who]
+	if !p.up || p.inc != l.inc {
+		return
+	}
+	f := Found{Home: l.Home, Incarnation: l.Incarnation, Page: l.Page}
+	if w.rng.IntN(4) > 0 {
+		if lies, ok := w.procs[l.Home].shelves[l.Incarnation][l.Page]; ok {
+			f = lies
+		}
+	}
+	w.say("%v finds page %d on the shelf of %v.%d: %v", p.id, l.Page, l.Home, l.Incarnation, f.V)
+	before := p.n.Counters().Found
+	w.step(p, f)
+	if w.met != nil && p.n.Counters().Found > before {
+		w.met["a page on a shelf"]++
+		if !w.procs[l.Home].up {
+			w.met["a page on the shelf of a lost node"]++
+		}
 	}
 }
 

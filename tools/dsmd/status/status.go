@@ -48,6 +48,7 @@ type Report struct {
 type Counters struct {
 	Misses     uint64 `json:"misses"`
 	Upgrades   uint64 `json:"upgrades"`
+	Found      uint64 `json:"found"`
 	Intervals  uint64 `json:"intervals"`
 	LogCreated uint64 `json:"log_created_bytes"`
 	LogSaved   uint64 `json:"log_saved_bytes"`

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dsm
+
+import (
+	"bytes"
+
+	"lazystate/dsm/vtime"
+)
+
+// contents is a page as others may have it: not what the program is writing. It may
+// take that back, and then there is no diff to say so.
+func (n *Node) contents(p Page) []byte {
+	if twin := n.pages[p].twin; twin != nil {
+		return twin
+	}
+	return n.mem.Bytes(p)
+}
+
+// shelve lays a homed page out for others, once one of them has asked for it. What
+// lies there is to them a message that was sent now.
+func (n *Node) shelve(p Page) {
+	if n.cfg.Shelves && n.rec == nil {
+		n.pages[p].shelved = true
+		n.do(Shelve{p, n.v.Clone(), n.ordinal, bytes.Clone(n.contents(p))})
+	}
+}
+
+// reshelve lays pages out again that others have by now in an older version.
+func (n *Node) reshelve(p Page) {
+	if n.pages[p].shelved {
+		n.shelve(p)
+	}
+}
+
+// fetch asks for a page, unless that has been done: by a look at its home's shelf,
+// which often is answer enough.
+func (n *Node) fetch(p Page) {
+	pg := &n.pages[p]
+	if !n.cfg.Shelves {
+		n.ask(p, pg.home, PageReq{p, n.needs(pg)})
+		return
+	}
+	if !pg.asked {
+		pg.asked = true
+		n.do(Look{pg.home, n.peers[pg.home].inc, p})
+	}
+}
+
+// found takes what a look has brought; V is nil for nothing. What is not new enough,
+// its home is asked for.
+func (n *Node) found(in Found) {
+	if int(in.Page) >= n.cfg.Pages || int(in.Home) >= n.cfg.Nodes {
+		n.refuse("a look at page %d of %v", in.Page, in.Home)
+		return
+	}
+	pg, home := &n.pages[in.Page], &n.peers[in.Home]
+	if !pg.asked || pg.access != None || pg.home != in.Home || home.inc != in.Incarnation {
+		return // that one is gone, and its successor has been asked
+	}
+	if in.V == nil || !covers(in.V, pg.need) {
+		n.send(pg.home, PageReq{in.Page, n.needs(pg)})
+		return
+	}
+	rep := PageRep{in.Page, in.V, in.Bytes}
+	c := checker{cfg: n.cfg, from: in.Home}
+	if rep.check(&c); c.err != nil {
+		n.ignore(in.Home, "its shelf: %v", c.err)
+		n.send(pg.home, PageReq{in.Page, n.needs(pg)})
+		return
+	}
+	home.ordinal = max(home.ordinal, in.Ordinal) // as if it had said so: a replay goes at least so far
+	n.count.Found++
+	n.onPageRep(rep)
+	n.turn()
+}
+
+// Found answers Look: what lay there, if anything. V is nil if nothing did.
+type Found struct {
+	Home        NodeID
+	Incarnation uint32
+	Page        Page
+	V           vtime.Time // the home's V_H as the page was laid out
+	Ordinal     uint32     // its operations that had begun by then
+	Bytes       []byte
+}
+
+func (Found) input() {}
+
+type (
+	// Shelve lays a homed page out where other nodes can read it without this one
+	// (Config.Shelves): for each page, what came last.
+	Shelve struct {
+		Page    Page
+		V       vtime.Time
+		Ordinal uint32
+		Bytes   []byte
+	}
+	// Look reads a page off the shelf of its home, of that incarnation and no other.
+	// It is answered by Found.
+	Look struct {
+		Home        NodeID
+		Incarnation uint32
+		Page        Page
+	}
+)
+
+func (Shelve) effect() {}
+func (Look) effect()   {}
