@@ -27,7 +27,7 @@ var layers = []struct {
 	{"carriers", false, []string{"backdoor/rdma", "backdoor/inic", "backdoor/bdtest"}},
 	{"elements", true, []string{"dsm/heap", "dsm/vtime", "dsm/diff", "dsm/logs"}},
 	{"cores", false, []string{"sensorbox", "sensorbox/fleet", "backdoor/guard", "repair/policy", "mtcp", "mtcp/wire", "mtcp/party", "mtcp/policy", "dsm"}},
-	{"parts", true, []string{"mtcp/cbox", "mtcp/cbox/*", "dsm/wire", "dsm/call", "dsm/call/*", "dsm/pager", "mtcp/keeper", "mtcp/keeper/*", "mtcp/web", "mtcp/tcprepair", "mtcp/extract", "mtcp/extract/*", "mtcp/landing", "mtcp/steer", "mtcp/takeover", "mtcp/escrow", "repair/drill", "backdoor/nic"}},
+	{"parts", true, []string{"mtcp/cbox", "mtcp/cbox/*", "dsm/wire", "dsm/call", "dsm/call/*", "dsm/pager", "dsm/shelf", "mtcp/keeper", "mtcp/keeper/*", "mtcp/web", "mtcp/tcprepair", "mtcp/extract", "mtcp/extract/*", "mtcp/landing", "mtcp/steer", "mtcp/takeover", "mtcp/escrow", "repair/drill", "backdoor/nic"}},
 	{"services", false, []string{"sensorbox/monitor", "repair", "mtcp/migrate", "mtcp/salvage", "dsm/transport", "dsm/store", "dsm/daemon", "dsm/client"}},
 	{"lab", true, []string{"tools/lab", "tools/lab/*"}},
 	{"glue", false, []string{"tools/target", "tools/control", "tools/heal"}},

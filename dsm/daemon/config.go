@@ -48,6 +48,9 @@ type Network interface {
 	// Flush has what was sent on its way. It comes after each entry, without the
 	// lock, and from several threads at once.
 	Flush()
+	// Shelve and Look are called if Core.Shelves, and do not wait either.
+	Shelve(e dsm.Shelve)
+	Look(e dsm.Look) dsm.Found
 }
 
 // Store keeps one node's checkpoints and its incarnation on stable storage.

@@ -186,10 +186,15 @@ func (d *Daemon) step(in dsm.Input) {
 }
 
 func (d *Daemon) perform(effects []dsm.Effect) {
+	var looks []dsm.Look
 	for _, e := range effects {
 		switch e := e.(type) {
 		case dsm.Send:
 			d.net.Send(e.Message)
+		case dsm.Shelve:
+			d.net.Shelve(e)
+		case dsm.Look:
+			looks = append(looks, e)
 		case dsm.Done:
 			if d.prog.busy = false; d.prog.parts {
 				close(d.parted)
@@ -215,6 +220,9 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 		case dsm.Refuse:
 			d.fail(&RefusedError{e.Err})
 		}
+	}
+	for _, e := range looks { // last: what follows is sent behind what was sent above
+		d.step(d.net.Look(e))
 	}
 }
 

@@ -49,7 +49,7 @@ type node struct {
 
 func testConfig(mode pager.Mode, nodes int) Config {
 	return Config{
-		Core: dsm.Config{Nodes: nodes, Pages: 32, PageSize: 4096, Locks: 8, Conds: 2},
+		Core: dsm.Config{Nodes: nodes, Pages: 32, PageSize: 4096, Locks: 8, Conds: 2, Shelves: true},
 		Base: 0x320000000000, Mode: mode, Patience: time.Minute,
 	}
 }
@@ -183,6 +183,7 @@ type port struct {
 
 	flush sync.Mutex
 	out   []outgoing // sent, and not flushed
+	lies  map[dsm.Page]dsm.Found
 }
 
 type outgoing struct {
@@ -191,7 +192,7 @@ type outgoing struct {
 }
 
 func newPort(c *cluster) *port {
-	p := &port{c: c}
+	p := &port{c: c, lies: map[dsm.Page]dsm.Found{}}
 	p.more = sync.NewCond(&p.mu)
 	return p
 }
@@ -237,6 +238,24 @@ func (p *port) Flush() {
 		p.c.mu.Unlock()
 		to.put(o.bytes)
 	}
+}
+
+func (p *port) Shelve(e dsm.Shelve) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lies[e.Page] = dsm.Found{Home: p.to.cfg.Core.Self, Incarnation: p.to.inc, Page: e.Page, V: e.V, Ordinal: e.Ordinal, Bytes: e.Bytes}
+}
+
+func (p *port) Look(e dsm.Look) dsm.Found {
+	p.c.mu.Lock()
+	of := p.c.ports[e.Home]
+	p.c.mu.Unlock()
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	if f, ok := of.lies[e.Page]; ok && f.Incarnation == e.Incarnation {
+		return f
+	}
+	return dsm.Found{Home: e.Home, Incarnation: e.Incarnation, Page: e.Page}
 }
 
 func (p *port) put(b []byte) {

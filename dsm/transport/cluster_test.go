@@ -34,6 +34,7 @@ type process struct {
 	waits bool
 	round int // of the program
 	lives int
+	found int   // pages on others' shelves
 	fault error // what should not be
 	end   chan struct{}
 }
@@ -103,10 +104,15 @@ func (p *process) hear(m *dsm.Message) {
 func (p *process) step(in dsm.Input) { p.perform(p.n.Step(in)) }
 
 func (p *process) perform(effects []dsm.Effect) {
+	var looks []dsm.Look
 	for _, e := range effects {
 		switch e := e.(type) {
 		case dsm.Send:
 			p.net.Send(e.Message)
+		case dsm.Shelve:
+			p.net.Shelve(e)
+		case dsm.Look:
+			looks = append(looks, e)
 		case dsm.Done, dsm.Resume:
 			p.waits = false
 		case dsm.Save:
@@ -128,6 +134,12 @@ func (p *process) perform(effects []dsm.Effect) {
 			p.fault = fmt.Errorf("%v ignores %v: %s", p.id, e.From, e.Why)
 		case dsm.Refuse:
 			p.fault = e.Err
+		}
+	}
+	for _, e := range looks {
+		f := p.net.Look(e)
+		if p.step(f); f.V != nil {
+			p.found++
 		}
 	}
 	p.woken.Broadcast()
@@ -245,6 +257,13 @@ func TestCluster(t *testing.T) {
 		}
 		if faults != nil {
 			t.Fatal(faults)
+		}
+		found := 0
+		for _, p := range all {
+			found += p.found
+		}
+		if onUnix := r.carrier == "unix"; onUnix != (found > 0) {
+			t.Errorf("%d pages were found on shelves", found)
 		}
 		for _, p := range all {
 			for which := range uint32(4) {

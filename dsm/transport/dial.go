@@ -200,7 +200,7 @@ func (t *Transport) shake(c net.Conn, hands func(*pulse) (*conn, hello, error), 
 	raw.last.Store(int64(t.now()))
 	cn, its, err := hands(raw)
 	if err == nil {
-		cn, err = t.settle(s, cn, byMe)
+		cn, err = t.settle(s, cn, its, byMe)
 	}
 	if err == nil && !late.Stop() {
 		err = errors.New("too late")
@@ -218,7 +218,7 @@ func (t *Transport) shake(c net.Conn, hands func(*pulse) (*conn, hello, error), 
 }
 
 // settle makes rings of a unix socket, and has TCP send at once.
-func (t *Transport) settle(s *socket, c *conn, byMe bool) (*conn, error) {
+func (t *Transport) settle(s *socket, c *conn, its hello, byMe bool) (*conn, error) {
 	onUnix, err := s.onUnix()
 	if err != nil {
 		return c, err
@@ -227,7 +227,7 @@ func (t *Transport) settle(s *socket, c *conn, byMe bool) (*conn, error) {
 		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // or it is slower
 		return c, nil
 	}
-	rings, err := share(s, byMe)
+	rings, err := share(s, byMe, t.offer(its))
 	if err != nil {
 		return c, err
 	}

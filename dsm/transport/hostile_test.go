@@ -52,7 +52,7 @@ func (e *end) tryMeet(inc uint32, change func(*hello)) (*stranger, error) {
 		return nil, err
 	}
 	if e.r.carrier == "unix" {
-		rings, err := share(c.raw.conduit.(*socket), true)
+		rings, err := share(c.raw.conduit.(*socket), true, offer{})
 		if err != nil {
 			c.raw.Close()
 			return nil, err

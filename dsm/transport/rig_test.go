@@ -19,7 +19,7 @@ import (
 	"lazystate/tools/lab"
 )
 
-var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds: 1}
+var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds: 1, Shelves: true}
 
 // carriers are what links are made of: the same tests are run over each.
 var carriers = []string{"tcp", "tls", "unix"}
@@ -237,6 +237,9 @@ func (e *end) kill() {
 		l.mu.Unlock()
 	}
 	e.tasks.Wait()
+	if err := e.shelf.Close(); err != nil {
+		e.r.t.Error(err)
+	}
 }
 
 // cut breaks the connection with a peer.

@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/dsm/shelf"
 	"lazystate/internal/futex"
 )
 
@@ -96,23 +98,25 @@ type shared struct {
 	closed  *atomic.Uint32 // this end has
 	left    *atomic.Uint32 // the other has
 	socket  *socket
-	gone    atomic.Bool // the other is dead
+	gone    atomic.Bool   // the other is dead
+	theirs  *shelf.Reader // nil: the other has none
 	mu      sync.RWMutex
 	over    bool
 }
 
-// newShared maps the rings of a descriptor, for the one end or the other.
-func newShared(fd int, dialed bool, s *socket) (*shared, error) {
+// newShared maps the rings of a descriptor, for the one end or the other. Close
+// closes the shelf, and so does an error.
+func newShared(fd int, dialed bool, s *socket, theirs *shelf.Reader) (*shared, error) {
 	mem, err := unix.Mmap(fd, 0, ringTotal, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closeShelf(theirs))
 	}
 	word := func(line int) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&mem[line*cacheLine])) }
 	ringOf := func(i int) ring {
 		at := ringStart + i*ringBytes
 		return ring{word(4 * i), word(4*i + 1), word(4*i + 2), word(4*i + 3), mem[at : at+ringBytes]}
 	}
-	c := &shared{mem: mem, out: ringOf(0), in: ringOf(1), closed: word(8), left: word(9), socket: s}
+	c := &shared{mem: mem, out: ringOf(0), in: ringOf(1), closed: word(8), left: word(9), socket: s, theirs: theirs}
 	if !dialed {
 		c.in, c.out, c.closed, c.left = c.out, c.in, c.left, c.closed
 	}
@@ -221,8 +225,12 @@ func (c *shared) Close() error {
 		return nil
 	}
 	c.over = true
-	if bad := unix.Munmap(c.mem); err == nil {
-		err = bad
+	return errors.Join(err, unix.Munmap(c.mem), closeShelf(c.theirs))
+}
+
+func closeShelf(r *shelf.Reader) error {
+	if r == nil {
+		return nil
 	}
-	return err
+	return r.Close()
 }

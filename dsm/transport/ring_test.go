@@ -23,13 +23,13 @@ func pair(t *testing.T) (a, b *shared) {
 	}
 	got := make(chan *shared)
 	go func() {
-		c, err := share(&socket{fd: fds[1]}, false)
+		c, err := share(&socket{fd: fds[1]}, false, offer{})
 		if err != nil {
 			t.Error(err)
 		}
 		got <- c
 	}()
-	if a, err = share(&socket{fd: fds[0]}, true); err != nil {
+	if a, err = share(&socket{fd: fds[0]}, true, offer{}); err != nil {
 		t.Fatal(err)
 	}
 	b = <-got
@@ -182,7 +182,7 @@ func TestRingOfWrongMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &socket{fd: ends[1]}
-		if _, err := share(s, false); err == nil {
+		if _, err := share(s, false, offer{}); err == nil {
 			t.Errorf("%s is taken", what)
 		}
 		s.Close()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lazystate/dsm"
+	"lazystate/dsm/shelf"
 	"lazystate/internal/identity"
 	"lazystate/internal/keyfile"
 	"lazystate/internal/sampling"
@@ -59,7 +60,8 @@ type Transport struct {
 	id     *identity.Identity
 	start  time.Time
 	beat   time.Duration
-	links  []*link // by node; nil for this one
+	links  []*link      // by node; nil for this one
+	shelf  *shelf.Shelf // nil: none
 	guests chan struct{}
 	tell   tell
 	closed atomic.Bool
@@ -93,6 +95,11 @@ func New(cfg Config, recv Receiver) (*Transport, error) {
 	t := &Transport{cfg: cfg, recv: recv, start: time.Now(), beat: plan.Period, guests: make(chan struct{}, mostGuests)}
 	if t.id, err = identity.Parse(pem); err != nil {
 		return nil, err
+	}
+	if cfg.Cluster.Shelves {
+		if t.shelf, err = shelf.New(cfg.Cluster, cfg.Incarnation); err != nil {
+			return nil, err
+		}
 	}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	for i := range cfg.Cluster.Nodes {
@@ -238,6 +245,9 @@ func (t *Transport) Close() error {
 	leaving.Wait()
 	t.stop()
 	t.tasks.Wait()
+	if t.shelf != nil {
+		err = errors.Join(err, t.shelf.Close())
+	}
 	return err
 }
 

@@ -76,7 +76,7 @@ func Of(c *ucli.Context) (Settings, error) {
 	s := Settings{
 		Core: dsm.Config{
 			Nodes: c.Int("nodes"), PageSize: pageSize, Locks: c.Int("locks"), Conds: c.Int("conditions"), PerPage: c.Bool("per-page"),
-			Unlogged: c.Bool("unlogged"),
+			Unlogged: c.Bool("unlogged"), Shelves: !c.Bool("tcp"),
 		},
 		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")},
 		Writes: c.String("writes"), Dir: c.String("dir"), Copies: c.StringSlice("copy"), Listen: c.String("listen"), Name: c.String("name"),

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package shelf is memory in which a node lays homed pages out (dsm.Shelve), for
+// nodes on the same host to read them (dsm.Look) while the home does something else:
+// a one-sided read. §4.3.2 has the home answer each request for a page.
+//
+// A shelf is a memfd that one incarnation of a node writes and all others map to
+// read. Little-endian:
+//
+//	0      magic:8 "dsmshelf", version:4, node:4, nodes:4, pages:4, page size:4, incarnation:4
+//	4096   a head for each page, 64 bytes or a multiple: count:4 ordinal:4, then V_H, 4 bytes a node
+//	then, from the next 4096 on, the pages
+//
+// A head's count is 0 before the page was ever laid out, odd while it is laid out, and
+// higher by two afterwards. Who reads the same even count before and after has a page,
+// version and ordinal that belong together.
+//
+// A node that is dead leaves its shelf to who has it mapped. What lies there is as
+// good as a message that was under way at its death: the reader's core decides.
+//
+// The traps: the writer's order of stores is kept by x86-64 (DECISIONS: no other
+// machine); and to read a page of a memfd that was never written allocates it, so a
+// head is looked at first.
+//
+//	mine, err := shelf.New(cfg, incarnation)
+//	...
+//	mine.Put(e)                                // for dsm.Shelve
+//	// mine.FD() goes to a peer by SCM_RIGHTS
+//	theirs, err := shelf.Open(fd, cfg, home, itsIncarnation)
+//	...
+//	node.Step(theirs.Look(page))               // for dsm.Look
+package shelf

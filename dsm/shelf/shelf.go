@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shelf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/dsm"
+	"lazystate/internal/memfd"
+)
+
+// Shelf is this node's.
+type Shelf struct {
+	layout
+	fd   int
+	mu   sync.Mutex // held by who lays a page out
+	mem  []byte
+	over bool
+}
+
+// New makes the shelf of an incarnation of node cfg.Self, with nothing on it.
+func New(cfg dsm.Config, inc uint32) (*Shelf, error) {
+	l, err := layoutOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	fd, mem, err := memfd.Shown("dsm-shelf", l.size())
+	if err != nil {
+		return nil, err
+	}
+	copy(mem, l.header(cfg.Self, inc))
+	return &Shelf{layout: l, fd: fd, mem: mem}, nil
+}
+
+// FD is for those who may read it. They cannot write it.
+func (s *Shelf) FD() int { return s.fd }
+
+// Put lays a page out, over what lay there. After Close nobody misses it.
+func (s *Shelf) Put(e dsm.Shelve) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	count := s.count(s.mem, e.Page)
+	n := count.Load()
+	count.Store(n + 1)
+	s.put(s.mem, e.Page, e.Ordinal, e.V)
+	copy(s.page(s.mem, e.Page), e.Bytes)
+	count.Store(n + 2)
+}
+
+// Close leaves it to who has it mapped.
+func (s *Shelf) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil
+	}
+	s.over = true
+	return errors.Join(unix.Munmap(s.mem), unix.Close(s.fd))
+}
+
+// Reader is another node's shelf. Nothing on it is believed but by the core.
+type Reader struct {
+	layout
+	of   dsm.NodeID
+	inc  uint32
+	mu   sync.RWMutex // held by who reads
+	mem  []byte
+	over bool
+}
+
+// Open maps the shelf of an incarnation of a node; fd stays the caller's.
+func Open(fd int, cfg dsm.Config, of dsm.NodeID, inc uint32) (*Reader, error) {
+	l, err := layoutOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := memfd.Stays(fd, int64(l.size())); err != nil {
+		return nil, fmt.Errorf("the shelf of %v: %w", of, err)
+	}
+	mem, err := unix.Mmap(fd, 0, l.size(), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the shelf of %v: %w", of, err)
+	}
+	if err := l.check(mem, of, inc); err != nil {
+		return nil, errors.Join(fmt.Errorf("the shelf of %v.%d: %w", of, inc, err), unix.Munmap(mem))
+	}
+	return &Reader{layout: l, of: of, inc: inc, mem: mem}, nil
+}
+
+// Look reads a page, if it lies there and is not just being laid out.
+func (r *Reader) Look(p dsm.Page) dsm.Found {
+	f := dsm.Found{Home: r.of, Incarnation: r.inc, Page: p}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.over || int(p) >= r.pages {
+		return f
+	}
+	count := r.count(r.mem, p)
+	n := count.Load()
+	if n == 0 || n%2 == 1 {
+		return f
+	}
+	ordinal, v := r.get(r.mem, p)
+	page := bytes.Clone(r.page(r.mem, p))
+	if count.Load() == n {
+		f.V, f.Ordinal, f.Bytes = v, ordinal, page
+	}
+	return f
+}
+
+// Close unmaps it. It may be called at any time, and again.
+func (r *Reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return nil
+	}
+	r.over = true
+	return unix.Munmap(r.mem)
+}
