@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/internal/noise"
+	"lazystate/internal/seqnum"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/policy"
 	"lazystate/mtcp/steer"
@@ -39,17 +40,23 @@ type Agent struct {
 	Policy func() *policy.Watch
 	Every  time.Duration // how often connections are looked at; 0: 100 ms
 
+	// Point, if there is one, is told before and after everything that a move does:
+	// tests kill the agent there.
+	Point func(string)
+
 	ctx   context.Context
 	tasks sync.WaitGroup
 
 	mu       sync.Mutex
 	sessions map[steer.Flow]*clientSession // by what the application sees
+	full     int                           // so many of them are looked through for those that have ended
 	asked    map[steer.Flow]*clientMove    // by the flow to the server that is asked
 }
 
 // clientSession is a connection that can move.
 type clientSession struct {
-	cert    wire.Certificate
+	offer   wire.Certificate // of its SYN+ACK
+	cert    wire.Certificate // that it has now
 	servers []netip.AddrPort // that cooperate
 	first   netip.AddrPort   // the one that the application has connected to
 	at      netip.AddrPort   // the one it is with
@@ -60,6 +67,7 @@ type clientSession struct {
 	advice  uint8       // that was answered last
 	answer  wire.Reason // what was said to it
 	port    int         // descriptor that keeps its port on the wire, from the first move on
+	note    *moveNote   // of the move, for the agent after this one
 }
 
 // keepPort keeps the present one, and lets go of that before.
@@ -78,13 +86,17 @@ func (s *clientSession) freePort() {
 // mostServers bounds those that the offers for one connection name.
 const mostServers = 64
 
-// mostSessions bounds what offers can make an agent remember.
-const mostSessions = 65536
+// mostSessions bounds what offers can make an agent remember, leastSessions is what
+// it need not look at again.
+const (
+	mostSessions  = 65536
+	leastSessions = 64
+)
 
 // NewAgent takes over what the caller has opened; the agent neither closes it.
 func NewAgent(s *steer.Agent, out *steer.Sender, t party.Timing, log *slog.Logger) *Agent {
 	return &Agent{steer: s, sender: out, timing: t, log: log, quiet: slog.New(noise.New(log.Handler(), 1)), advices: newLimiter(sessionRate),
-		sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}}
+		sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}, full: leastSessions}
 }
 
 // Run listens to the kernel's programs until ctx ends.
@@ -93,6 +105,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.ctx = ctx
 	a.mu.Unlock()
 	defer a.tasks.Wait()
+	a.recall()
 	if a.Policy != nil {
 		a.tasks.Go(a.look)
 	}
@@ -112,7 +125,9 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) take(e steer.Event) {
 	switch o := e.Segment.Migration().(type) {
 	case wire.Offer:
-		a.offered(e.Flow, o)
+		if n, err := a.steer.Query(e.Flow); o.Part > 0 || err == nil && answersSYN(e.Segment, n) {
+			a.offered(e.Flow, o)
+		}
 		return
 	case wire.MigrateArrived:
 		return // the kernel has opened the way; the move looks at that
@@ -136,10 +151,13 @@ func (a *Agent) take(e steer.Event) {
 		}
 	case steer.Abort:
 		a.mu.Lock()
-		s := a.sessions[e.Flow]
+		var m *clientMove
+		if s := a.sessions[e.Flow]; s != nil {
+			m = s.moving
+		}
 		a.mu.Unlock()
-		if s != nil && s.moving != nil {
-			s.moving.tell(a.ctx, party.Event{Kind: party.Gone})
+		if m != nil {
+			m.mention(party.Event{Kind: party.Gone})
 		}
 	}
 }
@@ -150,39 +168,60 @@ func (a *Agent) tell(f steer.Flow, k party.Kind, check func(*clientMove) bool) {
 	m := a.asked[f]
 	a.mu.Unlock()
 	if m != nil && (check == nil || check(m)) {
-		m.tell(a.ctx, party.Event{Kind: k})
+		m.mention(party.Event{Kind: k})
 	}
 }
 
-// offered is a part of an offer; the first comes with a connection's SYN+ACK.
+// answersSYN reports the SYN+ACK that a connection has begun with, or is about to.
+// Whoever does not see its segments does not know what that acknowledges: their own
+// certificate would have their advice followed, and the session is theirs (§2.5.2).
+// Linux counts our SYN among the bytes acknowledged. One with data (TCP Fast Open) is
+// not known again: its connection stays where it is.
+func answersSYN(s wire.Segment, n steer.Numbers) bool {
+	iss := n.SndUna - seqnum.Value(n.Acked)
+	return s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN|wire.ACK && s.Ack == iss+1
+}
+
+// offered is a part of an offer; the first comes with a connection's SYN+ACK, which
+// may come several times, also when the session has moved.
 func (a *Agent) offered(f steer.Flow, o wire.Offer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.sessions[f]
 	switch {
+	case o.Part == 0 && s != nil && s.offer.Equal(o.Cert):
 	case o.Part == 0:
-		if s == nil && len(a.sessions) >= mostSessions {
+		if s != nil { // of an earlier connection with these ends
+			s.freePort()
+		} else if len(a.sessions) >= a.full {
 			a.prune()
+			a.full = min(mostSessions, max(leastSessions, 2*len(a.sessions)))
 		}
-		a.sessions[f] = &clientSession{cert: o.Cert, servers: o.Servers, first: f.Remote, at: f.Remote, since: time.Now()}
+		if s == nil && len(a.sessions) >= mostSessions {
+			return
+		}
+		a.sessions[f] = &clientSession{offer: o.Cert, cert: o.Cert, servers: o.Servers, first: f.Remote, at: f.Remote, since: time.Now()}
+		a.remember(f, a.sessions[f])
 	case s != nil && s.cert.Equal(o.Cert): // said several times, for it may get lost
 		for _, v := range o.Servers {
 			if len(s.servers) < mostServers && !slices.Contains(s.servers, v) {
 				s.servers = append(s.servers, v)
+				a.remember(f, s)
 			}
 		}
 	}
 }
 
-// prune forgets connections that have ended; mu is held.
+// prune forgets connections that have ended, also in TIME_WAIT; mu is held.
 func (a *Agent) prune() {
 	for f, s := range a.sessions {
 		if s.moving != nil {
 			continue
 		}
-		if _, err := a.steer.Query(f); errors.Is(err, steer.ErrNoSocket) {
+		if n, err := a.steer.Query(f); errors.Is(err, steer.ErrNoSocket) && n.State == 0 {
 			s.freePort()
 			delete(a.sessions, f)
+			_ = a.steer.Unnote(f) // the next agent finds no socket either
 		}
 	}
 }
@@ -204,7 +243,10 @@ func (a *Agent) Sessions() []ClientInfo {
 	a.prune()
 	out := []ClientInfo{}
 	for f, s := range a.sessions {
-		n, _ := a.steer.Query(f)
+		n, err := a.steer.Query(f)
+		if errors.Is(err, steer.ErrNoSocket) && s.moving == nil {
+			continue
+		}
 		out = append(out, ClientInfo{f, s.at, s.servers, s.moves, s.moving != nil, n})
 	}
 	return out
@@ -249,8 +291,14 @@ func (a *Agent) begin(f steer.Flow, servers []netip.AddrPort) (*clientMove, erro
 	}
 	m := &clientMove{a: a, s: s, f: f, servers: servers, done: make(chan struct{})}
 	m.party = party.NewClient(a.timing, len(servers))
-	m.runner = newRunner(m.party, m.carry, m.ended)
-	s.moving = m
-	a.tasks.Go(func() { m.run(a.ctx) })
+	a.launch(m)
 	return m, nil
+}
+
+// launch lets a move run; mu is held.
+func (a *Agent) launch(m *clientMove) {
+	m.runner = newRunner(m.party, m.carry, m.ended)
+	m.watch(a.Point)
+	m.s.moving = m
+	a.tasks.Go(func() { m.run(a.ctx) })
 }

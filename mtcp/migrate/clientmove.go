@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
@@ -77,6 +78,7 @@ func (m *clientMove) begin() error {
 	if err != nil {
 		return err
 	}
+	m.noted(&moveNote{to: steer.Flow{Local: local, Remote: server}, old: old})
 	limit := m.a.timing.Retry * time.Duration(m.a.timing.Tries+2)
 	n, err := m.a.steer.Begin(m.f, steer.Try{Server: server, Local: local, For: limit})
 	if err != nil {
@@ -95,11 +97,21 @@ func (m *clientMove) begin() error {
 // reserve finds a port with which this attempt cannot be taken for the last one.
 func (m *clientMove) reserve(server netip.AddrPort) (netip.AddrPort, int, error) {
 	for {
-		local, fd, err := steer.ReservePort(m.f.Local.Addr())
+		local, fd, err := steer.ReservePort(netip.AddrPortFrom(m.f.Local.Addr(), 0))
 		if err != nil || !m.to.Local.IsValid() || attempt(local, server) != attempt(m.to.Local, m.to.Remote) {
 			return local, fd, err
 		}
 		unix.Close(fd)
+	}
+}
+
+// noted says what the next agent has to know, should this one die over it.
+func (m *clientMove) noted(n *moveNote) {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	m.s.note = n
+	if m.a.sessions[m.f] == m.s {
+		m.a.remember(m.f, m.s)
 	}
 }
 
@@ -164,6 +176,8 @@ func (m *clientMove) ordinary(seg wire.Segment) bool {
 func (m *clientMove) doSwitch() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	reply := *m.reply
+	m.noted(&moveNote{to: m.to, old: m.old, sndNxt: m.began.SndNxt, reply: &reply})
 	n, err := m.a.steer.Switch(m.f, steer.Shift{})
 	if err != nil {
 		if s, look := m.a.steer.Session(m.f); look != nil || s.State == steer.Migrating || s.State == steer.Off || s.Wire == m.old {
@@ -174,13 +188,19 @@ func (m *clientMove) doSwitch() error {
 		}
 	}
 	m.switched, m.waited = true, time.Since(m.start)
-	m.shown = wire.Segment{Src: m.to.Local, Dst: m.to.Remote, Seq: m.began.SndNxt, Ack: m.reply.LSRC, Flags: wire.ACK, Window: 65535}
-	if m.shown.Options, err = wire.Append(nil, wire.RcvdWhileMigrating{Delta: m.reply.LSRC.Size(n.RcvNxt)}); err != nil {
+	if err := m.show(n.RcvNxt); err != nil {
 		return err
 	}
 	f, done := m.to, m.done
 	m.a.tasks.Go(func() { m.listen(f, done) })
 	return nil
+}
+
+// show makes the ACK that says what the client has.
+func (m *clientMove) show(next seqnum.Value) (err error) {
+	m.shown = wire.Segment{Src: m.to.Local, Dst: m.to.Remote, Seq: m.began.SndNxt, Ack: m.reply.LSRC, Flags: wire.ACK, Window: 65535}
+	m.shown.Options, err = wire.Append(nil, wire.RcvdWhileMigrating{Delta: m.reply.LSRC.Size(next)})
+	return err
 }
 
 // watchEvery is how often the kernel is asked whether S2 has spoken.
@@ -249,6 +269,12 @@ func (m *clientMove) ended(why string) {
 		m.s.moves++
 		m.s.keepPort(m.port)
 		delete(m.a.asked, m.to)
+	}
+	m.s.note = nil
+	if m.a.sessions[m.f] == m.s {
+		m.a.remember(m.f, m.s)
+	} else { // its ends are another connection's by now
+		m.s.freePort()
 	}
 	m.a.mu.Unlock()
 	m.why = why

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -122,4 +123,34 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%v is %d", k, n)
 		}
 	}
+}
+
+// What an agent notes comes back; nothing else is taken for a note.
+func FuzzParseAgentNote(f *testing.F) {
+	end := netip.MustParseAddrPort
+	flow := steer.Flow{Local: end("10.0.0.9:5"), Remote: end("[fd00::2]:80")}
+	for _, n := range []agentNote{
+		{offer: wire.Certificate{1}, cert: wire.Certificate{2}, first: flow.Remote, at: flow.Local, moves: 3},
+		{first: flow.Remote, at: flow.Remote, servers: []netip.AddrPort{flow.Remote, flow.Local}, move: &moveNote{to: flow, old: steer.Flow{Local: flow.Remote, Remote: flow.Local}}},
+		{first: flow.Remote, at: flow.Remote, move: &moveNote{to: flow, old: flow, sndNxt: 7, reply: &wire.MigrateReply{LSRC: 8, ImplicitAck: 9, Cert: wire.Certificate{3}}}},
+	} {
+		b := n.append(nil)
+		f.Add(b)
+		if got, err := parseAgentNote(b); err != nil || !reflect.DeepEqual(*got, n) {
+			f.Errorf("%+v came back as %+v, %v", n, got, err)
+		}
+		if _, err := parseAgentNote(b[:len(b)-1]); err == nil {
+			f.Error("a part of it is taken for all")
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, err := parseAgentNote(b)
+		if err != nil {
+			return
+		}
+		again, err := parseAgentNote(n.append(nil))
+		if err != nil || !reflect.DeepEqual(n, again) {
+			t.Errorf("%+v came back as %+v, %v", n, again, err)
+		}
+	})
 }

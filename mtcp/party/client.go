@@ -39,6 +39,15 @@ type Client struct {
 // the other: each Begin is for the next of them.
 func NewClient(t Timing, targets int) *Client { return &Client{t: t, targets: targets} }
 
+// ResumeClient makes one that an earlier agent left amid a move, with no server that it
+// could ask next: it had switched, or it had not, as the kernel's programs say. Start it.
+func ResumeClient(t Timing, switched bool) *Client {
+	if switched {
+		return &Client{t: t, state: Switched}
+	}
+	return &Client{t: t, state: Asking}
+}
+
 // State is where it stands.
 func (c *Client) State() ClientState { return c.state }
 
@@ -92,6 +101,8 @@ func (c *Client) asking(e Event) []Effect {
 		return all(do(Switch))
 	case Refuse:
 		return c.fallBack(e.why())
+	case Start: // of whose attempt nobody knows any more: S1 can go on
+		return c.fallBack("its agent was started anew")
 	case Gone:
 		c.targets = 0
 		return c.fallBack(e.why())
@@ -128,6 +139,8 @@ func (c *Client) switched(e Event) []Effect {
 		return all(end(""))
 	case Reply: // the Ack was lost
 		return all(say(Ack))
+	case Start: // it may not have been said
+		return all(say(Ack), wake(c.t.Retry))
 	case Refuse:
 		return c.goBack(e.why())
 	case Gone:

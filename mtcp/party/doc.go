@@ -22,7 +22,9 @@
 // succeeded at S2, whose Moved was lost. S1 asks (Query) as soon as it can. S2
 // answers also when its daemon was started anew in between: its journal says
 // what it has let live. So does S1 ask when its own was (ResumeSource): its journal
-// says what it had given away; what is frozen and was not, goes on.
+// says what it had given away; what is frozen and was not, goes on. A client's agent
+// that was started anew knows by the kernel's programs whether it has switched
+// (ResumeClient).
 //
 //	s := party.NewSource(party.BySource, party.Defaults)
 //	for _, do := range s.Step(party.Event{Kind: party.Start}) {

@@ -134,6 +134,10 @@ func (w *world) someDeath(rt *rapid.T, servers []string) bool {
 	if rapid.IntRange(0, 5).Draw(rt, "dies") > 0 {
 		return false
 	}
+	if w.client != nil && rapid.IntRange(0, 2).Draw(rt, "agent") == 0 {
+		w.killAgent() // which costs nothing but the attempt
+		return false
+	}
 	who := rapid.SampledFrom(append([]string{s1}, servers...)).Draw(rt, "who")
 	if who == s1 {
 		if w.places[s1].source != nil {

@@ -65,6 +65,10 @@ func (w *world) command(t *testing.T, cmd, arg string) {
 	case "cut", "mend":
 		w.link(arg, cmd == "mend")
 	case "kill":
+		if arg == c {
+			w.killAgent()
+			return
+		}
 		w.kill(arg)
 	case "restart":
 		w.restart(arg)

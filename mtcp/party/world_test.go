@@ -184,7 +184,7 @@ func (w *world) redirect(to string) {
 
 // later makes an effect end by and by, with the party that it was for.
 func (w *world) later(who string, d Do) {
-	p, id := w.places[who], w.moveID
+	p, id, client := w.places[who], w.moveID, w.client
 	var source *Source
 	var target *Target
 	if p != nil {
@@ -192,6 +192,8 @@ func (w *world) later(who string, d Do) {
 	}
 	w.pending = append(w.pending, func() string {
 		switch {
+		case (d == Begin || d == Switch) && w.client != client:
+			return "" // it has not got so far
 		case d == Begin:
 			w.attempt++
 			w.at, w.to = w.to[0], w.to[1:]
@@ -365,6 +367,20 @@ func (w *world) kill(server string) {
 	}
 	p.down, p.targets, p.restored, p.held = true, map[int]*Target{}, map[int]bool{}, map[int]bool{}
 	w.link(server, false)
+}
+
+// killAgent ends the client's agent and starts it again. What the kernel's programs know
+// is left: whether it has switched.
+func (w *world) killAgent() {
+	w.note("C: the agent is killed and started again")
+	delete(w.timers, c)
+	switch w.client.State() {
+	case Off, Arrived, Stranded:
+		w.client = NewClient(timing, 0)
+		return
+	}
+	w.client = ResumeClient(timing, w.client.State() == Switched)
+	w.run(c, w.client.Step(Event{Kind: Start}))
 }
 
 // restart starts a daemon again.

@@ -36,7 +36,8 @@ type Agent struct {
 	wires    *ebpf.Map
 	counters *ebpf.Map
 	query    *ebpf.Program
-	keeper   *keeper // at a gateway
+	keeper   *keeper   // at a gateway
+	notes    *ebpf.Map // nil without Pin
 
 	mu    sync.Mutex
 	flows map[Flow][]Flow // of each session on the wire, but its own
@@ -68,7 +69,7 @@ func Open(cfg Config) (*Agent, error) {
 		source: s, cfg: cfg, loader: l, hooks: h, flows: map[Flow][]Flow{},
 		sessions: l.maps[bpfMapSessions], wires: l.maps[bpfMapWires], counters: l.maps[bpfMapCounters], query: l.program(bpfProgSteerQuery),
 	}
-	if err := a.recall(); err != nil {
+	if err := errors.Join(a.recall(), a.openNotes()); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	if cfg.Gateway {
@@ -145,7 +146,7 @@ func (a *Agent) Close() error {
 	if a.keeper != nil {
 		err = a.keeper.close()
 	}
-	err = errors.Join(err, a.close(), a.hooks.close())
+	err = errors.Join(err, a.close(), a.hooks.close(), a.notes.Close())
 	a.loader.close()
 	return err
 }

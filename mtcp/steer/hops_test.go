@@ -143,7 +143,7 @@ func (r *trip) request(to *site) (from netip.AddrPort, e Event) {
 	r.t.Helper()
 	var num Numbers
 	r.client.Do(func() (err error) {
-		if from, _, err = ReservePort(r.f.Local.Addr()); err == nil {
+		if from, _, err = ReservePort(netip.AddrPortFrom(r.f.Local.Addr(), 0)); err == nil {
 			num, err = r.agent.Begin(r.f, Try{Server: to.addr, Local: from, For: hang})
 		}
 		if err != nil {

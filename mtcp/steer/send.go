@@ -148,9 +148,9 @@ func sockaddr(a netip.AddrPort) (unix.Sockaddr, int) {
 }
 
 // ReservePort binds a port of a client's address, so that the kernel gives it to
-// no other connection. It is the caller's until the descriptor is closed.
-func ReservePort(a netip.Addr) (netip.AddrPort, int, error) {
-	sa, domain := sockaddr(netip.AddrPortFrom(a, 0))
+// no other connection; port 0 is any. It is the caller's until the descriptor is closed.
+func ReservePort(a netip.AddrPort) (netip.AddrPort, int, error) {
+	sa, domain := sockaddr(a)
 	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port: %w", err)
@@ -158,9 +158,9 @@ func ReservePort(a netip.Addr) (netip.AddrPort, int, error) {
 	port, err := bindAny(fd, sa)
 	if err != nil {
 		unix.Close(fd)
-		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port of %s: %w", a, err)
+		return netip.AddrPort{}, -1, fmt.Errorf("reserve port %d of %s: %w", a.Port(), a.Addr(), err)
 	}
-	return netip.AddrPortFrom(a, port), fd, nil
+	return netip.AddrPortFrom(a.Addr(), port), fd, nil
 }
 
 func bindAny(fd int, sa unix.Sockaddr) (uint16, error) {

@@ -166,7 +166,7 @@ func (n net3) handshake(t *testing.T, v6 bool) {
 	var from netip.AddrPort
 	var num Numbers
 	n.client.Do(func() (err error) {
-		if from, _, err = ReservePort(client); err == nil {
+		if from, _, err = ReservePort(netip.AddrPortFrom(client, 0)); err == nil {
 			num, err = a.Begin(f, Try{Server: to, Local: from, For: hang})
 		}
 		return err

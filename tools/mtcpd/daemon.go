@@ -47,10 +47,14 @@ func action(c *ucli.Context) error {
 		return errors.Join(err, programs.Close())
 	}
 	a := migrate.NewAgent(programs, out, timing(c), log)
+	a.Point = point
 	police(c, a)
 	err = serve(c, programs, handler{a}.handle, a.Run, log)
 	return errors.Join(err, out.Close(), programs.Close())
 }
+
+// point is told of every step of a move; tests kill the daemon at one.
+var point func(string)
 
 func hookOf(name string) (steer.Hook, error) {
 	for _, h := range []steer.Hook{steer.Auto, steer.TCX, steer.Clsact} {

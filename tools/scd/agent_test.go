@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,27 +19,41 @@ import (
 	"lazystate/tools/lab"
 )
 
-var built atomic.Bool
+// builds is where the client's daemon is built, once; mortal is its test's binary, which
+// can be told to kill itself.
+var builds struct {
+	sync.Mutex
+	dir string
+}
 
-// mtcpd is the client's daemon, built once.
-var mtcpd = sync.OnceValues(func() (string, error) {
-	built.Store(true)
-	dir, err := os.MkdirTemp("", "mtcpd")
-	if err != nil {
-		return "", err
+func build(name string, args ...string) (string, error) {
+	builds.Lock()
+	defer builds.Unlock()
+	if builds.dir == "" {
+		dir, err := os.MkdirTemp("", "mtcpd")
+		if err != nil {
+			return "", err
+		}
+		builds.dir = dir
 	}
-	path := filepath.Join(dir, "mtcpd")
-	out, err := exec.Command("go", "build", "-o", path, "lazystate/tools/mtcpd").CombinedOutput()
+	path := filepath.Join(builds.dir, name)
+	out, err := exec.Command("go", append(args, "-o", path, "lazystate/tools/mtcpd")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build mtcpd: %w: %s", err, out)
 	}
 	return path, nil
-})
+}
+
+var (
+	mtcpd  = sync.OnceValues(func() (string, error) { return build("mtcpd", "build") })
+	mortal = sync.OnceValues(func() (string, error) { return build("mtcpd.test", "test", "-c") })
+)
 
 // agent is a client's mtcpd.
 type agent struct {
 	w      *world
 	args   []string
+	env    []string
 	path   string
 	socket string
 	*process
@@ -48,27 +61,35 @@ type agent struct {
 
 func (w *world) agent(args ...string) *agent {
 	w.t.Helper()
-	if err := steer.Probe(); err != nil {
-		lab.Skip(w.t, err.Error())
-	}
 	path, err := mtcpd()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &agent{w: w, args: args, path: path, socket: filepath.Join(w.t.TempDir(), "sock")}
+	return w.agentOf(path, nil, args...)
+}
+
+func (w *world) agentOf(path string, env []string, args ...string) *agent {
+	w.t.Helper()
+	if err := steer.Probe(); err != nil {
+		lab.Skip(w.t, err.Error())
+	}
+	a := &agent{w: w, args: args, env: env, path: path, socket: filepath.Join(w.t.TempDir(), "sock")}
 	a.start()
 	return a
 }
 
 func (a *agent) start() {
 	a.w.t.Helper()
-	a.process = started(a.w.t, a.w.client, "mtcpd", exec.Command(a.path, append([]string{"--interface", "eth0", "--socket", a.socket, "--log-level", "debug"}, a.args...)...))
+	cmd := exec.Command(a.path, append([]string{"--interface", "eth0", "--socket", a.socket, "--log-level", "debug"}, a.args...)...)
+	cmd.Env = append(os.Environ(), a.env...)
+	a.process = started(a.w.t, a.w.client, "mtcpd", cmd)
 	a.w.sites["s1"].await("the client's agent", func() bool { _, err := a.ask("ls", "--json"); return err == nil })
 }
 
 func (a *agent) ask(args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.Command(a.path, append([]string{args[0], "--socket", a.socket}, args[1:]...)...)
+	cmd.Env = append(os.Environ(), a.env...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("mtcpd %s: %w: %s", strings.Join(args, " "), err, errs.String())
@@ -91,6 +112,7 @@ type line struct {
 	Flow, At string
 	Servers  []string
 	Moves    int
+	Moving   bool
 	Received uint64
 }
 

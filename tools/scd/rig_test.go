@@ -57,8 +57,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := lab.Main(m, 1)
-	if path, err := mtcpd(); err == nil && built.Load() {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if builds.dir != "" {
+		_ = os.RemoveAll(builds.dir)
 	}
 	os.Exit(code)
 }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"errors"
+	"time"
+
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
+)
+
+// recall goes on with the connections that a former agent has noted.
+func (a *Agent) recall() {
+	notes, err := a.steer.Notes()
+	if err != nil {
+		a.log.Error("what a former agent has noted", "err", err)
+	}
+	for f, b := range notes {
+		n, err := parseAgentNote(b)
+		if err == nil {
+			err = a.recallOne(f, n)
+		}
+		if err != nil {
+			a.log.Warn("a connection of a former agent's", "flow", f, "err", errors.Join(err, a.steer.Unnote(f)))
+		}
+	}
+}
+
+func (a *Agent) recallOne(f steer.Flow, n *agentNote) error {
+	if now, err := a.steer.Query(f); errors.Is(err, steer.ErrNoSocket) && now.State == 0 {
+		return a.steer.Unnote(f)
+	}
+	k, err := a.steer.Session(f)
+	if errors.Is(err, steer.ErrNoSession) { // it has not moved, or not yet
+		k.State, k.Wire, err = steer.Off, f, nil
+	}
+	if err != nil {
+		return err
+	}
+	s := &clientSession{offer: n.offer, cert: n.cert, servers: n.servers, first: n.first, at: n.at, since: time.Now(), moves: int(n.moves)}
+	a.mu.Lock()
+	a.sessions[f] = s
+	a.mu.Unlock()
+	switch m := n.move; {
+	case m == nil:
+	case m.reply != nil && k.Wire == m.to && k.State == steer.Switched:
+		return a.goOn(f, s, m, true)
+	case m.reply != nil && k.Wire == m.to: // S2 was heard
+		s.at, s.cert = m.to.Remote, m.reply.Cert
+		s.moves++
+	case k.State == steer.Migrating || k.State == steer.Off:
+		return a.goOn(f, s, m, false)
+	} // else it has gone back, and nothing is known of S1
+	if k.Wire != f {
+		if _, fd, err := steer.ReservePort(k.Wire.Local); err == nil { // else it is another's by now
+			s.keepPort(fd)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.remember(f, s)
+	return nil
+}
+
+// goOn ends the move that a connection was in.
+func (a *Agent) goOn(f steer.Flow, s *clientSession, n *moveNote, switched bool) error {
+	now, err := a.steer.Query(f)
+	if err != nil {
+		return err
+	}
+	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: n.to, old: n.old, port: -1, began: now, switched: switched}
+	if switched {
+		m.reply, m.began.SndNxt = n.reply, n.sndNxt
+		if err := m.show(now.RcvNxt); err != nil {
+			return err
+		}
+	}
+	if _, fd, err := steer.ReservePort(n.to.Local); err == nil {
+		m.port = fd
+	}
+	m.party = party.ResumeClient(a.timing, switched)
+	a.mu.Lock()
+	s.note, a.asked[m.to] = n, m
+	a.launch(m)
+	a.mu.Unlock()
+	if switched {
+		a.tasks.Go(func() { m.listen(m.to, m.done) })
+	}
+	m.tell(a.ctx, party.Event{Kind: party.Start})
+	return nil
+}
