@@ -69,6 +69,23 @@ func New(t TB, names ...string) *Rig {
 	return r
 }
 
+// Apart takes a host off the common bridge and puts it on one of its own: whoever asks for
+// that joins the two (tools/lab/link).
+func (r *Rig) Apart(name, bridge string) {
+	r.Wire.t.Helper()
+	r.Wire.Do(func() error {
+		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}, MulticastSnooping: new(bool)}
+		l, err := netlink.LinkByName(name)
+		if err == nil {
+			err = netlink.LinkAdd(br)
+		}
+		if err != nil {
+			return err
+		}
+		return errors.Join(netlink.LinkSetUp(br), netlink.LinkSetMaster(l, br))
+	})
+}
+
 // Host returns the host with a name.
 func (r *Rig) Host(name string) *Host { return r.hosts[name] }
 

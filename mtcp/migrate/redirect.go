@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/takeover"
@@ -127,6 +128,33 @@ func (d *device) shed(a netip.Addr) error {
 	}
 	return errors.Join(v.commit(), v.done())
 }
+
+// announceAgain repeats, less and less often, what the network was told of an address
+// that has come: nobody answers that, and who has not heard it sends on to where the
+// address was. It ends when the address leaves.
+func (m *Mover) announceAgain(a netip.Addr) {
+	d, err := m.device(a)
+	here := true
+	for i := 0; i < announcements && here && err == nil; i++ {
+		select {
+		case <-time.After(m.cfg.Timing.Retry << i):
+		case <-m.ctx.Done():
+			return
+		}
+		err = d.do(func() (err error) { // while it is there nobody takes it away
+			if here, err = m.Has(a); here && err == nil {
+				err = d.link.Announce(a)
+			}
+			return err
+		})
+	}
+	if err != nil {
+		m.log.Warn("announce an address again", "address", a, "err", err)
+	}
+}
+
+// announcements are those behind the first, over about six seconds by default.
+const announcements = 5
 
 // addressLeaves is a takeover at S1.
 type addressLeaves struct {

@@ -103,6 +103,7 @@ func (m *Mover) redirected(f *found) error {
 	if err != nil {
 		return err
 	}
+	m.tasks.Go(func() { m.announceAgain(f.Local.Addr()) })
 	return d.do(func() error { return d.link.Announce(f.Local.Addr()) })
 }
 

@@ -243,6 +243,9 @@ func (t *targetMove) live() error {
 		}
 		t.m.Stats.came.Add(1)
 	}
+	if t.proposal.way == ByTakeover {
+		t.m.tasks.Go(func() { t.m.announceAgain(t.proposal.addr) })
+	}
 	t.coming, t.arriving = nil, nil
 	return nil
 }

@@ -70,12 +70,15 @@ func HostAddr(net, bridge, prefix string) error {
 // it has not been. A program on this host is then a machine on that bridge: it
 // attaches by the TAP's name, InNetns. It ends with the namespace.
 func Plug(net, bridge, tap string) error {
-	return InNetns(net, func() error {
-		if err := makeTap(tap, 1, NIC{Bridge: bridge}); err != nil {
-			return fmt.Errorf("TAP %s on %s: %w", tap, bridge, err)
-		}
-		return nil
-	})
+	return InNetns(net, func() error { return PlugHere(bridge, tap) })
+}
+
+// PlugHere is Plug in the namespace of the calling thread, which may be none of a lab's.
+func PlugHere(bridge, tap string) error {
+	if err := makeTap(tap, 1, NIC{Bridge: bridge}); err != nil {
+		return fmt.Errorf("TAP %s on %s: %w", tap, bridge, err)
+	}
+	return nil
 }
 
 // NetnsPath is the namespace's file, for programs such as nsenter.

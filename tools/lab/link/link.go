@@ -18,9 +18,10 @@ import (
 
 // Options say which bridges of a namespace the link joins.
 type Options struct {
-	Net  string // as lab.Config.Net
-	Near string // the bridge of the monitors, where the host has its addresses
-	Far  string // the machines'
+	Net  string                     // as lab.Config.Net
+	In   func(f func() error) error // runs f in another namespace; nil: it is Net
+	Near string                     // the bridge of the monitors, where the host has its addresses
+	Far  string                     // the machines'
 	Seed uint64
 }
 
@@ -46,22 +47,30 @@ const longestFrame = 64<<10 + 64
 func Open(o Options) (*Link, error) {
 	l := &Link{start: time.Now()}
 	l.faults.Store(&Faults{})
+	in := o.In
+	if in == nil {
+		in = func(f func() error) error { return lab.InNetns(o.Net, f) }
+	}
 	for i, end := range []struct{ bridge, tap string }{{o.Near, nearTAP}, {o.Far, farTAP}} {
-		err := lab.Plug(o.Net, end.bridge, end.tap)
-		if err == nil {
-			err = lab.InNetns(o.Net, func() (err error) { l.ends[i], err = attach(end.tap); return err })
-		}
-		if err != nil {
+		if err := in(func() (err error) { l.ends[i], err = plug(end.bridge, end.tap); return err }); err != nil {
 			return nil, errors.Join(fmt.Errorf("link to %s: %w", end.bridge, err), l.close())
 		}
 	}
-	if err := lab.InNetns(o.Net, func() error { return deaf(o.Far) }); err != nil {
+	if err := in(func() error { return deaf(o.Far) }); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	for i := range l.ends {
 		l.relays.Go(func() { l.relay(l.ends[i], l.ends[1-i], newFate(o.Seed, uint64(i))) })
 	}
 	return l, nil
+}
+
+// plug puts a TAP on a bridge, and opens it.
+func plug(bridge, tap string) (*os.File, error) {
+	if err := lab.PlugHere(bridge, tap); err != nil {
+		return nil, err
+	}
+	return attach(tap)
 }
 
 // deaf lets a bridge forward only: the host answers nothing that comes by it.
