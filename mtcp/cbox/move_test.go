@@ -295,6 +295,28 @@ func TestStoppedOneAfterAnother(t *testing.T) {
 	}
 }
 
+// A process takes a session over while that is about to leave, and stays after all: what
+// it found wrong of a socket that was nobody's is not its end.
+func TestTakesOverWhatStays(t *testing.T) {
+	client, c := accepted(t, Config{})
+	b := must(OpenBox(c.Region()))
+	defer b.Close()
+	read := b.m.word64(uapi.CboxHeadReadOff)
+	read.Store(1 << 40) // more than anybody has read
+	b.state().Store(uapi.CboxLeaving)
+	time.AfterFunc(20*time.Millisecond, func() {
+		read.Store(0)
+		b.Thaw()
+	})
+	next, err := Resume(c.Region(), dup(t, c.tcp), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.letGo()
+	send(t, client, "x")
+	get(t, next, "x")
+}
+
 // Sizes makes a box like another.
 func TestSizesOfABox(t *testing.T) {
 	for _, cfg := range []Config{{}, {Snapshot: 100, Log: 1000, Hold: 70000, Ring: 3000, Processes: 5, Channels: 4}, {Processes: 2, Channels: 1}, {Snapshot: 9000}} {

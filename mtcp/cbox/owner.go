@@ -30,8 +30,10 @@ func (s *Session) takeOver() error {
 		return fmt.Errorf("take over slot %d from process %d: %w", s.slot, before.Load(), err)
 	}
 	s.disclaim()
-	if err := s.begin(); err != nil {
-		return s.unlessGone(err)
+	for err := s.begin(); err != nil; err = s.begin() {
+		if again, err := s.unlessGone(err); !again {
+			return err
+		}
 	}
 	if !s.signs(before) {
 		return s.why()
@@ -42,15 +44,17 @@ func (s *Session) takeOver() error {
 }
 
 // unlessGone is what there is to say of an error: nothing of it counts if the session
-// is leaving, for its socket is that of nobody then.
-func (s *Session) unlessGone(err error) error {
+// is leaving, for its socket is that of nobody then. If it stays after all, again says
+// that it is to be begun with once more.
+func (s *Session) unlessGone(err error) (again bool, _ error) {
 	for end := time.Now().Add(settleTime); s.words.state.Load() == uapi.CboxLeaving && time.Now().Before(end); {
+		again = true
 		time.Sleep(time.Millisecond)
 	}
 	if gone := s.why(); errors.Is(gone, ErrMigrated) {
-		return gone
+		return false, gone
 	}
-	return err
+	return again && s.words.state.Load() == uapi.CboxLive, err
 }
 
 // signs writes this process's pid over that of the one before, unless another has

@@ -46,7 +46,23 @@ type Passed struct {
 	Conn       *net.TCPConn // nil if none came along
 }
 
-// Take receives what Pass sends. The region is checked when it is opened.
+// PassError is a slot that was passed, and that this process cannot have: it is at the
+// limit of its descriptors, say.
+type PassError struct {
+	Session    ID
+	Generation uint64
+	Slot       uint32
+	Err        error
+}
+
+func (e *PassError) Error() string {
+	return fmt.Sprintf("take session %s, slot %d: %v", e.Session, e.Slot, e.Err)
+}
+
+func (e *PassError) Unwrap() error { return e.Err }
+
+// Take receives what Pass sends. The region is checked when it is opened. The error may
+// be a *PassError.
 func Take(from *net.UnixConn) (*Passed, error) {
 	b, oob := make([]byte, uapi.CboxPassSize), make([]byte, unix.CmsgSpace(8*4))
 	n, oobn, _, _, err := from.ReadMsgUnix(b, oob)
@@ -60,7 +76,7 @@ func Take(from *net.UnixConn) (*Passed, error) {
 	p, err := passed(b[:n], fds)
 	if err != nil {
 		unixsock.Close(fds)
-		return nil, fmt.Errorf("take a session: %w", err)
+		return nil, err
 	}
 	return p, nil
 }
@@ -69,14 +85,25 @@ func Take(from *net.UnixConn) (*Passed, error) {
 func passed(b []byte, fds []int) (*Passed, error) {
 	var p uapi.CboxPass
 	if err := p.Decode(b); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("take a session: %w", err)
 	}
+	if p.Magic != uapi.CboxPassMagic {
+		return nil, damaged("message", "magic %#x", p.Magic)
+	}
+	out, err := taken(&p, fds)
+	if err != nil {
+		return nil, &PassError{p.Session, p.Generation, p.Slot, err}
+	}
+	return out, nil
+}
+
+func taken(p *uapi.CboxPass, fds []int) (*Passed, error) {
 	want := 1
 	if p.Flags&uapi.CboxPassConn != 0 {
 		want = 2
 	}
-	if p.Magic != uapi.CboxPassMagic || len(fds) != want || p.Length > uapi.CboxLenMax || p.Offset > 1<<40 {
-		return nil, damaged("message", "magic %#x, %d descriptors, %d bytes at %d", p.Magic, len(fds), p.Length, p.Offset)
+	if len(fds) != want || p.Length > uapi.CboxLenMax || p.Offset > 1<<40 {
+		return nil, damaged("message", "%d descriptors of %d, %d bytes at %d", len(fds), want, p.Length, p.Offset)
 	}
 	out := &Passed{Session: p.Session, Generation: p.Generation, Slot: p.Slot}
 	if want == 2 {

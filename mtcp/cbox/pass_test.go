@@ -3,11 +3,14 @@
 package cbox
 
 import (
+	"errors"
 	"net"
 	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/backdoor/uapi"
 )
 
 func unixPair(t *testing.T) (a, b *net.UnixConn) {
@@ -96,5 +99,19 @@ func TestTakeRefuses(t *testing.T) {
 	c.Close()
 	if after := open(); after > before+1 {
 		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// A process without room for descriptors is told whose slot it cannot have.
+func TestPassWithoutDescriptors(t *testing.T) {
+	_, c := accepted(t, Config{})
+	p := uapi.CboxPass{Magic: uapi.CboxPassMagic, Length: uint64(c.Region().Length), Session: c.ID(), Generation: 3, Slot: 0, Flags: uapi.CboxPassConn}
+	_, err := passed(p.Encode(), nil)
+	if bad := (*PassError)(nil); !errors.As(err, &bad) || bad.Session != c.ID() || bad.Generation != 3 || bad.Slot != 0 {
+		t.Errorf("%v", err)
+	}
+	p.Magic++
+	if _, err := passed(p.Encode(), nil); errors.As(err, new(*PassError)) || err == nil {
+		t.Errorf("a message of something else: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"lazystate/mtcp/cbox"
 )
@@ -33,13 +34,17 @@ func newListener(c *Client, l *cbox.Listener) *Listener {
 	return out
 }
 
-// run passes on what accept returns until its first error, which is the
-// listener's if it says so: without a keeper the socket goes on.
+// run passes on what accept returns until it is closed. Its errors are the listener's
+// if it says so: without a keeper the socket goes on. Most pass, as that of a process
+// which has no descriptor left.
 func (l *Listener) run(accept func() (net.Conn, error), tell bool) {
 	for {
 		c, err := accept()
 		if err != nil && !tell {
-			return
+			if errors.Is(err, net.ErrClosed) || !l.pause() {
+				return
+			}
+			continue
 		}
 		select {
 		case l.got <- accepted{c, err}:
@@ -49,9 +54,19 @@ func (l *Listener) run(accept func() (net.Conn, error), tell bool) {
 			}
 			return
 		}
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+	}
+}
+
+// pause is before what failed is tried again; false: nobody wants it any more.
+func (l *Listener) pause() bool {
+	select {
+	case <-time.After(failedPause):
+		return true
+	case <-l.stop:
+		return false
 	}
 }
 
@@ -69,6 +84,9 @@ func abandon(c net.Conn) {
 func (l *Listener) take() (net.Conn, error) {
 	for {
 		p, err := l.client.Take()
+		if bad := (*cbox.PassError)(nil); errors.As(err, &bad) && bad.Slot == 0 {
+			l.client.Done(bad.Session, bad.Generation)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -134,7 +134,10 @@ void cbox_keeper_close(struct cbox_keeper *k);
 const char *cbox_keeper_refusal(void);
 /* Readable when a session waits to be taken. */
 int cbox_keeper_fd(const struct cbox_keeper *k);
-/* As cbox_take, of what the keeper hands over. -EPIPE: it has gone; redial. */
+/*
+ * As cbox_take, of what the keeper hands over. -EPIPE: it has gone; redial. After
+ * another error call again: one session could not go on, and its client has been told.
+ */
 struct cbox *cbox_keeper_take(struct cbox_keeper *k, int *err);
 /*
  * Finds a keeper that was started anew, and tells it of the sessions here, which

@@ -158,6 +158,9 @@ void end_exported(struct end *e, int ndi);
 void end_close(struct cbox *c, struct end *e);
 void end_position(const struct end *e, struct bd_cbox_end *at);
 
+/* pass.c */
+struct cbox *pass_take(int sock, struct bd_cbox_pass *p, int *err);
+
 /* keeper.c */
 int keeper_keep(struct cbox_keeper *k, struct cbox *c);
 int keeper_done(struct cbox_keeper *k, const struct cbox *c);

@@ -254,14 +254,26 @@ int cbox_keeper_fd(const struct cbox_keeper *k)
 	return k->sessions;
 }
 
+/* Nobody can go on with a session that was handed over here: its client gets a reset. */
+static void give_up(struct cbox_keeper *k, const struct bd_cbox_pass *p)
+{
+	struct bd_scd_request q = { .kind = BD_SCD_DONE, .generation = p->generation };
+
+	memcpy(q.session, p->session, sizeof(q.session));
+	ask(k, &q, NULL, 0, NULL);
+}
+
 struct cbox *cbox_keeper_take(struct cbox_keeper *k, int *err)
 {
-	struct cbox *c = cbox_take(k->sessions, err);
+	struct bd_cbox_pass p;
+	struct cbox *c = pass_take(k->sessions, &p, err);
 
 	if (c) {
 		pthread_mutex_lock(&k->mu);
 		add(k, c);
 		pthread_mutex_unlock(&k->mu);
+	} else if (p.magic && p.slot == 0 && *err != -EBADF && *err != -CBOX_EMIGRATED) {
+		give_up(k, &p);
 	}
 	return c;
 }

@@ -16,23 +16,33 @@ int cbox_pass(int sock, const struct cbox *c, uint32_t slot)
 	return send_fds(sock, &p, sizeof(p), fds, slot == 0 ? 2 : 1);
 }
 
-struct cbox *cbox_take(int sock, int *err)
+/* p is what the message says, also if the slot cannot be had; magic 0: it says nothing. */
+struct cbox *pass_take(int sock, struct bd_cbox_pass *p, int *err)
 {
-	struct bd_cbox_pass p;
 	struct cbox_region r;
 	struct cbox *c = NULL;
 	int fds[FDS_MAX];
 	unsigned n;
 
-	*err = recv_fds(sock, &p, sizeof(p), fds, &n);
+	memset(p, 0, sizeof(*p));
+	*err = recv_fds(sock, p, sizeof(*p), fds, &n);
+	if (p->magic != BD_CBOX_PASS_MAGIC)
+		p->magic = 0;
 	if (*err)
 		return NULL;
 	*err = -EBADMSG;
-	if (p.magic == BD_CBOX_PASS_MAGIC && n == (p.flags & BD_CBOX_PASS_CONN ? 2u : 1u) && (n == 2) == (p.slot == 0)) {
-		r = (struct cbox_region){ fds[0], p.offset, p.length };
-		c = n == 2 ? cbox_resume(&r, fds[1], err) : cbox_open(&r, p.slot, err);
+	if (p->magic && n == (p->flags & BD_CBOX_PASS_CONN ? 2u : 1u) && (n == 2) == (p->slot == 0)) {
+		r = (struct cbox_region){ fds[0], p->offset, p->length };
+		c = n == 2 ? cbox_resume(&r, fds[1], err) : cbox_open(&r, p->slot, err);
 	}
 	if (!c)
 		close_fds(fds, n);
 	return c;
+}
+
+struct cbox *cbox_take(int sock, int *err)
+{
+	struct bd_cbox_pass p;
+
+	return pass_take(sock, &p, err);
 }

@@ -190,8 +190,6 @@ int main(int argc, char **argv)
 				begin(c);
 			else if (err == -EPIPE)
 				redial(); /* it has gone: what is here goes on meanwhile */
-			else if (err != -EBADF && err != -CBOX_EMIGRATED)
-				complain("take", err);
 		}
 		if (p[1].revents)
 			accepted(p[1].fd);
