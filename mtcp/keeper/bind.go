@@ -51,7 +51,7 @@ func bindDup(fd int, network, address string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	sa, err := sockaddr(network, a)
+	sa, err := listenAddr(network, a)
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +66,9 @@ func bindDup(fd int, network, address string) (*os.File, error) {
 	return os.NewFile(uintptr(own), address), nil
 }
 
-// sockaddr is of the family that a network's last letter names. The wildcard of IPv4
+// listenAddr is of the family that a network's last letter names. The wildcard of IPv4
 // on a socket of IPv6 is all of both.
-func sockaddr(network string, a *net.TCPAddr) (unix.Sockaddr, error) {
+func listenAddr(network string, a *net.TCPAddr) (unix.Sockaddr, error) {
 	if strings.HasSuffix(network, "4") {
 		sa := &unix.SockaddrInet4{Port: a.Port}
 		copy(sa.Addr[:], a.IP.To4())

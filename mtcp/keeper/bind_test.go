@@ -326,11 +326,11 @@ func TestBoundAsNetDoes(t *testing.T) {
 		}
 	}
 	for zone, want := range map[string]uint32{"lo": uint32(must(net.InterfaceByName("lo")).Index), "77": 77} {
-		if sa := must(sockaddr("tcp6", &net.TCPAddr{Zone: zone})).(*unix.SockaddrInet6); sa.ZoneId != want {
+		if sa := must(listenAddr("tcp6", &net.TCPAddr{Zone: zone})).(*unix.SockaddrInet6); sa.ZoneId != want {
 			t.Errorf("zone %s: %d", zone, sa.ZoneId)
 		}
 	}
-	if _, err := sockaddr("tcp6", &net.TCPAddr{Zone: "no such interface"}); err == nil {
+	if _, err := listenAddr("tcp6", &net.TCPAddr{Zone: "no such interface"}); err == nil {
 		t.Error("a zone that is none")
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/internal/sockaddr"
 )
 
 // Conn is a connection in a keeper's hands: a descriptor and nothing else. A
@@ -24,22 +26,9 @@ type Conn struct {
 // sure that nobody uses it then.
 func NewConn(fd int) (*Conn, error) {
 	c := &Conn{fd: fd}
-	for _, e := range []struct {
-		get func(int) (unix.Sockaddr, error)
-		to  *netip.AddrPort
-	}{{unix.Getsockname, &c.local}, {unix.Getpeername, &c.remote}} {
-		sa, err := e.get(fd)
-		if err != nil {
-			return nil, os.NewSyscallError("addresses of a socket", err)
-		}
-		switch a := sa.(type) {
-		case *unix.SockaddrInet4:
-			*e.to = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-		case *unix.SockaddrInet6:
-			*e.to = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
-		default:
-			return nil, unix.EPROTOTYPE
-		}
+	var err error
+	if c.local, c.remote, err = sockaddr.Ends(fd); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

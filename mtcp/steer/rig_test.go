@@ -16,6 +16,7 @@ import (
 
 	"lazystate/internal/netrig"
 	"lazystate/internal/seqnum"
+	"lazystate/internal/sockaddr"
 	"lazystate/tools/lab"
 )
 
@@ -61,8 +62,8 @@ func plant(t testing.TB, h *netrig.Host, e half) *net.TCPConn {
 	t.Helper()
 	var c *net.TCPConn
 	h.Do(func() error {
-		local, domain := sockaddr(e.local)
-		fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		local := sockaddr.Of(e.local)
+		fd, err := unix.Socket(sockaddr.Family(e.local.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
@@ -83,7 +84,7 @@ func plant(t testing.TB, h *netrig.Host, e half) *net.TCPConn {
 }
 
 func repair(fd int, e half, local unix.Sockaddr) error {
-	remote, _ := sockaddr(e.remote)
+	remote := sockaddr.Of(e.remote)
 	set := func(opt, v int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, opt, v) }
 	err := errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/sockaddr"
 	"lazystate/mtcp/wire"
 )
 
@@ -139,23 +140,14 @@ func (s *Sender) Close() error {
 	return nil
 }
 
-// sockaddr is an address for the socket calls, with its family.
-func sockaddr(a netip.AddrPort) (unix.Sockaddr, int) {
-	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}, unix.AF_INET
-	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}, unix.AF_INET6
-}
-
 // ReservePort binds a port of a client's address, so that the kernel gives it to
 // no other connection; port 0 is any. It is the caller's until the descriptor is closed.
 func ReservePort(a netip.AddrPort) (netip.AddrPort, int, error) {
-	sa, domain := sockaddr(a)
-	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(sockaddr.Family(a.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return netip.AddrPort{}, -1, fmt.Errorf("reserve a port: %w", err)
 	}
-	port, err := bindAny(fd, sa)
+	port, err := bindAny(fd, sockaddr.Of(a))
 	if err != nil {
 		unix.Close(fd)
 		return netip.AddrPort{}, -1, fmt.Errorf("reserve port %d of %s: %w", a.Port(), a.Addr(), err)

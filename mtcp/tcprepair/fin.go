@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/sockaddr"
 	"lazystate/mtcp"
 	"lazystate/mtcp/wire"
 )
@@ -121,7 +122,7 @@ func (r *rawSockets) send(to netip.Addr, packet []byte) error {
 	if to.Is4() {
 		fd = r.v4
 	}
-	sa := sockaddr(netip.AddrPortFrom(to, 0))
+	sa := sockaddr.Of(netip.AddrPortFrom(to, 0))
 	if err := unix.Sendto(fd, packet, 0, sa); err != nil {
 		return fmt.Errorf("send a segment of our own: %w", err)
 	}

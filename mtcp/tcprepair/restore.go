@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/internal/seqnum"
+	"lazystate/internal/sockaddr"
 )
 
 // Restored is a socket that has its state and hears nothing yet.
@@ -36,7 +37,7 @@ func (s *Stack) Restore(d *Dump) (*Restored, error) {
 	if fresh == nil {
 		return nil, fmt.Errorf("restore socket: %w", unix.EAFNOSUPPORT)
 	}
-	fd, err := unix.Socket(family(d.Local.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
+	fd, err := unix.Socket(sockaddr.Family(d.Local.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("restore socket: %w", err)
 	}
@@ -86,7 +87,7 @@ func (r *Restored) connect() error {
 	if err := setInt(r.fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, int(max(minMSS, min(d.Negotiated.MSS, maxMSS))), "TCP_MAXSEG"); err != nil {
 		return err
 	}
-	if err := unix.Bind(r.fd, sockaddr(d.Local)); err != nil {
+	if err := unix.Bind(r.fd, sockaddr.Of(d.Local)); err != nil {
 		return fmt.Errorf("bind: %w", err)
 	}
 	if err := setSeq(r.fd, recvQueue, d.inEnd()-seqnum.Value(len(d.In))); err != nil {
@@ -95,7 +96,7 @@ func (r *Restored) connect() error {
 	if err := setSeq(r.fd, sendQueue, d.outFirst()); err != nil {
 		return err
 	}
-	if err := unix.Connect(r.fd, sockaddr(d.Remote)); err != nil {
+	if err := unix.Connect(r.fd, sockaddr.Of(d.Remote)); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil

@@ -52,7 +52,7 @@ func Open(o Options) (*Link, error) {
 		in = func(f func() error) error { return lab.InNetns(o.Net, f) }
 	}
 	for i, end := range []struct{ bridge, tap string }{{o.Near, nearTAP}, {o.Far, farTAP}} {
-		if err := in(func() (err error) { l.ends[i], err = plug(end.bridge, end.tap); return err }); err != nil {
+		if err := in(func() (err error) { l.ends[i], err = tapOn(end.bridge, end.tap); return err }); err != nil {
 			return nil, errors.Join(fmt.Errorf("link to %s: %w", end.bridge, err), l.close())
 		}
 	}
@@ -65,8 +65,8 @@ func Open(o Options) (*Link, error) {
 	return l, nil
 }
 
-// plug puts a TAP on a bridge, and opens it.
-func plug(bridge, tap string) (*os.File, error) {
+// tapOn puts a TAP on a bridge, and opens it.
+func tapOn(bridge, tap string) (*os.File, error) {
 	if err := lab.PlugHere(bridge, tap); err != nil {
 		return nil, err
 	}
