@@ -33,7 +33,9 @@ func (f *Frozen) Counters() mtcp.Counters {
 
 // Changed reports whether the socket is no longer what the last Dump says. The
 // CPU that had such a segment may have been stopped under it, by a hypervisor:
-// ask as late as can be, before the new server goes live, and dump again.
+// ask as late as can be, before the new server goes live, and dump again. Who lets
+// nothing of the flow out meanwhile (takeover's guard, steer's holds) need not ask: what
+// the socket has acknowledged since, the peer does not know.
 func (f *Frozen) Changed() (bool, error) {
 	if f.done {
 		return false, errOver
