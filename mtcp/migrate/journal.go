@@ -5,6 +5,7 @@ package migrate
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -122,11 +123,21 @@ func (j journal) prune(age time.Duration) error {
 		return fmt.Errorf("journal of moves: %w", err)
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && ages(e.Name()) && time.Since(info.ModTime()) > age {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && ages(e.Name()) && time.Since(info.ModTime()) > age && !j.doubtful(e.Name()) {
 			_ = os.Remove(j.path(e.Name())) // the next time, then
 		}
 	}
 	return nil
+}
+
+// doubtful is a note of sessions that are frozen here, and may live elsewhere.
+func (j journal) doubtful(name string) bool {
+	if !strings.HasPrefix(name, partingPrefix) || strings.HasSuffix(name, drafted) {
+		return false
+	}
+	p := new(parting)
+	text, err := os.ReadFile(j.path(name))
+	return err == nil && json.Unmarshal(text, p) == nil && p.Outcome == ""
 }
 
 func ages(name string) bool {

@@ -3,6 +3,7 @@
 package migrate
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +25,10 @@ func TestPrune(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := j.key(); err != nil {
+		t.Fatal(err)
+	}
+	doubt, over, draft := ID{3}, ID{4}, ID{5}
+	if err := errors.Join(j.part(doubt, &parting{Peer: "s2"}), j.part(over, &parting{Outcome: itLeft}), j.draft(draft, &parting{})); err != nil {
 		t.Fatal(err)
 	}
 	all, err := filepath.Glob(j.path("*"))
@@ -49,5 +54,12 @@ func TestPrune(t *testing.T) {
 		if _, err := os.Stat(j.path(name)); err != nil {
 			t.Error(err)
 		}
+	}
+	// What may live elsewhere would be let go on here, too.
+	if left, err := j.partings(); err != nil || len(left) != 1 || left[doubt] == nil {
+		t.Errorf("%v is left of what was given away, %v", left, err)
+	}
+	if _, err := os.Stat(j.path(partingName(draft) + drafted)); err == nil {
+		t.Error("an old draft is kept")
 	}
 }

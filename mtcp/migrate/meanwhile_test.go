@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/party"
 )
 
 // goes is an address that can leave.
@@ -43,6 +45,20 @@ func TestOneComesMeanwhile(t *testing.T) {
 	s.looked[late.ID()] = struct{}{}
 	if err := s.commit(); err != nil || address.gone != 1 {
 		t.Errorf("all are captured; it goes %d times: %v", address.gone, err)
+	}
+}
+
+// When the other server has given up, nothing more is frozen for it.
+func TestFrozenForTooLong(t *testing.T) {
+	m := lone(t)
+	m.cfg.Timing = party.Defaults
+	path := keeping(t, m)
+	accepted(t, path)
+	i := only(t, m.cfg.Keeper)
+	m.cfg.Services = []Service{{Name: i.Name, UID: i.UID, Listen: i.Local}}
+	s := &sourceMove{source: source{m: m}, proposal: proposal{way: ByTakeover, addr: i.Local.Addr()}, frozen: time.Now().Add(-time.Hour)}
+	if err := s.captureAll(); err == nil || len(s.captured) > 0 || !strings.Contains(err.Error(), "waits no longer") {
+		t.Errorf("%d are captured: %v", len(s.captured), err)
 	}
 }
 

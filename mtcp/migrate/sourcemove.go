@@ -253,6 +253,9 @@ func (s *sourceMove) captureAll() error {
 	ids := s.sessions()
 	s.looked = map[cbox.ID]struct{}{}
 	for i, id := range ids {
+		if late := time.Since(s.frozen); late > s.m.cfg.Timing.Step { // somebody stays inside operations, and the others wait for nothing
+			return fmt.Errorf("%d of %d sessions are frozen after %v, and the other server waits no longer", i, len(ids), late.Round(time.Millisecond))
+		}
 		s.looked[id] = struct{}{}
 		c, err := s.captureOne(id)
 		if errors.Is(err, unix.EBUSY) {
