@@ -92,8 +92,8 @@ func (m *Mover) give(l link, id ID, r request) error {
 	if !ok {
 		return errCertificate
 	}
-	if !m.ours(i) {
-		return errOthers
+	if err := m.mayTake(r, i); err != nil {
+		return err
 	}
 	session := i.ID
 	g := &givenMove{source: source{m: m, id: id, link: l}, req: r, session: session, flow: flowOf(i), since: since}
@@ -134,6 +134,20 @@ func (g *givenMove) carry(e party.Effect) error {
 func (g *givenMove) parting() *parting {
 	return &parting{Peer: g.link.peer, Lead: party.ByClient, Sessions: []string{hexOf(g.session)},
 		Flow: g.flow, Cert: g.req.cert, Attempt: attempt(g.req.client, g.req.server)}
+}
+
+// errElsewhere is a client that is not where its session's is.
+var errElsewhere = errors.New("another client has its certificate, or is behind a translator of addresses")
+
+// mayTake looks at who takes a session away.
+func (m *Mover) mayTake(r request, i keeper.Info) error {
+	switch {
+	case !m.ours(i):
+		return errOthers
+	case m.cfg.SameClient && r.client.Addr() != i.Remote.Addr():
+		return errElsewhere
+	}
+	return nil
 }
 
 // capture checks the certificate once more, against numbers that cannot change.

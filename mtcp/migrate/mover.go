@@ -42,6 +42,10 @@ type Config struct {
 	// session comes or goes that way.
 	Interfaces []string
 
+	// SameClient has them take sessions away from the address alone that a session's
+	// client has here: whoever has seen its certificate cannot from another.
+	SameClient bool
+
 	Identity *identity.Identity
 	Peers    []Peer
 	Gateways []Peer       // that clients come through

@@ -123,3 +123,26 @@ func TestCertificateFindsItsSession(t *testing.T) {
 		t.Errorf("%d are remembered", len(m.issued.of))
 	}
 }
+
+// Who has seen a session's certificate cannot take it from another address, where the
+// configuration says so.
+func TestSameClient(t *testing.T) {
+	m := lone(t)
+	i := keeper.Info{Name: "web", UID: 7, Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.MustParseAddrPort("10.0.0.9:5")}
+	m.cfg.Services = []Service{{Name: "web", UID: 7, Listen: i.Local}}
+	own := request{client: netip.AddrPortFrom(i.Remote.Addr(), 6)}
+	other := request{client: netip.MustParseAddrPort("10.0.0.66:5")}
+	for _, same := range []bool{false, true} {
+		m.cfg.SameClient = same
+		if err := m.mayTake(own, i); err != nil {
+			t.Errorf("from its own address: %v", err)
+		}
+		if err := m.mayTake(other, i); errors.Is(err, errElsewhere) != same {
+			t.Errorf("from another, same_client %t: %v", same, err)
+		}
+	}
+	i.UID++
+	if err := m.mayTake(own, i); !errors.Is(err, errOthers) {
+		t.Errorf("another user's: %v", err)
+	}
+}

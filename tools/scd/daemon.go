@@ -61,7 +61,7 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	mc := migrate.Config{
-		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces, Point: point, Capacity: cfg.Capacity,
+		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces, SameClient: cfg.SameClient, Point: point, Capacity: cfg.Capacity,
 		Limits: migrate.Limits{Queues: cfg.State.Queues, Box: cfg.State.Box}, Most: cfg.State.Total,
 	}
 	if err = d.network(&mc); err == nil {

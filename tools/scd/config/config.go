@@ -30,7 +30,8 @@ type Config struct {
 	Gateways []Peer    `yaml:"gateways"` // routers that clients come through; Serves is not used
 	Services []Service `yaml:"services"`
 
-	Interfaces []string `yaml:"interfaces"` // towards clients whose agents move sessions; none: they find nobody
+	Interfaces []string `yaml:"interfaces"`  // towards clients whose agents move sessions; none: they find nobody
+	SameClient bool     `yaml:"same_client"` // they do so from the address alone that they have here; not where a translator of addresses is on the way to other servers
 
 	Sessions int              `yaml:"sessions"` // most that are kept; 0: no bound
 	Bytes    int64            `yaml:"bytes"`    // most of their boxes; 0: no bound
