@@ -155,14 +155,24 @@ func (m *Mover) leaveByGateway(t turn) (leaving, error) {
 	if m.steer == nil {
 		return nil, errNoInterfaces
 	}
-	if err := m.gates.turn(m.ctx, gateHold, t); err != nil {
-		return nil, errors.Join(err, m.gates.turn(m.ctx, gateBack, t))
+	if err := m.holdBack(t); err != nil {
+		return nil, err
 	}
 	l := gatewayLeaves{m, t}
 	if err := m.steer.Hold(l.flow(), steer.Deaf, 0); err != nil {
 		return nil, errors.Join(err, l.undo())
 	}
 	return l, nil
+}
+
+// holdBack has gateways do that. One that was lost over it may do it all the same, and
+// would go on for as long as a move may take: it is told when it is there again.
+func (m *Mover) holdBack(t turn) error {
+	err := m.gates.turn(m.ctx, gateHold, t)
+	if err == nil || errors.Is(err, errNoGateway) {
+		return err
+	}
+	return errors.Join(err, m.gates.insist(m.ctx, gateBack, t, m.cfg.Timing.Step))
 }
 
 func (l gatewayLeaves) flow() steer.Flow { return steer.Flow{Local: l.t.from, Remote: l.t.client} }

@@ -30,6 +30,7 @@ type Gateway struct {
 	Steer    *steer.Agent // with steer.Config.Gateway
 	Timing   party.Timing
 	Log      *slog.Logger
+	Point    func(string) // as an Agent's; nil: none
 
 	mu sync.Mutex // one thing at a time: steer wants it for each session
 
@@ -184,13 +185,23 @@ func (g *Gateway) turn(who Peer, f frame) error {
 		if !g.holds.allow(who.Key.String()) {
 			return errTooOften
 		}
-		return g.hold(t)
+		return g.do("hold", g.hold, t)
 	case gateSwitch:
-		return g.change(t)
+		return g.do("switch", g.change, t)
 	case gateBack:
-		return g.back(t)
+		return g.do("back", g.back, t)
 	}
 	return &MalformedError{"request to a gateway", fmt.Sprintf("kind %d", f.kind)}
+}
+
+func (g *Gateway) do(what string, f func(turn) error, t turn) error {
+	if g.Point == nil {
+		return f(t)
+	}
+	g.Point("before " + what)
+	err := f(t)
+	g.Point("after " + what)
+	return err
 }
 
 // hold begins a redirection.

@@ -4,6 +4,7 @@ package migrate
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -201,5 +202,46 @@ func TestGatewayIsAskedTooOften(t *testing.T) {
 	}
 	if _, err := first.Read(make([]byte, 1)); err == nil {
 		t.Error("the first connection is still there")
+	}
+}
+
+// A gateway that is lost over a hold may have done it: it is told to take it back when
+// it is there again, however often it is not.
+func TestHoldIsTakenBack(t *testing.T) {
+	router, s1 := newIdentity(t), newIdentity(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	said := make(chan uint8, 10)
+	go func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s := tls.Server(c, router.TLS(gatewayProtocol, func(identity.PublicKey) error { return nil }))
+			f, err := readFrame(s, 3*addrLen)
+			if err == nil {
+				said <- f.kind
+			}
+			if n == 2 { // it is up again
+				_ = writeFrame(s, frame{kind: gateDone, id: f.id})
+			}
+			_ = s.Close()
+		}
+	}()
+	m := lone(t)
+	m.cfg.Timing = party.Defaults
+	m.gates = newGates(s1, []Peer{{Name: "gw", Address: l.Addr().String(), Key: router.Public}})
+	defer m.gates.all[0].close()
+	if err := m.holdBack(turn{netip.MustParseAddrPort("10.0.0.9:1"), netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:80")}); err == nil {
+		t.Error("it is held back")
+	}
+	for i, want := range []uint8{gateHold, gateBack, gateBack} {
+		if got := <-said; got != want {
+			t.Errorf("%d: kind %d, want %d", i, got, want)
+		}
 	}
 }

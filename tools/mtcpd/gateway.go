@@ -72,7 +72,7 @@ func gateway(c *ucli.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	g := &migrate.Gateway{Timing: party.Defaults, Log: log}
+	g := &migrate.Gateway{Timing: party.Defaults, Log: log, Point: point}
 	if g.Servers, err = cfg.peers(); err != nil {
 		return err
 	}

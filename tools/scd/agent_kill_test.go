@@ -6,8 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/steer"
+	"lazystate/tools/lab"
 )
 
 // bpffs mounts a BPF file system for a test.
@@ -64,6 +68,45 @@ func TestAgentIsKilled(t *testing.T) {
 			}
 			w.sites["s1"].await("another move", func() bool {
 				err := a.move(now, to)
+				if err != nil {
+					t.Log(err)
+				}
+				return err == nil
+			})
+			end()
+		})
+	}
+}
+
+// Kill -9 of a gateway's daemon at each of its steps; it is started again. The session
+// goes on, and can move again.
+func TestGatewayIsKilled(t *testing.T) {
+	for _, step := range []string{"before hold", "after hold", "before switch", "after switch"} {
+		t.Run(step, func(t *testing.T) {
+			if err := steer.Probe(); err != nil {
+				lab.Skip(t, err.Error())
+			}
+			path, err := mortal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := &gate{dir: t.TempDir(), path: path, env: []string{"MTCPD_ROLE=mtcpd", "MTCPD_KILL=" + step}, args: []string{"--pin", bpffs(t)}}
+			w := newGatedBy(t, g)
+			end := w.download(own(0, false).Addr(), long)
+			at, id := w.only()
+			result := make(chan error, 1)
+			go func() { result <- at.ctl("move", "--by", "gateway", "--to", "s2", id) }()
+			select {
+			case <-g.ended():
+			case <-time.After(hang):
+				t.Fatal("the gateway did not get to where it is killed")
+			}
+			g.env = g.env[:1]
+			g.start(w)
+			t.Logf("the move: %v", <-result)
+			at.await("another move", func() bool {
+				now, id := w.only()
+				err := now.ctl("move", "--by", "gateway", "--to", w.other(now), id)
 				if err != nil {
 					t.Log(err)
 				}

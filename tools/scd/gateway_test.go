@@ -22,8 +22,11 @@ import (
 
 // gate is a router between the client and the servers, with an mtcpd.
 type gate struct {
-	dir string
-	key identity.PublicKey
+	dir  string
+	key  identity.PublicKey
+	path string // of its program; "": mtcpd's
+	env  []string
+	args []string
 	*process
 }
 
@@ -33,7 +36,11 @@ func newGated(t *testing.T) *world {
 	if err := steer.Probe(); err != nil {
 		lab.Skip(t, err.Error())
 	}
-	g := &gate{dir: t.TempDir()}
+	return newGatedBy(t, &gate{dir: t.TempDir()})
+}
+
+func newGatedBy(t *testing.T, g *gate) *world {
+	t.Helper()
 	w := &world{t: t, names: []string{"s1", "s2"}, gate: g, more: func(_ *site, cfg map[string]any) {
 		cfg["gateways"] = []any{map[string]any{"name": "gw", "address": "10.9.0.254:7702", "key": g.key.String()}}
 	}}
@@ -89,13 +96,22 @@ func (g *gate) serve(w *world, names ...string) {
 
 func (g *gate) start(w *world) {
 	w.t.Helper()
-	path, err := mtcpd()
+	path, err := g.path, error(nil)
+	if path == "" {
+		path, err = mtcpd()
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	socket := filepath.Join(g.dir, "sock")
-	g.process = started(w.t, w.router, "mtcpd", exec.Command(path, "--interface", netrig.Dev, "--socket", socket, "--gateway", filepath.Join(g.dir, "gateway.yaml"), "--log-level", "debug"))
-	w.sites["s1"].await("the gateway", func() bool { return exec.Command(path, "ls", "--socket", socket).Run() == nil })
+	run := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(path, args...)
+		cmd.Env = append(os.Environ(), g.env...)
+		return cmd
+	}
+	args := append([]string{"--interface", netrig.Dev, "--socket", socket, "--gateway", filepath.Join(g.dir, "gateway.yaml"), "--log-level", "debug"}, g.args...)
+	g.process = started(w.t, w.router, "mtcpd", run(args...))
+	w.sites["s1"].await("the gateway", func() bool { return run("ls", "--socket", socket).Run() == nil })
 }
 
 func defaultVia(gw string) error {
