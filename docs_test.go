@@ -18,7 +18,7 @@ import (
 // docs are pages that send readers to files and tests, and to how many at least.
 var docs = map[string]int{
 	"docs/paper-map.md": 100, "docs/security.md": 30, "docs/design.md": 10, "docs/operations.md": 3, "docs/protocol.md": 3,
-	"docs/sessions.md": 3, "docs/glossary.md": 5, "docs/tour.md": 5, "CHANGELOG.md": 10, "README.md": 2,
+	"docs/sessions.md": 3, "docs/dsm.md": 3, "docs/glossary.md": 5, "docs/tour.md": 5, "CHANGELOG.md": 10, "README.md": 2,
 }
 
 // What the pages name must be there.
