@@ -81,6 +81,7 @@ soak: build kmod ## the kernel modules', the RDMA suite's and the DSM core's tes
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./backdoor/rdma ./backdoor/inic ./verbs/verbstest/proxy ./verbs/ibv ./tools/bdrping
 	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
 	@$(setup) && LAZYSTATE_SOAK=1 go test -p 2 -timeout 3h -count=1 -v -run 'Litmus|Exhaustive|Conditions|TwoFailures|Unreadable|Mutations' ./dsm
+	@$(setup) && LAZYSTATE_SOAK=1 go test $(gotest) -run 'EveryPoint|Recovery|CrashAtEvery' ./tools/dsmrun ./dsm/daemon ./bench/apps/dsmapps
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./tools/bddrill ./tools/lab ./tools/bdmon ./tools/pkg/pkgtest
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany' ./tools/scd ./mtcp/escrow

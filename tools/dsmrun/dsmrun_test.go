@@ -52,7 +52,7 @@ type exitCode int
 func (e exitCode) Error() string { return "chosen" }
 
 var programs = map[string]func(*client.Node) error{
-	"count": count,
+	"count": count, "points": points,
 	"crash": func(*client.Node) error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) },
 	"echo": func(n *client.Node) error {
 		n.Barrier()
