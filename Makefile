@@ -91,7 +91,7 @@ soak: build kmod ## the kernel modules', the RDMA suite's and the DSM core's tes
 prefix  ?= /usr
 source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
 install: binaries cbox cdsm ## commands, units, man pages, configuration, the C libraries and the module's sources, under DESTDIR
-	@for c in bdmon bdctl bdagent bdnic bdlab bddrill scd mtcpd mtcpdemo dsmlog dsmtop; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
+	@for c in bdmon bdctl bdagent bdnic bdlab bddrill scd mtcpd mtcpdemo dsmd dsmrun dsmlog dsmtop; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
 	@install -D -m 644 tools/pkg/backdoor.rules $(DESTDIR)$(prefix)/lib/udev/rules.d/60-backdoor.rules
 	@install -D -m 644 tools/pkg/backdoor.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/backdoor.conf

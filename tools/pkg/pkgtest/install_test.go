@@ -109,7 +109,7 @@ func expected(t *testing.T) map[string]fs.FileMode {
 		}
 		return names
 	}
-	add("usr/bin", 0o755, "bdagent", "bdctl", "bddrill", "bdlab", "bdmon", "bdnic", "dsmlog", "dsmtop", "mtcpd", "mtcpdemo", "scd")
+	add("usr/bin", 0o755, "bdagent", "bdctl", "bddrill", "bdlab", "bdmon", "bdnic", "dsmd", "dsmlog", "dsmrun", "dsmtop", "mtcpd", "mtcpdemo", "scd")
 	add("usr/lib/systemd/system", 0o644, found("tools/pkg", "*.service")...)
 	add("usr/lib", 0o644, "udev/rules.d/60-backdoor.rules", "sysusers.d/backdoor.conf", "libcbox.a", "libdsm.a")
 	add("usr/include/lazystate", 0o644, "cbox.h", "dsm.h", "parmacs.h", "parmacs.m4", "uapi/cbox.h", "uapi/dsm.h", "uapi/scd.h")

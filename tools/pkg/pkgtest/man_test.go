@@ -26,6 +26,9 @@ func flagsOf(t *testing.T, command string) (names []string) {
 		if strings.Contains(read(t, path), "cli.LogFlag(") {
 			names = append(names, "log-level")
 		}
+		if strings.Contains(read(t, path), "append(settings.Flags(),") { // of dsmd and dsmrun
+			names = append(names, flagsOf(t, "dsmd/settings")...)
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
