@@ -174,7 +174,7 @@ func (n *Node) onPageReq(from NodeID, b PageReq) {
 		return
 	}
 	n.send(from, PageRep{b.Page, n.v.Clone(), bytes.Clone(n.contents(b.Page))})
-	n.shelve(b.Page)
+	n.shelveFrom(b.Page)
 }
 
 // asHome is true if this node is the page's home, as another one takes it to be:

@@ -26,6 +26,21 @@ func (n *Node) shelve(p Page) {
 	}
 }
 
+// shelfAhead is how many pages behind one that is asked for are laid out with it:
+// programs go through memory in order.
+const shelfAhead = 15
+
+// shelveFrom lays out a page that was asked for, and those behind it that are homed
+// here and do not lie there yet.
+func (n *Node) shelveFrom(p Page) {
+	n.shelve(p)
+	for q := p + 1; q <= p+shelfAhead && int(q) < n.cfg.Pages; q++ {
+		if pg := &n.pages[q]; pg.homed && pg.home == n.cfg.Self && !pg.shelved {
+			n.shelve(q)
+		}
+	}
+}
+
 // reshelve lays pages out again that others have by now in an older version.
 func (n *Node) reshelve(p Page) {
 	if n.pages[p].shelved {
