@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
@@ -28,27 +26,8 @@ func newMachine(t testing.TB, opts ...bdtest.Option) *machine {
 	t.Helper()
 	dir := t.TempDir()
 	m := &machine{ram: filepath.Join(dir, "ram"), bar: filepath.Join(dir, "bar")}
-	m.Target = bdtest.New(append(opts, bdtest.WithBacking(backing(t, m.ram, 16<<20), backing(t, m.bar, 1<<20)))...)
+	m.Target = bdtest.New(append(opts, bdtest.WithBacking(bdtest.MapFile(t, m.ram, 16<<20), bdtest.MapFile(t, m.bar, 1<<20)))...)
 	return m
-}
-
-// backing maps a new file, as the machine sees it.
-func backing(t testing.TB, path string, size int) []byte {
-	t.Helper()
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(int64(size)); err != nil {
-		t.Fatal(err)
-	}
-	b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Munmap(b) })
-	return b
 }
 
 func (m *machine) open(t testing.TB, o Options) *Memory {

@@ -70,7 +70,7 @@ func newRig(t testing.TB, p guard.Policy, f netio.Faults, opts ...bdtest.Option)
 		opts = append(opts, bdtest.WithKey(slot, p.Monitors[slot].Key))
 	}
 	r := &rig{Target: bdtest.New(append(opts, bdtest.ByHand())...), faults: f}
-	r.run(t)
+	t.Cleanup(r.Run(5 * time.Millisecond))
 	r.serve(t, p)
 	t.Cleanup(func() { r.stop() })
 	return r
@@ -89,22 +89,6 @@ func (c *cpus) Post(ctx context.Context, b *backdoor.Batch) {
 	if writes {
 		c.t.Step()
 	}
-}
-
-func (r *rig) run(t testing.TB) {
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(5 * time.Millisecond):
-				r.Step()
-			}
-		}
-	})
-	t.Cleanup(func() { close(done); wg.Wait() })
 }
 
 // serve starts the NIC; stop ends it.

@@ -13,13 +13,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"lazystate/internal/identity"
 	"lazystate/internal/leash"
+	"lazystate/internal/syncbuf"
 	"lazystate/tools/control"
 )
 
@@ -68,22 +68,13 @@ func newCrew(t *testing.T, names ...string) *crew {
 	for i, name := range names {
 		c.mates = append(c.mates, newMate(t, name, 1+i, freePort(t)))
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var guest sync.WaitGroup
-	guest.Go(func() {
-		for ctx.Err() == nil {
-			c.Tick(5 * time.Millisecond)
-			c.Step()
-			time.Sleep(5 * time.Millisecond)
-		}
-	})
-	t.Cleanup(func() { cancel(); guest.Wait() })
+	t.Cleanup(c.Run(5 * time.Millisecond))
 	return c
 }
 
 func newMate(t *testing.T, name string, slot int, addr string) *mate {
 	t.Helper()
-	m := &mate{rig: &rig{dir: t.TempDir(), stderr: &syncBuffer{}}, name: name, slot: slot, addr: addr}
+	m := &mate{rig: &rig{dir: t.TempDir(), stderr: &syncbuf.Buffer{}}, name: name, slot: slot, addr: addr}
 	m.write(t, "key", strings.Repeat("01", 16))
 	pem, public, err := identity.New()
 	if err != nil {

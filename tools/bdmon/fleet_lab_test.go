@@ -16,6 +16,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"lazystate/internal/syncbuf"
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
@@ -197,7 +198,7 @@ func TestFleetHealsARealMachine(t *testing.T) {
 // joinedCrew is two monitors, each on a host of its own, that hear each other.
 func joinedCrew(t *testing.T) *crew {
 	t.Helper()
-	c := &crew{rig: &rig{stderr: &syncBuffer{}}, t: t}
+	c := &crew{rig: &rig{stderr: &syncbuf.Buffer{}}, t: t}
 	hosts := []*nsHost{newHost(t), newHost(t)}
 	join(t, hosts[0], hosts[1])
 	for i, name := range []string{"a", "b"} {

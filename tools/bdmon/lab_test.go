@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/syncbuf"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
 )
@@ -33,7 +34,7 @@ func TestLostMachineIsReset(t *testing.T) {
 	if err := armed.GiveKeys(t.Context(), vm, armed.Keys{0: key}); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{dir: t.TempDir(), stderr: &syncBuffer{}, code: make(chan int, 1)}
+	r := &rig{dir: t.TempDir(), stderr: &syncbuf.Buffer{}, code: make(chan int, 1)}
 	r.write(t, "key", hex.EncodeToString(key[:]))
 	r.write(t, "bdmon.yaml", fmt.Sprintf(`{socket: %[1]s/sock, metrics: "-", audit: %[1]s/audit.jsonl, targets: [
 {name: t1, url: "lab:%[2]s", key_file: %[1]s/key, period: 10ms, reset: unrepairable, repair: {reset: {confirm: 2s, cool_down: 1s}}}]}`, r.dir, vm.Name()))

@@ -10,14 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/syncbuf"
 	"lazystate/tools/control"
 )
 
@@ -26,54 +24,17 @@ type rig struct {
 	*bdtest.Target
 	dir    string
 	nprocs uint32
-	stderr *syncBuffer
+	stderr *syncbuf.Buffer
 	stop   context.CancelFunc
 	code   chan int
-}
-
-// syncBuffer takes bdmon's log while the test reads it.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// mapped makes a file and maps it shared: what a guest writes, others see.
-func mapped(t *testing.T, path string, size int) []byte {
-	t.Helper()
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(int64(size)); err != nil {
-		t.Fatal(err)
-	}
-	b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Munmap(b) })
-	return b
 }
 
 var key, crewKey = uapi.Key{1, 2, 3}, uapi.Key(bytes.Repeat([]byte{1}, 16))
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{dir: t.TempDir(), stderr: &syncBuffer{}, code: make(chan int, 1)}
-	ram, bar := mapped(t, r.path("ram"), 16<<20), mapped(t, r.path("bar"), 4096)
+	r := &rig{dir: t.TempDir(), stderr: &syncbuf.Buffer{}, code: make(chan int, 1)}
+	ram, bar := bdtest.MapFile(t, r.path("ram"), 16<<20), bdtest.MapFile(t, r.path("bar"), 4096)
 	r.Target = bdtest.New(bdtest.WithBacking(ram, bar), bdtest.WithKey(0, key), bdtest.WithKey(1, crewKey), bdtest.WithKey(2, crewKey), bdtest.WithKey(3, crewKey))
 	r.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Limit: 400_000, Name: "tick0"})
 	r.nprocs = r.SetSensor(bdtest.Sensor{Class: uapi.Level, Limit: 300, Value: 10, Name: "NPROCS"})
@@ -110,14 +71,10 @@ func (r *rig) start(t *testing.T, args ...string) *control.Client {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
-	var guest sync.WaitGroup
-	guest.Go(func() {
-		for r.Target != nil && ctx.Err() == nil {
-			r.Tick(5 * time.Millisecond)
-			r.Step()
-			time.Sleep(5 * time.Millisecond)
-		}
-	})
+	off := func() {}
+	if r.Target != nil {
+		off = r.Run(5 * time.Millisecond)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -131,7 +88,7 @@ func (r *rig) start(t *testing.T, args ...string) *control.Client {
 		case <-time.After(time.Minute):
 			t.Errorf("bdmon does not end:\n%s", r.stderr)
 		}
-		guest.Wait()
+		off()
 	})
 	return r.dial(t)
 }

@@ -12,16 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/syncbuf"
 	"lazystate/tools/target"
 	"lazystate/verbs/verbstest"
 )
@@ -43,36 +41,9 @@ func boot(t *testing.T, dir string) *machine {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	file := func(name string, size int) []byte {
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o600)
-		if err == nil {
-			err = f.Truncate(int64(size))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { unix.Munmap(b) })
-		return b
-	}
-	m := &machine{dir: dir, Target: bdtest.New(bdtest.WithBacking(file("ram", 16<<20), file("bar", 4096)), bdtest.WithKey(1, key), bdtest.ByHand())}
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(2 * time.Millisecond):
-				m.Step()
-			}
-		}
-	})
-	m.stop = sync.OnceFunc(func() { close(done); wg.Wait() })
+	ram, bar := bdtest.MapFile(t, filepath.Join(dir, "ram"), 16<<20), bdtest.MapFile(t, filepath.Join(dir, "bar"), 4096)
+	m := &machine{dir: dir, Target: bdtest.New(bdtest.WithBacking(ram, bar), bdtest.WithKey(1, key), bdtest.ByHand())}
+	m.stop = m.Run(2 * time.Millisecond)
 	t.Cleanup(m.stop)
 	return m
 }
@@ -85,29 +56,11 @@ func (m *machine) off(t *testing.T) {
 	}
 }
 
-// syncBuffer is a log that is read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // started is bdnic as an operator starts it.
 type started struct {
 	addr, metrics string
 	config        string
-	log           syncBuffer
+	log           syncbuf.Buffer
 }
 
 func start(t *testing.T, m *machine, more string) *started {

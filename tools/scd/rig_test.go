@@ -22,6 +22,7 @@ import (
 
 	"lazystate/internal/identity"
 	"lazystate/internal/netrig"
+	"lazystate/internal/syncbuf"
 	"lazystate/mtcp/escrow"
 	"lazystate/tools/lab"
 )
@@ -184,25 +185,8 @@ func (w *world) configure(s *site) {
 // process is one of a site's.
 type process struct {
 	*exec.Cmd
-	log  *lockedBuffer
+	log  *syncbuf.Buffer
 	once sync.Once
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func (s *site) start(role string, args []string, env ...string) *process {
@@ -219,7 +203,7 @@ func (s *site) start(role string, args []string, env ...string) *process {
 // started runs a process on a host until the test ends.
 func started(t *testing.T, h *netrig.Host, what string, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{Cmd: cmd, log: &lockedBuffer{}}
+	p := &process{Cmd: cmd, log: &syncbuf.Buffer{}}
 	p.Stderr = p.log
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a death signal would come with the thread's end
 	h.Do(p.Start)

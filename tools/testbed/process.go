@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lazystate/internal/netrig"
+	"lazystate/internal/syncbuf"
 )
 
 // built is where the programs are that run on the machines.
@@ -57,26 +58,8 @@ func Done() {
 // Process is one on a machine.
 type Process struct {
 	*exec.Cmd
-	log  journal
+	log  syncbuf.Buffer
 	once sync.Once
-}
-
-// journal is what a process says.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
 }
 
 // Self is the bench's own program, where the name of one is asked for.

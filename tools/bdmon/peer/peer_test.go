@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lazystate/internal/identity"
+	"lazystate/internal/syncbuf"
 	"lazystate/sensorbox/fleet"
 )
 
@@ -39,25 +40,16 @@ type heard struct {
 	r    *fleet.Report
 }
 
-// log is what a mesh says.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(p) }
-func (l *log) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
-
 type rig struct {
 	*Mesh
 	heard chan heard
-	log   *log
+	log   *syncbuf.Buffer
 }
 
 // start runs a monitor's mesh; listen "": any free port.
 func start(t testing.TB, name string, id *identity.Identity, listen string, peers ...Peer) *rig {
 	t.Helper()
-	r := &rig{heard: make(chan heard, 1000), log: &log{}}
+	r := &rig{heard: make(chan heard, 1000), log: &syncbuf.Buffer{}}
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
