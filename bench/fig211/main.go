@@ -65,14 +65,22 @@ func moving(ctx context.Context, o *trial.Options, b *testbed.Bed, t *trace) (al
 		if err := pause.For(ctx, between); err != nil {
 			return nil, err
 		}
+		if _, err := t.await(ctx, from.Addr.Addr(), time.Now()); err != nil {
+			return nil, err
+		}
 		asked := time.Now()
 		if err := c.Move(ctx, testbed.Flow(conn), to.Addr); err != nil {
 			return nil, err
 		}
-		if err := pause.For(ctx, o.Window); err != nil {
+		heard, err := t.await(ctx, to.Addr.Addr(), asked) // a busy host may take longer than the window
+		if err != nil {
 			return nil, err
 		}
-		m, err := cut(t.segments(), asked, o.Window, from.Addr.Addr(), to.Addr.Addr())
+		window := max(o.Window, heard.Sub(asked))
+		if err := pause.For(ctx, time.Until(asked.Add(window))); err != nil {
+			return nil, err
+		}
+		m, err := cut(t.segments(), asked, window, from.Addr.Addr(), to.Addr.Addr())
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"lazystate/bench/result"
 	"lazystate/internal/netrig"
+	"lazystate/internal/pause"
 	"lazystate/internal/seqnum"
 	"lazystate/tools/testbed"
 )
@@ -91,6 +93,25 @@ func (t *trace) close() error {
 		return errors.Join(err, unix.Close(t.fd))
 	}
 	return unix.Close(t.fd)
+}
+
+// await waits until a server is heard after a moment, and returns when that was.
+func (t *trace) await(ctx context.Context, of netip.Addr, after time.Time) (time.Time, error) {
+	for {
+		t.mu.Lock()
+		i := slices.IndexFunc(t.all, func(s segment) bool { return s.from == of && s.at.After(after) })
+		var at time.Time
+		if i >= 0 {
+			at = t.all[i].at
+		}
+		t.mu.Unlock()
+		if i >= 0 {
+			return at, nil
+		}
+		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
+			return at, fmt.Errorf("%v: %w: %w", of, errQuiet, err)
+		}
+	}
 }
 
 // segments returns and forgets what there is.
