@@ -28,6 +28,15 @@ extern "C" {
 
 /* Joins the node whose daemon listens at path, NULL: at $DSM_SOCKET. */
 int dsm_join(const char *path);
+/*
+ * The same for a program that names no private state and is saved whole, behind any
+ * operation where a checkpoint is due: memory, stack, where it reads its files. It
+ * has one thread, and no sockets or pipes that matter. It goes on in another process
+ * if that is of the same build, on the same kernel. The first thing in main: it may
+ * run the program anew, at addresses that it finds again. Where that is not allowed
+ * there are no checkpoints, and it is replayed from its beginning.
+ */
+int dsm_join_whole(const char *path);
 /* The program is over; returns when all nodes' are. Shared memory is gone then. */
 int dsm_end(void);
 /* What went wrong last. */

@@ -19,6 +19,9 @@ static_assert(offsetof(struct bd_dsm_ring, arg) == 136 && offsetof(struct bd_dsm
 static_assert(offsetof(struct bd_dsm_ring, answer) == 192 && offsetof(struct bd_dsm_ring, dsmd_sleeps) == 204, "ring");
 static_assert(offsetof(struct bd_dsm_ring, why) == 208 && sizeof(struct bd_dsm_ring) == 448, "ring");
 
+/* Our descriptors begin here: those below are the program's. */
+#define HIGH_FD	900
+
 /* This process as a node. */
 struct node {
 	enum { OUT, WELCOME, IN, ENDED } stage;
@@ -32,6 +35,7 @@ struct node {
 	uint8_t *held;			/* by lock */
 	uint64_t done;			/* operations */
 	int due, past;
+	int whole;			/* is the process saved */
 };
 
 extern struct node self;
@@ -43,6 +47,7 @@ int fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)))
 /* The set-up's two halves: it is said who this node is, and it takes part. */
 int welcome(const char *path);
 int attach(void);
+int attach_whole(void);
 /* The region's memory at its address: shared, or for a node that does not take part yet. */
 int map_region(int scratch);
 int connect_to(const char *path);

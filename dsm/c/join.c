@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fds.h"
+#include "image.h"
 #include "impl.h"
 
 #ifndef USERFAULTFD_IOC_NEW
@@ -23,6 +24,17 @@
 #define BASE_MAX	(1ULL << 47)
 
 struct node self = { .conn = -1, .uffd = -1, .fds = { -1, -1, -1, -1 } };
+
+/* A program that counts its descriptors, or is restored, finds its own only. */
+static int high(int fd)
+{
+	int to = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+
+	if (to < 0)
+		return fd; /* not so many are allowed */
+	close(fd);
+	return to;
+}
 
 /* Gives everything back. */
 static void leave(void)
@@ -76,6 +88,9 @@ int welcome(const char *path)
 		leave();
 		return err;
 	}
+	self.conn = high(self.conn);
+	for (unsigned i = 0; i < n; i++)
+		self.fds[i] = high(self.fds[i]);
 	self.top = self.w.bytes;
 	self.stage = WELCOME;
 	mine = 1;
@@ -99,9 +114,12 @@ int map_region(int scratch)
 	return 0;
 }
 
+/* Where no image of a process has anything (restore.c). */
+#define RING_AT	((void *)0x2e0000000000)
+
 static int map_ring(void)
 {
-	void *p = mmap(NULL, self.w.ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, self.fds[1], 0);
+	void *p = mmap(RING_AT, self.w.ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, self.fds[1], 0);
 
 	if (p == MAP_FAILED)
 		return fail(-errno, "map the ring: %s", strerror(errno));
@@ -116,6 +134,7 @@ static int new_uffd(void)
 		self.uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	if (self.uffd < 0)
 		return fail(-errno, "a userfaultfd: %s", strerror(errno));
+	self.uffd = high(self.uffd);
 	return 0;
 }
 
@@ -184,6 +203,29 @@ int dsm_join(const char *path)
 	err = attach();
 	if (err < 0)
 		leave();
+	return err;
+}
+
+/* As an image, if there is one to go on from. */
+int attach_whole(void)
+{
+	int err = attach();
+
+	if (err >= 0 && self.w.flags & BD_DSM_RESTORED)
+		err = image_restore();
+	return err;
+}
+
+int dsm_join_whole(const char *path)
+{
+	int same = same_addresses(), err = welcome(path);
+
+	if (err < 0)
+		return err;
+	err = attach_whole();
+	if (err < 0)
+		leave();
+	self.whole = same;
 	return err;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "impl.h"
 #include "parmacs.h"
 #include "parmacs_impl.h"
@@ -69,7 +70,10 @@ void dsm_parmacs(void)
 {
 	if (pm.stage != NOTHING)
 		return;
+	pm.whole = same_addresses();
 	pm_must(welcome(NULL));
+	if (self.w.flags & BD_DSM_RESTORED)
+		pm_must(attach_whole());
 	pm.stage = MAIN;
 	on_exit(at_exit, NULL);
 	if (dsm_node() == 0) {
@@ -104,6 +108,7 @@ void dsm_create(void (*f)(void), long processes)
 	pm_must(dsm_barrier(CREATED));
 	if (dsm_node() > 0)
 		show_output();
+	self.whole = pm.whole;
 	f();
 	if (dsm_node() == 0)
 		return;

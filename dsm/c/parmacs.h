@@ -16,6 +16,8 @@
  * - what main reads (input, files) all nodes find;
  * - a signal wakes all that wait, so waiters look again.
  *
+ * Behind CREATE processes are saved whole (dsm_join_whole), and go on from there.
+ *
  * What cannot be ends the program with exit 1 and a line that says why.
  */
 #ifndef LAZYSTATE_PARMACS_H

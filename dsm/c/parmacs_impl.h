@@ -10,6 +10,7 @@ struct pm {
 	uint32_t given, *next;	/* locks that were given out in main; shared: by all */
 	int barriers, private_conds;
 	int taken;		/* locks that main has */
+	int whole;		/* can the process be saved */
 };
 
 extern struct pm pm;

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "impl.h"
 
 #define get(p)		__atomic_load_n((p), __ATOMIC_SEQ_CST)
@@ -116,6 +117,16 @@ static int alone(uint32_t kind, uint32_t lock)
 	return __atomic_compare_exchange_n(&self.ring->gate, &gate, (gate & BD_DSM_GATE_TURN) | (uint32_t)(tail + 1), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+/* Right behind an operation a process may be saved whole. */
+static int over(int err)
+{
+	if (err < 0 || !self.whole || !self.due)
+		return err;
+	self.due = 0;
+	err = image_save();
+	return err < 0 ? err : 0;
+}
+
 static int on_lock(uint32_t kind, uint32_t lock)
 {
 	int err = begin();
@@ -123,7 +134,7 @@ static int on_lock(uint32_t kind, uint32_t lock)
 	if (err < 0)
 		return err;
 	if (!alone(kind, lock))
-		return call(kind, lock, 0, 0);
+		return over(call(kind, lock, 0, 0));
 	self.past = 0;
 	return 0;
 }
@@ -142,5 +153,8 @@ int operation(uint32_t kind, uint64_t a, uint64_t b, uint64_t c)
 {
 	int err = begin();
 
-	return err < 0 ? err : call(kind, a, b, c);
+	if (err < 0)
+		return err;
+	err = call(kind, a, b, c);
+	return kind <= BD_DSM_BROADCAST ? over(err) : err;
 }

@@ -4,6 +4,7 @@ package call_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -127,15 +128,15 @@ func TestCSteps(t *testing.T) {
 	if out[0] != "0\n1\n2\n3\nsum 6, 16\n" {
 		t.Errorf("%q", out[0])
 	}
-	saved := c.Saved(0)
-	if _, out := run(t, calltest.Config{Private: saved}, "steps.c", ""); out[0] != "2\n3\nsum 6, 16\n" {
+	saved := c.Saved(0).Private
+	if _, out := run(t, calltest.Config{From: calltest.Checkpoint{Private: saved}}, "steps.c", ""); out[0] != "2\n3\nsum 6, 16\n" {
 		t.Errorf("%q", out[0])
 	}
 	for name, b := range map[string][]byte{"1": saved, "3": saved, "0": saved, "2 ": nil, "2  ": saved[:20], "2   ": append(bytes.Clone(saved[:8]), make([]byte, 60)...)} {
 		if b == nil {
 			b = []byte{}
 		}
-		c := calltest.Start(t, calltest.Config{Private: b})
+		c := calltest.Start(t, calltest.Config{From: calltest.Checkpoint{Private: b}})
 		p := start(t, c, 0, "steps.c", "", strings.TrimSpace(name))
 		if err := p.Wait(); err == nil || !strings.Contains(p.err.String(), "checkpoint") && !strings.Contains(p.err.String(), "another program wrote") {
 			t.Errorf("%q, %d bytes: %v, %s%s", name, len(b), err, p.out.String(), p.err.String())
@@ -176,6 +177,78 @@ func TestCWrong(t *testing.T) {
 	p = start(t, held, 0, "wrong.c", "", "step")
 	if err := p.Wait(); err != nil || !strings.Contains(p.out.String(), "is held at the end of step 0") {
 		t.Error(err, p.out.String())
+	}
+}
+
+// A program that names no private state is saved whole, behind any operation, and
+// goes on there in another process.
+func TestCWhole(t *testing.T) {
+	for _, at := range []int{1, 2, 7, 40, 300, 700} {
+		calls := 0
+		cfg := calltest.Config{Answer: func(_ int, c call.Call) *calltest.Answer {
+			if calls++; calls != at || c.Kind == uapi.DsmEnd {
+				return nil
+			}
+			return &calltest.Answer{Flags: uapi.DsmDue, Served: true}
+		}}
+		c, out := runPlain(t, cfg, "whole.c")
+		want := strings.SplitAfter(out, "\n")
+		saved := c.Saved(0)
+		if saved.Private == nil {
+			t.Fatalf("no checkpoint at call %d of %d", at, len(c.Calls(0)))
+		}
+		again, rest := runPlain(t, calltest.Config{From: saved}, "whole.c")
+		if at > 1 && rest == out || !strings.HasSuffix(out, rest) || !strings.Contains(rest, want[len(want)-2]) {
+			t.Errorf("at call %d: %q, and then %q", at, out, rest)
+		}
+		if first, second := len(c.Calls(0)), len(again.Calls(0)); at+1+second != first { // the checkpoint is a call
+			t.Errorf("%d calls, %d of them after call %d", first, second, at)
+		}
+	}
+}
+
+// runPlain runs a program that is not under the sanitizers' eyes: their memory is
+// too large to be saved.
+func runPlain(t *testing.T, cfg calltest.Config, source string) (*calltest.Cluster, string) {
+	t.Helper()
+	c := calltest.Start(t, cfg)
+	cmd := exec.Command(library.Program(t, "testdata/c/"+source, cprogram.Plain), "argument")
+	cmd.Env = append(os.Environ(), "DSM_SOCKET="+c.Socket(0))
+	cmd.Dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(cmd.Dir, "input"), []byte("1 2 3 4 5 6 7 8 9 10"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err = errors.Join(err, c.Wait()); err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs.String())
+	}
+	return c, string(out)
+}
+
+// What is no image of this program is refused, with a reason.
+func TestCWholeRefused(t *testing.T) {
+	due := func(_ int, c call.Call) *calltest.Answer { return &calltest.Answer{Flags: uapi.DsmDue, Served: true} }
+	c, _ := runPlain(t, calltest.Config{Answer: due}, "whole.c")
+	private := c.Saved(0).Private
+	for _, r := range []struct {
+		want   string
+		change func(b []byte) []byte
+	}{
+		{"no image", func(b []byte) []byte { return b[:100] }},
+		{"no image", func(b []byte) []byte { b[0]++; return b }},
+		{"another build", func(b []byte) []byte { b[8]++; return b }},
+		{"other addresses", func(b []byte) []byte { b[16]++; return b }},
+		{"on the kernel", func(b []byte) []byte { b[40]++; return b }},
+		{"cannot be read", func(b []byte) []byte { return b[:len(b)-1] }},
+	} {
+		c := calltest.Start(t, calltest.Config{From: calltest.Checkpoint{Private: r.change(bytes.Clone(private))}})
+		cmd := exec.Command(library.Program(t, "testdata/c/whole.c", cprogram.Plain), "argument")
+		cmd.Env = append(os.Environ(), "DSM_SOCKET="+c.Socket(0))
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), r.want) {
+			t.Errorf("%s: %v, %s", r.want, err, out)
+		}
 	}
 }
 

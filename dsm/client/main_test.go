@@ -16,7 +16,7 @@ import (
 // start has a program's daemon listen, which answers as the test says.
 func start(t *testing.T, private []byte, answer func(c call.Call) *calltest.Answer) *calltest.Cluster {
 	t.Helper()
-	c := calltest.Start(t, calltest.Config{Locks: 3, Conds: 2, Private: private, Answer: func(_ int, c call.Call) *calltest.Answer {
+	c := calltest.Start(t, calltest.Config{Locks: 3, Conds: 2, From: calltest.Checkpoint{Private: private}, Answer: func(_ int, c call.Call) *calltest.Answer {
 		if answer == nil {
 			return nil
 		}
@@ -128,7 +128,7 @@ func TestMainGoesOn(t *testing.T) {
 	if got := kinds(t, d); !slices.Equal(got, []uint32{b, b, c, b, b, e}) {
 		t.Errorf("%v", d.Calls(0))
 	}
-	again := start(t, d.Saved(0), nil)
+	again := start(t, d.Saved(0).Private, nil)
 	if err := Main(func(n *Node) error { return program(n, &first) }); err != nil || first != 2 {
 		t.Fatal(first, err)
 	}

@@ -32,7 +32,7 @@ func TestRecovery(t *testing.T) {
 		want := sized(t, name).Sequential()
 		for range runs {
 			kill := fmt.Sprintf("%d@%d", rng.IntN(3), 1+rng.IntN(most))
-			out := killed(t, bin, kill, slices.Concat([]string{filepath.Join(bin, "dsmapps"), name}, small[name])...)
+			out, _ := killed(t, bin, "50ms", kill, slices.Concat([]string{filepath.Join(bin, "dsmapps"), name}, small[name])...)
 			var r report
 			if err := json.Unmarshal([]byte(out), &r); err != nil || r.Digest != want {
 				t.Errorf("%s, %s: %q, not the result %s: %v", name, kill, out, want, err)
@@ -41,8 +41,8 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// A program in C, in the manner of SPLASH-2, survives it as well, from its
-// beginning: it names no private state.
+// A program in C, in the manner of SPLASH-2, survives it as well: it names no private
+// state, and is saved whole.
 func TestRecoveryC(t *testing.T) {
 	bin := binaries(t)
 	lib := cprogram.Library{Source: "dsm/c", Archive: "libdsm.a", Macros: "parmacs.m4"}
@@ -52,8 +52,11 @@ func TestRecoveryC(t *testing.T) {
 	if err := os.WriteFile(input, []byte("12 3"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	resumed := false
 	lines := func(kill string) []string { // in any order, and what is repeated once
-		out := strings.Split(killed(t, bin, kill, "sh", "-c", "exec "+mill+" <"+input), "\n")
+		all, again := killed(t, bin, "1ms", kill, "sh", "-c", "exec "+mill+" <"+input)
+		resumed = resumed || again
+		out := strings.Split(all, "\n")
 		slices.Sort(out)
 		return slices.Compact(out)
 	}
@@ -63,15 +66,22 @@ func TestRecoveryC(t *testing.T) {
 			t.Errorf("%s: %q, not %q", kill, got, want)
 		}
 	}
+	if !resumed {
+		t.Error("each was replayed from its beginning")
+	}
 }
 
-// killed runs a program on three nodes, kills one, if any, and returns the output.
-func killed(t *testing.T, bin, kill string, program ...string) string {
+// killed runs a program on three nodes, kills one, if any, and returns the output, and
+// whether that node went on from a checkpoint.
+func killed(t *testing.T, bin, every, kill string, program ...string) (out string, resumed bool) {
 	t.Helper()
 	told := false
 	j := job.Job{
-		Bin: bin, Nodes: 3, Region: 4 << 20, Args: []string{"--every", "50ms"}, Program: program,
-		Line: func(l string) { told = told || strings.Contains(l, "is killed") },
+		Bin: bin, Nodes: 3, Region: 4 << 20, Args: []string{"--every", every}, Program: program,
+		Line: func(l string) {
+			told = told || strings.Contains(l, "is killed")
+			resumed = resumed || strings.Contains(l, "msg=recovers") && !strings.Contains(l, "checkpoint=0 ")
+		},
 	}
 	if kill != "" {
 		j.Args = append(j.Args, "--kill", kill)
@@ -80,7 +90,7 @@ func killed(t *testing.T, bin, kill string, program ...string) string {
 	if err != nil || told != (kill != "") {
 		t.Errorf("%v, %q: killed %v, %v\n%s", program, kill, told, err, r.Output)
 	}
-	return string(r.Output)
+	return string(r.Output), resumed
 }
 
 // binaries are built once; their folder goes with the test.

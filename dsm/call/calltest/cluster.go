@@ -23,7 +23,7 @@ type Config struct {
 	Pages        int // 300
 	Locks, Conds int // 64, 4
 	Base         uint64
-	Private      []byte // that every node goes on from; nil: from the beginning
+	From         Checkpoint // that every node goes on from; zero: from the beginning
 	// Answer is asked before a call is served. What it returns is the answer, if it
 	// is not nil.
 	Answer func(node int, c call.Call) *Answer
@@ -46,11 +46,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Checkpoint is what a program goes on from.
+type Checkpoint struct {
+	Private []byte
+	Memory  []byte // what is shared; nil: zeros
+	Owner   []int  // by lock: 1 + the node that has it; nil: nobody
+}
+
 // Answer is a daemon's to a call.
 type Answer struct {
-	Cause uint32
-	Flags call.Flags
-	Why   string
+	Cause  uint32
+	Flags  call.Flags
+	Why    string
+	Served bool // the call is carried out before
 }
 
 // Cluster is the daemons of all nodes.
@@ -76,7 +84,7 @@ type node struct {
 	server *call.Server
 	calls  []call.Call
 	alone  []call.Op
-	saved  []byte
+	saved  Checkpoint
 }
 
 // Start has daemons listen until the test is over.
@@ -87,7 +95,11 @@ func Start(t testing.TB, cfg Config) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := unix.Pwrite(region, cfg.From.Memory, 0); err != nil {
+		t.Fatal(err)
+	}
 	c := &Cluster{Config: cfg, region: region, owner: make([]int, cfg.Locks+1), arrived: map[uint64]int{}, sleepers: make([][]*bool, cfg.Conds)}
+	copy(c.owner, cfg.From.Owner)
 	c.changed.L = &c.mu
 	for id := range cfg.Nodes {
 		n := &node{id: id, socket: filepath.Join(t.TempDir(), "s")}
@@ -122,8 +134,8 @@ func (c *Cluster) Calls(id int) []call.Call { return c.nodes[id].calls }
 // WithoutCall are the operations that a node did without a call, after Wait.
 func (c *Cluster) WithoutCall(id int) []call.Op { return c.nodes[id].alone }
 
-// Saved is the private state of a node's last checkpoint, after Wait.
-func (c *Cluster) Saved(id int) []byte { return c.nodes[id].saved }
+// Saved is a node's last checkpoint, after Wait.
+func (c *Cluster) Saved(id int) Checkpoint { return c.nodes[id].saved }
 
 var errGone = errors.New("its program is gone in the midst of it")
 
@@ -144,10 +156,10 @@ func (c *Cluster) run(n *node) error {
 	}
 	w := uapi.DsmWelcome{Base: c.Base, Bytes: uint64(c.Pages) * 4096, PageSize: 4096, Node: uint32(n.id), Nodes: uint32(c.Nodes),
 		Incarnation: 1, Locks: uint32(c.Locks), Conds: uint32(c.Conds)}
-	if c.Private != nil {
+	if c.From.Private != nil {
 		w.Flags = uapi.DsmRestored
 	}
-	s, a, err := call.Accept(conn, call.Offer{Welcome: w, Region: c.region, Device: -1, Private: c.Private})
+	s, a, err := call.Accept(conn, call.Offer{Welcome: w, Region: c.region, Device: -1, Private: c.From.Private})
 	if err != nil {
 		return err
 	}
@@ -204,15 +216,17 @@ func (c *Cluster) answer(n *node, q call.Call) {
 		n.server.Answer(uapi.DsmRefused, 0, err.Error())
 		return
 	}
+	a := &Answer{Served: true}
 	if c.Answer != nil {
-		if a := c.Answer(n.id, q); a != nil {
-			n.server.Answer(a.Cause, a.Flags, a.Why)
+		if special := c.Answer(n.id, q); special != nil {
+			a = special
+		}
+	}
+	if a.Served {
+		if err := c.serve(n, q); err != nil {
+			n.server.Answer(uapi.DsmRefused, 0, err.Error())
 			return
 		}
 	}
-	if err := c.serve(n, q); err != nil {
-		n.server.Answer(uapi.DsmRefused, 0, err.Error())
-		return
-	}
-	n.server.Answer(uapi.DsmOk, 0, "")
+	n.server.Answer(a.Cause, a.Flags, a.Why)
 }

@@ -4,6 +4,9 @@ package calltest
 
 import (
 	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/dsm/call"
@@ -31,13 +34,22 @@ func (c *Cluster) serve(n *node, q call.Call) error {
 			return fmt.Errorf("%d pages from %d of %d", pages, first, c.Pages)
 		}
 	case uapi.DsmCheckpoint:
-		b, err := n.server.Private(q.Args[0])
-		n.saved = b
-		return err
+		return c.save(n, q.Args[0])
 	default:
 		return fmt.Errorf("call %d", q.Kind)
 	}
 	return nil
+}
+
+// save keeps a checkpoint. With one node the memory is what it was at the call.
+func (c *Cluster) save(n *node, bytes uint64) (err error) {
+	s := Checkpoint{Memory: make([]byte, c.Pages*4096), Owner: slices.Clone(c.owner)}
+	if s.Private, err = n.server.Private(bytes); err != nil {
+		return err
+	}
+	n.saved = s
+	_, err = unix.Pread(c.region, s.Memory, 0)
+	return err
 }
 
 // until waits for a condition, or for a node's failure.
