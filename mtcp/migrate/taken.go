@@ -112,7 +112,11 @@ func (m *Mover) acked(e steer.Event, o wire.RcvdWhileMigrating) {
 	t := m.taken[e.Flow]
 	m.mu.Unlock()
 	if t == nil { // an earlier daemon's, or one that has ended
-		if !m.lives(e.Flow) && m.clients.allow(e.Flow.Remote.Addr().String()) {
+		switch {
+		case !m.clients.allow(e.Flow.Remote.Addr().String()):
+		case m.lives(e.Flow): // it has not heard so, and holds back what it has to say
+			m.sayArrived(&wire.Segment{Src: e.Flow.Local, Dst: e.Flow.Remote, Seq: e.Segment.Ack + seqnum.Value(o.Delta), Ack: e.Segment.Seq, Flags: wire.ACK, Window: 65535})
+		default:
 			m.refuse(e.Flow, e.Segment, wire.Certificate{}, wire.ReasonState)
 		}
 		return
@@ -279,7 +283,7 @@ func (m *Mover) announce(c *Coming) {
 	m.repeat(seg)
 }
 
-// sayArrived says it for the first time. Nothing depends on that: it is said again.
+// sayArrived says it once. Nothing depends on that: it is said again.
 func (m *Mover) sayArrived(seg *wire.Segment) {
 	var err error
 	if seg.Options, err = wire.Append(nil, wire.MigrateArrived{}); err == nil {
@@ -290,7 +294,8 @@ func (m *Mover) sayArrived(seg *wire.Segment) {
 	}
 }
 
-// arrivals is how often MIGRATE_ARRIVED is said; S2's own segments say it as well.
+// arrivals is how often MIGRATE_ARRIVED is said unasked; S2's own segments say it as well,
+// and a client that has not heard asks (acked).
 const arrivals = 5
 
 func (m *Mover) repeat(s wire.Segment) {

@@ -147,13 +147,18 @@ func (c *Client) switched(e Event) []Effect {
 		c.state = Stranded
 		return all(end(e.why()))
 	case Timer:
-		if c.tries++; c.tries >= c.t.Holds {
+		if c.tries++; c.tries >= patience*c.t.Holds {
 			return c.goBack("the new server is silent")
 		}
 		return all(say(Ack), wake(c.t.Retry))
 	}
 	return nil
 }
+
+// patience is how much longer a client waits for a server that has its word than one
+// would wait for that. The session may live there: whoever goes back loses it, and TCP
+// itself would wait for far longer. S1 is deaf meanwhile, or waits as well.
+const patience = 6
 
 // goBack gives up a server that has the client's word. Whether S1 goes on is
 // S1's to know: it is deaf until S2 has said that it never will, and so it gives

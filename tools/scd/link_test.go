@@ -3,9 +3,16 @@
 package main
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"testing"
+	"time"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/wire"
 	"lazystate/tools/lab/link"
 )
 
@@ -59,4 +66,63 @@ func TestMovesOverABadLink(t *testing.T) {
 			end()
 		})
 	}
+}
+
+// The client's word has come to S2, and nothing comes back: for longer than S2 says
+// unasked that it has arrived, and neither the client nor its server has to say anything
+// by itself. The session is there when S2 can be heard again.
+func TestArrivalIsNotHeard(t *testing.T) {
+	w := newWorld(t, false)
+	a := w.agent("--patience", "10s") // S2 waits as long; the kernels' keep-alives are of 15 s
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	l, s2 := a.flow(), w.sites["s2"]
+	w.rig.Wire.Do(func() error { return mute("s2") })
+	result := make(chan error, 1)
+	go func() { result <- a.move(l, own(1, false)) }()
+	s2.await("the session", func() bool { return len(s2.ls()) == 1 })
+	time.Sleep(2 * time.Second)
+	if l := a.connections(); len(l) != 1 || !l[0].Moving {
+		t.Errorf("it has heard: %v", l)
+	}
+	w.rig.Wire.Do(unmute)
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	finish()
+	s2.await("the end", s2.served)
+}
+
+const muted = "muted"
+
+// mute loses what comes from the service at a port of the wire, but for what begins or
+// ends a handshake.
+func mute(device string) error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	table := c.AddTable(&nftables.Table{Name: muted, Family: nftables.TableFamilyNetdev})
+	chain := c.AddChain(&nftables.Chain{Name: "in", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
+		Priority: nftables.ChainPriorityFilter, Device: device})
+	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binary.BigEndian.AppendUint16(nil, port)},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{byte(wire.SYN | wire.RST)}, Xor: []byte{0}},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0}},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}})
+	return c.Flush()
+}
+
+func unmute() error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	c.DelTable(&nftables.Table{Name: muted, Family: nftables.TableFamilyNetdev})
+	return c.Flush()
 }
