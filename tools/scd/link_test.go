@@ -68,6 +68,46 @@ func TestMovesOverABadLink(t *testing.T) {
 	}
 }
 
+// So do those moves of which the client knows nothing: its server's address goes, or a
+// gateway, whose link is the bad one then, sends its traffic elsewhere.
+func TestServersMoveOverABadLink(t *testing.T) {
+	for _, c := range []struct{ by, host string }{
+		{"takeover", "client"}, {"takeover", "s1"}, {"takeover", "s2"}, {"gateway", "router"}, {"gateway", "s1"}, {"gateway", "s2"},
+	} {
+		t.Run(c.by+" "+c.host, func(t *testing.T) {
+			var w *world
+			from, what := own(0, false).Addr(), func(id string) string { return id }
+			if c.by == "gateway" {
+				w = newGated(t)
+			} else {
+				w = newWorld(t, false)
+				from, what = w.addr, func(string) string { return w.addr.String() }
+			}
+			cable := w.wired(c.host)
+			end := w.download(from, long)
+			w.only()
+			if err := cable.Set(bad); err != nil {
+				t.Fatal(err)
+			}
+			for range 4 {
+				w.sites["s1"].await("a move", func() bool {
+					at, id := w.only()
+					err := at.ctl("move", "--by", c.by, "--to", w.other(at), what(id))
+					if err != nil {
+						t.Log(err)
+					}
+					return err == nil
+				})
+			}
+			t.Logf("%+v", cable.Stats())
+			if err := cable.Set(link.Faults{}); err != nil {
+				t.Fatal(err)
+			}
+			end()
+		})
+	}
+}
+
 // The client's word has come to S2, and nothing comes back: for longer than S2 says
 // unasked that it has arrived, and neither the client nor its server has to say anything
 // by itself. The session is there when S2 can be heard again.
