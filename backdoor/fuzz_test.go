@@ -276,3 +276,28 @@ func FuzzDecodeKnobResult(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeBoxes(f *testing.F) {
+	h := uapi.Boxes{Magic: uapi.BoxesMagic, EntrySize: uapi.BoxSize, Capacity: 2, Slots: 4, MapOff: uapi.BoxesSize + 2*uapi.BoxSize}
+	e := uapi.Box{State: uapi.BoxBound, Generation: 1, Pages: 2, Sock: 8}
+	b := append(h.Encode(), append(e.Encode(), make([]byte, uapi.BoxSize+4*8)...)...)
+	f.Add(b)
+	f.Add(b[:100])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		boxes, err := decodeBoxes(b, BootID{})
+		if err != nil {
+			return
+		}
+		pages := 0
+		for i := range boxes {
+			x := &boxes[i]
+			pages += len(x.Pages)
+			if x.Err == nil && (len(x.Pages) == 0 || x.State == uapi.BoxBound && (x.Sock == 0 || !x.Local.IsValid() || !x.Remote.IsValid())) {
+				t.Errorf("accepted %+v", x)
+			}
+		}
+		if 8*pages > len(b) {
+			t.Errorf("%d pages out of %d bytes", pages, len(b))
+		}
+	})
+}

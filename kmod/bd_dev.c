@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bd_dev.c - /dev/backdoor: sensors for whoever may open it, keys and foreign
- * words for CAP_SYS_ADMIN. Version first, reserved fields are zero.
+ * bd_dev.c - /dev/backdoor: sensors and continuation boxes for whoever may open
+ * it, keys and foreign words for CAP_SYS_ADMIN. Version first, reserved fields
+ * are zero.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -13,6 +14,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include "bd.h"
+#include "bd_arena.h"
 #include "bd_compat.h"
 #include "bd_user.h"
 
@@ -30,6 +32,7 @@ static int dev_open(struct inode *inode, struct file *file)
 
 static int dev_release(struct inode *inode, struct file *file)
 {
+	bd_box_close(file->private_data);
 	bd_user_close(file->private_data);
 	kfree(file->private_data);
 	return 0;
@@ -40,6 +43,8 @@ static int dev_mmap(struct file *file, struct vm_area_struct *vma)
 	unsigned long pfn;
 	int err;
 
+	if (vma->vm_pgoff >= BD_BOX_OFFSET >> PAGE_SHIFT)
+		return bd_box_mmap(file->private_data, vma);
 	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE)
 		return -EINVAL;
 	if (!(vma->vm_flags & VM_SHARED) || vma->vm_flags & VM_EXEC)
@@ -145,6 +150,10 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case BD_IOC_SET_AGREEMENT:
 	case BD_IOC_SEAL:
 		return bd_policy_ioctl(cmd, p);
+	case BD_IOC_NEW_BOX:
+	case BD_IOC_BOX_SOCKET:
+	case BD_IOC_GET_BOX:
+		return bd_box_ioctl(file->private_data, cmd, p);
 	}
 	return -ENOTTY;
 }
@@ -171,14 +180,24 @@ int bd_dev_init(void)
 
 	if (err)
 		return err;
+	err = bd_box_init();
+	if (err)
+		goto err_user;
 	err = misc_register(&dev);
 	if (err)
-		bd_user_exit();
+		goto err_box;
+	return 0;
+
+err_box:
+	bd_box_exit();
+err_user:
+	bd_user_exit();
 	return err;
 }
 
 void bd_dev_exit(void)
 {
 	misc_deregister(&dev);
+	bd_box_exit();
 	bd_user_exit();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* bd_user.h - sensors of user space: one page for each open file. */
+/* bd_user.h - what an open file of /dev/backdoor has: a page of sensors, a box. */
 #ifndef BD_USER_H
 #define BD_USER_H
 
@@ -10,6 +10,7 @@
 struct bd_user {
 	u32 uid;
 	int page;	/* of the region, -1: none yet */
+	struct bd_file_box *box;	/* bd_arena.h; NULL: none yet; stays until the file closes */
 };
 
 int bd_user_init(void);

@@ -19,6 +19,8 @@ type config struct {
 	noRepair  bool
 	fence     bool
 	noMemory  bool
+	boxes     int // entries of their directory
+	boxPages  int
 	began     time.Time // its monotonic clock was 0
 	reactions bool
 

@@ -35,6 +35,7 @@ func (t *Target) publish() {
 	if t.cfg.fence {
 		t.addArea(uapi.KindFence, "fence", write, uapi.FenceSize)
 	}
+	t.addBoxes()
 	manifest := t.manifest()
 	t.addArea(uapi.KindManifest, "manifest", read, uint64(len(manifest)))
 	copy(t.at(t.area[uapi.KindManifest], len(manifest)), manifest)

@@ -14,12 +14,12 @@ import (
 	"lazystate/internal/uapigen"
 )
 
-// In the order in which the later include the earlier: the last has them all.
+// The later use what the earlier define.
 var mirrors = []struct {
 	stem, layout string
 	headers      []string
 }{
-	{"uapi", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h"}},
+	{"uapi", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h", "../../kmod/uapi/bd_box.h"}},
 	{"cbox", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h", "../../kmod/uapi/scd.h"}},
 	{"dsm", "testdata/dsm.txt", []string{"../../kmod/uapi/dsm.h"}},
 }
@@ -46,7 +46,7 @@ func main() {
 		for name, text := range files {
 			check(os.WriteFile(name, text, 0o644))
 		}
-		layout, err := uapigen.Compile(h, m.headers[len(m.headers)-1])
+		layout, err := uapigen.Compile(h, m.headers...)
 		check(err)
 		check(os.WriteFile(m.layout, layout, 0o644))
 	}

@@ -74,4 +74,10 @@ const (
 	IoctlSetPolicy     = 0x4020bd06
 	IoctlSetAgreement  = 0x4018bd07
 	IoctlSeal          = 0x4008bd08
+	BoxesMagic         = 0x3153455842534442
+	BoxProcs           = 0x8
+	BoxOffset          = 0x10000
+	IoctlNewBox        = 0xc020bd09
+	IoctlBoxSocket     = 0x4008bd0a
+	IoctlGetBox        = 0xc020bd0b
 )

@@ -352,3 +352,89 @@ func (s *IOCSeal) Encode() []byte {
 	s.Put(b)
 	return b
 }
+
+// Size and offsets of struct bd_ioc_box.
+const (
+	IOCBoxSize          = 32
+	IOCBoxVersionOff    = 0
+	IOCBoxSocketOff     = 4
+	IOCBoxLengthOff     = 8
+	IOCBoxOffsetOff     = 16
+	IOCBoxGenerationOff = 24
+)
+
+// IOCBox is struct bd_ioc_box.
+type IOCBox struct {
+	Version    uint32
+	Socket     int32
+	Length     uint64
+	Offset     uint64
+	Generation uint64
+}
+
+// Decode copies the fields out of b, which holds at least IOCBoxSize bytes.
+func (s *IOCBox) Decode(b []byte) error {
+	if len(b) < IOCBoxSize {
+		return short("bd_ioc_box", len(b), IOCBoxSize)
+	}
+	s.Version = binary.LittleEndian.Uint32(b[0:])
+	s.Socket = int32(binary.LittleEndian.Uint32(b[4:]))
+	s.Length = binary.LittleEndian.Uint64(b[8:])
+	s.Offset = binary.LittleEndian.Uint64(b[16:])
+	s.Generation = binary.LittleEndian.Uint64(b[24:])
+	return nil
+}
+
+// Put writes the struct into the first IOCBoxSize bytes of b.
+func (s *IOCBox) Put(b []byte) {
+	_ = b[IOCBoxSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Version)
+	binary.LittleEndian.PutUint32(b[4:], uint32(s.Socket))
+	binary.LittleEndian.PutUint64(b[8:], s.Length)
+	binary.LittleEndian.PutUint64(b[16:], s.Offset)
+	binary.LittleEndian.PutUint64(b[24:], s.Generation)
+}
+
+// Encode returns the struct's bytes.
+func (s *IOCBox) Encode() []byte {
+	b := make([]byte, IOCBoxSize)
+	s.Put(b)
+	return b
+}
+
+// Size and offsets of struct bd_ioc_box_socket.
+const (
+	IOCBoxSocketSize       = 8
+	IOCBoxSocketVersionOff = 0
+	IOCBoxSocketSocketOff  = 4
+)
+
+// IOCBoxSocket is struct bd_ioc_box_socket.
+type IOCBoxSocket struct {
+	Version uint32
+	Socket  int32
+}
+
+// Decode copies the fields out of b, which holds at least IOCBoxSocketSize bytes.
+func (s *IOCBoxSocket) Decode(b []byte) error {
+	if len(b) < IOCBoxSocketSize {
+		return short("bd_ioc_box_socket", len(b), IOCBoxSocketSize)
+	}
+	s.Version = binary.LittleEndian.Uint32(b[0:])
+	s.Socket = int32(binary.LittleEndian.Uint32(b[4:]))
+	return nil
+}
+
+// Put writes the struct into the first IOCBoxSocketSize bytes of b.
+func (s *IOCBoxSocket) Put(b []byte) {
+	_ = b[IOCBoxSocketSize-1]
+	binary.LittleEndian.PutUint32(b[0:], s.Version)
+	binary.LittleEndian.PutUint32(b[4:], uint32(s.Socket))
+}
+
+// Encode returns the struct's bytes.
+func (s *IOCBoxSocket) Encode() []byte {
+	b := make([]byte, IOCBoxSocketSize)
+	s.Put(b)
+	return b
+}

@@ -11,10 +11,14 @@ import (
 )
 
 // CProgram returns a C program that prints, a line each, what the compiler
-// makes of the header: "const NAME value", "size STRUCT n", "field STRUCT.F offset size".
-func (h *Header) CProgram(include string) []byte {
+// makes of the headers: "const NAME value", "size STRUCT n", "field STRUCT.F offset size".
+func (h *Header) CProgram(includes ...string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "#include <stdio.h>\n#include <stddef.h>\n#include %q\nint main(void)\n{\n", include)
+	b.WriteString("#include <stdio.h>\n#include <stddef.h>\n")
+	for _, path := range includes {
+		fmt.Fprintf(&b, "#include %q\n", path)
+	}
+	b.WriteString("int main(void)\n{\n")
 	for _, c := range h.AllConsts() {
 		fmt.Fprintf(&b, "\tprintf(\"const %s %%llu\\n\", (unsigned long long)%s);\n", c.Name, c.Name)
 	}
@@ -55,10 +59,13 @@ func (h *Header) AllConsts() []Const {
 
 // Compile builds CProgram with gcc and returns what it prints.
 // The error wraps exec.ErrNotFound where there is no gcc.
-func Compile(h *Header, headerPath string) ([]byte, error) {
-	abs, err := filepath.Abs(headerPath)
-	if err != nil {
-		return nil, err
+func Compile(h *Header, headers ...string) ([]byte, error) {
+	includes := make([]string, len(headers))
+	for i, path := range headers {
+		var err error
+		if includes[i], err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp("", "uapigen")
 	if err != nil {
@@ -66,11 +73,11 @@ func Compile(h *Header, headerPath string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	src, bin := filepath.Join(dir, "layout.c"), filepath.Join(dir, "layout")
-	if err := os.WriteFile(src, h.CProgram(abs), 0o600); err != nil {
+	if err := os.WriteFile(src, h.CProgram(includes...), 0o600); err != nil {
 		return nil, err
 	}
 	if out, err := exec.Command("gcc", "-Wall", "-Werror", "-o", bin, src).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("compile %s: %w\n%s", headerPath, err, out)
+		return nil, fmt.Errorf("compile %v: %w\n%s", headers, err, out)
 	}
 	return exec.Command(bin).Output()
 }

@@ -48,12 +48,16 @@ func constName(c string) string {
 }
 
 // family is the first word of a name, behind that of its header: "lock"
-// of bd_lock_req, "snap" of bd_cbox_snap in cbox.h, and "uid" of bd_uids too.
+// of bd_lock_req, "snap" of bd_cbox_snap in cbox.h, and "uid" of bd_uids, "box"
+// of bd_boxes too.
 func family(name, stem string) string {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "bd_"), stem+"_")
 	first, _, _ := strings.Cut(name, "_")
 	if strings.HasSuffix(first, "ss") {
 		return first
+	}
+	if x, ok := strings.CutSuffix(first, "xes"); ok {
+		return x + "x"
 	}
 	return strings.TrimSuffix(first, "s")
 }

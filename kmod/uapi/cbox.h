@@ -4,8 +4,8 @@
  * client session in order to go on with it elsewhere (section 2.4.2, Figure 2.3).
  *
  * A box is memory that the processes of the session share with whoever keeps
- * it: a memfd sealed against growing and shrinking, or an arena of
- * /dev/backdoor. It outlives its processes, and in the second case their
+ * it: a memfd sealed against growing and shrinking, or an open file of
+ * /dev/backdoor (bd_box.h). It outlives its processes, and in the second case their
  * kernel. Nothing in it is a pointer: every area is an offset from the start of
  * the box and a length.
  *

@@ -120,6 +120,9 @@ func (b *Box) Bind(conn syscall.Conn, read, written uint64) error {
 	if err := control(conn, func(fd int) (err error) { r, w, err = offsets(fd, 0, 0); return }); err != nil {
 		return fmt.Errorf("bind session %s to a socket: %w", b.head.ID(), err)
 	}
+	if err := b.region.bind(conn); err != nil {
+		return fmt.Errorf("bind session %s to a socket: %w", b.head.ID(), err)
+	}
 	b.m.put64(uapi.CboxHeadReadBaseOff, read-r)
 	b.m.put64(uapi.CboxHeadWriteBaseOff, written-w)
 	b.m.put64(uapi.CboxHeadReadOff, read)

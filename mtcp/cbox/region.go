@@ -25,15 +25,26 @@ func newID() (id ID) {
 }
 
 // Region is where a box lies: Length bytes at Offset of a file that can be
-// mapped, a memfd of its own or an arena of many.
+// mapped, a memfd of its own or an open file of /dev/backdoor.
 type Region struct {
 	File           *os.File
 	Offset, Length int64
 }
 
-// NewRegion makes a memfd that can neither grow nor shrink: whoever maps it
+// NewRegion makes room for a box: in memory that outlives the kernel where there
+// is such memory for this process, else in a memfd.
+func NewRegion(length int64) (Region, error) { return newRegion(length, noSocket) }
+
+func newRegion(length int64, socket int) (Region, error) {
+	if r, err := newDeviceRegion(length, socket); err == nil {
+		return r, nil
+	}
+	return newMemfdRegion(length)
+}
+
+// newMemfdRegion makes a memfd that can neither grow nor shrink: whoever maps it
 // cannot be made to fault by somebody who cuts it.
-func NewRegion(length int64) (Region, error) {
+func newMemfdRegion(length int64) (Region, error) {
 	fd, err := memfd.Sealed("cbox", length)
 	if err != nil {
 		return Region{}, err
@@ -53,6 +64,9 @@ func (r Region) Check() error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(r.File.Fd()), &st); err != nil {
 		return fmt.Errorf("box's file: %w", err)
+	}
+	if isDevice(&st) {
+		return r.checkDevice()
 	}
 	if st.Size-r.Length < r.Offset {
 		return damaged("region", "%d bytes at %d of a file of %d", r.Length, r.Offset, st.Size)

@@ -157,7 +157,7 @@ struct cbox *cbox_create(int conn, const struct cbox_config *cfg, int *err)
 	b = *err ? NULL : layout(cfg, err);
 	if (!b)
 		return NULL;
-	*err = region_new(&r, ((struct bd_cbox_head *)b)->len);
+	*err = region_new(&r, ((struct bd_cbox_head *)b)->len, conn);
 	if (*err)
 		goto out;
 	*err = fill(&r, conn, b);

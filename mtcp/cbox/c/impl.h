@@ -111,7 +111,7 @@ uint8_t *layout(const struct cbox_config *cfg, int *err);
 void layout_write(uint8_t *m, uint8_t *b);
 
 /* region.c */
-int region_new(struct cbox_region *r, uint64_t length);
+int region_new(struct cbox_region *r, uint64_t length, int conn);
 int region_map(const struct cbox_region *r, uint8_t **m);
 
 /* owner.c */

@@ -1,18 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* region.c - where boxes lie: memfds that nobody can cut under whoever maps them. */
+/*
+ * region.c - where boxes lie: in memory of backdoor.ko, which outlives the kernel,
+ * where this process may have it; else in memfds that nobody can cut under whoever
+ * maps them.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "impl.h"
+#include "uapi/bd_box.h"
 
+#define DEVICE	"/dev/backdoor"
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW)
 
-int region_new(struct cbox_region *r, uint64_t length)
+/* A file for each box: who is given it has this session and no other. */
+static int device_new(struct cbox_region *r, uint64_t length, int conn)
+{
+	struct bd_ioc_box q = { .version = BD_VERSION_MAJOR, .socket = conn, .length = length };
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, BD_IOC_NEW_BOX, &q) == 0) {
+		*r = (struct cbox_region){ fd, q.offset, length };
+		return 0;
+	}
+	close(fd);
+	return -ENODEV;
+}
+
+/* The number of a character device says whose it is, whatever its name. */
+static int is_device(const struct stat *st)
+{
+	struct stat ours;
+
+	return S_ISCHR(st->st_mode) && stat(DEVICE, &ours) == 0 && S_ISCHR(ours.st_mode) && ours.st_rdev == st->st_rdev;
+}
+
+static int device_check(const struct cbox_region *r)
+{
+	struct bd_ioc_box q = { .version = BD_VERSION_MAJOR };
+
+	if (ioctl(r->fd, BD_IOC_GET_BOX, &q) < 0)
+		return -errno;
+	return q.offset == r->offset && q.length >= r->length ? 0 : -CBOX_EDAMAGED;
+}
+
+static int memfd_new(struct cbox_region *r, uint64_t length)
 {
 	int fd = memfd_create("cbox", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
 
@@ -27,6 +67,11 @@ int region_new(struct cbox_region *r, uint64_t length)
 	return err;
 }
 
+int region_new(struct cbox_region *r, uint64_t length, int conn)
+{
+	return device_new(r, length, conn) == 0 ? 0 : memfd_new(r, length);
+}
+
 /* What came from another process is not mapped before it has been looked at. */
 static int region_check(const struct cbox_region *r)
 {
@@ -38,6 +83,8 @@ static int region_check(const struct cbox_region *r)
 		return -CBOX_EDAMAGED;
 	if (fstat(r->fd, &st) < 0)
 		return -errno;
+	if (is_device(&st))
+		return device_check(r);
 	if ((uint64_t)st.st_size < r->length || r->offset > (uint64_t)st.st_size - r->length)
 		return -CBOX_EDAMAGED;
 	/* A memfd of huge pages has seals too, and kills its reader when none is left. */
