@@ -209,9 +209,22 @@ func (e *FreeError) Error() string {
 	return fmt.Sprintf("fenced, but CPUs %s did not answer and may run on with interrupts off", e.Free)
 }
 
+// PortOnlyError is a fence that holds at the target's port alone: nobody hears
+// anything of it any more, and it does not hear either. The request lies in its
+// memory, but its CPUs did not say that they have stopped; those that run later
+// stop then, and until they do what they know may change.
+type PortOnlyError struct{ Err error } // why the rest does not hold
+
+func (e *PortOnlyError) Error() string { return "fenced at its port alone: " + e.Err.Error() }
+func (e *PortOnlyError) Unwrap() error { return e.Err }
+
 // Fence stops the target for good: it runs no user and no network code until
-// it is reset, whoever dies. ErrNoRegion if it was not loaded with allow_fence;
-// a *FreeError names the CPUs that did not stop in time.
+// it is reset, whoever dies. When Fence returns nil or a *PortOnlyError, no segment
+// of its TCP leaves it any more (§3.5.1, fail-stop). Over a carrier that needs one
+// of its CPUs, that CPU goes on, and sends the carrier's frames and no others.
+//
+// ErrNoRegion if it was not loaded with allow_fence; a *FreeError names the CPUs
+// that did not stop in time.
 func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = answerTime
@@ -222,6 +235,9 @@ func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 	err := t.around(ctx, func() error {
 		seq := t.seq.next(uapi.KindFence, o.Slot, 0)
 		r := uapi.LockReq{Want: uapi.FenceWant, Epoch: uint32(seq), Monitor: o.Slot, Seq: seq, Commit: uint32(seq)}
+		if t.mem.Caps().NeedsCPU {
+			r.Flags = uapi.LockSpare
+		}
 		if err := t.writeLockRecord(ctx, uapi.KindFence, &r, o.Key); err != nil {
 			return err
 		}
@@ -231,8 +247,12 @@ func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 			}
 			return v.State == uapi.LockFenced && v.Free.Empty(), nil
 		})
-		if errors.Is(err, ErrNoAnswer) && v != nil && v.State == uapi.LockFenced {
-			return &FreeError{v.Free}
+		silent := errors.Is(err, ErrNoAnswer)
+		if silent && v != nil && v.State == uapi.LockFenced {
+			err = &FreeError{v.Free}
+		}
+		if silent && t.mem.Caps().CutsPort {
+			err = &PortOnlyError{err}
 		}
 		return err
 	})

@@ -69,6 +69,7 @@ type Caps struct {
 	NeedsCPU bool   // answers only while some CPU of the target runs (rxe)
 	Writable bool   // this side may write
 	Reset    bool   // implements Resetter
+	CutsPort bool   // a fence cuts the target off its network too, whatever its CPUs do
 	MaxBatch int    // most operations in one batch; 0: no limit
 
 	// Of a carrier with ordered queues: how long one lost packet stalls a queue,

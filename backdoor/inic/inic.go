@@ -38,6 +38,9 @@ type Options struct {
 	Resets func() uint64
 	// Reset resets the machine where no CPU takes interrupts; nil: cannot.
 	Reset func(context.Context) error
+	// CutPort takes the machine off its network until it is reset, whether its
+	// CPUs run or stand; nil: cannot. It is called when a fence is asked for.
+	CutPort func(context.Context) error
 }
 
 // Memory is a guest's memory. It implements backdoor.Memory, backdoor.Resetter
@@ -103,7 +106,7 @@ func (m *Memory) Close() error {
 func (m *Memory) Caps() backdoor.Caps {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return backdoor.Caps{Carrier: "inic", Atomics: true, Writable: m.writable, Reset: m.opts.Reset != nil}
+	return backdoor.Caps{Carrier: "inic", Atomics: true, Writable: m.writable, Reset: m.opts.Reset != nil, CutsPort: m.opts.CutPort != nil}
 }
 
 // Bind implements backdoor.Memory.
@@ -126,11 +129,11 @@ func (m *Memory) Post(ctx context.Context, b *backdoor.Batch) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return m.run(op)
+		return m.run(ctx, op)
 	})
 }
 
-func (m *Memory) run(op *backdoor.Op) error {
+func (m *Memory) run(ctx context.Context, op *backdoor.Op) error {
 	if m.closed {
 		return backdoor.ErrClosed
 	}
@@ -142,6 +145,13 @@ func (m *Memory) run(op *backdoor.Op) error {
 	if err != nil {
 		return err
 	}
+	if err := m.access(r, op); err != nil || !m.fences(r, op) {
+		return err
+	}
+	return m.cutPort(ctx)
+}
+
+func (m *Memory) access(r *backdoor.Region, op *backdoor.Op) (err error) {
 	n := uint64(len(op.Buf))
 	if op.Kind != backdoor.OpRead {
 		if !m.writable {

@@ -224,6 +224,9 @@ func (g *grant) message(h *uapi.Hello, root uapi.Root) []byte {
 	if g.monitor.Lock {
 		m.Flags |= uapi.GrantLock
 	}
+	if g.s.target.mem.Caps().CutsPort {
+		m.Flags |= uapi.GrantCutsPort
+	}
 	m.Sign(g.monitor.Key)
 	return m.Encode()
 }

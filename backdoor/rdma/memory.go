@@ -192,6 +192,7 @@ func (m *Memory) Caps() backdoor.Caps {
 	if s := m.session.Load(); s != nil {
 		c.NeedsCPU = s.grant.Flags&uapi.GrantSoftware != 0
 		c.Atomics = s.grant.Flags&uapi.GrantAtomic != 0
+		c.CutsPort = s.grant.Flags&uapi.GrantCutsPort != 0
 		c.Writable = m.owner.mayWrite() && s.writes()
 	}
 	return c

@@ -63,6 +63,7 @@ const (
 	GrantLock          = 0x1
 	GrantSoftware      = 0x2
 	GrantAtomic        = 0x4
+	GrantCutsPort      = 0x8
 	OwnerMagic         = 0x31524e574f444253
 	OwnerNone          = 0xffffffff
 	Proposals          = 0x4

@@ -75,6 +75,7 @@ struct bd_denial {
 #define BD_GRANT_LOCK		1u	/* this monitor may lock */
 #define BD_GRANT_SOFTWARE	2u	/* a CPU of the target answers (rxe): lock with BD_LOCK_SPARE */
 #define BD_GRANT_ATOMIC		4u	/* atomics are atomic against the target's CPUs too */
+#define BD_GRANT_CUTS_PORT	8u	/* a fence cuts the target off its network, whatever its CPUs do */
 
 /*
  * Private data of the REP. root lies at root_addr too, readable with root_key,

@@ -83,6 +83,9 @@ func (vm *VM) Reset(ctx context.Context) error {
 	if err == nil {
 		err = vm.waitHello(ctx, hello)
 	}
+	if err == nil {
+		err = setPorts(ctx, vm.dir, vm.record, true) // CutPorts ends here
+	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	} else if err != nil && vm.endsWithin(time.Second) {

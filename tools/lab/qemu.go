@@ -82,16 +82,16 @@ func qemuArgs(d stateDir, c Config, k *kernel.Kernel, accel string) []string {
 }
 
 func nicArgs(vm string, i, queues, mtu int) []string {
-	netdev := fmt.Sprintf("tap,id=n%d,ifname=%s,script=no,downscript=no", i, tapName(vm, i))
-	device := fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s,romfile=", i, mac(vm, i))
+	backend := fmt.Sprintf("tap,id=%s,ifname=%s,script=no,downscript=no", netdev(i), tapName(vm, i))
+	device := fmt.Sprintf("virtio-net-pci,netdev=%s,mac=%s,romfile=", netdev(i), mac(vm, i))
 	if queues > 1 {
-		netdev += fmt.Sprintf(",queues=%d", queues)
+		backend += fmt.Sprintf(",queues=%d", queues)
 		device += fmt.Sprintf(",mq=on,vectors=%d", 2*queues+2)
 	}
 	if mtu != 0 {
 		device += fmt.Sprintf(",host_mtu=%d", mtu)
 	}
-	return []string{"-netdev", netdev, "-device", device}
+	return []string{"-netdev", backend, "-device", device}
 }
 
 // process is a running QEMU. It dies with the owner, whatever ends that.

@@ -27,9 +27,9 @@ type Options struct {
 	Takeover bool         // in place of another process of that monitor
 	Log      *slog.Logger // of connections; nil: none
 
-	// Reset resets the machine where no CPU takes interrupts; nil: as the
-	// carrier can (lab: by QMP), if it can.
-	Reset func(context.Context) error
+	// Reset resets the machine where no CPU takes interrupts, CutPort takes it off
+	// its network at a fence; nil: as the carrier can (lab: by QMP), if it can.
+	Reset, CutPort func(context.Context) error
 }
 
 // Open opens the target behind a URL.
@@ -55,6 +55,9 @@ func Open(ctx context.Context, rawURL string, o Options) (backdoor.Memory, error
 	options.Writable = o.Writable
 	if o.Reset != nil {
 		options.Reset = o.Reset
+	}
+	if o.CutPort != nil {
+		options.CutPort = o.CutPort
 	}
 	m, err := inic.Open(options)
 	if err != nil {
@@ -145,6 +148,7 @@ func (s Spec) inic() (inic.Options, error) {
 		if vm.Name == s.Name {
 			return inic.Options{
 				RAMPath: vm.RAM, BARPath: vm.BAR, PID: vm.QEMUPID, Machine: inic.Q35, Resets: vm.Resets, Reset: s.labReset,
+				CutPort: func(ctx context.Context) error { return lab.CutPorts(ctx, s.Name) },
 			}, nil
 		}
 	}
