@@ -50,6 +50,7 @@ var (
 
 const (
 	defaultLease = 3 * time.Second
+	fenceDrain   = 50 * time.Millisecond
 	answerTime   = 5 * time.Second
 	firstPoll    = 200 * time.Microsecond
 	slowestPoll  = 2 * time.Millisecond
@@ -235,8 +236,8 @@ func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 	err := t.around(ctx, func() error {
 		seq := t.seq.next(uapi.KindFence, o.Slot, 0)
 		r := uapi.LockReq{Want: uapi.FenceWant, Epoch: uint32(seq), Monitor: o.Slot, Seq: seq, Commit: uint32(seq)}
-		if t.mem.Caps().NeedsCPU {
-			r.Flags = uapi.LockSpare
+		if t.mem.Caps().NeedsCPU { // and none of the others may be inside the kernel, with a lock that it needs
+			r.Flags, r.DrainMs = uapi.LockSpare|uapi.LockDrain, uint32(fenceDrain/time.Millisecond)
 		}
 		if err := t.writeLockRecord(ctx, uapi.KindFence, &r, o.Key); err != nil {
 			return err

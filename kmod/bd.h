@@ -156,7 +156,14 @@ void bd_freeze_renew(u64 lease_end_ns);
 void bd_freeze_end(void);
 bool bd_freeze_lead(int cpu);
 void bd_freeze_follow(int cpu);
-void bd_freeze_fence(void);
+void bd_freeze_fence(u32 flags);
+bool bd_freeze_scans(int cpu);
+
+/* bd_silence.c */
+int bd_silence_init(void);
+void bd_silence_exit(void);
+void bd_silence(void);
+bool bd_silence_seen(u8 where);
 
 /* bd_calls.c */
 bool bd_calls_come(void);

@@ -45,6 +45,8 @@ void bd_cpus_count(struct bd_lock_ack *ack)
 		where = READ_ONCE(c->where);
 		if (where <= BD_CPU_RUNNING)	/* it may have come online just now */
 			add_mask(ack->free, cpu);
+		else if (where == BD_CPU_SILENT)
+			add_mask(ack->parked, cpu);
 		else if (where >= BD_CPU_NMI_USER)
 			add_mask(ack->nmi, cpu);
 		else
@@ -73,7 +75,8 @@ bool bd_cpus_counted(const struct bd_lock_ack *ack)
 			break;
 		runs = READ_ONCE(ack->cpu[cpu].where) <= BD_CPU_RUNNING;
 		listed = in_mask(ack->free, cpu);
-		if (!listed && !in_mask(ack->ipi, cpu) && !in_mask(ack->nmi, cpu))
+		if (!listed && !in_mask(ack->ipi, cpu) && !in_mask(ack->nmi, cpu) &&
+		    !in_mask(ack->parked, cpu))
 			return false;
 		if (ack->state == BD_LOCK_FENCED && runs != listed)
 			return false;

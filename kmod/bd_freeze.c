@@ -91,13 +91,18 @@ static void note(int cpu, u8 where)
 	WRITE_ONCE(c->where, where);
 }
 
+static bool spared(int cpu)
+{
+	return (READ_ONCE(stop.flags) & BD_LOCK_SPARE) && cpu == bd_nic_cpu;
+}
+
 /* May this CPU still be held? Called by each held CPU, again and again. */
 static bool hold_on(u32 round)
 {
 	if (READ_ONCE(active) != round)
 		return false;
 	if (READ_ONCE(stop.fence))
-		return true;
+		return !spared(smp_processor_id());
 	if (ktime_get_mono_fast_ns() < READ_ONCE(stop.lease_end_ns))
 		return true;
 	return !bd_lock_expired(round);
@@ -116,7 +121,7 @@ static void turn_nmi(void)
  */
 static void turn_irq(void)
 {
-	if (READ_ONCE(stop.flags) & BD_LOCK_SPARE && !READ_ONCE(stop.fence))
+	if (READ_ONCE(stop.flags) & BD_LOCK_SPARE)
 		bd_calls_answer();
 	cpu_relax();
 }
@@ -132,17 +137,22 @@ static void spin(int cpu, u32 round, void (*turn)(void))
 	note(cpu, BD_CPU_RUNNING);
 }
 
-/* Inside the kernel a CPU may hold locks: let it run on, until drain_end. */
+/*
+ * Inside the kernel a CPU may hold locks: let it run on, until drain_end. Under a
+ * fence nobody needs them, unless a CPU is spared.
+ */
 static bool must_drain(u8 where)
 {
-	return where == BD_CPU_KERNEL && !stop.fence &&
+	return where == BD_CPU_KERNEL && (!stop.fence || stop.flags & BD_LOCK_SPARE) &&
 	       (stop.flags & BD_LOCK_DRAIN) &&
 	       ktime_get_mono_fast_ns() < stop.drain_end_ns;
 }
 
-static bool spared(int cpu)
+/* A fence that spares this CPU wants it to be silent. */
+static void hush(int cpu, u8 where)
 {
-	return (stop.flags & BD_LOCK_SPARE) && !stop.fence && cpu == bd_nic_cpu;
+	if (READ_ONCE(stop.fence) && bd_silence_seen(where))
+		note(cpu, BD_CPU_SILENT);
 }
 
 /**
@@ -154,6 +164,8 @@ void bd_freeze_follow(int cpu)
 	u32 round = smp_load_acquire(&active);	/* before any word of stop */
 	u8 where = where_irq();
 
+	if (round && spared(cpu))
+		hush(cpu, where);
 	if (!round || spared(cpu) || must_drain(where))
 		return;
 	note(cpu, where);
@@ -237,14 +249,24 @@ void bd_freeze_renew(u64 lease_end_ns)
 	WRITE_ONCE(stop.lease_end_ns, lease_end_ns);
 }
 
-/** bd_freeze_fence() - a freeze under way becomes a fence: nothing is waited for */
-void bd_freeze_fence(void)
+/**
+ * bd_freeze_fence() - a freeze under way becomes a fence: nothing is waited for
+ * @flags: BD_LOCK_*, of the fence; CPUs that are held already stay so
+ */
+void bd_freeze_fence(u32 flags)
 {
 	u64 now = ktime_get_mono_fast_ns();
 
 	WRITE_ONCE(stop.drain_end_ns, now);
 	WRITE_ONCE(stop.stop_end_ns, now + BD_STOP_NS);
+	WRITE_ONCE(stop.flags, flags);
 	WRITE_ONCE(stop.fence, true);
+}
+
+/* A leader that a fence spares: it looks again soon, and does not stay. */
+static bool leads_free(int cpu)
+{
+	return READ_ONCE(stop.fence) && spared(cpu);
 }
 
 /** bd_freeze_end() - let every CPU go */
@@ -255,12 +277,23 @@ void bd_freeze_end(void)
 }
 
 /**
+ * bd_freeze_scans() - may this CPU read requests, outside of a hold
+ * @cpu: this one
+ *
+ * The leader does where it is held. One that a fence spares is not held.
+ */
+bool bd_freeze_scans(int cpu)
+{
+	return bd_freeze_idle() || (bd_freeze_mine(cpu) && leads_free(cpu));
+}
+
+/**
  * bd_freeze_lead() - one turn of the leader's spin
  * @cpu: this one, in its poller interrupt
  *
  * Returns true while this CPU must go on spinning: the caller scans requests
  * between the turns. False: the freeze is over, or this CPU has to leave the
- * kernel code it interrupted first (it comes back soon).
+ * kernel code it interrupted first (it comes back soon), or is spared.
  */
 bool bd_freeze_lead(int cpu)
 {
@@ -269,6 +302,13 @@ bool bd_freeze_lead(int cpu)
 
 	if (!round)
 		return false;
+	if (leads_free(cpu)) {
+		this_cpu_write(held_round, 0);	/* it may have been, under a lock */
+		hush(cpu, where);
+		if (gathered(cpu))
+			bd_lock_granted();
+		return false;
+	}
 	if (this_cpu_read(held_round) != round) {
 		if (must_drain(where))
 			return false;

@@ -18,6 +18,7 @@
 
 #define LOCK_FLAGS	(BD_LOCK_NMI | BD_LOCK_SPARE | BD_LOCK_DRAIN)
 #define LEASE_MAX_MS	60000
+#define FENCE_DRAIN_MS	1000
 /* However often it is renewed: a machine that stood longer is better reset. */
 #define HOLD_MAX_NS	(300 * NSEC_PER_SEC)
 /* What several agreed on one monitor prolongs no further than this. */
@@ -162,7 +163,7 @@ static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 		.fence = for_good,
 	};
 
-	if (for_good)
+	if (for_good && !(r->flags & BD_LOCK_SPARE))
 		how.drain_end_ns = now;
 	how.stop_end_ns = how.drain_end_ns + BD_STOP_NS;
 	last_epoch[m] = r->epoch;
@@ -184,7 +185,6 @@ static void renew(const struct bd_lock_req *r, u32 m)
 	u64 end = ktime_get_mono_fast_ns() + r->lease_ms * NSEC_PER_MSEC;
 
 	end = min(end, begun_ns + (bd_agreement(BD_KIND_LOCK_REQ) ? AGREED_MAX_NS : HOLD_MAX_NS));
-
 	write_begin();
 	ack->lease_end_ns = end;
 	accepted(r, m);
@@ -278,14 +278,21 @@ static void scan_lock(int cpu, u32 m)
 	raw_spin_unlock(&state_lock);
 }
 
-/* The fence outranks a lock that stands, whoever holds it. */
+static bool fence_ok(const struct bd_lock_req *r)
+{
+	return r->want == BD_FENCE_WANT && !(r->flags & ~LOCK_FLAGS) && r->drain_ms <= FENCE_DRAIN_MS;
+}
+
+/* The fence outranks a lock that stands. What may run on is silent before it is told. */
 static void close_fence(int cpu, const struct bd_lock_req *r, u32 m)
 {
+	if (r->flags & BD_LOCK_SPARE)
+		bd_silence();
 	if (bd_freeze_idle()) {
 		begin(cpu, r, m, true);
 		return;
 	}
-	bd_freeze_fence();
+	bd_freeze_fence(r->flags);
 	write_begin();
 	ack->holder = m;
 	ack->lease_end_ns = U64_MAX;
@@ -309,7 +316,7 @@ static void scan_fence(int cpu, u32 m)
 	why = check(&r, m, BD_KIND_FENCE, BD_AREA_FENCE);
 	if (!why && !bd_may_act(m, BD_KIND_FENCE))
 		why = BD_REFUSE_NOTALLOWED;
-	if (!why && r.want != BD_FENCE_WANT)
+	if (!why && !fence_ok(&r))
 		why = BD_REFUSE_LEASE;
 	if (why)
 		refuse(m, r.seq, why);
@@ -332,7 +339,7 @@ bool bd_lock_agreed(int cpu, const struct bd_proposal *p, u32 m, u32 *result)
 	struct bd_lock_req r = { .monitor = m, .seq = p->seq };
 
 	memcpy(&r, p->data, offsetof(struct bd_lock_req, monitor));
-	if (p->kind == BD_KIND_FENCE && (!bd_allow_fence || r.want != BD_FENCE_WANT)) {
+	if (p->kind == BD_KIND_FENCE && (!bd_allow_fence || !fence_ok(&r))) {
 		*result = BD_REFUSE_NOTALLOWED;
 		return true;
 	}

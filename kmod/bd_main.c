@@ -54,6 +54,7 @@ static const struct bd_part {
 	{ "panic stamp", bd_panic_init, bd_panic_exit },
 	{ "crash kernel", bd_kdump_init, bd_kdump_exit },
 	{ "freeze", bd_freeze_init, bd_freeze_exit },
+	{ "silence", bd_silence_init, bd_silence_exit },
 	{ "lock", bd_lock_init, bd_lock_exit },
 	{ "kill hooks", bd_kill_init, bd_kill_exit },
 	{ "knob hooks", bd_knob_init, bd_knob_exit },

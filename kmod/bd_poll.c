@@ -73,7 +73,7 @@ static enum hrtimer_restart look(struct hrtimer *timer)
 
 	eye->looks = true;
 	bd_tick(cpu);
-	if (bd_freeze_idle())
+	if (bd_freeze_scans(cpu))
 		scan(cpu);
 	if (!bd_freeze_idle()) {
 		frozen(cpu);

@@ -44,6 +44,7 @@ func TestDeviceStorm(t *testing.T) {
 		if own != before {
 			t.Errorf("the kernel has %d sensors, had %d", own, before)
 		}
+		k.noBoxes(t)
 	})
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * dev_storm.c - /dev/backdoor under everything at once: many threads and
- * children that open, map, scribble, fork, and ask with odd arguments.
+ * children that open, map, scribble, fork, and ask with odd arguments, for sensors
+ * and for boxes.
  *
  *   dev_storm SECONDS SEED
  */
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "../uapi/bd_box.h"
 #include "../uapi/bd_rdma.h"
 
 #define FILES 24
@@ -30,6 +32,7 @@ static const unsigned long commands[] = {
 	BD_IOC_VERSION, BD_IOC_NEW_SENSOR, BD_IOC_NEW_SENSOR, BD_IOC_NEW_SENSOR,
 	BD_IOC_RELEASE_SENSOR, BD_IOC_RELEASE_SENSOR, BD_IOC_ADOPT_SENSOR,
 	BD_IOC_ADD_FOREIGN, BD_IOC_VERSION + 99, 0, ~0UL,
+	BD_IOC_NEW_BOX, BD_IOC_NEW_BOX, BD_IOC_BOX_SOCKET, BD_IOC_GET_BOX,
 };
 
 static unsigned int pick(unsigned int *seed, unsigned int n)
@@ -52,6 +55,17 @@ static void argument(unsigned char *b, size_t size, unsigned int *seed)
 		b[pick(seed, size)] = rand_r(seed);
 }
 
+/* A box of up to 64 pages, or the socket of one: what the descriptor is is left to chance. */
+static void box(unsigned char *b, unsigned int *seed)
+{
+	struct bd_ioc_box r = {
+		.version = BD_VERSION_MAJOR, .socket = pick(seed, 4) ? -1 : (int)pick(seed, 40),
+		.length = 4096 * pick(seed, 65),
+	};
+
+	memcpy(b, &r, sizeof(r));
+}
+
 static void ask(int fd, unsigned int *seed)
 {
 	unsigned long cmd = commands[pick(seed, sizeof(commands) / sizeof(commands[0]))];
@@ -61,6 +75,8 @@ static void ask(int fd, unsigned int *seed)
 	argument(b, sizeof(b), seed);
 	if (cmd == BD_IOC_RELEASE_SENSOR)
 		*(__u32 *)b = pick(seed, 2) ? pick(seed, 300) : (unsigned int)rand_r(seed);
+	if (cmd == BD_IOC_NEW_BOX || cmd == BD_IOC_BOX_SOCKET || cmd == BD_IOC_GET_BOX)
+		box(b, seed);
 	ioctl(fd, cmd, pick(seed, 16) ? (unsigned long)b : wild[pick(seed, 4)]);
 }
 
@@ -68,10 +84,14 @@ static void *map(int fd, unsigned int *seed)
 {
 	static const int prots[] = { PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_EXEC, PROT_NONE };
 	size_t len = pick(seed, 8) ? 4096 : 4096 * pick(seed, 40);
-	off_t at = pick(seed, 8) ? 0 : 4096 * (off_t)pick(seed, 40);
-	unsigned char *p = mmap(NULL, len, prots[pick(seed, 4) & (pick(seed, 4) ? 1 : 3)],
-				pick(seed, 8) ? MAP_SHARED : MAP_PRIVATE, fd, at);
+	off_t at = pick(seed, 4) ? 0 : 4096 * (off_t)pick(seed, 40);
+	struct bd_ioc_box own = { .version = BD_VERSION_MAJOR };
+	unsigned char *p;
 
+	if (pick(seed, 2) && ioctl(fd, BD_IOC_GET_BOX, &own) == 0)
+		at = own.offset + 4096 * (off_t)(pick(seed, 4) ? 0 : pick(seed, 64));
+	p = mmap(NULL, len, prots[pick(seed, 4) & (pick(seed, 4) ? 1 : 3)],
+		 pick(seed, 8) ? MAP_SHARED : MAP_PRIVATE, fd, at);
 	if (p == MAP_FAILED)
 		return NULL;
 	if (!mprotect(p, 4096, PROT_READ | PROT_WRITE))

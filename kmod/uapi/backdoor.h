@@ -270,7 +270,7 @@ struct bd_foreign {
 enum bd_lock_want { BD_WANT_FREE = 0, BD_WANT_LOCK = 1 };
 
 #define BD_LOCK_NMI	1u	/* NMI may be used for CPUs that do not answer */
-#define BD_LOCK_SPARE	2u	/* leave nic_cpu running (rxe) */
+#define BD_LOCK_SPARE	2u	/* leave nic_cpu running (rxe); of a fence: silent */
 #define BD_LOCK_DRAIN	4u	/* wait up to drain_ms for CPUs inside the kernel */
 
 /* M writes body (all but commit), then commit = (u32)seq in a second write. */
@@ -305,6 +305,7 @@ enum bd_cpu_where {
 	BD_CPU_NMI_USER = 5,
 	BD_CPU_NMI_KERNEL = 6,	/* caught by NMI, interrupts enabled */
 	BD_CPU_NMI_IRQOFF = 7,
+	BD_CPU_SILENT = 8,	/* spared by a fence: sends the carrier's frames alone */
 };
 
 enum bd_lock_refusal {
@@ -339,7 +340,7 @@ struct bd_lock_ack {
 	__u64 since_ns;		/* ktime when the state was entered */
 	__u64 lease_end_ns;
 	__u64 now_ns;		/* ktime at the last scan */
-	__u64 parked[4], ipi[4], nmi[4], free[4];	/* CPU masks */
+	__u64 parked[4], ipi[4], nmi[4], free[4];	/* CPU masks; parked: silent */
 	__u32 refusal[BD_MONITORS];	/* last enum bd_lock_refusal */
 	__u64 refused_seq[BD_MONITORS];
 	__u64 accepted_seq[BD_MONITORS];

@@ -67,9 +67,9 @@ func mapped(t *testing.T, vm *lab.VM) backdoor.Memory {
 	return m
 }
 
-func load(t *testing.T, vm *lab.VM) {
+func load(t *testing.T, vm *lab.VM, params ...string) {
 	t.Helper()
-	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), "allow_repair=1"); err != nil {
+	if err := vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), append(params, "allow_repair=1")...); err != nil {
 		t.Fatal(err)
 	}
 }

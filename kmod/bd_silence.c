@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bd_silence.c - a machine that says nothing any more but what its carrier needs.
+ *
+ * A fence stops every CPU. Where a CPU must run on, because it serves the NIC of a
+ * monitor that came over a device in software (rxe), it stops every other sender
+ * instead: each Ethernet device gets a transmit function that lets pass RoCEv2 and
+ * what finds its neighbours, and drops all else; what is received is dropped
+ * likewise, so that TCP does not go on changing what the monitor reads.
+ *
+ * The function takes the place of the driver's in the device's table of functions,
+ * which changes hands by one store: until there is a fence no packet pays for it,
+ * as it would for a netfilter hook. Nothing ever takes it back.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/icmpv6.h>
+#include <linux/if_arp.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <linux/preempt.h>
+#include <linux/rculist.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/udp.h>
+#include <net/ndisc.h>
+#include "bd.h"
+
+#define ROCE_PORT	4791	/* RoCEv2, IBTA annex A17 */
+
+/* What a device gets, made when it comes: a fence finds memory for nothing. */
+struct quiet {
+	struct list_head list;
+	struct net_device *dev;
+	const struct net_device_ops *was;
+	struct net_device_ops ops;
+};
+
+static LIST_HEAD(devices);	/* changed under RTNL */
+static bool silent;
+
+static bool roce(struct sk_buff *skb, int at)
+{
+	struct udphdr space, *udp = skb_header_pointer(skb, at, sizeof(space), &space);
+
+	return udp && udp->dest == htons(ROCE_PORT);
+}
+
+static bool roce_ip(struct sk_buff *skb)
+{
+	int at = skb_network_offset(skb);
+	struct iphdr space, *ip = skb_header_pointer(skb, at, sizeof(space), &space);
+
+	return ip && ip->version == 4 && ip->protocol == IPPROTO_UDP &&
+	       !(ip->frag_off & htons(IP_OFFSET)) && roce(skb, at + ip->ihl * 4);
+}
+
+static bool neighbour(struct sk_buff *skb, int at)
+{
+	struct icmp6hdr space, *icmp = skb_header_pointer(skb, at, sizeof(space), &space);
+
+	return icmp && icmp->icmp6_type >= NDISC_ROUTER_SOLICITATION &&
+	       icmp->icmp6_type <= NDISC_NEIGHBOUR_ADVERTISEMENT;
+}
+
+static bool roce_ipv6(struct sk_buff *skb)
+{
+	int at = skb_network_offset(skb);
+	struct ipv6hdr space, *ip = skb_header_pointer(skb, at, sizeof(space), &space);
+
+	if (!ip || ip->version != 6)
+		return false;
+	at += sizeof(*ip);
+	return (ip->nexthdr == IPPROTO_UDP && roce(skb, at)) ||
+	       (ip->nexthdr == IPPROTO_ICMPV6 && neighbour(skb, at));
+}
+
+static bool carriers(struct sk_buff *skb)
+{
+	switch (vlan_get_protocol(skb)) {
+	case htons(ETH_P_ARP):
+		return true;
+	case htons(ETH_P_IP):
+		return roce_ip(skb);
+	case htons(ETH_P_IPV6):
+		return roce_ipv6(skb);
+	}
+	return false;
+}
+
+static netdev_tx_t quiet_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	const struct quiet *q = container_of(dev->netdev_ops, struct quiet, ops);
+
+	if (carriers(skb))
+		return q->was->ndo_start_xmit(skb, dev);
+	dev_kfree_skb_any(skb);
+	return NETDEV_TX_OK;
+}
+
+/* Frames that are forwarded below the stack. */
+static int quiet_xdp(struct net_device *dev, int n, struct xdp_frame **frames, u32 flags)
+{
+	return -ENETDOWN;
+}
+
+static rx_handler_result_t quiet_receive(struct sk_buff **skb)
+{
+	if (carriers(*skb))
+		return RX_HANDLER_PASS;
+	kfree_skb(*skb);
+	return RX_HANDLER_CONSUMED;
+}
+
+/* A device that has a master hands its frames to that, which is silenced too. */
+static void silence(struct quiet *q)
+{
+	struct net_device *dev = q->dev;
+
+	q->was = dev->netdev_ops;
+	q->ops = *q->was;
+	q->ops.ndo_start_xmit = quiet_xmit;
+	if (q->ops.ndo_xdp_xmit)
+		q->ops.ndo_xdp_xmit = quiet_xdp;
+	smp_wmb();	/* the table before the pointer to it */
+	WRITE_ONCE(dev->netdev_ops, &q->ops);
+	if (!rcu_access_pointer(dev->rx_handler))
+		rcu_assign_pointer(dev->rx_handler, quiet_receive);
+}
+
+/**
+ * bd_silence() - from now on nothing leaves but the carrier's frames
+ *
+ * In hard interrupt context, when a fence that spares a CPU is accepted. A CPU
+ * that is inside its driver's transmit function still sends what it was given;
+ * all others are held, and for the spared one see bd_silence_seen().
+ */
+void bd_silence(void)
+{
+	struct quiet *q;
+
+	if (silent)
+		return;
+	silent = true;
+	__module_get(THIS_MODULE);	/* the devices call us from now on */
+	rcu_read_lock();
+	list_for_each_entry_rcu(q, &devices, list)
+		silence(q);
+	rcu_read_unlock();
+}
+
+/**
+ * bd_silence_seen() - the spared CPU, in its poller interrupt
+ * @where: enum bd_cpu_where
+ *
+ * Returns true if nothing on it can still be on its way to a device: who transmits
+ * has softirqs disabled. A process that it runs is stopped: it would go on changing
+ * what the monitor reads.
+ */
+bool bd_silence_seen(u8 where)
+{
+	if (!silent)
+		return false;
+	if (where == BD_CPU_USER && !bd_nmi_held())
+		send_sig_info(SIGSTOP, SEND_SIG_PRIV, current);
+	return !softirq_count();
+}
+
+static void add(struct net_device *dev)
+{
+	struct quiet *q = kzalloc(sizeof(*q), GFP_KERNEL);
+
+	if (!q) {
+		pr_warn("%s: no memory to silence it at a fence\n", netdev_name(dev));
+		return;
+	}
+	q->dev = dev;
+	list_add_rcu(&q->list, &devices);
+}
+
+static void remove(struct net_device *dev)
+{
+	struct quiet *q;
+
+	list_for_each_entry(q, &devices, list) {
+		if (q->dev != dev)
+			continue;
+		list_del_rcu(&q->list);
+		synchronize_rcu();	/* who accepts a fence may look at it */
+		kfree(q);
+		return;
+	}
+}
+
+static int changed(struct notifier_block *nb, unsigned long event, void *info)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(info);
+
+	if (dev->type != ARPHRD_ETHER || READ_ONCE(silent))
+		return NOTIFY_DONE;
+	if (event == NETDEV_REGISTER)
+		add(dev);
+	else if (event == NETDEV_UNREGISTER)
+		remove(dev);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block notifier = { .notifier_call = changed };
+
+/* It is told of the devices that there are, and of each that comes. */
+int bd_silence_init(void)
+{
+	return bd_allow_fence ? register_netdevice_notifier(&notifier) : 0;
+}
+
+/* Which tells it that each has gone. */
+void bd_silence_exit(void)
+{
+	if (bd_allow_fence)
+		unregister_netdevice_notifier(&notifier);
+}
