@@ -14,6 +14,7 @@ const (
 	CPUNMIUser   = 5
 	CPUNMIKernel = 6
 	CPUNMIIRQOff = 7
+	CPUSilent    = 8
 )
 
 // CPUWhereName names a value of enum bd_cpu_where.
@@ -35,6 +36,8 @@ func CPUWhereName(v uint32) string {
 		return "nmi kernel"
 	case CPUNMIIRQOff:
 		return "nmi irqoff"
+	case CPUSilent:
+		return "silent"
 	}
 	return unknown(v)
 }

@@ -94,7 +94,7 @@ func (k *loaded) processes(t *testing.T, uid int) (n int) {
 	return n
 }
 
-// lockWord posts a lock request over the connection, in its two writes.
+// lockWord posts a lock request over the connection.
 func (c *conn) lockWord(t *testing.T, k *loaded, regions map[string]uapi.Region, want, epoch, flags uint32, lease time.Duration) {
 	t.Helper()
 	seq := uint64(time.Now().UnixNano()) | 1
@@ -105,8 +105,14 @@ func (c *conn) lockWord(t *testing.T, k *loaded, regions map[string]uapi.Region,
 	if want == uapi.WantFree {
 		r.LeaseMs, r.DrainMs, r.Flags = 0, 0, 0
 	}
-	r.Sign(keys[r.Monitor], k.boot, uapi.KindLockReq)
-	area, b := regions["lock"], r.Encode()
+	c.record(t, k, regions["lock"], uapi.KindLockReq, r)
+}
+
+// record signs and posts one for the lock or the fence, in its two writes.
+func (c *conn) record(t *testing.T, k *loaded, area uapi.Region, kind uint32, r uapi.LockReq) {
+	t.Helper()
+	r.Sign(keys[r.Monitor], k.boot, kind)
+	b := r.Encode()
 	at := area.Addr + uint64(r.Monitor)*uapi.LockReqSize
 	c.write(t, at, area.Key, b[:uapi.LockReqCommitOff])
 	c.write(t, at+uapi.LockReqCommitOff, area.Key, b[uapi.LockReqCommitOff:uapi.LockReqCommitOff+4])
@@ -130,8 +136,8 @@ func (c *conn) lockState(t *testing.T, regions map[string]uapi.Region, what stri
 	}
 }
 
-// ticks is the timer count of a CPU, from its sensor.
-func (c *conn) ticks(t *testing.T, regions map[string]uapi.Region, name string) uint64 {
+// sensor is the value of one in the Sensor Box.
+func (c *conn) sensor(t *testing.T, regions map[string]uapi.Region, name string) uint64 {
 	t.Helper()
 	r := regions["sensorbox"]
 	box := c.read(t, r.Addr, r.Key, int(r.Len))
@@ -222,7 +228,7 @@ func (c *conn) holds(t *testing.T, k *loaded, regions map[string]uapi.Region, ep
 	if a.Free[0] != 1 || a.IPI[0]|a.NMI[0]|a.Parked[0] != 2 {
 		t.Errorf("free %b, held %b by IPI, %b by NMI, %b parked", a.Free[0], a.IPI[0], a.NMI[0], a.Parked[0])
 	}
-	before := c.ticks(t, regions, "TICKS.1")
+	before := c.sensor(t, regions, "TICKS.1")
 	root := c.grant
 	worst, err := c.slowest(t, root.RootAddr, root.RootKey, uapi.RootSize, 50)
 	if err != nil {
@@ -230,7 +236,7 @@ func (c *conn) holds(t *testing.T, k *loaded, regions map[string]uapi.Region, ep
 	}
 	c.lockWord(t, k, regions, uapi.WantLock, epoch, spare, 30*time.Second)
 	c.lockState(t, regions, "renewed", func(b *uapi.LockAck) bool { return b.State == uapi.LockHeld && b.LeaseEndNs > a.LeaseEndNs })
-	if after := c.ticks(t, regions, "TICKS.1"); after != before {
+	if after := c.sensor(t, regions, "TICKS.1"); after != before {
 		t.Errorf("CPU 1 ticked from %d to %d while it was held", before, after)
 	}
 	c.lockWord(t, k, regions, uapi.WantFree, epoch, 0, 0)

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -55,7 +53,7 @@ func fencedWhileItStood(t *testing.T, kernel string) {
 		t.Fatal(err)
 	}
 	defer sent.Close()
-	got := transfer(t, vm, guest)
+	got := lab.Transfer(t, vm, guest)
 
 	stand := func() {
 		t.Helper()
@@ -97,32 +95,6 @@ func fencedWhileItStood(t *testing.T, kernel string) {
 		t.Error("the reset has not put its port back")
 	}
 }
-
-// transfer has the guest send without end, and counts what comes.
-func transfer(t *testing.T, vm *lab.VM, guest string) *atomic.Int64 {
-	t.Helper()
-	if _, err := vm.Start(t.Context(), lab.Proc{Argv: []string{"/bin/busybox", "sh", "-c", "exec nc -l -p 9000 </dev/zero"}}); err != nil {
-		t.Fatal(err)
-	}
-	got := &atomic.Int64{}
-	var conn net.Conn
-	for end := time.Now().Add(time.Minute); conn == nil; time.Sleep(50 * time.Millisecond) {
-		err := lab.InNetns(vm.Config().Net, func() (err error) {
-			conn, err = net.DialTimeout("tcp", guest+":9000", 10*time.Second)
-			return err
-		})
-		if err != nil && time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
-	t.Cleanup(func() { conn.Close() })
-	go func() { _, _ = io.Copy(counting{got}, conn) }()
-	return got
-}
-
-type counting struct{ n *atomic.Int64 }
-
-func (c counting) Write(b []byte) (int, error) { c.n.Add(int64(len(b))); return len(b), nil }
 
 // more waits until a count has risen.
 func more(t *testing.T, what string, n *atomic.Int64) {
