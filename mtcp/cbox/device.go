@@ -61,8 +61,8 @@ func isDevice(st *unix.Stat_t) bool {
 		ours.Mode&unix.S_IFMT == unix.S_IFCHR && ours.Rdev == st.Rdev
 }
 
-// checkDevice reports why the region is not that of its file's box. The module
-// lets it neither shrink nor go while somebody has the file.
+// checkDevice reports why the region is not in its file's box. The module lets
+// that neither shrink nor go while somebody has the file.
 func (r Region) checkDevice() error {
 	q := uapi.IOCBox{Version: uapi.VersionMajor}
 	b := q.Encode()
@@ -70,7 +70,7 @@ func (r Region) checkDevice() error {
 		return fmt.Errorf("box of %s: %w", device, err)
 	}
 	_ = q.Decode(b)
-	if q.Offset != uint64(r.Offset) || q.Length < uint64(r.Length) {
+	if from := uint64(r.Offset); from < q.Offset || from-q.Offset > q.Length || uint64(r.Length) > q.Length-(from-q.Offset) {
 		return damaged("region", "%d bytes at %d, the device has %d at %d", r.Length, r.Offset, q.Length, q.Offset)
 	}
 	return nil

@@ -221,7 +221,7 @@ func TestRegionWithOffset(t *testing.T) {
 	}
 	defer arena.File.Close()
 	for i := range int64(3) {
-		b, err := im.Plant(Region{arena.File, i * im.Size(), im.Size()}, netip.AddrPort{}, netip.AddrPort{})
+		b, err := im.Plant(Region{arena.File, arena.Offset + i*im.Size(), im.Size()}, netip.AddrPort{}, netip.AddrPort{})
 		if err != nil {
 			t.Fatal(err)
 		}

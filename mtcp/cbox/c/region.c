@@ -49,7 +49,9 @@ static int device_check(const struct cbox_region *r)
 
 	if (ioctl(r->fd, BD_IOC_GET_BOX, &q) < 0)
 		return -errno;
-	return q.offset == r->offset && q.length >= r->length ? 0 : -CBOX_EDAMAGED;
+	if (r->offset < q.offset || r->offset - q.offset > q.length || r->length > q.length - (r->offset - q.offset))
+		return -CBOX_EDAMAGED;
+	return 0;
 }
 
 static int memfd_new(struct cbox_region *r, uint64_t length)
