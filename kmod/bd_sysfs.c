@@ -3,6 +3,7 @@
 #include <linux/kobject.h>
 #include <linux/sysfs.h>
 #include "bd.h"
+#include "bd_arena.h"
 
 static struct kobject *kobj;
 
@@ -40,13 +41,24 @@ static ssize_t regions_show(struct kobject *k, struct kobj_attribute *a, char *b
 	return n;
 }
 
+static ssize_t boxes_show(struct kobject *k, struct kobj_attribute *a, char *buf)
+{
+	struct bd_boxes *b = bd_arena();
+
+	if (!b)
+		return sysfs_emit(buf, "none\n");
+	return sysfs_emit(buf, "boxes %u of %u pages %u of %u\n", READ_ONCE(b->boxes),
+			  b->capacity, READ_ONCE(b->touched), b->slots);
+}
+
 static struct kobj_attribute attributes[] = {
 	__ATTR_RO(boot_id), __ATTR_RO(generation), __ATTR_RO(lock), __ATTR_RO(regions),
+	__ATTR_RO(boxes),
 };
 
 static struct attribute *list[] = {
 	&attributes[0].attr, &attributes[1].attr, &attributes[2].attr,
-	&attributes[3].attr, NULL,
+	&attributes[3].attr, &attributes[4].attr, NULL,
 };
 
 static const struct attribute_group group = { .attrs = list };

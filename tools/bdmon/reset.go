@@ -5,9 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"lazystate/backdoor"
@@ -64,31 +61,4 @@ func (c *care) tellResort(ev sensorbox.Event) {
 	case c.lost <- ev:
 	default:
 	}
-}
-
-const (
-	fenceWords = 4 << 10         // of a fence command's output that are told
-	fencePipes = 2 * time.Second // for what is left of its output, once it is killed
-)
-
-// fence runs the fence command. When ctx ends, it is killed with its group.
-func (w *watch) fence(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, w.cfg.FenceCommand[0], w.cfg.FenceCommand[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = fencePipes
-	var out head
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("fence command: %w: %q", errors.Join(err, ctx.Err()), out)
-	}
-	return nil
-}
-
-// head keeps the beginning of what is written to it.
-type head []byte
-
-func (h *head) Write(p []byte) (int, error) {
-	*h = append(*h, p[:min(len(p), fenceWords-len(*h))]...)
-	return len(p), nil
 }

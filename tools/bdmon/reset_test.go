@@ -3,21 +3,14 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
-	"lazystate/tools/bdmon/config"
 )
 
 // clocked gives the machine the clocks that a diagnosis looks at.
@@ -69,52 +62,5 @@ func TestNoFenceCommandInADryRun(t *testing.T) {
 	r.eventually(t, "the last resort was asked", func() bool { return strings.Contains(r.audit(t), "dry run: neither frozen nor reset") })
 	if _, err := os.Stat(r.path("fence")); err == nil {
 		t.Error("the fence command has run")
-	}
-}
-
-// TestFenceCommandIsBounded: what it started dies with it, and what it says
-// does not fill the memory.
-func TestFenceCommandIsBounded(t *testing.T) {
-	dir := t.TempDir()
-	w := &watch{cfg: config.Target{FenceCommand: []string{"/bin/sh", "-c", `sleep 60 & echo $! > ` + dir + `/pid; yes`}}}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	fenced := make(chan error, 1)
-	go func() { fenced <- w.fence(ctx) }()
-	var b []byte
-	for end := time.Now().Add(time.Minute); !bytes.HasSuffix(b, []byte("\n")); time.Sleep(5 * time.Millisecond) {
-		if b, _ = os.ReadFile(dir + "/pid"); time.Now().After(end) {
-			t.Fatal("the command does not begin")
-		}
-	}
-	cancel() // its time is over
-	err := <-fenced
-	if !errors.Is(err, context.Canceled) || len(err.Error()) > 4*fenceWords {
-		t.Errorf("%d bytes of error: %.200v", len(err.Error()), err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(time.Minute); !dead(pid); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("its child %d is alive", pid)
-		}
-	}
-}
-
-// dead is also a zombie that nobody waits for.
-func dead(pid int) bool {
-	if syscall.Kill(pid, 0) != nil {
-		return true
-	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || strings.Contains(string(b), ") Z ")
-}
-
-func TestFenceCommandThatFails(t *testing.T) {
-	w := &watch{cfg: config.Target{FenceCommand: []string{"/bin/sh", "-c", "echo no such outlet; exit 3"}}}
-	if err := w.fence(t.Context()); err == nil || !strings.Contains(err.Error(), "no such outlet") || errors.Is(err, backdoor.ErrGone) {
-		t.Errorf("%v", err)
 	}
 }

@@ -75,11 +75,10 @@ func newWatch(d *daemonState, cfg config.Target, key uapi.Key, dryRun bool) *wat
 
 // open opens the target to be read: the writer's place is taken by its owner, later.
 func (w *watch) open(ctx context.Context) (backdoor.Memory, error) {
-	o := target.Options{Slot: w.cfg.Slot, Key: w.key, Takeover: true, Log: w.heard}
-	if len(w.cfg.FenceCommand) > 0 {
-		o.Reset = w.fence
-	}
-	return target.Open(ctx, w.cfg.URL, o)
+	return target.Open(ctx, w.cfg.URL, target.Options{
+		Slot: w.cfg.Slot, Key: w.key, Takeover: true, Log: w.heard,
+		Reset: target.Command("fence command", w.cfg.FenceCommand), CutPort: target.Command("port command", w.cfg.PortCommand),
+	})
 }
 
 func (w *watch) start() {

@@ -24,8 +24,9 @@ const (
 
 // config is the whole file.
 type config struct {
-	Target    string           `yaml:"target"` // inic: or lab: URL
-	Keys      string           `yaml:"keys"`   // lines of slot and key, as bdagent has them
+	Target    string           `yaml:"target"`       // inic: or lab: URL
+	Port      []string         `yaml:"port_command"` // takes it off its network at a fence; "": as the carrier can
+	Keys      string           `yaml:"keys"`         // lines of slot and key, as bdagent has them
 	Listen    []listen         `yaml:"listen"`
 	Metrics   string           `yaml:"metrics"` // address of the Prometheus endpoint; "-": none
 	Monitors  []monitor        `yaml:"monitors"`

@@ -69,7 +69,7 @@ func (d *state) run(ctx context.Context) (err error) {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	d.mem = &follower{log: d.log, open: func(ctx context.Context) (backdoor.Memory, error) {
-		return target.Open(ctx, d.cfg.Target, target.Options{Writable: true})
+		return target.Open(ctx, d.cfg.Target, target.Options{Writable: true, CutPort: target.Command("port command", d.cfg.Port)})
 	}}
 	// One writer: who finds the place taken at the start has been started wrongly.
 	if d.mem.mem, err = d.mem.open(ctx); errors.Is(err, backdoor.ErrReadOnly) {

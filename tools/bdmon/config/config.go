@@ -44,6 +44,7 @@ type Target struct {
 	Healers      []Healer          `yaml:"healers"`
 	Reset        Reset             `yaml:"reset"`         // never, or unrepairable
 	FenceCommand []string          `yaml:"fence_command"` // how; "": as the carrier can
+	PortCommand  []string          `yaml:"port_command"`  // takes it off its network at a fence; "": as the carrier can
 	Repair       Repair            `yaml:"repair"`
 }
 
@@ -177,6 +178,8 @@ func (t *Target) checkReset() error {
 		return at(".fence_command", errors.New("without reset: unrepairable it would never be run"))
 	case bool(t.Reset) && len(t.FenceCommand) == 0 && strings.HasPrefix(t.URL, "inic:"):
 		return at(".reset", errors.New("unrepairable needs a fence_command for an inic target"))
+	case len(t.PortCommand) > 0 && strings.HasPrefix(t.URL, "rdma:"):
+		return at(".port_command", errors.New("of an rdma target it is bdnic's"))
 	}
 	return nil
 }

@@ -109,6 +109,7 @@ func TestMistakes(t *testing.T) {
 		"reset, no key":  {one("    reset: unrepairable\n"), "a reset needs a key_file"},
 		"fence alone":    {one("    key_file: k\n    fence_command: [f]\n"), "would never be run"},
 		"reset, no way":  {"targets: [{name: a, url: 'inic:///r', key_file: k, reset: unrepairable}]\n", "needs a fence_command"},
+		"another's port": {"targets: [{name: a, url: 'rdma://a', key_file: k, port_command: [f]}]\n", "it is bdnic's"},
 		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "[5:22] targets[0].healers[0].kind: want proc, memory or external"},
 		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "targets[0].healers[0]: no sensors"},
 		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},
@@ -247,7 +248,7 @@ func TestExampleIsValid(t *testing.T) {
 	}
 	if !full.DryRun || full.Group == "" || full.Socket != c.Socket || full.Metrics != c.Metrics || full.Audit != c.Audit ||
 		full.Fleet == nil || len(full.Fleet.Monitors) != 2 || full.Targets[0].Probe == nil || full.Fleet.Lease != defaultLease ||
-		!bool(full.Targets[0].Reset) || len(full.Targets[0].FenceCommand) == 0 || len(full.Targets[0].Sensors) != 2 {
+		!bool(full.Targets[0].Reset) || len(full.Targets[0].FenceCommand) == 0 || len(full.Targets[0].PortCommand) == 0 || len(full.Targets[0].Sensors) != 2 {
 		t.Errorf("with the comments as keys: %+v", full)
 	}
 	// Each sensor it names is one of the module's.
