@@ -141,6 +141,7 @@ type Info struct {
 	PID           int              // of the root; 0: it waits for one
 	Processes     int              // of its service that live
 	Bytes         int64
+	Outlives      bool // its box lies in memory that outlives the kernel
 }
 
 // Sessions lists what is held.
@@ -157,7 +158,7 @@ func (k *Keeper) Sessions() []Info {
 // info is for listings; mu is held.
 func (s *session) info() Info {
 	i := Info{ID: s.id, Name: s.name, UID: s.uid, Generation: s.generation, Processes: len(s.owners), Bytes: s.region.Length,
-		Local: s.conn.local, Remote: s.conn.remote}
+		Outlives: s.outlives, Local: s.conn.local, Remote: s.conn.remote}
 	if p := s.owners[0]; p != nil {
 		i.PID = p.pid
 	}

@@ -21,6 +21,7 @@ type session struct {
 	generation uint64
 	box        *cbox.Box
 	region     cbox.Region
+	outlives   bool // the region does, its kernel
 	conn       *Conn
 	owners     map[uint32]*process // by slot; none while it waits
 	waiting    map[uint32]struct{} // slots without a process
@@ -80,7 +81,7 @@ func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner
 	if id != (cbox.ID{}) && id != box.ID() {
 		return nil, unix.EINVAL
 	}
-	s := &session{service: svc, id: box.ID(), generation: box.Generation(), box: box, region: region, conn: conn,
+	s := &session{service: svc, id: box.ID(), generation: box.Generation(), box: box, region: region, outlives: region.Outlives(), conn: conn,
 		owners: map[uint32]*process{}, waiting: map[uint32]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()

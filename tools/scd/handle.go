@@ -28,6 +28,7 @@ type session struct {
 	PID        int    `json:"pid"` // of the root; 0: it waits for one
 	Processes  int    `json:"processes"`
 	Bytes      int64  `json:"bytes"`
+	Outlives   bool   `json:"outlives"` // its box can be read when the kernel is dead
 }
 
 // moved is a line of `scd move` and `scd drain`.
@@ -82,7 +83,7 @@ func (d *state) sessions() []session {
 	for _, s := range d.keeper.Sessions() {
 		out = append(out, session{
 			ID: hex.EncodeToString(s.ID[:]), Service: control.Text(s.Name), UID: s.UID, Generation: s.Generation,
-			Local: s.Local.String(), Remote: s.Remote.String(), PID: s.PID, Processes: s.Processes, Bytes: s.Bytes,
+			Local: s.Local.String(), Remote: s.Remote.String(), PID: s.PID, Processes: s.Processes, Bytes: s.Bytes, Outlives: s.Outlives,
 		})
 	}
 	slices.SortFunc(out, func(a, b session) int { return cmp.Compare(a.ID, b.ID) })
