@@ -26,6 +26,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/udp.h>
+#include <net/ip.h>
 #include <net/ndisc.h>
 #include "bd.h"
 
