@@ -132,6 +132,20 @@ static void silence(struct quiet *q)
 		rcu_assign_pointer(dev->rx_handler, quiet_receive);
 }
 
+/*
+ * The spared CPU would run whoever wakes on it, and take from the held ones what
+ * waits there: they would go on changing what the monitor reads. Who forks just now
+ * finds the signal pending and does not.
+ */
+static void stop_processes(void)
+{
+	struct task_struct *p;
+
+	for_each_process(p)
+		if (!(p->flags & PF_KTHREAD))
+			send_sig_info(SIGSTOP, SEND_SIG_PRIV, p);
+}
+
 /**
  * bd_silence() - from now on nothing leaves but the carrier's frames
  *
@@ -150,6 +164,8 @@ void bd_silence(void)
 	rcu_read_lock();
 	list_for_each_entry_rcu(q, &devices, list)
 		silence(q);
+	if (!bd_nmi_held())	/* that CPU may have stopped with siglock */
+		stop_processes();
 	rcu_read_unlock();
 }
 
@@ -158,8 +174,7 @@ void bd_silence(void)
  * @where: enum bd_cpu_where
  *
  * Returns true if nothing on it can still be on its way to a device: who transmits
- * has softirqs disabled. A process that it runs is stopped: it would go on changing
- * what the monitor reads.
+ * has softirqs disabled. A process that is still running there is stopped.
  */
 bool bd_silence_seen(u8 where)
 {
