@@ -73,7 +73,8 @@ static const struct bd_offset net[] = {
 	SIZE(sock),
 	OFF(sock, sk_family), OFF(sock, sk_state), OFF(sock, sk_num), OFF(sock, sk_dport),
 	OFF(sock, sk_daddr), OFF(sock, sk_rcv_saddr), OFF(sock, sk_v6_daddr),
-	OFF(sock, sk_v6_rcv_saddr), OFF(sock, sk_refcnt), OFF(sock, sk_lock), OFF(sock, sk_lock.owned),
+	OFF(sock, sk_v6_rcv_saddr), OFF(sock, sk_refcnt), OFF(sock, sk_lock),
+	OFF(sock, sk_lock.owned), OFF(sock, sk_lock.slock),
 	OFF(sock, sk_receive_queue), OFF(sock, sk_write_queue), OFF(sock, sk_backlog),
 	OFF(sock, tcp_rtx_queue), OFF(sock, sk_wmem_queued), OFF(sock, sk_sndbuf),
 	OFF(sock, sk_rcvbuf), OFF(sock, sk_shutdown), OFF(sock, sk_protocol),
@@ -100,17 +101,30 @@ static const struct bd_offset net[] = {
 	OFF(tcp_sock, prior_ssthresh), OFF(tcp_sock, undo_marker), OFF(tcp_sock, total_retrans),
 	OFF(tcp_sock, urg_data), OFF(tcp_sock, rx_opt), OFF(tcp_sock, out_of_order_queue),
 	OFF(tcp_sock, advmss), OFF(tcp_sock, lsndtime), OFF(tcp_sock, bytes_received),
-	OFF(tcp_sock, bytes_acked), OFF(tcp_sock, fastopen_rsk), OFF(tcp_sock, md5sig_info),
+	OFF(tcp_sock, bytes_acked), OFF(tcp_sock, fastopen_rsk),
+	OFF(tcp_sock, tcp_mstamp), OFF(tcp_sock, tcp_wstamp_ns),
+	OFF(tcp_sock, tsorted_sent_queue),
+#ifdef CONFIG_TCP_MD5SIG
+	OFF(tcp_sock, md5sig_info),
+#endif
+#ifdef CONFIG_TCP_AO
+	OFF(tcp_sock, ao_info),
+#endif
+#ifdef CONFIG_MPTCP
+	OFF(tcp_sock, is_mptcp),
+#endif
+	SIZE(tcp_congestion_ops), OFF(tcp_congestion_ops, name),
 	SIZE(tcp_options_received),
 	OFF(tcp_options_received, ts_recent_stamp), OFF(tcp_options_received, ts_recent),
 	OFF(tcp_options_received, rcv_tsval), OFF(tcp_options_received, rcv_tsecr),
 	OFF(tcp_options_received, mss_clamp), OFF(tcp_options_received, user_mss),
-	SIZE(sk_buff_head), OFF(sk_buff_head, next), OFF(sk_buff_head, qlen),
+	SIZE(sk_buff_head), OFF(sk_buff_head, next), OFF(sk_buff_head, prev),
+	OFF(sk_buff_head, qlen),
 	SIZE(sk_buff),
 	OFF(sk_buff, next), OFF(sk_buff, prev), OFF(sk_buff, rbnode), OFF(sk_buff, sk),
 	OFF(sk_buff, cb), OFF(sk_buff, len), OFF(sk_buff, data_len), OFF(sk_buff, tail),
 	OFF(sk_buff, end), OFF(sk_buff, head), OFF(sk_buff, data),
-	OFF(sk_buff, truesize), OFF(sk_buff, users),
+	OFF(sk_buff, truesize), OFF(sk_buff, users), OFF(sk_buff, tcp_tsorted_anchor),
 	SIZE(tcp_skb_cb),
 	OFF(tcp_skb_cb, seq), OFF(tcp_skb_cb, end_seq), OFF(tcp_skb_cb, tcp_flags),
 	OFF(tcp_skb_cb, sacked), OFF(tcp_skb_cb, ack_seq),
@@ -164,6 +178,8 @@ static int add_bit_fields(void)
 	err = err ?: BITS(image, tcp_options_received, sack_ok, u16);
 	err = err ?: BITS(image, tcp_options_received, snd_wscale, u16);
 	err = err ?: BITS(image, tcp_options_received, rcv_wscale, u16);
+	err = err ?: BITS(image, sock, sk_userlocks, u8);
+	err = err ?: BITS(image, inet_connection_sock, icsk_ca_state, u8);
 	err = err ?: BITS(image, tcp_sock, nonagle, u8);
 	err = err ?: BITS(image, tcp_sock, repair, u8);
 #if BD_TCP_USEC
