@@ -158,6 +158,7 @@ bool bd_freeze_lead(int cpu);
 void bd_freeze_follow(int cpu);
 void bd_freeze_fence(u32 flags);
 bool bd_freeze_scans(int cpu);
+bool bd_freeze_spares(void);
 
 /* bd_silence.c */
 int bd_silence_init(void);

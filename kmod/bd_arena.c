@@ -121,7 +121,7 @@ static struct page *make_page(u32 slot)
  */
 struct page *bd_arena_page(u32 slot)
 {
-	u64 va = READ_ONCE(map[slot]);
+	u64 va = smp_load_acquire(&map[slot]);	/* the page that it names, whole */
 	struct page *page;
 
 	if (va)
@@ -132,7 +132,8 @@ struct page *bd_arena_page(u32 slot)
 	mutex_lock(&bd_box_lock);
 	va = map[slot];
 	if (!va) {
-		WRITE_ONCE(map[slot], (u64)(uintptr_t)page_address(page));
+		/* after its zeros: others look without the lock, monitors always */
+		smp_store_release(&map[slot], (u64)(uintptr_t)page_address(page));
 		WRITE_ONCE(arena->touched, arena->touched + 1);
 	}
 	mutex_unlock(&bd_box_lock);
@@ -174,7 +175,7 @@ static void fill_head(u32 slots, u32 capacity)
 	arena->slots = slots;
 	arena->map_off = (u8 *)map - (u8 *)arena;
 	memcpy(arena->boot_id, bd_boot_id, sizeof(arena->boot_id));
-	arena->magic = BD_BOXES_MAGIC;
+	smp_store_release(&arena->magic, BD_BOXES_MAGIC);	/* the region can be read already */
 }
 
 static int make_region(u32 slots)

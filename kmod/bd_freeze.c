@@ -91,9 +91,15 @@ static void note(int cpu, u8 where)
 	WRITE_ONCE(c->where, where);
 }
 
+/** bd_freeze_spares() - does the freeze under way leave the NIC's CPU running */
+bool bd_freeze_spares(void)
+{
+	return READ_ONCE(stop.flags) & BD_LOCK_SPARE;
+}
+
 static bool spared(int cpu)
 {
-	return (READ_ONCE(stop.flags) & BD_LOCK_SPARE) && cpu == bd_nic_cpu;
+	return bd_freeze_spares() && cpu == bd_nic_cpu;
 }
 
 /* May this CPU still be held? Called by each held CPU, again and again. */
@@ -121,7 +127,7 @@ static void turn_nmi(void)
  */
 static void turn_irq(void)
 {
-	if (READ_ONCE(stop.flags) & BD_LOCK_SPARE)
+	if (bd_freeze_spares())
 		bd_calls_answer();
 	cpu_relax();
 }

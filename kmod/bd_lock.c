@@ -283,9 +283,14 @@ static bool fence_ok(const struct bd_lock_req *r)
 	return r->want == BD_FENCE_WANT && !(r->flags & ~LOCK_FLAGS) && r->drain_ms <= FENCE_DRAIN_MS;
 }
 
-/* The fence outranks a lock that stands. What may run on is silent before it is told. */
-static void close_fence(int cpu, const struct bd_lock_req *r, u32 m)
+/*
+ * The fence outranks a lock that stands. What may run on is silent before it is
+ * told. A second fence may hold the CPU that the first one spared, never the reverse.
+ */
+static void close_fence(int cpu, struct bd_lock_req *r, u32 m)
 {
+	if (ack->state == BD_LOCK_FENCED && !bd_freeze_spares())
+		r->flags &= ~BD_LOCK_SPARE;
 	if (r->flags & BD_LOCK_SPARE)
 		bd_silence();
 	if (bd_freeze_idle()) {

@@ -173,8 +173,10 @@ void bd_silence(void)
  * bd_silence_seen() - the spared CPU, in its poller interrupt
  * @where: enum bd_cpu_where
  *
- * Returns true if nothing on it can still be on its way to a device: who transmits
- * has softirqs disabled. A process that is still running there is stopped.
+ * Returns true if nothing on it can still be on its way to a device, for who
+ * transmits has softirqs disabled, and no process on it is in the middle of changing
+ * what the monitor reads. One that is still running there is stopped: at the end of
+ * its system call, if it is in one.
  */
 bool bd_silence_seen(u8 where)
 {
@@ -182,7 +184,7 @@ bool bd_silence_seen(u8 where)
 		return false;
 	if (where == BD_CPU_USER && !bd_nmi_held())
 		send_sig_info(SIGSTOP, SEND_SIG_PRIV, current);
-	return !softirq_count();
+	return !softirq_count() && (where != BD_CPU_KERNEL || current->flags & PF_KTHREAD);
 }
 
 static void add(struct net_device *dev)
