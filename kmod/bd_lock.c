@@ -147,11 +147,6 @@ static u32 check(const struct bd_lock_req *r, u32 m, u32 kind, enum bd_area area
 	return BD_REFUSE_NONE;
 }
 
-static void accepted(const struct bd_lock_req *r, u32 m)
-{
-	ack->accepted_seq[m] = r->seq;
-}
-
 static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 {
 	u64 now = ktime_get_mono_fast_ns();
@@ -175,7 +170,7 @@ static void begin(int cpu, const struct bd_lock_req *r, u32 m, bool for_good)
 	ack->epoch = r->epoch;
 	ack->lease_end_ns = for_good ? U64_MAX : how.lease_end_ns;
 	ack->now_ns = now;
-	accepted(r, m);
+	ack->accepted_seq[m] = r->seq;
 	set_state(for_good ? BD_LOCK_FENCED : BD_LOCK_STOPPING);
 	write_end();
 }
@@ -187,7 +182,7 @@ static void renew(const struct bd_lock_req *r, u32 m)
 	end = min(end, begun_ns + (bd_agreement(BD_KIND_LOCK_REQ) ? AGREED_MAX_NS : HOLD_MAX_NS));
 	write_begin();
 	ack->lease_end_ns = end;
-	accepted(r, m);
+	ack->accepted_seq[m] = r->seq;
 	write_end();
 	bd_freeze_renew(end);
 }
@@ -195,7 +190,7 @@ static void renew(const struct bd_lock_req *r, u32 m)
 static void release(const struct bd_lock_req *r, u32 m)
 {
 	write_begin();
-	accepted(r, m);
+	ack->accepted_seq[m] = r->seq;
 	write_end();
 	if (ack->state != BD_LOCK_FREE && ack->holder == m)
 		thaw(false);
@@ -301,7 +296,7 @@ static void close_fence(int cpu, struct bd_lock_req *r, u32 m)
 	write_begin();
 	ack->holder = m;
 	ack->lease_end_ns = U64_MAX;
-	accepted(r, m);
+	ack->accepted_seq[m] = r->seq;
 	set_state(BD_LOCK_FENCED);
 	write_end();
 }
