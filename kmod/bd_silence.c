@@ -12,8 +12,6 @@
  * which changes hands by one store: until there is a fence no packet pays for it,
  * as it would for a netfilter hook. Nothing ever takes it back.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/icmpv6.h>
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>
@@ -187,16 +185,15 @@ bool bd_silence_seen(u8 where)
 	return !softirq_count() && (where != BD_CPU_KERNEL || current->flags & PF_KTHREAD);
 }
 
-static void add(struct net_device *dev)
+static int add(struct net_device *dev)
 {
 	struct quiet *q = kzalloc(sizeof(*q), GFP_KERNEL);
 
-	if (!q) {
-		pr_warn("%s: no memory to silence it at a fence\n", netdev_name(dev));
-		return;
-	}
+	if (!q)
+		return -ENOMEM;
 	q->dev = dev;
 	list_add_rcu(&q->list, &devices);
+	return 0;
 }
 
 static void remove(struct net_device *dev)
@@ -213,6 +210,7 @@ static void remove(struct net_device *dev)
 	}
 }
 
+/* A device that could not be silenced does not come. */
 static int changed(struct notifier_block *nb, unsigned long event, void *info)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(info);
@@ -220,8 +218,8 @@ static int changed(struct notifier_block *nb, unsigned long event, void *info)
 	if (dev->type != ARPHRD_ETHER || READ_ONCE(silent))
 		return NOTIFY_DONE;
 	if (event == NETDEV_REGISTER)
-		add(dev);
-	else if (event == NETDEV_UNREGISTER)
+		return notifier_from_errno(add(dev));
+	if (event == NETDEV_UNREGISTER)
 		remove(dev);
 	return NOTIFY_DONE;
 }
