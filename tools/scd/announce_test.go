@@ -48,6 +48,7 @@ func TestAnnouncementsGetLost(t *testing.T) {
 	w := newWorld(t, false)
 	w.client.Sysctl("net/ipv4/neigh/"+netrig.Dev+"/base_reachable_time_ms", "3600000")
 	end := w.idle()
+	w.sites[w.at].await("the session", func() bool { return len(w.sites[w.at].ls()) == 1 }) // or it comes while the address moves
 	for range 5 {
 		from := w.sites[w.at].MAC()
 		w.move()
