@@ -23,6 +23,7 @@ extern bool bd_allow_repair;
 extern bool bd_allow_fence;
 extern bool bd_export_memory;
 extern uint bd_nic_cpu;
+extern bool bd_pin_workers;
 
 /* bd_region.c */
 void *bd_pages_alloc(size_t len);

@@ -34,6 +34,11 @@ EXPORT_SYMBOL_GPL(bd_nic_cpu);
 module_param_named(nic_cpu, bd_nic_cpu, uint, 0444);
 MODULE_PARM_DESC(nic_cpu, "CPU that polls each millisecond, the others each 10 ms (CPU number, default 0)");
 
+bool bd_pin_workers;
+EXPORT_SYMBOL_GPL(bd_pin_workers);
+module_param_named(pin_workers, bd_pin_workers, bool, 0600);
+MODULE_PARM_DESC(pin_workers, "for RDMA in software: workers of no CPU's own stay on nic_cpu, which the lock leaves running (bool, default 0)");
+
 static bool inic = true;
 module_param(inic, bool, 0444);
 MODULE_PARM_DESC(inic, "publish the regions through an ivshmem device, if there is one (bool, default 1)");

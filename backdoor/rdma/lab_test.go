@@ -70,11 +70,8 @@ func insmod(t *testing.T, vm *lab.VM) {
 	if err == nil {
 		err = vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor_rdma"))
 	}
-	if err == nil { // a queue's interrupts on the CPU that the lock stops would silence it
+	if err == nil { // a queue's interrupts, or workers, on the CPU that the lock stops would silence it
 		_, err = vm.Must(t.Context(), armed.Agent, "--once", "--nic", "eth0")
-	}
-	if err == nil { // as would a worker of rxe's, on newer kernels
-		err = vm.WriteFile(t.Context(), "/sys/devices/virtual/workqueue/cpumask", []byte("1"), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -55,8 +55,17 @@ void bdr_softirq_raise(void);
 void bdr_softirq_restore(void);
 
 /* rdma_workers.c */
+#define BDR_AT_ONCE	16
+
+bool bdr_worker_unbound(const struct task_struct *p);
+int bdr_tasks_find(struct task_struct **found, bool (*wanted)(const struct task_struct *));
 void bdr_workers_raise(void);
 void bdr_workers_restore(void);
+
+/* rdma_pin.c */
+void bdr_pin_all(void);
+void bdr_pin_none(void);
+bool bdr_pin_any(void);
 
 /* rdma_loop.c: a queue pair that is connected to itself, for registrations */
 struct bdr_loop {

@@ -16,8 +16,8 @@ import (
 	"lazystate/tools/lab"
 )
 
-// tune puts the NIC's interrupts, and rxe's workers where it has some, on the
-// CPU that a lock spares; they go back at the end.
+// tune puts the NIC's interrupts, rxe's workers where it has some, and those of the
+// connection manager on the CPU that a lock spares; they go back at the end.
 func (k *loaded) tune(t *testing.T) {
 	t.Helper()
 	const workers = "/sys/devices/virtual/workqueue/cpumask"
@@ -28,6 +28,7 @@ func (k *loaded) tune(t *testing.T) {
 		t.Errorf("workers on %s, before on %s", after, before)
 	}
 	k.vectorsMoved(t)
+	k.workersPinned(t, true)
 	t.Cleanup(func() {
 		if _, err := k.vm.Must(context.Background(), "/bin/bdagent", "--untune"); err != nil {
 			t.Error(err)
@@ -35,7 +36,48 @@ func (k *loaded) tune(t *testing.T) {
 		if b, err := k.vm.ReadFile(context.Background(), workers); err != nil || string(b) != before+"\n" {
 			t.Errorf("put back: %s, before %s (%v)", b, before, err)
 		}
+		k.workersPinned(t, false)
 	})
+}
+
+// workersPinned waits until the kernel's workers that are of no CPU's own, and who
+// makes them, stay on the spared CPU; or until one of them may leave it again.
+func (k *loaded) workersPinned(t *testing.T, want bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		where := k.roaming(t)
+		pinned := !slices.ContainsFunc(where, func(cpus string) bool { return cpus != "0" })
+		if len(where) > 0 && pinned == want {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after a minute workers may run on CPUs %q", where)
+		}
+	}
+}
+
+// roaming is where each of them may run.
+func (k *loaded) roaming(t *testing.T) (cpus []string) {
+	t.Helper()
+	all, err := k.vm.PS(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if !strings.HasPrefix(p.Comm, "kworker/u") && p.Comm != "kthreadd" {
+			continue
+		}
+		status, err := k.vm.ReadFile(context.Background(), fmt.Sprintf("/proc/%d/status", p.PID))
+		if err != nil {
+			continue // it has ended
+		}
+		for line := range strings.Lines(string(status)) {
+			if list, ok := strings.CutPrefix(line, "Cpus_allowed_list:"); ok {
+				cpus = append(cpus, strings.TrimSpace(list))
+			}
+		}
+	}
+	return cpus
 }
 
 // vectorsMoved: no queue of the NIC strikes at a CPU that the lock will hold, not
@@ -253,15 +295,8 @@ func TestHeldCPUsAnswerTheNICs(t *testing.T) {
 // loop, as hardware's do: callers spare them the interrupt then.
 func TestPollingCPUsAnswerTheNICs(t *testing.T) {
 	t.Parallel() // when the tests that share machines are through
-	k := &loaded{addr: "10.77.0.5", counter: firstCounter}
-	k.vm = lab.New(t, lab.Config{
-		Kernel: "6.1", Append: "idle=poll", Net: network(), NICs: []lab.NIC{{Addr: k.addr + "/24"}},
-		Files: map[string]string{rdmaTool: rdmaTool}, Modules: []string{"rdma_rxe", "rdma_cm"},
-	})
-	addRxe(t, k.vm, "fd77::5")
-	k.insmod(t, "allow_repair=1")
+	k := alone(t, "6.1", "idle=poll")
 	k.tune(t)
-	k.peer = newPeer(t, watcher(t))
 	k.heldCPUsAnswer(t)
 }
 
@@ -294,8 +329,7 @@ func TestLeaseWithoutMonitor(t *testing.T) {
 		k.tune(t)
 		c := k.dial(t, hello{})
 		regions := c.table(t)
-		// Long enough to be seen held. Whoever connects anew may wait until the lease ends
-		// (docs/operations.md); retries last 4.3 s.
+		// Long enough to be seen held.
 		c.lockWord(t, k, regions, uapi.WantLock, 1, spare, 3*time.Second)
 		c.lockState(t, regions, "held", func(a *uapi.LockAck) bool { return a.State == uapi.LockHeld })
 		if _, err := c.tryRead(t, 0, 1, 8); err == nil { // ends the queue pair

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,6 +133,26 @@ func load(t *testing.T, kernel string, params ...string) *loaded {
 			t.Error(err)
 		}
 	})
+	k.peer = newPeer(t, watcher(t))
+	return k
+}
+
+// lone counts the machines of alone.
+var lone atomic.Int32
+
+// alone is a target of its own, for tests that run when those that share machines
+// are through, with both modules. A monitor remembers for half a minute which
+// machine had an address, so each has its own.
+func alone(t *testing.T, kernel, cmdline string) *loaded {
+	t.Helper()
+	host := 100 + lone.Add(1)
+	k := &loaded{addr: fmt.Sprintf("10.77.0.%d", host), counter: firstCounter}
+	k.vm = lab.New(t, lab.Config{
+		Kernel: kernel, Append: cmdline, Net: network(), NICs: []lab.NIC{{Addr: k.addr + "/24"}},
+		Files: map[string]string{rdmaTool: rdmaTool}, Modules: []string{"rdma_rxe", "rdma_cm"},
+	})
+	addRxe(t, k.vm, fmt.Sprintf("fd77::%x", host))
+	k.insmod(t, "allow_repair=1")
 	k.peer = newPeer(t, watcher(t))
 	return k
 }

@@ -17,9 +17,9 @@ import (
 )
 
 // tuning is what a carrier in software needs of the machine it runs on (the
-// I-NIC and a real RNIC need nothing): the interface's interrupts, and on newer
-// kernels the workers of rxe, on the one CPU that the repair lock can leave
-// free. What was there before is kept in a file until it is put back, so that an
+// I-NIC and a real RNIC need nothing): the interface's interrupts, the connection
+// manager's workers, and on newer kernels those of rxe, on the one CPU that the
+// repair lock can leave free. What was there before is kept in a file until it is put back, so that an
 // agent that was killed can be followed by another, or by --untune.
 type tuning struct {
 	root  string // "/" but in tests
@@ -32,6 +32,7 @@ var tuned = tuning{root: "/", state: "/run/lazystate/bdagent.tuned"}
 const (
 	nicCPU     = "sys/module/backdoor/parameters/nic_cpu"
 	moveIRQ    = "sys/module/backdoor/parameters/move_irq"
+	pinWorkers = "sys/module/backdoor/parameters/pin_workers"
 	workqueues = "sys/devices/virtual/workqueue/cpumask"
 	release    = "proc/sys/kernel/osrelease"
 )
@@ -51,14 +52,29 @@ func (t tuning) apply(nic string, notes io.Writer) error {
 	if err := t.moveVectors(nic, mask, notes); err != nil {
 		return fmt.Errorf("interrupts of %s: %w", nic, err)
 	}
-	workers, err := t.rxeHasWorkers(nic)
-	if err != nil || !workers {
+	rxe, err := t.hasRXE(nic)
+	if err != nil || !rxe {
 		return err
 	}
-	if err := t.set(workqueues, mask); err != nil {
+	if err := t.moveWorkers(mask); err != nil {
 		return fmt.Errorf("workers of %s: %w", nic, err)
 	}
 	return nil
+}
+
+// moveWorkers moves the kernel's workers that belong to no CPU: by their mask, and
+// by the module those that keep to none.
+func (t tuning) moveWorkers(mask string) error {
+	workers, err := t.rxeHasWorkers()
+	if err != nil {
+		return err
+	}
+	if workers {
+		if err := t.set(workqueues, mask); err != nil {
+			return err
+		}
+	}
+	return t.set(pinWorkers, "Y")
 }
 
 // nicMask is the module's CPU for the NIC as the kernel writes masks.
@@ -126,9 +142,8 @@ func (t tuning) vectors(nic string) ([]string, error) {
 	return numbers, nil
 }
 
-// rxeHasWorkers: from 6.4 on rxe answers in unbound workers, before in tasklets
-// of the CPU that took the interrupt.
-func (t tuning) rxeHasWorkers(nic string) (bool, error) {
+// hasRXE: is there an RDMA device in software on the interface.
+func (t tuning) hasRXE(nic string) (bool, error) {
 	parents, err := filepath.Glob(t.path("sys/class/infiniband/*/parent"))
 	if err != nil {
 		return false, err
@@ -138,6 +153,12 @@ func (t tuning) rxeHasWorkers(nic string) (bool, error) {
 		b, err := os.ReadFile(p)
 		on = on || err == nil && string(bytes.TrimSpace(b)) == nic
 	}
+	return on, nil
+}
+
+// rxeHasWorkers: from 6.4 on rxe answers in unbound workers, before in tasklets
+// of the CPU that took the interrupt.
+func (t tuning) rxeHasWorkers() (bool, error) {
 	b, err := os.ReadFile(t.path(release))
 	if err != nil {
 		return false, fmt.Errorf("kernel release: %w", err)
@@ -146,7 +167,7 @@ func (t tuning) rxeHasWorkers(nic string) (bool, error) {
 	if _, err := fmt.Sscanf(string(b), "%d.%d", &major, &minor); err != nil {
 		return false, fmt.Errorf("kernel release %q: %w", b, err)
 	}
-	return on && (major > 6 || major == 6 && minor >= 4), nil
+	return major > 6 || major == 6 && minor >= 4, nil
 }
 
 // set writes a file and keeps what was in it, unless that is known already.

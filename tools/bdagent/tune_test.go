@@ -47,13 +47,13 @@ func (t tuning) read(tb testing.TB, names ...string) map[string]string {
 }
 
 var plain = map[string]string{
-	nicCPU: "0", moveIRQ: "", workqueues: "3", release: "6.12.1-amd64",
+	nicCPU: "0", moveIRQ: "", pinWorkers: "N", workqueues: "3", release: "6.12.1-amd64",
 	"sys/devices/pci/virtio0/features": "", "sys/devices/pci/msi_irqs/24": "", "sys/devices/pci/msi_irqs/25": "",
 	"proc/irq/24/smp_affinity": "2", "proc/irq/25/smp_affinity": "3", "proc/irq/26/smp_affinity": "3",
 	"sys/class/infiniband/rxe0/parent": "eth0",
 }
 
-var touched = []string{workqueues, "proc/irq/24/smp_affinity", "proc/irq/25/smp_affinity", "proc/irq/26/smp_affinity"}
+var touched = []string{workqueues, "proc/irq/24/smp_affinity", "proc/irq/25/smp_affinity", "proc/irq/26/smp_affinity", pinWorkers}
 
 func TestTuneAndUndo(t *testing.T) {
 	m := machine(t, plain)
@@ -61,7 +61,7 @@ func TestTuneAndUndo(t *testing.T) {
 	if err := m.apply("eth0", t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{workqueues: "1", touched[1]: "1", touched[2]: "1", touched[3]: "3"}
+	want := map[string]string{workqueues: "1", touched[1]: "1", touched[2]: "1", touched[3]: "3", pinWorkers: "Y"}
 	if d := cmp.Diff(want, m.read(t, touched...)); d != "" {
 		t.Errorf("tuned (-want +got):\n%s", d)
 	}
@@ -83,19 +83,20 @@ func TestTuneAndUndo(t *testing.T) {
 }
 
 func TestTuneLeavesWorkersAlone(t *testing.T) {
-	for name, change := range map[string][2]string{
-		"tasklets":          {release, "6.1.0-56-amd64"},
-		"another interface": {"sys/class/infiniband/rxe0/parent", "eth1"},
+	for name, c := range map[string]struct{ file, text, pin string }{
+		"tasklets":          {release, "6.1.0-56-amd64", "Y"}, // the connection manager has workers
+		"another interface": {"sys/class/infiniband/rxe0/parent", "eth1", "N"},
 	} {
 		m := machine(t, plain)
-		if err := os.WriteFile(m.path(change[0]), []byte(change[1]), 0o644); err != nil {
+		if err := os.WriteFile(m.path(c.file), []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if err := m.apply("eth0", t.Output()); err != nil {
 			t.Fatal(err)
 		}
-		if got := m.read(t, workqueues)[workqueues]; got != "3" {
-			t.Errorf("%s: the workers are on %s", name, got)
+		want := map[string]string{workqueues: "3", pinWorkers: c.pin}
+		if d := cmp.Diff(want, m.read(t, workqueues, pinWorkers)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
 	}
 }
