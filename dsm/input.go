@@ -2,7 +2,11 @@
 
 package dsm
 
-import "fmt"
+import (
+	"fmt"
+
+	"lazystate/dsm/vtime"
+)
 
 // OpKind is a synchronisation operation.
 type OpKind uint8
@@ -77,6 +81,15 @@ type (
 		Page Page
 		Why  string
 	}
+	// Found answers Look: what lay there. V is nil if nothing did.
+	Found struct {
+		Home        NodeID
+		Incarnation uint32
+		Page        Page
+		V           vtime.Time // the home's V_H as the page was laid out
+		Ordinal     uint32     // its operations that had begun by then
+		Bytes       []byte
+	}
 	// Collect runs LLT and CGC with what is known now.
 	Collect struct{}
 	// Down is another node that is dead and not yet restarted.
@@ -92,6 +105,7 @@ func (Saved) input()      {}
 func (NotSaved) input()   {}
 func (Loaded) input()     {}
 func (NotLoaded) input()  {}
+func (Found) input()      {}
 func (Collect) input()    {}
 func (Down) input()       {}
 
@@ -129,6 +143,21 @@ type (
 		Number uint32
 		Page   Page
 	}
+	// Shelve lays a homed page out where other nodes can read it without this one
+	// (Config.Shelves): for each page, what came last.
+	Shelve struct {
+		Page    Page
+		V       vtime.Time
+		Ordinal uint32
+		Bytes   []byte
+	}
+	// Look reads a page off the shelf of its home, of that incarnation and no other.
+	// It is answered by Found.
+	Look struct {
+		Home        NodeID
+		Incarnation uint32
+		Page        Page
+	}
 	// Live says that the recovery is over.
 	Live struct{}
 	// Ignored is a message that cannot be right.
@@ -148,6 +177,8 @@ func (Save) effect()        {}
 func (Load) effect()        {}
 func (Discard) effect()     {}
 func (DiscardPage) effect() {}
+func (Shelve) effect()      {}
+func (Look) effect()        {}
 func (Live) effect()        {}
 func (Ignored) effect()     {}
 func (Refuse) effect()      {}

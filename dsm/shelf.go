@@ -2,11 +2,7 @@
 
 package dsm
 
-import (
-	"bytes"
-
-	"lazystate/dsm/vtime"
-)
+import "bytes"
 
 // contents is a page as others may have it: not what the program is writing. It may
 // take that back, and then there is no diff to say so.
@@ -89,36 +85,3 @@ func (n *Node) found(in Found) {
 	n.onPageRep(rep)
 	n.turn()
 }
-
-// Found answers Look: what lay there, if anything. V is nil if nothing did.
-type Found struct {
-	Home        NodeID
-	Incarnation uint32
-	Page        Page
-	V           vtime.Time // the home's V_H as the page was laid out
-	Ordinal     uint32     // its operations that had begun by then
-	Bytes       []byte
-}
-
-func (Found) input() {}
-
-type (
-	// Shelve lays a homed page out where other nodes can read it without this one
-	// (Config.Shelves): for each page, what came last.
-	Shelve struct {
-		Page    Page
-		V       vtime.Time
-		Ordinal uint32
-		Bytes   []byte
-	}
-	// Look reads a page off the shelf of its home, of that incarnation and no other.
-	// It is answered by Found.
-	Look struct {
-		Home        NodeID
-		Incarnation uint32
-		Page        Page
-	}
-)
-
-func (Shelve) effect() {}
-func (Look) effect()   {}

@@ -18,8 +18,8 @@
 // A node that is dead leaves its shelf to who has it mapped. What lies there is as
 // good as a message that was under way at its death: the reader's core decides.
 //
-// The traps: the writer's order of stores is kept by x86-64 (DECISIONS: no other
-// machine); and to read a page of a memfd that was never written allocates it, so a
+// The traps: the writer's order of stores is kept by x86-64, the only machine
+// that this runs on; and to read a page of a memfd that was never written allocates it, so a
 // head is looked at first.
 //
 //	mine, err := shelf.New(cfg, incarnation)

@@ -43,28 +43,36 @@ func TestMovesOverABadLink(t *testing.T) {
 			a := w.agent("--patience", hang.String())
 			end := w.download(own(0, false).Addr(), long)
 			a.flow()
-			if err := cable.Set(bad); err != nil {
-				t.Fatal(err)
-			}
-			for range 4 {
-				w.sites["s1"].await("a move", func() bool {
-					l, to := a.flow(), own(1, false)
-					if netip.MustParseAddrPort(l.At) == to {
-						to = own(0, false)
-					}
-					err := a.move(l, to)
-					if err != nil {
-						t.Log(err)
-					}
-					return err == nil
-				})
-			}
-			t.Logf("%+v", cable.Stats())
-			if err := cable.Set(link.Faults{}); err != nil {
-				t.Fatal(err)
-			}
+			w.movesOver(t, cable, func() error {
+				l, to := a.flow(), own(1, false)
+				if netip.MustParseAddrPort(l.At) == to {
+					to = own(0, false)
+				}
+				return a.move(l, to)
+			})
 			end()
 		})
+	}
+}
+
+// movesOver has four moves succeed while a cable is bad, each tried until it does.
+func (w *world) movesOver(t *testing.T, cable *link.Link, move func() error) {
+	t.Helper()
+	if err := cable.Set(bad); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		w.sites["s1"].await("a move", func() bool {
+			err := move()
+			if err != nil {
+				t.Log(err)
+			}
+			return err == nil
+		})
+	}
+	t.Logf("%+v", cable.Stats())
+	if err := cable.Set(link.Faults{}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -86,23 +94,10 @@ func TestServersMoveOverABadLink(t *testing.T) {
 			cable := w.wired(c.host)
 			end := w.download(from, long)
 			w.only()
-			if err := cable.Set(bad); err != nil {
-				t.Fatal(err)
-			}
-			for range 4 {
-				w.sites["s1"].await("a move", func() bool {
-					at, id := w.only()
-					err := at.ctl("move", "--by", c.by, "--to", w.other(at), what(id))
-					if err != nil {
-						t.Log(err)
-					}
-					return err == nil
-				})
-			}
-			t.Logf("%+v", cable.Stats())
-			if err := cable.Set(link.Faults{}); err != nil {
-				t.Fatal(err)
-			}
+			w.movesOver(t, cable, func() error {
+				at, id := w.only()
+				return at.ctl("move", "--by", c.by, "--to", w.other(at), what(id))
+			})
 			end()
 		})
 	}
