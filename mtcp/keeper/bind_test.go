@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/freeport"
 	"lazystate/mtcp/cbox"
 )
 
@@ -99,7 +100,7 @@ func TestKilledBeforeItListens(t *testing.T) {
 
 func killBeforeItListens(t *testing.T, lang string, has bool) {
 	k, socket := kept(t, Config{})
-	port := freePort(t)
+	port := freeport.Pick(t)
 	there, killed := make(chan struct{}), make(chan struct{})
 	path := between(t, socket, func(q *uapi.ScdRequest, files []*os.File, pass func() *answer) *answer {
 		if q.Kind != uapi.ScdListen {
@@ -154,7 +155,7 @@ func TestOlderKeeper(t *testing.T) {
 				}
 				return pass()
 			})
-			port := freePort(t)
+			port := freeport.Pick(t)
 			started(t, "back", lang, socket, port)
 			first := started(t, "front", lang, path, port)
 			if _, err := converse(dial(t, port), 0, 10, 0); err != nil {
@@ -178,7 +179,7 @@ func TestOlderKeeper(t *testing.T) {
 // Two processes of a service begin at once, and one port is for both.
 func TestTwoBeginAtOnce(t *testing.T) {
 	_, socket := kept(t, Config{Listeners: 1})
-	address := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	address := "127.0.0.1:" + strconv.Itoa(freeport.Pick(t))
 	listen := func(c *Client) *Listener {
 		t.Helper()
 		l, err := c.Listen(t.Context(), "tcp", address, cbox.Config{})
@@ -210,7 +211,7 @@ func TestTwoBeginAtOnce(t *testing.T) {
 // Of two sockets that are bound the keeper has the first.
 func TestSecondThatIsBound(t *testing.T) {
 	_, socket := kept(t, Config{})
-	address := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	address := "127.0.0.1:" + strconv.Itoa(freeport.Pick(t))
 	a, b := web(t, socket, "web"), web(t, socket, "web")
 	first, second := must(bound(t.Context(), "tcp", address)), must(bound(t.Context(), "tcp", address))
 	defer first.Close()
@@ -229,7 +230,7 @@ func TestSecondThatIsBound(t *testing.T) {
 // listen, is not kept: the error is that of the bind, until that one has gone.
 func TestPortTakenMeanwhile(t *testing.T) {
 	k, socket := kept(t, Config{Listeners: 1})
-	address := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	address := "127.0.0.1:" + strconv.Itoa(freeport.Pick(t))
 	c := web(t, socket, "web")
 	f := must(bound(t.Context(), "tcp", address))
 	if err := errors.Join(c.outlive(f), f.Close()); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/freeport"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 )
@@ -132,7 +133,7 @@ func fill(t *testing.T, s *cbox.Conn) int {
 // like success.
 func TestOrphan(t *testing.T) {
 	k, socket := kept(t, Config{Orphan: 20 * time.Millisecond})
-	port := freePort(t)
+	port := freeport.Pick(t)
 	p := started(t, "front", "Go", socket, port)
 	started(t, "back", "Go", socket, port)
 	c := dial(t, port)
@@ -151,7 +152,7 @@ func TestOrphan(t *testing.T) {
 // A client that is gone while nobody serves it is nobody's any more.
 func TestClientGoesMeanwhile(t *testing.T) {
 	k, socket := kept(t, Config{})
-	port := freePort(t)
+	port := freeport.Pick(t)
 	p := started(t, "front", "Go", socket, port)
 	c := dial(t, port)
 	if !k.Wait(hang, func(i []Info) bool { return len(i) == 1 }) {

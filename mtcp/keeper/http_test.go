@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"testing"
 
+	"lazystate/internal/freeport"
 	"lazystate/mtcp/cbox"
 )
 
@@ -47,7 +48,7 @@ func writeBody(w io.Writer, n int) {
 func TestDownloadAcrossKills(t *testing.T) {
 	const size, kills = 24 << 20, 4
 	_, socket := kept(t, Config{})
-	port := freePort(t)
+	port := freeport.Pick(t)
 	p := started(t, "http", "Go", socket, port)
 	dial(t, port).Close()
 	client := &http.Client{Timeout: hang}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/freeport"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 )
@@ -75,7 +76,7 @@ func TestKeeperRestarts(t *testing.T) {
 	for _, lang := range []string{"Go", "C"} {
 		t.Run(lang, func(t *testing.T) {
 			k, socket := kept(t, Config{})
-			port := freePort(t)
+			port := freeport.Pick(t)
 			started(t, "back", lang, socket, port)
 			front := started(t, "front", lang, socket, port)
 			var clients []*net.TCPConn
@@ -119,7 +120,7 @@ func TestKeeperRestarts(t *testing.T) {
 // A connection that comes while no process listens waits for the next one.
 func TestListenerOutlivesProcesses(t *testing.T) {
 	_, socket := kept(t, Config{})
-	port := freePort(t)
+	port := freeport.Pick(t)
 	back := started(t, "back", "Go", socket, port)
 	first := started(t, "front", "Go", socket, port)
 	dial(t, port).Close()
@@ -135,7 +136,7 @@ func TestListenerOutlivesProcesses(t *testing.T) {
 // Connections that nobody has accepted are taken as new sessions.
 func TestTakeQueue(t *testing.T) {
 	k, socket := kept(t, Config{Sessions: 3})
-	port := freePort(t)
+	port := freeport.Pick(t)
 	first := started(t, "front", "Go", socket, port)
 	probe := dial(t, port)
 	for n := 1; n >= 0; n-- {
@@ -179,7 +180,7 @@ func TestTakeQueue(t *testing.T) {
 		started(t, "back", "Go", socket, port)
 	}
 	started(t, "front", "C", socket, port)
-	started(t, "front", "C", socket2, freePort(t))
+	started(t, "front", "C", socket2, freeport.Pick(t))
 	for _, c := range clients[:3] {
 		if _, err := converse(c, 0, 10, 0); err != nil {
 			t.Error(err)
@@ -206,7 +207,7 @@ func TestHoldAndAdopt(t *testing.T) {
 		t.Run(lang, func(t *testing.T) {
 			s1, socket1 := kept(t, Config{})
 			s2, socket2 := kept(t, Config{})
-			port := freePort(t)
+			port := freeport.Pick(t)
 			for _, socket := range []string{socket1, socket2} {
 				started(t, "back", lang, socket, port)
 			}
@@ -240,7 +241,7 @@ func TestHoldAndAdopt(t *testing.T) {
 			if n := len(s1.Sessions()); n != 0 {
 				t.Errorf("S1 holds %d", n)
 			}
-			started(t, "front", lang, socket2, freePort(t))
+			started(t, "front", lang, socket2, freeport.Pick(t))
 			if _, err = converse(c, 20, 30, state); err != nil {
 				t.Error(err)
 			}
@@ -281,10 +282,10 @@ func TestKeeperDies(t *testing.T) {
 	for _, lang := range []string{"Go", "C"} {
 		t.Run(lang, func(t *testing.T) {
 			k, socket := kept(t, Config{})
-			port := freePort(t)
+			port := freeport.Pick(t)
 			started(t, "http", "Go", socket, port)
 			started(t, "back", lang, socket, port)
-			p := freePort(t)
+			p := freeport.Pick(t)
 			started(t, "front", lang, socket, p)
 			c := dial(t, p)
 			state, err := converse(c, 0, 10, 0)

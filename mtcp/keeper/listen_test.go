@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/freeport"
 	"lazystate/mtcp/cbox"
 )
 
@@ -58,7 +59,7 @@ func TestSessionThatCannotGoOn(t *testing.T) {
 	for _, lang := range []string{"Go", "C"} {
 		t.Run(lang, func(t *testing.T) {
 			k, socket := kept(t, Config{})
-			port := freePort(t)
+			port := freeport.Pick(t)
 			started(t, "front", lang, socket, port)
 			started(t, "back", lang, socket, port)
 			l := must(cbox.Listen(t.Context(), "tcp", "127.0.0.1:0", cbox.Config{}))

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/freeport"
 	"lazystate/internal/leash"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/cbox/cboxtest"
@@ -247,16 +248,6 @@ func (s *server) kill(t testing.TB) {
 	}
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // dial waits for the server to listen.
 func dial(t testing.TB, port int) *net.TCPConn {
 	t.Helper()
@@ -303,7 +294,7 @@ func TestServiceIsKilled(t *testing.T) {
 func killService(t *testing.T, langs []string) {
 	const sessions, enough = 16, 12
 	k, socket := kept(t, Config{})
-	port := freePort(t)
+	port := freeport.Pick(t)
 	n := 0
 	start := func(role string) *server {
 		n++

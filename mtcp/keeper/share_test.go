@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/freeport"
 	"lazystate/mtcp/cbox"
 )
 
@@ -67,7 +68,7 @@ func TestRefusalNamesTheLimitInC(t *testing.T) {
 		"at most 5000 bytes in a box":    {Box: 5000},
 	} {
 		k, socket := kept(t, cfg)
-		port := freePort(t)
+		port := freeport.Pick(t)
 		p := started(t, "front", "C", socket, port)
 		dial(t, port)
 		k.Wait(hang, func(all []Info) bool { return len(all) == 1 || cfg.Box > 0 })

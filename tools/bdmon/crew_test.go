@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/freeport"
 	"lazystate/internal/identity"
 	"lazystate/internal/leash"
 	"lazystate/internal/syncbuf"
@@ -66,7 +66,7 @@ func newCrew(t *testing.T, names ...string) *crew {
 	t.Helper()
 	c := &crew{rig: newRig(t), t: t}
 	for i, name := range names {
-		c.mates = append(c.mates, newMate(t, name, 1+i, freePort(t)))
+		c.mates = append(c.mates, newMate(t, name, 1+i, freeport.Addr(t)))
 	}
 	t.Cleanup(c.Run(5 * time.Millisecond))
 	return c
@@ -83,16 +83,6 @@ func newMate(t *testing.T, name string, slot int, addr string) *mate {
 	m.write(t, "id.pem", string(pem))
 	m.key = public
 	return m
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // static is the fleet's part of a configuration without etcd.
@@ -143,7 +133,10 @@ func (c *crew) run(m *mate) *control.Client {
 	}()
 	c.t.Cleanup(func() { cmd.Process.Kill(); <-done })
 	client := m.dial(c.t)
-	owner(c.t, client) // who says nothing loses its place
+	// Who says nothing loses its place. A monitor that ends by itself does so here.
+	if err := client.Call(control.Request{Cmd: "owners"}, nil); err != nil {
+		c.t.Fatalf("%s: %v\n%s", m.name, err, m.stderr)
+	}
 	return client
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/freeport"
 	"lazystate/internal/leash"
 	"lazystate/mtcp/keeper"
 )
@@ -53,7 +54,7 @@ type Service struct {
 // New makes the keeper and finds an address.
 func New(t testing.TB, cfg keeper.Config) *Service {
 	t.Helper()
-	s := &Service{t: t, Socket: filepath.Join(t.TempDir(), "scd"), Addr: freeAddr(t)}
+	s := &Service{t: t, Socket: filepath.Join(t.TempDir(), "scd"), Addr: freeport.Addr(t)}
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: s.Socket, Net: "unixpacket"})
 	if err != nil {
 		t.Fatal(err)
@@ -72,16 +73,6 @@ func New(t testing.TB, cfg keeper.Config) *Service {
 		}
 	})
 	return s
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Run starts the first process and waits until it listens.

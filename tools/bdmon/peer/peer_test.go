@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/freeport"
 	"lazystate/internal/identity"
 	"lazystate/internal/syncbuf"
 	"lazystate/sensorbox/fleet"
@@ -68,12 +69,7 @@ func start(t testing.TB, name string, id *identity.Identity, listen string, peer
 // pair is two monitors that know each other.
 func pair(t testing.TB) (a, b *rig, ida, idb *identity.Identity) {
 	ida, idb = someone(t), someone(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addrB := l.Addr().String()
-	l.Close()
+	addrB := freeport.Addr(t)
 	a = start(t, "a", ida, "", Peer{"b", addrB, idb.Public})
 	b = start(t, "b", idb, addrB, Peer{"a", a.Addr().String(), ida.Public})
 	return a, b, ida, idb
