@@ -143,7 +143,7 @@ func (n *Node) setNeed(p Page, writer NodeID, i vtime.Interval) {
 // the program wrote in this interval is kept.
 func (n *Node) invalidate(p Page) {
 	pg := &n.pages[p]
-	if pg.homed && pg.home == n.cfg.Self && n.rec == nil && covers(n.v, pg.need) {
+	if n.homedHere(p) && n.rec == nil && covers(n.v, pg.need) {
 		return // the diffs are in it already
 	}
 	if pg.access == None {
@@ -197,8 +197,10 @@ func (n *Node) onPageRep(b PageRep) {
 		return
 	}
 	copy(n.mem.Bytes(b.Page), b.Bytes)
+	if pg.stash != nil || n.scn != nil {
+		pg.twin = b.Bytes // neither a message changes, nor the twin of a page that is homed elsewhere
+	}
 	if pg.stash != nil {
-		pg.twin = bytes.Clone(b.Bytes)
 		pg.stash.Apply(n.mem.Bytes(b.Page))
 		pg.stash = nil
 	}
@@ -220,11 +222,17 @@ func (n *Node) onDiffs(from NodeID, b Diffs) {
 		}
 	}
 	n.applyDiffs(b.Diffs)
+	n.outdated(pagesOf(b.Diffs)) // before raiseV lays some out
 	n.keepRagged(b.Diffs)
 	n.raiseV(from, b.Cut.Interval)
-	for _, d := range b.Diffs {
-		n.reshelve(d.Page)
+}
+
+func pagesOf(diffs []logs.Diff) []Page {
+	pages := make([]Page, len(diffs))
+	for i, d := range diffs {
+		pages[i] = d.Page
 	}
+	return pages
 }
 
 // applyDiffs brings into homed pages the diffs that they lack.
@@ -278,7 +286,7 @@ func (n *Node) raiseV(writer NodeID, i vtime.Interval) {
 	for _, w := range wait {
 		n.onPageReq(w.from, w.req)
 	}
-	if f := n.fault; f != nil && n.pages[f.Page].homed && n.pages[f.Page].home == n.cfg.Self {
+	if f := n.fault; f != nil && n.homedHere(f.Page) {
 		n.serveFault()
 	}
 }

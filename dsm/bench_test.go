@@ -15,6 +15,22 @@ func BenchmarkCachedLock(b *testing.B) {
 	}
 }
 
+// So does one that a program has taken by itself; 512 times at once.
+func BenchmarkAlone(b *testing.B) {
+	cfg := Config{Nodes: 2, Pages: 16, PageSize: 4096, Locks: 1}
+	n := New(cfg, newMemory(cfg))
+	n.Step(Begin{Op{Kind: Acquire}})
+	n.Step(Begin{Op{Kind: Release}})
+	var in Alone
+	for range 512 {
+		in.Ops = append(in.Ops, Op{Kind: Acquire}, Op{Kind: Release})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		n.Step(in)
+	}
+}
+
 // An interval with one page written, homed elsewhere, whose lock goes to the
 // other node and comes back.
 func BenchmarkPassedLock(b *testing.B) {

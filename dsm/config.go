@@ -70,8 +70,7 @@ type Scanner interface {
 
 // untwinned is a page whose writes leave no diff: a home's own, which are in place.
 func (n *Node) untwinned(p Page) bool {
-	pg := &n.pages[p]
-	return n.cfg.Unlogged && pg.homed && pg.home == n.cfg.Self
+	return n.cfg.Unlogged && n.homedHere(p)
 }
 
 func (n *Node) manager(lock uint32) NodeID { return NodeID(lock % uint32(n.cfg.Nodes)) }

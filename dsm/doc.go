@@ -18,9 +18,9 @@
 // times equal. A home answers once V_H, up to which it has all diffs of each
 // writer, is not before the version needed.
 //
-// With Config.Shelves a home lays a page out when it is first asked for, and again
-// whenever its version rises; others look there before they ask, and what is new
-// enough costs the home nothing. To the protocol it is a message that was sent when
+// With Config.Shelves a home lays a page out when it is asked for, and again when its
+// version has risen if somebody took the version that lay there; others look there
+// before they ask, and what is new enough costs the home nothing. To the protocol it is a message that was sent when
 // the page was laid out: so the ordinal that lies beside it is noted as a message's
 // is, and a lost home replays at least so far.
 //

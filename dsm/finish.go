@@ -39,7 +39,7 @@ func (n *Node) finishPages(r *recovery) {
 	for i := range n.pages {
 		p, pg := Page(i), &n.pages[i]
 		switch rep := r.pages[p]; {
-		case pg.homed && pg.home == n.cfg.Self:
+		case n.homedHere(p):
 			if rep != nil {
 				logs.InOrder(rep.pending)
 				n.applyDiffs(rep.pending)

@@ -11,6 +11,11 @@ func (n *Node) setHome(p Page, home NodeID) {
 	pg.homed, pg.home = true, home
 }
 
+func (n *Node) homedHere(p Page) bool {
+	pg := &n.pages[p]
+	return pg.homed && pg.home == n.cfg.Self
+}
+
 // place gives a page a home at the program's wish.
 func (n *Node) place(p Page, home NodeID) {
 	if n.pages[p].homed {

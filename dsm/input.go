@@ -47,6 +47,9 @@ type Input interface{ input() }
 type (
 	// Begin is the program's next operation. It waits for Done.
 	Begin struct{ Op Op }
+	// Alone are acquires and releases of locks whose tokens are here (Token), which the
+	// program has done by itself: all at once, in order, since the last input.
+	Alone struct{ Ops []Op }
 	// Fault is the program's access to a page that it may not do so far. It waits
 	// for Resume.
 	Fault struct {
@@ -90,6 +93,9 @@ type (
 		Ordinal     uint32     // its operations that had begun by then
 		Bytes       []byte
 	}
+	// Wanted answers Outdated: of which of these somebody has taken what lies there.
+	// It may come late or not at all.
+	Wanted struct{ Pages []Page }
 	// Collect runs LLT and CGC with what is known now.
 	Collect struct{}
 	// Down is another node that is dead and not yet restarted.
@@ -97,6 +103,7 @@ type (
 )
 
 func (Begin) input()      {}
+func (Alone) input()      {}
 func (Fault) input()      {}
 func (Prefetch) input()   {}
 func (Deliver) input()    {}
@@ -106,6 +113,7 @@ func (NotSaved) input()   {}
 func (Loaded) input()     {}
 func (NotLoaded) input()  {}
 func (Found) input()      {}
+func (Wanted) input()     {}
 func (Collect) input()    {}
 func (Down) input()       {}
 
@@ -121,8 +129,8 @@ type (
 	Resume struct{ Page Page }
 	// Token says whether a lock's token is here and nobody waits for it. As long as
 	// that is so, and the node is live, an Acquire and its Release end at once and
-	// need nobody: a driver may let the program go on and Begin them later, before
-	// any other input.
+	// need nobody: a driver may let the program go on and tell of them later (Alone),
+	// before any other input.
 	Token struct {
 		Lock uint32
 		Here bool
@@ -151,6 +159,9 @@ type (
 		Ordinal uint32
 		Bytes   []byte
 	}
+	// Outdated are pages that were laid out and have a newer version now. Who needs
+	// that asks; or it is laid out again, if Wanted says so.
+	Outdated struct{ Pages []Page }
 	// Look reads a page off the shelf of its home, of that incarnation and no other.
 	// It is answered by Found.
 	Look struct {
@@ -178,6 +189,7 @@ func (Load) effect()        {}
 func (Discard) effect()     {}
 func (DiscardPage) effect() {}
 func (Shelve) effect()      {}
+func (Outdated) effect()    {}
 func (Look) effect()        {}
 func (Live) effect()        {}
 func (Ignored) effect()     {}

@@ -104,9 +104,7 @@ func (n *Node) publish(cut logs.Cut, diffs []logs.Diff) {
 	}
 	slices.Sort(notice.Pages)
 	n.record(self, notice)
-	for _, p := range notice.Pages {
-		n.reshelve(p)
-	}
+	n.outdated(notice.Pages)
 }
 
 // logDiff keeps a diff for a home that restarts.

@@ -181,7 +181,9 @@ func drawLitmus(seed uint64) (*world, *litmus) {
 	for i := range cfg.Nodes {
 		progs = append(progs, l.program(i))
 	}
-	return newScanning(cfg, rng.IntN(3) == 0, seed, progs...), l
+	w := newScanning(cfg, rng.IntN(3) == 0, seed, progs...)
+	w.lone = true
+	return w, l
 }
 
 // seeds are those of a test: one, some in a time, or many.
@@ -258,7 +260,7 @@ func TestLitmusCrashes(t *testing.T) {
 	for _, what := range []string{
 		"p0 of a checkpoint", "p0 of the beginning", "diffs beyond p0", "diffs for a lost home", "ragged diffs given back",
 		"a request of a lost queue", "a rebuilt acq_sent_log", "a late arrival", "a second incarnation lost", "a bound in place of a cut", "a token that is here", "a page in advance",
-		"a page on a shelf", "a page on the shelf of a lost node",
+		"a page on a shelf", "a page laid out again", "a page on the shelf of a lost node",
 	} {
 		if met[what] == 0 && *seedFlag == 0 {
 			t.Errorf("never met: %s", what)

@@ -84,6 +84,32 @@ func (n *Node) release(id uint32) {
 	n.done()
 }
 
+// alone has done what acquire and release do with a token that is here and that
+// nobody waits for. It makes nothing that a collector has to look at: a program takes
+// its own locks a million times a second.
+func (n *Node) alone(ops []Op) {
+	if n.op != nil || n.fault != nil || n.rec != nil {
+		n.refuse("%d operations were done without a word, in the midst of another or of a recovery", len(ops))
+		return
+	}
+	for _, op := range ops {
+		takes := op.Kind == Acquire
+		switch {
+		case !takes && op.Kind != Release || int(op.ID) >= len(n.locks) || !n.locks[op.ID].told:
+			n.refuse("%v was done without a word, and may not be", op)
+			return
+		case takes && n.locks[op.ID].held:
+			n.refuse("acquire lock %d, which the program holds", op.ID)
+			return
+		case !takes && !n.locks[op.ID].held:
+			n.refuse("release lock %d, which the program does not hold", op.ID)
+			return
+		}
+		n.locks[op.ID].held = takes
+		n.ordinal++
+	}
+}
+
 // onLockReq puts a request at the end of the lock's queue, which lives in the
 // nodes' next: each knows who comes after it.
 func (n *Node) onLockReq(from NodeID, b LockReq) {

@@ -63,7 +63,7 @@ type page struct {
 	access  Access     // None: it lacks something
 	asked   bool       // another was asked about it, and has not answered
 	ahead   Access     // that the program will want, but does not wait for
-	shelved bool       // others find it on this node's shelf
+	shelved bool       // its last version lies on this node's shelf
 	need    vtime.Time // p.v^N: the least version that an access needs; nil: the beginning
 	v       vtime.Time // p.v at the home; nil: the beginning
 	twin    []byte     // as it was before the first write of this interval
@@ -139,6 +139,8 @@ func (n *Node) Step(in Input) []Effect {
 	switch in := in.(type) {
 	case Begin:
 		n.begin(in.Op)
+	case Alone:
+		n.alone(in.Ops)
 	case Fault:
 		n.beginFault(in)
 	case Prefetch:
@@ -147,6 +149,8 @@ func (n *Node) Step(in Input) []Effect {
 		n.deliver(in.Message)
 	case Found:
 		n.found(in)
+	case Wanted:
+		n.wanted(in.Pages)
 	case Checkpoint:
 		n.checkpoint()
 	case Saved:

@@ -204,11 +204,9 @@ func (n *Node) onRecovered(j NodeID, b Recovered) {
 	}
 	logs.InOrder(b.Diffs)
 	n.applyDiffs(b.Diffs)
+	n.outdated(pagesOf(b.Diffs))
 	n.keepRagged(b.Diffs)
 	n.raiseV(j, b.Upto)
-	for _, d := range b.Diffs {
-		n.reshelve(d.Page)
-	}
 	n.passOnAll()
 	for _, s := range n.conds.pending {
 		for _, w := range s.wakes {

@@ -31,16 +31,38 @@ const shelfAhead = 15
 func (n *Node) shelveFrom(p Page) {
 	n.shelve(p)
 	for q := p + 1; q <= p+shelfAhead && int(q) < n.cfg.Pages; q++ {
-		if pg := &n.pages[q]; pg.homed && pg.home == n.cfg.Self && !pg.shelved {
+		if n.homedHere(q) && !n.pages[q].shelved {
 			n.shelve(q)
 		}
 	}
 }
 
-// reshelve lays pages out again that others have by now in an older version.
-func (n *Node) reshelve(p Page) {
-	if n.pages[p].shelved {
-		n.shelve(p)
+// outdated says of which pages the last version does not lie there any more. To lay
+// them out again costs two copies each, and most are never looked at: the driver knows
+// of which the version that lies there was.
+func (n *Node) outdated(pages []Page) {
+	var old []Page
+	for _, p := range pages {
+		if pg := &n.pages[p]; pg.shelved {
+			pg.shelved = false
+			old = append(old, p)
+		}
+	}
+	if len(old) > 0 {
+		n.do(Outdated{old})
+	}
+}
+
+// wanted lays out again what somebody has taken, and may take again.
+func (n *Node) wanted(pages []Page) {
+	for _, p := range pages {
+		switch {
+		case int(p) >= n.cfg.Pages:
+			n.refuse("page %d of %d is wanted on the shelf", p, n.cfg.Pages)
+			return
+		case n.homedHere(p) && !n.pages[p].shelved:
+			n.shelve(p)
+		}
 	}
 }
 

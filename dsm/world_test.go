@@ -26,6 +26,7 @@ type world struct {
 	broken  []string
 	story   []string
 	scans   bool               // memories do not fault at writes
+	lone    bool               // some operations are done without a word
 	met     map[string]int     // what recoveries were made of
 	quiet   bool               // no story
 	history history            // see omniscient_test.go
@@ -54,6 +55,7 @@ type proc struct {
 	waits   bool
 	atOp    bool            // right behind an operation
 	free    map[uint32]bool // locks that it may have without a word
+	alone   []Op            // on these, that its node does not know of yet
 	trace   []access
 	writing *saved   // on its way to the disk
 	landed  uint32   // on the disk, the node does not know it
@@ -154,6 +156,10 @@ func (w *world) say(format string, args ...any) {
 
 // step gives a node an input and does what it asks for.
 func (w *world) step(p *proc, in Input) {
+	if ops := p.alone; len(ops) > 0 {
+		p.alone = nil
+		w.step(p, Alone{ops})
+	}
 	w.perform(p, p.n.Step(in))
 	w.history.see(p.n)
 	if w.mutate != nil {
@@ -176,6 +182,8 @@ func (w *world) perform(p *proc, effects []Effect) {
 			p.free[e.Lock] = e.Here
 		case Shelve:
 			p.shelves[p.inc][e.Page] = Found{p.id, p.inc, e.Page, e.V, e.Ordinal, e.Bytes}
+		case Outdated:
+			w.outdated(p, e.Pages)
 		case Look:
 			w.looks = append(w.looks, look{p.id, p.inc, e})
 		case Save:
@@ -243,10 +251,15 @@ func (w *world) run(p *proc) {
 	}
 	p.waits, p.atOp = true, false
 	w.say("%v begins %v", p.id, in.op)
-	free := p.n.Live() && in.op.Kind == Acquire && p.free[in.op.ID]
+	free := p.n.Live() && (in.op.Kind == Acquire || in.op.Kind == Release) && p.free[in.op.ID]
+	if free && w.lone && w.rng.IntN(2) == 0 {
+		p.alone = append(p.alone, in.op)
+		p.pc, p.waits = p.pc+1, false
+		return
+	}
 	w.step(p, Begin{in.op})
 	if free && p.waits {
-		w.fail("%v waits for lock %d, which it was told is here", p.id, in.op.ID)
+		w.fail("%v waits with lock %d, which it was told is here", p.id, in.op.ID)
 	}
 	if free && w.met != nil {
 		w.met["a token that is here"]++
@@ -307,7 +320,7 @@ func (w *world) note(p *proc, a access) {
 // crash loses a node: its memory, and maybe what it has sent.
 func (w *world) crash(p *proc) {
 	w.say("%v crashes at op %d, T %v, checkpoint %v", p.id, p.n.Ordinal(), p.n.Time(), p.n.stamp)
-	p.up, p.writing, p.landed = false, nil, 0
+	p.up, p.writing, p.landed, p.alone = false, nil, 0, nil
 	lose := w.rng.IntN(3)
 	w.net = slices.DeleteFunc(w.net, func(m *Message) bool {
 		switch {
@@ -354,6 +367,21 @@ func (w *world) deliver(i int, keep bool) {
 	}
 	if p := w.procs[m.To]; p.up {
 		w.step(p, Deliver{m})
+	}
+}
+
+// outdated has some pages laid out again: those that were taken, or any others.
+func (w *world) outdated(p *proc, pages []Page) {
+	for _, page := range pages {
+		if !p.n.homedHere(page) {
+			w.fail("%v says that page %d on its shelf is old, and has another home", p.id, page)
+		}
+	}
+	if some := pages[:w.rng.IntN(len(pages)+1)]; len(some) > 0 {
+		w.step(p, Wanted{some})
+		if w.met != nil {
+			w.met["a page laid out again"]++
+		}
 	}
 }
 

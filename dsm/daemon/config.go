@@ -48,8 +48,10 @@ type Network interface {
 	// Flush has what was sent on its way. It comes after each entry, without the
 	// lock, and from several threads at once.
 	Flush()
-	// Shelve and Look are called if Core.Shelves, and do not wait either.
+	// Shelve, Taken and Look are called if Core.Shelves, and do not wait either.
 	Shelve(e dsm.Shelve)
+	// Taken is true if another node has taken what Shelve laid out of a page.
+	Taken(p dsm.Page) bool
 	Look(e dsm.Look) dsm.Found
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -187,12 +188,15 @@ func (d *Daemon) step(in dsm.Input) {
 
 func (d *Daemon) perform(effects []dsm.Effect) {
 	var looks []dsm.Look
+	var old []dsm.Page
 	for _, e := range effects {
 		switch e := e.(type) {
 		case dsm.Send:
 			d.net.Send(e.Message)
 		case dsm.Shelve:
 			d.net.Shelve(e)
+		case dsm.Outdated:
+			old = append(old, e.Pages...)
 		case dsm.Look:
 			looks = append(looks, e)
 		case dsm.Done:
@@ -221,6 +225,9 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 			d.fail(&RefusedError{e.Err})
 		}
 	}
+	if old = slices.DeleteFunc(old, func(p dsm.Page) bool { return !d.net.Taken(p) }); len(old) > 0 {
+		d.step(dsm.Wanted{Pages: old})
+	}
 	for _, e := range looks { // last: what follows is sent behind what was sent above
 		d.step(d.net.Look(e))
 	}
@@ -241,20 +248,17 @@ func (d *Daemon) takeAlone() {
 		d.fail(&RefusedError{fmt.Errorf("the program's ring: %w", err)})
 		return
 	}
-	for _, op := range done {
-		kind := dsm.Acquire
+	if len(done) == 0 {
+		return
+	}
+	ops := make([]dsm.Op, len(done))
+	for i, op := range done {
+		ops[i] = dsm.Op{Kind: dsm.Acquire, ID: op.Lock}
 		if op.Kind == uapi.DsmRelease {
-			kind = dsm.Release
-		}
-		d.prog.busy = true
-		if d.step(dsm.Begin{Op: dsm.Op{Kind: kind, ID: op.Lock}}); d.err != nil {
-			return
-		}
-		if d.prog.busy {
-			d.fail(&RefusedError{fmt.Errorf("the program's ring: it has %v of lock %d, whose token is not here", kind, op.Lock)})
-			return
+			ops[i].Kind = dsm.Release
 		}
 	}
+	d.step(dsm.Alone{Ops: ops})
 }
 
 // mayOpen is true if the program may do operations without a call.

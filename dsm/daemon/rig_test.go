@@ -184,6 +184,7 @@ type port struct {
 	flush sync.Mutex
 	out   []outgoing // sent, and not flushed
 	lies  map[dsm.Page]dsm.Found
+	taken map[dsm.Page]bool // of what lies there
 }
 
 type outgoing struct {
@@ -192,7 +193,7 @@ type outgoing struct {
 }
 
 func newPort(c *cluster) *port {
-	p := &port{c: c, lies: map[dsm.Page]dsm.Found{}}
+	p := &port{c: c, lies: map[dsm.Page]dsm.Found{}, taken: map[dsm.Page]bool{}}
 	p.more = sync.NewCond(&p.mu)
 	return p
 }
@@ -243,7 +244,14 @@ func (p *port) Flush() {
 func (p *port) Shelve(e dsm.Shelve) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.taken[e.Page] = false
 	p.lies[e.Page] = dsm.Found{Home: p.to.cfg.Core.Self, Incarnation: p.to.inc, Page: e.Page, V: e.V, Ordinal: e.Ordinal, Bytes: e.Bytes}
+}
+
+func (p *port) Taken(page dsm.Page) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken[page]
 }
 
 func (p *port) Look(e dsm.Look) dsm.Found {
@@ -253,6 +261,7 @@ func (p *port) Look(e dsm.Look) dsm.Found {
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	if f, ok := of.lies[e.Page]; ok && f.Incarnation == e.Incarnation {
+		of.taken[e.Page] = true
 		return f
 	}
 	return dsm.Found{Home: e.Home, Incarnation: e.Incarnation, Page: e.Page}

@@ -15,7 +15,7 @@ import (
 
 const (
 	magic    = "dsmshelf"
-	version  = 1
+	version  = 2
 	block    = 4096
 	headLine = 64
 	timeOff  = 8 // in a head
@@ -41,8 +41,12 @@ func (l layout) headSize() int { return up(timeOff+4*l.nodes, headLine) }
 
 func (l layout) headAt(p dsm.Page) int { return block + int(p)*l.headSize() }
 
+func (l layout) tookAt(p dsm.Page) int {
+	return up(l.headAt(dsm.Page(l.pages)), block) + 4*int(p)
+}
+
 func (l layout) pageAt(p dsm.Page) int {
-	return up(l.headAt(dsm.Page(l.pages)), block) + int(p)*l.pageSize
+	return up(l.tookAt(dsm.Page(l.pages)), block) + int(p)*l.pageSize
 }
 
 func (l layout) size() int { return up(l.pageAt(dsm.Page(l.pages)), block) }
@@ -66,6 +70,10 @@ func (l layout) check(mem []byte, of dsm.NodeID, inc uint32) error {
 
 func (l layout) count(mem []byte, p dsm.Page) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&mem[l.headAt(p)]))
+}
+
+func (l layout) took(mem []byte, p dsm.Page) *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Pointer(&mem[l.tookAt(p)]))
 }
 
 func (l layout) page(mem []byte, p dsm.Page) []byte {

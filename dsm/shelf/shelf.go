@@ -18,7 +18,7 @@ import (
 type Shelf struct {
 	layout
 	fd   int
-	mu   sync.Mutex // held by who lays a page out
+	mu   sync.Mutex // held by who writes on it
 	mem  []byte
 	over bool
 }
@@ -55,6 +55,22 @@ func (s *Shelf) Put(e dsm.Shelve) {
 	count.Store(n + 2)
 }
 
+// take notes what was taken of another's.
+func (s *Shelf) take(p dsm.Page, count uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		s.took(s.mem, p).Store(count)
+	}
+}
+
+// lies is true if count is of what lies here of a page.
+func (s *Shelf) lies(p dsm.Page, count uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.over && count != 0 && s.count(s.mem, p).Load() == count
+}
+
 // Close leaves it to who has it mapped.
 func (s *Shelf) Close() error {
 	s.mu.Lock()
@@ -69,6 +85,7 @@ func (s *Shelf) Close() error {
 // Reader is another node's shelf. Nothing on it is believed but by the core.
 type Reader struct {
 	layout
+	mine *Shelf
 	of   dsm.NodeID
 	inc  uint32
 	mu   sync.RWMutex // held by who reads
@@ -76,12 +93,9 @@ type Reader struct {
 	over bool
 }
 
-// Open maps the shelf of an incarnation of a node; fd stays the caller's.
-func Open(fd int, cfg dsm.Config, of dsm.NodeID, inc uint32) (*Reader, error) {
-	l, err := layoutOf(cfg)
-	if err != nil {
-		return nil, err
-	}
+// Open maps the shelf of an incarnation of another node; fd stays the caller's.
+func (s *Shelf) Open(fd int, of dsm.NodeID, inc uint32) (*Reader, error) {
+	l := s.layout
 	if err := memfd.Stays(fd, int64(l.size())); err != nil {
 		return nil, fmt.Errorf("the shelf of %v: %w", of, err)
 	}
@@ -92,7 +106,7 @@ func Open(fd int, cfg dsm.Config, of dsm.NodeID, inc uint32) (*Reader, error) {
 	if err := l.check(mem, of, inc); err != nil {
 		return nil, errors.Join(fmt.Errorf("the shelf of %v.%d: %w", of, inc, err), unix.Munmap(mem))
 	}
-	return &Reader{layout: l, of: of, inc: inc, mem: mem}, nil
+	return &Reader{layout: l, mine: s, of: of, inc: inc, mem: mem}, nil
 }
 
 // Look reads a page, if it lies there and is not just being laid out.
@@ -112,8 +126,16 @@ func (r *Reader) Look(p dsm.Page) dsm.Found {
 	page := bytes.Clone(r.page(r.mem, p))
 	if count.Load() == n {
 		f.V, f.Ordinal, f.Bytes = v, ordinal, page
+		r.mine.take(p, n)
 	}
 	return f
+}
+
+// Took is true if that node has taken what lies on this one's shelf of a page.
+func (r *Reader) Took(p dsm.Page) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return !r.over && int(p) < r.pages && r.mine.lies(p, r.took(r.mem, p).Load())
 }
 
 // Close unmaps it. It may be called at any time, and again.

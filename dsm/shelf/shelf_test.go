@@ -25,18 +25,31 @@ func rig(t *testing.T) (*Shelf, *Reader) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(s.FD(), testConfig, 1, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, mine := open(t, s)
 	t.Cleanup(func() {
-		for _, err := range []error{s.Close(), r.Close(), r.Close()} {
+		for _, err := range []error{s.Close(), r.Close(), r.Close(), mine.Close()} {
 			if err != nil {
 				t.Error(err)
 			}
 		}
 	})
 	return s, r
+}
+
+// open has node 2 read the shelf.
+func open(t testing.TB, s *Shelf) (theirs *Reader, mine *Shelf) {
+	t.Helper()
+	cfg := testConfig
+	cfg.Self = 2
+	mine, err := New(cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err = mine.Open(s.FD(), 1, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return theirs, mine
 }
 
 // laid is page p all of b, of time b at each node.
@@ -106,16 +119,51 @@ func TestLookMeanwhile(t *testing.T) {
 	readers.Wait()
 }
 
+// A home sees whether what lies there was taken, and not what lay there before.
+func TestTook(t *testing.T) {
+	s, err := New(testConfig, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	theirs, mine := open(t, s)
+	defer theirs.Close()
+	defer mine.Close()
+	back, err := s.Open(mine.FD(), 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := func(p dsm.Page, want bool) {
+		t.Helper()
+		if got := back.Took(p); got != want {
+			t.Errorf("page %d was taken: %v", p, got)
+		}
+	}
+	took(4, false)
+	theirs.Look(4)
+	took(4, false) // there was nothing
+	for b := byte(1); b < 3; b++ {
+		s.Put(laid(4, b))
+		took(4, false)
+		theirs.Look(4)
+		took(4, true)
+		took(3, false)
+	}
+	took(5, false) // there is no such page
+	if err := back.Close(); err != nil {
+		t.Fatal(err)
+	}
+	took(4, false)
+}
+
 // A node that is dead leaves its pages; who holds its shelf cannot write it.
 func TestLeft(t *testing.T) {
 	s, err := New(testConfig, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(s.FD(), testConfig, 1, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, mine := open(t, s)
+	defer mine.Close()
 	if b, err := unix.Mmap(s.FD(), 0, 4096, unix.PROT_WRITE, unix.MAP_SHARED); err == nil {
 		_ = unix.Munmap(b)
 		t.Error("the descriptor lets others write")
@@ -154,22 +202,29 @@ func TestStrange(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(empty)
+	bigger, err := New(other, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bigger.Close()
+	if _, err := New(dsm.Config{Nodes: 1}, 1); err == nil {
+		t.Error("a shelf for no pages")
+	}
 	for _, c := range []struct {
 		name string
 		fd   int
-		cfg  dsm.Config
+		mine *Shelf
 		of   dsm.NodeID
 		inc  uint32
 		want string
 	}{
-		{"another incarnation", s.FD(), testConfig, 1, 4, "begins with"},
-		{"another node", s.FD(), testConfig, 2, 3, "begins with"},
-		{"another size", s.FD(), other, 1, 3, "bytes"},
-		{"a file", int(file.Fd()), testConfig, 1, 3, "memfd"},
-		{"zeros", empty, testConfig, 1, 3, "begins with"},
-		{"no pages", s.FD(), dsm.Config{Nodes: 1}, 1, 3, "a shelf for 0 pages"},
+		{"another incarnation", s.FD(), s, 1, 4, "begins with"},
+		{"another node", s.FD(), s, 2, 3, "begins with"},
+		{"another size", s.FD(), bigger, 1, 3, "bytes"},
+		{"a file", int(file.Fd()), s, 1, 3, "memfd"},
+		{"zeros", empty, s, 1, 3, "begins with"},
 	} {
-		if _, err := Open(c.fd, c.cfg, c.of, c.inc); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := c.mine.Open(c.fd, c.of, c.inc); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -183,10 +238,7 @@ func FuzzLook(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	r, err := Open(s.FD(), testConfig, 1, 3)
-	if err != nil {
-		f.Fatal(err)
-	}
+	r, _ := open(f, s)
 	f.Fuzz(func(t *testing.T, page uint16, count uint32, at uint16, word uint32) {
 		p := dsm.Page(page)
 		if int(p) < testConfig.Pages {

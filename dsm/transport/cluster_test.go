@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -105,12 +106,15 @@ func (p *process) step(in dsm.Input) { p.perform(p.n.Step(in)) }
 
 func (p *process) perform(effects []dsm.Effect) {
 	var looks []dsm.Look
+	var old []dsm.Page
 	for _, e := range effects {
 		switch e := e.(type) {
 		case dsm.Send:
 			p.net.Send(e.Message)
 		case dsm.Shelve:
 			p.net.Shelve(e)
+		case dsm.Outdated:
+			old = append(old, e.Pages...)
 		case dsm.Look:
 			looks = append(looks, e)
 		case dsm.Done, dsm.Resume:
@@ -135,6 +139,9 @@ func (p *process) perform(effects []dsm.Effect) {
 		case dsm.Refuse:
 			p.fault = e.Err
 		}
+	}
+	if old = slices.DeleteFunc(old, func(page dsm.Page) bool { return !p.net.Taken(page) }); len(old) > 0 {
+		p.step(dsm.Wanted{Pages: old})
 	}
 	for _, e := range looks {
 		f := p.net.Look(e)

@@ -34,8 +34,14 @@ func TestLook(t *testing.T) {
 			}
 		}
 		ends[0].Shelve(dsm.Shelve{Page: 3, V: v, Ordinal: 9, Bytes: page})
+		if ends[0].Taken(3) {
+			t.Error("taken before anybody looked")
+		}
 		for _, e := range ends[1:] {
 			look(e, 1, 3, true)
+			if got := ends[0].Taken(3); got != (r.carrier == "unix") || ends[0].Taken(4) {
+				t.Errorf("page 3 was taken: %v, page 4: %v", got, ends[0].Taken(4))
+			}
 			look(e, 1, 4, false)
 			look(e, 2, 3, false)
 		}
@@ -56,6 +62,11 @@ func TestLook(t *testing.T) {
 
 // A node that sends something else for its shelf is no node.
 func TestWrongShelf(t *testing.T) {
+	mine, err := shelf.New(testCluster, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
 	cfg := testCluster
 	cfg.Self = 1
 	other, err := shelf.New(cfg, 2)
@@ -86,7 +97,7 @@ func TestWrongShelf(t *testing.T) {
 			answered <- err
 		}()
 		s := &socket{fd: ends[0]}
-		_, err = share(s, true, offer{open: func(fd int) (*shelf.Reader, error) { return shelf.Open(fd, testCluster, 1, 1) }})
+		_, err = share(s, true, offer{open: func(fd int) (*shelf.Reader, error) { return mine.Open(fd, 1, 1) }})
 		if err == nil {
 			t.Errorf("%s is taken", what)
 		}
