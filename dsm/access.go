@@ -26,12 +26,16 @@ func (n *Node) beginFault(f Fault) {
 		return
 	}
 	n.fault = &f
-	if n.pages[f.Page].access == None {
+	misses := n.pages[f.Page].access == None
+	if misses {
 		n.count.Misses++
 	} else {
 		n.count.Upgrades++
 	}
 	n.serveFault()
+	if misses && n.rec == nil && n.cfg.Ahead > 0 {
+		n.fetchAhead(f.Page)
+	}
 }
 
 // serveFault does what the access waits for next, until the program may go on.

@@ -34,6 +34,9 @@ type Config struct {
 	// Shelves has homes lay pages out that others fetch (Shelve), and others look
 	// there first (Look): a page that is new enough costs its home nothing.
 	Shelves bool
+	// Ahead is how many pages at most are fetched with one that is missing, of a
+	// program that goes through memory in order.
+	Ahead int
 	// Fanout of the barriers' tree. 0: one parent for all up to seven nodes, 4
 	// from eight on.
 	Fanout int

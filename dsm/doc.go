@@ -24,6 +24,9 @@
 // the page was laid out: so the ordinal that lies beside it is noted as a message's
 // is, and a lost home replays at least so far.
 //
+// With Config.Ahead a program that goes through memory in order has more and more pages
+// fetched with each one that is missing.
+//
 // # What is logged, by whom, when (§4.4)
 //
 //	wn_log        writer, at closing; everybody keeps others' to pass them on

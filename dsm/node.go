@@ -26,7 +26,8 @@ type Node struct {
 
 	pages   []page
 	dirty   map[Page]bool // written in this interval, or maybe
-	waiting []pageWait    // others, for versions of homed pages
+	stream  stream
+	waiting []pageWait // others, for versions of homed pages
 	peers   []peer
 	locks   []lock
 	bar     barrier
