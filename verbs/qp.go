@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 
 	"lazystate/verbs/driver"
@@ -54,6 +55,19 @@ func (pd *PD) createQP(typ driver.QPType, attr *QPInitAttr) (*QP, error) {
 // more than was asked for.
 func (qp *QP) Num() uint32 { return qp.info.Num }
 func (qp *QP) Cap() QPCap  { return qp.info.Cap }
+
+// Remote returns the peer's address; the zero one if the connection manager did not
+// make the connection.
+//
+// Implements:
+//
+//	struct sockaddr *rdma_get_peer_addr(struct rdma_cm_id *id)
+func (qp *QP) Remote() netip.AddrPort {
+	if qp.conn == nil {
+		return netip.AddrPort{}
+	}
+	return qp.conn.Remote()
+}
 
 // Device returns the device that carries the connection.
 func (qp *QP) Device() *Device { return qp.dev }

@@ -20,6 +20,10 @@ type Config struct {
 	Policy Policy
 	// Patience is how long a recovery waits for a node that is not there.
 	Patience time.Duration
+	// Bind keeps the thread that uses the region, and those here that serve its page
+	// faults and calls, on one Processor: see the package.
+	Bind      bool
+	Processor int
 	// KillAt ends node and program by SIGKILL at an operation; 0: never.
 	KillAt uint32
 	Log    *slog.Logger
@@ -52,7 +56,8 @@ type Network interface {
 	Shelve(e dsm.Shelve)
 	// Taken is true if another node has taken what Shelve laid out of a page.
 	Taken(p dsm.Page) bool
-	Look(e dsm.Look) dsm.Found
+	// Look is answered at once, or later by Daemon.Found, without the lock.
+	Look(e dsm.Look) (f dsm.Found, now bool)
 }
 
 // Store keeps one node's checkpoints and its incarnation on stable storage.

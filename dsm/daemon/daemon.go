@@ -229,7 +229,9 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 		d.step(dsm.Wanted{Pages: old})
 	}
 	for _, e := range looks { // last: what follows is sent behind what was sent above
-		d.step(d.net.Look(e))
+		if f, now := d.net.Look(e); now {
+			d.step(f)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,33 @@ func TestPlaceAndPrefetch(t *testing.T) {
 			t.Errorf("%d misses of 16 pages", m)
 		}
 	})
+}
+
+// A program that is bound runs where it was told to, and is served there.
+func TestBound(t *testing.T) {
+	cfg := testConfig(pager.Sync, 2)
+	last := 0
+	for n := range runtime.NumCPU() {
+		var err error
+		if last, err = Processor(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first, err := Processor(runtime.NumCPU()); err != nil || first > last {
+		t.Errorf("processor %d behind %d: %v", first, last, err)
+	}
+	cfg.Bind, cfg.Processor = true, last
+	for i, out := range newCluster(t, cfg, "bound").outputs() {
+		if want := fmt.Sprintln(1, last); out != want {
+			t.Errorf("program %d: %q, not %q", i, out, want)
+		}
+	}
+	cfg.Processor = 1000 // there is none: it is said, and no more
+	for i, out := range newCluster(t, cfg, "bound").outputs() {
+		if out == "" {
+			t.Errorf("program %d says nothing", i)
+		}
+	}
 }
 
 // A call that makes no sense is answered so, and the node goes on.

@@ -19,6 +19,13 @@ func (d *Daemon) Deliver(m *dsm.Message) {
 	d.step(dsm.Deliver{Message: m})
 }
 
+// Found hears what a look has found that was not answered at once.
+func (d *Daemon) Found(f dsm.Found) {
+	d.enter()
+	defer d.leave()
+	d.step(f)
+}
+
 // Up tells that a node is there.
 func (d *Daemon) Up(peer dsm.NodeID, inc uint32) {
 	d.mu.Lock()

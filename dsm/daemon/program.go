@@ -162,6 +162,7 @@ func (d *Daemon) attach(conn *net.UnixConn) error {
 			s.Token(uint32(lock), here)
 		}
 		d.prog = &program{server: s}
+		d.bind(int(s.Thread))
 	}
 	d.leave()
 	if err := errors.Join(err, s.Start(err)); err != nil {
@@ -193,6 +194,7 @@ func (d *Daemon) gone(s *call.Server) {
 // that read.
 func (d *Daemon) faults() {
 	runtime.LockOSThread()
+	d.bind(0)
 	for {
 		f, err := d.mem.Next()
 		if err != nil {
@@ -225,6 +227,7 @@ func (d *Daemon) fault(f pager.Fault) {
 // calls hears the program's calls. A node that has failed still says so.
 func (d *Daemon) calls(s *call.Server) {
 	runtime.LockOSThread()
+	d.bind(0)
 	for {
 		select {
 		case <-d.ended:

@@ -39,7 +39,7 @@ func TestProgram(t *testing.T) {
 
 var programs = map[string]func(*call.Program, []string) error{
 	"count": count, "sleepers": sleepers, "places": places, "misuse": misuse,
-	"threads": threads, "twice": twice, "wild": wild, "leaves": leaves, "late": late, "alone": alone, "save": save1,
+	"threads": threads, "twice": twice, "wild": wild, "leaves": leaves, "late": late, "alone": alone, "bound": bound, "save": save1,
 }
 
 func word(p *call.Program, page, i int) []byte { return p.Region[page*4096+4*i:] }
@@ -234,6 +234,27 @@ func wild(p *call.Program, _ []string) error {
 	}
 	binary.LittleEndian.PutUint64(ring[uapi.DsmRingGateOff:], 77777)
 	_, err := p.Call(uapi.DsmBarrier, 0)
+	return err
+}
+
+// bound says where its thread may run, when it has used memory and calls.
+func bound(p *call.Program, _ []string) error {
+	word(p, 3, 0)[0]++
+	if _, err := p.Call(uapi.DsmBarrier, 0); err != nil {
+		return err
+	}
+	var may unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &may); err != nil {
+		return err
+	}
+	cpu := -1
+	for i := range 1024 {
+		if may.IsSet(i) {
+			cpu = i
+		}
+	}
+	fmt.Println(may.Count(), cpu)
+	_, err := p.Call(uapi.DsmEnd)
 	return err
 }
 

@@ -91,7 +91,13 @@ func (l layout) put(mem []byte, p dsm.Page, ordinal uint32, v vtime.Time) {
 }
 
 func (l layout) get(mem []byte, p dsm.Page) (ordinal uint32, v vtime.Time) {
-	head := mem[l.headAt(p):]
+	return l.parse(mem[l.headAt(p):])
+}
+
+func countOf(head []byte) uint32 { return binary.LittleEndian.Uint32(head) }
+
+// parse reads a head.
+func (l layout) parse(head []byte) (ordinal uint32, v vtime.Time) {
 	v = vtime.New(l.nodes)
 	for i := range v {
 		v[i] = vtime.Interval(binary.LittleEndian.Uint32(head[timeOff+4*i:]))

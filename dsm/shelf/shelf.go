@@ -64,8 +64,8 @@ func (s *Shelf) take(p dsm.Page, count uint32) {
 	}
 }
 
-// lies is true if count is of what lies here of a page.
-func (s *Shelf) lies(p dsm.Page, count uint32) bool {
+// Lies is true if count is of what lies here of a page.
+func (s *Shelf) Lies(p dsm.Page, count uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.over && count != 0 && s.count(s.mem, p).Load() == count
@@ -135,7 +135,7 @@ func (r *Reader) Look(p dsm.Page) dsm.Found {
 func (r *Reader) Took(p dsm.Page) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return !r.over && int(p) < r.pages && r.mine.lies(p, r.took(r.mem, p).Load())
+	return !r.over && int(p) < r.pages && r.mine.Lies(p, r.took(r.mem, p).Load())
 }
 
 // Close unmaps it. It may be called at any time, and again.

@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"lazystate/dsm"
 	"lazystate/dsm/vtime"
 	"lazystate/internal/leash"
+	"lazystate/verbs/verbstest"
 )
 
 // echoEnv has the test's own binary be a home that answers page requests: the
@@ -44,6 +46,7 @@ type home struct {
 }
 
 func (h *home) Up(dsm.NodeID, uint32)            {}
+func (h *home) Found(dsm.Found)                  {}
 func (h *home) Nonsense(_ dsm.NodeID, why error) { fmt.Fprintln(os.Stderr, why) }
 func (h *home) Lost(dsm.NodeID, uint32, error)   { close(h.ends) }
 
@@ -56,8 +59,16 @@ func (h *home) Deliver(m *dsm.Message) {
 
 func echo(carrier string) error {
 	carrier, address, _ := strings.Cut(carrier, " ")
-	network := map[string]string{"tcp": "tcp", "tls": "tcp", "unix": "unix"}[carrier]
-	l, err := net.Listen(network, address)
+	var l net.Listener
+	var err error
+	switch carrier {
+	case "roce":
+		l, err = ListenRDMA(context.Background(), address)
+	case "unix":
+		l, err = net.Listen("unix", address)
+	default:
+		l, err = net.Listen("tcp", address)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,15 +108,18 @@ func (a *asker) ask() {
 
 // A page request and its answer between two processes.
 func BenchmarkPage(b *testing.B) {
-	for _, carrier := range carriers {
+	for _, carrier := range []string{"tcp", "tls", "unix", "roce"} {
 		b.Run(carrier, func(b *testing.B) { benchPage(b, carrier) })
 	}
 }
 
 func benchPage(b *testing.B, carrier string) {
 	address := "127.0.0.1:0"
-	if carrier == "unix" {
+	switch carrier {
+	case "unix":
 		address = b.TempDir() + "/n"
+	case "roce":
+		address = "roce://" + verbstest.Loopback().String() + ":0"
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), echoEnv+"="+carrier+" "+address)
@@ -123,8 +137,11 @@ func benchPage(b *testing.B, carrier string) {
 		b.Fatal(err)
 	}
 	where := strings.TrimSpace(string(buf[:n]))
-	if carrier == "unix" {
+	switch carrier {
+	case "unix":
 		where = "unix:" + where
+	case "roce":
+		where += "?local=" + verbstest.Loopback().String()
 	}
 	a := &asker{left: b.N, done: make(chan struct{})}
 	cfg := benchCluster

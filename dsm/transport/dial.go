@@ -96,6 +96,10 @@ func (t *Transport) dialOnce(l *link) error {
 	if address == "" {
 		return errors.New("nobody knows its address")
 	}
+	if onRDMA(address) {
+		c, err := t.dialRDMA(t.ctx, address)
+		return t.dialed(l, c, err)
+	}
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
@@ -105,6 +109,11 @@ func (t *Transport) dialOnce(l *link) error {
 		dial = t.cfg.dials
 	}
 	c, err := dial(t.ctx, network, address)
+	return t.dialed(l, c, err)
+}
+
+// dialed shakes hands with who was dialed.
+func (t *Transport) dialed(l *link, c net.Conn, err error) error {
 	if err != nil {
 		return err
 	}
@@ -186,9 +195,17 @@ func (t *Transport) mayTell() bool {
 	return true
 }
 
+// conduitOf is what carries bytes of a connection of package net, apart from it.
+func conduitOf(c net.Conn) (conduit, error) {
+	if w, ok := c.(*wired); ok {
+		return w, nil
+	}
+	return take(c)
+}
+
 // shake makes a connection of package net a link's, if hands are shaken in time.
 func (t *Transport) shake(c net.Conn, hands func(*pulse) (*conn, hello, error), byMe bool) error {
-	s, err := take(c)
+	s, err := conduitOf(c)
 	if err != nil {
 		return err
 	}
@@ -217,8 +234,13 @@ func (t *Transport) shake(c net.Conn, hands func(*pulse) (*conn, hello, error), 
 	return err
 }
 
-// settle makes rings of a unix socket, and has TCP send at once.
-func (t *Transport) settle(s *socket, c *conn, its hello, byMe bool) (*conn, error) {
+// settle makes rings of a unix socket, has TCP send at once, and over RDMA has both
+// read each other's shelves.
+func (t *Transport) settle(carries conduit, c *conn, its hello, byMe bool) (*conn, error) {
+	if w, ok := carries.(*wired); ok {
+		return c, t.lend(w, c, its)
+	}
+	s := carries.(*socket)
 	onUnix, err := s.onUnix()
 	if err != nil {
 		return c, err

@@ -8,6 +8,11 @@
 //	tcp    a socket; TLS 1.3 if the peer is not on this host's loopback
 //	unix   shared memory on one host: a ring for each direction, and the socket only
 //	       to hear of the other's death
+//	verbs  an RDMA connection of package verbs (ListenRDMA): bytes in SENDs, TLS as over tcp
+//
+// What a node lays out (dsm/shelf) its peers read without it over the last two: out of
+// memory that both have, or by one-sided READs of registered memory, which take none of
+// the home's processor's time. A Look over RDMA is answered later, by Receiver.Found.
 //
 // Who connects says HELLO and proves that it has the run's key; so does the other.
 // Then frames, little-endian:
@@ -23,6 +28,9 @@
 // Sockets here are blocking ones, read on threads of their own: Go's poller costs
 // 20 us a hop, three times what the hop takes, and the program at the other end
 // waits for its page.
+//
+// TLS does not cover pages that are read one-sided: RoCE is clear text, and whoever is on
+// that network can read, with luck, and write marks (docs/security.md).
 //
 // The trap: Send is called with the node's lock held and must not wait, for the peer
 // that should read may be in its own Send. So it writes what the socket takes and

@@ -16,6 +16,8 @@ import (
 	"lazystate/dsm"
 	"lazystate/dsm/wire"
 	"lazystate/internal/identity"
+	"lazystate/verbs"
+	"lazystate/verbs/verbstest"
 )
 
 // stranger is a peer made by hand: it has shaken hands as node 1 and says what it
@@ -51,6 +53,12 @@ func (e *end) tryMeet(inc uint32, change func(*hello)) (*stranger, error) {
 		c.raw.Close()
 		return nil, err
 	}
+	if e.r.rdma() {
+		if err := lendNothing(c); err != nil {
+			c.raw.Close()
+			return nil, err
+		}
+	}
 	if e.r.carrier == "unix" {
 		rings, err := share(c.raw.conduit.(*socket), true, offer{})
 		if err != nil {
@@ -64,8 +72,28 @@ func (e *end) tryMeet(inc uint32, change func(*hello)) (*stranger, error) {
 	return &stranger{c, its}, nil
 }
 
-// connect dials a node, without a word.
-func (r *rig) connect(node dsm.NodeID) (*conn, error) {
+// lendNothing is what nodes without shelves say over RDMA.
+func lendNothing(c *conn) error {
+	if _, err := c.Write(lent{}.bytes()); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, make([]byte, lentSize))
+	return err
+}
+
+// conduit dials a node.
+func (r *rig) conduit(node dsm.NodeID) (conduit, error) {
+	if r.rdma() {
+		address := r.address(node)
+		if r.carrier == "roce" {
+			address += "?local=" + verbstest.Loopback().String()
+		}
+		c, err := verbs.Dial(r.t.Context(), address, queues())
+		if err != nil {
+			return nil, err
+		}
+		return newWired(c)
+	}
 	network, address := "tcp", r.address(node)
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
@@ -74,12 +102,17 @@ func (r *rig) connect(node dsm.NodeID) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := take(c)
+	return take(c)
+}
+
+// connect dials a node, without a word.
+func (r *rig) connect(node dsm.NodeID) (*conn, error) {
+	s, err := r.conduit(node)
 	if err != nil {
 		return nil, err
 	}
 	raw := &pulse{conduit: s, now: func() time.Duration { return 0 }}
-	if r.carrier != "tls" {
+	if r.carrier != "tls" && r.carrier != "mem" {
 		return plain(raw, raw), nil
 	}
 	pem, _, err := identity.New()

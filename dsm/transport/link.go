@@ -32,7 +32,8 @@ type link struct {
 	dead   error // this incarnation of the peer is over for this node
 	met    chan struct{}
 	count  traffic
-	queued atomic.Bool // Flush has something to do
+	queued atomic.Bool // Flush has something to write
+	looks  atomic.Bool // and to ask for
 }
 
 // outgoing is a message with room for a frame's head.

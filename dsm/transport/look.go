@@ -7,11 +7,11 @@ import (
 	"lazystate/dsm/shelf"
 )
 
-// Shelve lays a page out for the nodes on this host. It is for a node whose
-// Config.Cluster has Shelves.
+// Shelve lays a page out for the nodes that share memory with this one or reach it
+// over RDMA. It is for a node whose Config.Cluster has Shelves.
 func (t *Transport) Shelve(e dsm.Shelve) { t.shelf.Put(e) }
 
-// Taken is true if a node on this host has taken what Shelve laid out of a page.
+// Taken is true if one of those nodes has taken what Shelve laid out of a page.
 func (t *Transport) Taken(p dsm.Page) bool {
 	for _, l := range t.links {
 		if l == nil {
@@ -24,28 +24,58 @@ func (t *Transport) Taken(p dsm.Page) bool {
 	return false
 }
 
-// Look reads what a node has laid out: nothing, if it is on another host, or that
+// Look reads what a node has laid out: at once, or not now, and then Receiver.Found is
+// told. It is nothing where the link is neither shared memory nor RDMA, or that
 // incarnation is not connected.
-func (t *Transport) Look(e dsm.Look) dsm.Found {
-	if s, inc := t.links[e.Home].shelf(); s != nil && inc == e.Incarnation {
-		return s.Look(e.Page)
+func (t *Transport) Look(e dsm.Look) (f dsm.Found, now bool) {
+	l := t.links[e.Home]
+	s, inc := l.shelf()
+	if s == nil || inc != e.Incarnation {
+		return dsm.Found{Home: e.Home, Incarnation: e.Incarnation, Page: e.Page}, true
 	}
-	return dsm.Found{Home: e.Home, Incarnation: e.Incarnation, Page: e.Page}
+	switch f, now = s.look(e.Page); {
+	case now:
+	case t.flushed.Load():
+		l.looks.Store(true)
+	default:
+		s.ask()
+	}
+	return f, now
 }
 
-// shelf is that of the incarnation that is connected, if it is on this host.
-func (l *link) shelf() (*shelf.Reader, uint32) {
+// reader is a peer's shelf as a link reaches it, and what the peer took of this node's.
+type reader interface {
+	look(p dsm.Page) (f dsm.Found, now bool)
+	ask() // for what was not answered at once
+	Took(p dsm.Page) bool
+}
+
+// near is one in memory that both have.
+type near struct{ *shelf.Reader }
+
+func (n near) look(p dsm.Page) (dsm.Found, bool) { return n.Look(p), true }
+
+func (near) ask() {}
+
+// shelf is that of the incarnation that is connected; nil: it is out of reach.
+func (l *link) shelf() (reader, uint32) {
 	l.mu.Lock()
 	c := l.conn
 	l.mu.Unlock()
 	if c == nil {
 		return nil, 0
 	}
-	s, ok := c.raw.conduit.(*shared)
-	if !ok {
-		return nil, 0
+	switch conduit := c.raw.conduit.(type) {
+	case *shared:
+		if conduit.theirs != nil {
+			return near{conduit.theirs}, c.inc
+		}
+	case *wired:
+		if conduit.reads != nil {
+			return conduit.reads, c.inc
+		}
 	}
-	return s.theirs, c.inc
+	return nil, 0
 }
 
 // offer is for a peer that has said hello.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,12 +18,13 @@ import (
 	"lazystate/dsm/vtime"
 	"lazystate/internal/netrig"
 	"lazystate/tools/lab"
+	"lazystate/verbs/verbstest"
 )
 
 var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds: 1, Shelves: true}
 
 // carriers are what links are made of: the same tests are run over each.
-var carriers = []string{"tcp", "tls", "unix"}
+var carriers = []string{"tcp", "tls", "unix", "roce", "mem"}
 
 // each runs a test over every carrier, and over more.
 func each(t *testing.T, f func(t *testing.T, r *rig), more ...string) {
@@ -30,6 +32,13 @@ func each(t *testing.T, f func(t *testing.T, r *rig), more ...string) {
 		t.Run(c, func(t *testing.T) { f(t, newRig(t, c)) })
 	}
 }
+
+// shelves is true if nodes reach each other's.
+func (r *rig) shelves() bool { return r.carrier == "unix" || r.rdma() }
+
+// rdma is true for links over package verbs: RoCE on the loopback, or a network in
+// memory that loses messages, whose addresses are not the loopback's.
+func (r *rig) rdma() bool { return strings.HasSuffix(r.carrier, "roce") || r.carrier == "mem" }
 
 // rig is some nodes of one run.
 type rig struct {
@@ -39,7 +48,7 @@ type rig struct {
 	key     [16]byte
 	silence time.Duration
 	most    int
-	hosts   *netrig.Rig // of carrier "hosts": a network namespace a node
+	hosts   *netrig.Rig // of carriers "hosts" (TCP) and "hosts, roce": a network namespace a node
 
 	mu    sync.Mutex
 	where map[dsm.NodeID]string
@@ -47,7 +56,7 @@ type rig struct {
 
 func newRig(t *testing.T, carrier string) *rig {
 	r := &rig{t: t, carrier: carrier, cfg: testCluster, key: [16]byte{1, 2, 3}, silence: time.Minute, where: map[dsm.NodeID]string{}}
-	if carrier != "hosts" {
+	if !strings.HasPrefix(carrier, "hosts") {
 		return r
 	}
 	if err := netrig.Usable(); err != nil {
@@ -74,6 +83,8 @@ type end struct {
 	lost     []error
 	nonsense []error
 	deliver  func(*dsm.Message)
+	find     func(dsm.Found)
+	looks    []dsm.Found // that were answered later
 }
 
 func (e *end) Deliver(m *dsm.Message) {
@@ -81,6 +92,13 @@ func (e *end) Deliver(m *dsm.Message) {
 		e.deliver(m)
 	}
 	e.note(func() { e.got[m.From] = append(e.got[m.From], m) })
+}
+
+func (e *end) Found(f dsm.Found) {
+	if e.find != nil {
+		e.find(f)
+	}
+	e.note(func() { e.looks = append(e.looks, f) })
 }
 
 func (e *end) Up(peer dsm.NodeID, _ uint32) { e.note(func() { e.ups[peer]++ }) }
@@ -136,6 +154,9 @@ func (e *end) until(what string, f func() bool) {
 // listen opens a listener of the carrier.
 func (r *rig) listen(node dsm.NodeID) net.Listener {
 	r.t.Helper()
+	if r.rdma() {
+		return r.listenRDMA(node)
+	}
 	network, address := "tcp", "127.0.0.1:0"
 	if r.carrier == "unix" {
 		network, address = "unix", filepath.Join(r.t.TempDir(), "n")
@@ -154,6 +175,25 @@ func (r *rig) listen(node dsm.NodeID) net.Listener {
 		where = "unix:" + where
 	}
 	r.at(node, where)
+	return l
+}
+
+func (r *rig) listenRDMA(node dsm.NodeID) net.Listener {
+	r.t.Helper()
+	at := "roce://" + verbstest.Loopback().String() + ":0"
+	on := func(f func() error) error { return f() }
+	switch {
+	case r.hosts != nil:
+		on, at = r.host(node).Try, fmt.Sprintf("roce://10.9.0.%d:0", node+1)
+	case r.carrier == "mem":
+		at = "mem://" + strings.ReplaceAll(r.t.Name(), "/", "-") + "/0.0.0.0:0?seed=5&loss=0.01&reorder=0.02"
+	}
+	var l net.Listener
+	err := on(func() (err error) { l, err = ListenRDMA(r.t.Context(), at); return err })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.at(node, l.Addr().String())
 	return l
 }
 

@@ -24,9 +24,9 @@ type Config struct {
 	Cluster     dsm.Config
 	Incarnation uint32
 	Key         [keyfile.Size]byte // of the run: who has it is a node of it
-	Listeners   []net.Listener     // of TCP or unix sockets; closed by Close
-	// Address is where a node listens: host:port, or unix: and a path. It is asked
-	// for at each attempt; "" is nowhere, so far.
+	Listeners   []net.Listener     // of TCP or unix sockets, or of ListenRDMA; closed by Close
+	// Address is where a node listens: host:port, unix: and a path, or a URL of package
+	// verbs. It is asked for at each attempt; "" is nowhere, so far.
 	Address func(dsm.NodeID) string
 	// Silence is how long nothing may come of a peer before it is lost.
 	Silence time.Duration
@@ -48,6 +48,8 @@ type Receiver interface {
 	Up(peer dsm.NodeID, inc uint32)
 	// Lost ends it. It is made anew, unless the peer is dead or has left.
 	Lost(peer dsm.NodeID, inc uint32, why error)
+	// Found answers a Look that was not answered at once.
+	Found(f dsm.Found)
 	// Nonsense is of who says what cannot be, or is refused, or refuses: another
 	// version, cluster or key, or ErrSuperseded.
 	Nonsense(peer dsm.NodeID, why error)
@@ -147,14 +149,23 @@ func (t *Transport) Send(m *dsm.Message) {
 	}
 }
 
-// Flush writes what Send was given. Who calls it once must call it after each Send,
-// when it has let go of its locks: from then on Send only queues.
+// Flush writes what Send was given, and asks for what Look was. Who calls it once must
+// call it after each of these, when it has let go of its locks: from then on they only
+// queue.
 func (t *Transport) Flush() {
 	if !t.flushed.Load() {
 		t.flushed.Store(true)
 	}
 	for _, l := range t.links {
-		if l != nil && l.queued.Load() {
+		if l == nil {
+			continue
+		}
+		if l.looks.Swap(false) {
+			if s, _ := l.shelf(); s != nil {
+				s.ask()
+			}
+		}
+		if l.queued.Load() {
 			l.flush()
 		}
 	}

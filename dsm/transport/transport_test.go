@@ -61,7 +61,7 @@ func TestInOrderOnce(t *testing.T) {
 				t.Errorf("nonsense: %v", errs)
 			}
 		}
-	}, "hosts")
+	}, "hosts", "hosts, roce")
 }
 
 // Who is through says so and waits until all was heard.
@@ -170,7 +170,12 @@ func TestSuperseded(t *testing.T) {
 // Hosts that are cut off from each other for a while are lost, and meet again: what
 // was sent meanwhile comes then.
 func TestPartition(t *testing.T) {
-	r := newRig(t, "hosts")
+	for _, carrier := range []string{"hosts", "hosts, roce"} {
+		t.Run(carrier, func(t *testing.T) { partition(t, newRig(t, carrier)) })
+	}
+}
+
+func partition(t *testing.T, r *rig) {
 	r.cfg.Nodes = 2
 	r.silence = 2 * time.Second
 	ends := []*end{r.start(0, 1), r.start(1, 1)}

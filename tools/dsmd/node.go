@@ -11,6 +11,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,7 +81,7 @@ func (n *node) folders() (dirs []string) {
 // connect makes the node's links. One that lived before waits for all others:
 // what it says first is not for who begins later.
 func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transport, error) {
-	listeners, where, err := n.listen()
+	listeners, where, err := n.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +94,7 @@ func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transp
 	}
 	network, err := transport.New(transport.Config{
 		Cluster: n.cfg.Core, Incarnation: d.Incarnation(), Key: key, Listeners: listeners,
-		Address: meet.Address(n.meeting, where.Boot), Silence: n.settings.Silence,
+		Address: meet.Address(n.meeting, where), Silence: n.settings.Silence,
 	}, receiver{d})
 	if err != nil {
 		return nil, errors.Join(err, closeAll(listeners))
@@ -105,8 +107,9 @@ func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transp
 	return network, nil
 }
 
-// listen is for others: over TCP, and over shared memory for those on this machine.
-func (n *node) listen() (all []net.Listener, where meet.Place, err error) {
+// listen is for others: over TCP, over shared memory for those on this machine, and over
+// RDMA if that is asked for.
+func (n *node) listen(ctx context.Context) (all []net.Listener, where meet.Place, err error) {
 	l, err := net.Listen("tcp", n.settings.Listen)
 	if err != nil {
 		return nil, where, err
@@ -119,6 +122,13 @@ func (n *node) listen() (all []net.Listener, where meet.Place, err error) {
 			return nil, where, errors.Join(err, closeAll(all))
 		}
 		all, where.Unix, where.Boot = append(all, u), path, boot
+	}
+	if at := n.settings.RDMA; at != "" {
+		r, err := transport.ListenRDMA(ctx, strings.ReplaceAll(at, "{}", strconv.Itoa(int(n.cfg.Core.Self))))
+		if err != nil {
+			return nil, where, errors.Join(err, closeAll(all))
+		}
+		all, where.RDMA = append(all, r), r.Addr().String()
 	}
 	return all, where, nil
 }

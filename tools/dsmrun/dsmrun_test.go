@@ -20,6 +20,7 @@ import (
 	"lazystate/dsm/client"
 	"lazystate/internal/cli"
 	"lazystate/internal/leash"
+	"lazystate/verbs/verbstest"
 )
 
 // The programs that dsmrun runs here are this test's binary.
@@ -135,8 +136,14 @@ func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // program is this binary as one.
 func program(name string) []string { return []string{"--", os.Args[0], name} }
 
+// roce is where five nodes listen on the loopback.
+func roce() string {
+	a := verbstest.Loopback().As4()
+	return fmt.Sprintf("roce://127.%d.%d.10{}:0", a[1], a[2])
+}
+
 func TestCount(t *testing.T) {
-	for nodes, more := range map[int][]string{1: nil, 2: {"--tcp"}, 3: {"--writes=sync"}, 4: {"--homes=cyclic", "--per-page"}} {
+	for nodes, more := range map[int][]string{1: nil, 2: {"--tcp"}, 3: {"--writes=sync", "--bind"}, 4: {"--homes=cyclic", "--per-page"}, 5: {"--tcp", "--rdma=" + roce()}} {
 		code, out, errs := try(t, slices.Concat([]string{"-n", fmt.Sprint(nodes)}, more, program("count"))...)
 		if want := fmt.Sprintf("[%d %d %d] ", rounds*nodes, 2*rounds*nodes, 3*rounds*nodes); code != cli.OK || !strings.HasPrefix(out, want) {
 			t.Errorf("%d nodes, %v: exit %d, %q, not %q\n%s", nodes, more, code, out, want, errs)

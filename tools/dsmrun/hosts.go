@@ -31,6 +31,9 @@ func (h *hosts) of(node int) string {
 	return h.names[(node+h.moved[node])%len(h.names)]
 }
 
+// place is how many nodes were on a node's first host before it.
+func (h *hosts) place(node int) int { return node / max(1, len(h.names)) }
+
 // leave has a node go to the next host.
 func (h *hosts) leave(node int) {
 	h.mu.Lock()

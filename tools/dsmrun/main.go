@@ -29,6 +29,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.StringSliceFlag{Name: "host", Usage: "`HOST` of the next node, by ssh; the first again when all have one"},
 			&ucli.StringFlag{Name: "ssh", Value: "ssh -o BatchMode=yes", Usage: "`COMMAND` that is given a host and what to run there"},
 			&ucli.StringSliceFlag{Name: "kill", Usage: "`NODE@OP`: end that node by SIGKILL at an operation, to try a recovery"},
+			&ucli.BoolFlag{Name: "bind", Usage: "keep each node's program, and what it waits for, on a processor of its own"},
 			&ucli.IntFlag{Name: "restarts", Value: 10, Usage: "how often a node is started again"},
 			&ucli.BoolFlag{Name: "label", Usage: "each line of output with its node before it"},
 			&ucli.StringFlag{Name: "dsmd", EnvVars: []string{"DSM_DSMD"}, Usage: "dsmd's `PATH`, if it is not beside dsmrun or in PATH"},
@@ -44,7 +45,7 @@ func action(c *ucli.Context) (err error) {
 		return cli.Usagef("which program?")
 	}
 	c.App.ErrWriter = shared(c.App.ErrWriter)
-	r := &running{most: c.Int("restarts"), label: c.Bool("label"), command: c.Args().Slice(), stdout: shared(c.App.Writer), stderr: c.App.ErrWriter}
+	r := &running{most: c.Int("restarts"), label: c.Bool("label"), bind: c.Bool("bind"), command: c.Args().Slice(), stdout: shared(c.App.Writer), stderr: c.App.ErrWriter}
 	if r.log, err = cli.Logger(c); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type running struct {
 	most    int            // restarts of a node
 	kills   map[int]uint32 // node: operation
 	label   bool
+	bind    bool
 	log     *slog.Logger
 	stdin   input
 	stdout  io.Writer
@@ -118,6 +119,9 @@ func (r *running) prepare(i, life int) (cmd *exec.Cmd, done func(), err error) {
 	args := append([]string{"--node", strconv.Itoa(i)}, r.args...)
 	if op, ok := r.kills[i]; ok && life == 1 {
 		args = append(args, "--kill-at", strconv.FormatUint(uint64(op), 10))
+	}
+	if r.bind {
+		args = append(args, "--processor", strconv.Itoa(r.hosts.place(i)))
 	}
 	if r.stdin.path != "" {
 		args = append(args, "--stdin", r.stdin.path)

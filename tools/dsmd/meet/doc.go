@@ -13,6 +13,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	err = m.Tell(ctx, self, meet.Place{TCP: meet.Reached(listener, "")})
-//	address := meet.Address(m, meet.Boot()) // of transport.Config
+//	here := meet.Place{TCP: meet.Reached(listener, "")}
+//	err = m.Tell(ctx, self, here)
+//	address := meet.Address(m, here) // of transport.Config
 package meet

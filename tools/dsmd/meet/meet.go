@@ -34,6 +34,7 @@ type Place struct {
 	TCP  string `json:"tcp"`
 	Unix string `json:"unix,omitempty"` // path, for nodes on the same machine
 	Boot string `json:"boot,omitempty"` // id of that
+	RDMA string `json:"rdma,omitempty"` // URL, for nodes that have one too
 }
 
 // longest is more than a Place or Key needs.
@@ -66,10 +67,10 @@ func parseKey(s string) (k Key, err error) {
 // patience bounds one look.
 const patience = 5 * time.Second
 
-// Address is for a transport: where to connect to a node, "" for nowhere. By shared
-// memory, if it is on this machine, whose boot id it is, and its socket can be seen
-// from here.
-func Address(m Meeting, boot string) func(dsm.NodeID) string {
+// Address is for the transport of a node that is here: where to connect to another, ""
+// for nowhere. By shared memory, if that is on this machine and its socket can be seen
+// from here; else over RDMA, if both listen so.
+func Address(m Meeting, here Place) func(dsm.NodeID) string {
 	return func(node dsm.NodeID) string {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -77,10 +78,13 @@ func Address(m Meeting, boot string) func(dsm.NodeID) string {
 		if err != nil || !ok {
 			return "" // it is asked again
 		}
-		if p.Unix != "" && p.Boot == boot {
+		if p.Unix != "" && p.Boot == here.Boot {
 			if _, err := os.Stat(p.Unix); err == nil {
 				return "unix:" + p.Unix
 			}
+		}
+		if p.RDMA != "" && here.RDMA != "" {
+			return p.RDMA
 		}
 		return p.TCP
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -111,7 +112,7 @@ func TestNonsense(t *testing.T) {
 		}
 	}
 	for node := range dsm.NodeID(3) {
-		if a := Address(m, "")(node); a != "" {
+		if a := Address(m, Place{})(node); a != "" {
 			t.Errorf("%v is at %q", node, a)
 		}
 	}
@@ -134,12 +135,19 @@ func TestAddress(t *testing.T) {
 		{Place{TCP: "host:1", Unix: socket, Boot: "this boot"}, "unix:" + socket},
 		{Place{TCP: "host:1", Unix: socket, Boot: "another"}, "host:1"},
 		{Place{TCP: "host:1", Unix: socket + "x", Boot: "this boot"}, "host:1"},
+		{Place{TCP: "host:1", RDMA: "roce://10.0.0.1:7"}, "roce://10.0.0.1:7"},
+		{Place{TCP: "host:1", RDMA: "roce://10.0.0.1:7", Unix: socket, Boot: "this boot"}, "unix:" + socket},
 	} {
 		if err := m.Tell(context.Background(), 1, c.Place); err != nil {
 			t.Fatal(err)
 		}
-		if got := Address(m, "this boot")(1); got != c.want {
+		here := Place{Boot: "this boot", RDMA: "roce://10.0.0.2:7"}
+		if got := Address(m, here)(1); got != c.want {
 			t.Errorf("%+v: %q, not %q", c.Place, got, c.want)
+		}
+		here.RDMA = ""
+		if got := Address(m, here)(1); strings.HasPrefix(got, "roce:") {
+			t.Errorf("%+v: %q, and there is no RDMA here", c.Place, got)
 		}
 	}
 }

@@ -32,6 +32,7 @@ type Settings struct {
 	Listen   string
 	Name     string       // others reach this host by
 	Memory   bool         // links over it
+	RDMA     string       // URL to listen at, {} for the node's number; "": not at all
 	Etcd     etcd.Servers // where nodes meet; no endpoints: in Dir
 	Run      string       // its name there
 	Silence  time.Duration
@@ -48,6 +49,7 @@ func Flags() []ucli.Flag {
 		&ucli.IntFlag{Name: "conditions", Value: 64, EnvVars: env("CONDITIONS"), Usage: "condition variables"},
 		&ucli.StringFlag{Name: "homes", Value: "touch", EnvVars: env("HOMES"), Usage: "of pages: touch (who is first), block, cyclic"},
 		&ucli.StringFlag{Name: "writes", Value: "auto", EnvVars: env("WRITES"), Usage: "how writes are found: auto, async, sync"},
+		&ucli.IntFlag{Name: "ahead", Value: 15, EnvVars: env("AHEAD"), Usage: "`N` pages at most are fetched with one, of a program that goes through memory in order"},
 		&ucli.StringFlag{Name: "dir", EnvVars: env("DIR"), Usage: "`FOLDER` of checkpoints, where a restart finds them"},
 		&ucli.StringSliceFlag{Name: "copy", EnvVars: env("COPY"), Usage: "another `FOLDER` that has all of --dir too"},
 		&ucli.Float64Flag{Name: "logs", EnvVars: env("LOGS"), Usage: "a checkpoint when logs exceed `PERCENT` of the shared memory; 0: never"},
@@ -63,6 +65,7 @@ func Flags() []ucli.Flag {
 		&ucli.StringFlag{Name: "etcd-cert-key", EnvVars: env("ETCD_CERT_KEY"), Usage: "`FILE` of that one's key"},
 		&ucli.StringFlag{Name: "run", EnvVars: env("RUN"), Usage: "`NAME` of the run in etcd"},
 		&ucli.BoolFlag{Name: "tcp", EnvVars: env("TCP"), Usage: "links over TCP only, also between nodes on one host"},
+		&ucli.StringFlag{Name: "rdma", EnvVars: env("RDMA"), Usage: "links over RDMA between nodes that listen so, at a `URL` as rdma://10.77.0.1:0; {} is the node's number"},
 		&ucli.DurationFlag{Name: "silence", Value: 5 * time.Second, EnvVars: env("SILENCE"), Usage: "after which a node is lost"},
 		&ucli.DurationFlag{Name: "patience", Value: time.Minute, EnvVars: env("PATIENCE"), Usage: "how long a recovery waits for a node that is lost"},
 	}
@@ -76,13 +79,13 @@ func Of(c *ucli.Context) (Settings, error) {
 	s := Settings{
 		Core: dsm.Config{
 			Nodes: c.Int("nodes"), PageSize: pageSize, Locks: c.Int("locks"), Conds: c.Int("conditions"), PerPage: c.Bool("per-page"),
-			Unlogged: c.Bool("unlogged"), Shelves: !c.Bool("tcp"),
+			Unlogged: c.Bool("unlogged"), Shelves: !c.Bool("tcp") || c.String("rdma") != "", Ahead: c.Int("ahead"),
 		},
 		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")},
 		Writes: c.String("writes"), Dir: c.String("dir"), Copies: c.StringSlice("copy"), Listen: c.String("listen"), Name: c.String("name"),
-		Memory: !c.Bool("tcp"),
-		Etcd:   etcd.Servers{Endpoints: c.StringSlice("etcd"), CA: c.String("etcd-ca"), Cert: c.String("etcd-cert"), CertKey: c.String("etcd-cert-key")},
-		Run:    c.String("run"), Silence: c.Duration("silence"), Patience: c.Duration("patience"),
+		Memory: !c.Bool("tcp"), RDMA: c.String("rdma"),
+		Etcd: etcd.Servers{Endpoints: c.StringSlice("etcd"), CA: c.String("etcd-ca"), Cert: c.String("etcd-cert"), CertKey: c.String("etcd-cert-key")},
+		Run:  c.String("run"), Silence: c.Duration("silence"), Patience: c.Duration("patience"),
 	}
 	size, err := Bytes(c.String("region"))
 	if err != nil {
@@ -107,8 +110,8 @@ func (s *Settings) Check() (err error) {
 		}
 	}
 	switch {
-	case s.Core.Locks < 0 || s.Core.Conds < 0:
-		return cli.Usagef("%d locks, %d conditions", s.Core.Locks, s.Core.Conds)
+	case s.Core.Locks < 0 || s.Core.Conds < 0 || s.Core.Ahead < 0:
+		return cli.Usagef("%d locks, %d conditions, %d pages ahead", s.Core.Locks, s.Core.Conds, s.Core.Ahead)
 	case s.Policy.Logs < 0 || s.Policy.Every < 0 || s.Silence <= 0 || s.Patience <= 0:
 		return cli.Usagef("--logs, --every, --silence, --patience: one is less than nothing")
 	case s.Core.Unlogged && s.Policy != daemon.Policy{}:

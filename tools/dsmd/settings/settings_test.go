@@ -52,7 +52,7 @@ func TestOf(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"-n", "0"}, {"-n", "2", "--region", "0"}, {"-n", "2", "--region", "12X"}, {"-n", "2", "--homes", "here"},
-		{"-n", "2", "--writes", "never"}, {"-n", "2", "--logs", "-1"}, {"-n", "2", "--every", "-1s"}, {"-n", "2", "--locks", "-1"}, {"-n", "2", "--silence", "0s"}, {"-n", "2", "--unlogged", "--every", "1s"}, {"-n", "2", "--etcd", "http://127.0.0.1:1"},
+		{"-n", "2", "--writes", "never"}, {"-n", "2", "--logs", "-1"}, {"-n", "2", "--every", "-1s"}, {"-n", "2", "--locks", "-1"}, {"-n", "2", "--ahead", "-1"}, {"-n", "2", "--silence", "0s"}, {"-n", "2", "--unlogged", "--every", "1s"}, {"-n", "2", "--etcd", "http://127.0.0.1:1"},
 	} {
 		if _, code, out := parse(args...); code != cli.Usage {
 			t.Errorf("%v: exit %d, %s", args, code, out)

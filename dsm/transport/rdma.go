@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+
+	"lazystate/verbs"
+)
+
+// rdmaListener has nodes connect over RDMA.
+type rdmaListener struct {
+	server       *verbs.Server
+	scheme, opts string // of what dials it: before the address and behind it
+}
+
+// ListenRDMA listens at a URL of package verbs, as rdma://10.77.0.1:0, for
+// Config.Listeners. Its Addr is what others dial.
+func ListenRDMA(ctx context.Context, at string) (net.Listener, error) {
+	s, err := verbs.Listen(ctx, at, queues())
+	if err != nil {
+		return nil, err
+	}
+	where, opts, _ := strings.Cut(at, "?")
+	return &rdmaListener{s, where[:strings.LastIndex(where, "/")+1], opts}, nil
+}
+
+// queues are what a connection has: of sends, and of what looks post, three READs and a
+// WRITE each that stays until a later one is done. Between processes of one host there
+// are rings.
+func queues() *verbs.Config {
+	return &verbs.Config{
+		NoLocal: true,
+		Cap:     verbs.QPCap{MaxSendWR: slots + 6*mostLooks, MaxRecvWR: slots, MaxSendSGE: 1, MaxRecvSGE: 1, MaxInline: markSize},
+	}
+}
+
+func (l *rdmaListener) Accept() (net.Conn, error) {
+	c, err := l.server.Accept(context.Background())
+	if errors.Is(err, verbs.ErrClosed) {
+		return nil, net.ErrClosed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newWired(c)
+}
+
+func (l *rdmaListener) Close() error { return l.server.Close() }
+
+func (l *rdmaListener) Addr() net.Addr {
+	a := l.scheme + l.server.Addr().String()
+	if l.opts != "" {
+		a += "?" + l.opts
+	}
+	return rdmaAddr(a)
+}
+
+// rdmaAddr is what dials a node.
+type rdmaAddr string
+
+func (rdmaAddr) Network() string  { return "rdma" }
+func (a rdmaAddr) String() string { return string(a) }
+
+// onRDMA is true for an address that is dialed over RDMA.
+func onRDMA(address string) bool { return strings.Contains(address, "://") }
+
+// dialRDMA connects, from where this node listens if it does over RDMA.
+func (t *Transport) dialRDMA(ctx context.Context, address string) (net.Conn, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range t.cfg.Listeners {
+		if r, ok := l.(*rdmaListener); ok && !r.server.Addr().Addr().IsUnspecified() {
+			q := u.Query()
+			q.Set("local", r.server.Addr().Addr().String())
+			u.RawQuery = q.Encode()
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, helloBound)
+	defer cancel()
+	c, err := verbs.Dial(ctx, u.String(), queues())
+	if err != nil {
+		return nil, err
+	}
+	return newWired(c)
+}
