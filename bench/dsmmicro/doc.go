@@ -4,7 +4,7 @@
 // that is not here, the first write to one, a barrier, locks. Over shared memory and
 // over TCP, with writes that the kernel notes and with writes that are faults; beside
 // it what ArgoDSM over Open MPI took on the same machine. It is its own program: under
-// dsmrun it is what is measured.
+// dsmrun it is what is measured. Each node is bound to a processor.
 //
 // The trap: on as many processors as nodes, each with a daemon and a program, a figure
 // is mostly the scheduler's. The least of many says more than the mean.
