@@ -54,8 +54,9 @@ type Network interface {
 	Flush()
 	// Shelve, Taken and Look are called if Core.Shelves, and do not wait either.
 	Shelve(e dsm.Shelve)
-	// Taken is true if another node has taken what Shelve laid out of a page.
-	Taken(p dsm.Page) bool
+	// Taken are those of pages of which another node has taken what Shelve laid out.
+	// It may write over pages.
+	Taken(pages []dsm.Page) []dsm.Page
 	// Look is answered at once, or later by Daemon.Found, without the lock.
 	Look(e dsm.Look) (f dsm.Found, now bool)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -225,8 +224,8 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 			d.fail(&RefusedError{e.Err})
 		}
 	}
-	if old = slices.DeleteFunc(old, func(p dsm.Page) bool { return !d.net.Taken(p) }); len(old) > 0 {
-		d.step(dsm.Wanted{Pages: old})
+	if len(old) > 0 {
+		d.step(dsm.Wanted{Pages: d.net.Taken(old)})
 	}
 	for _, e := range looks { // last: what follows is sent behind what was sent above
 		if f, now := d.net.Look(e); now {

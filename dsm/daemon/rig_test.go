@@ -248,10 +248,10 @@ func (p *port) Shelve(e dsm.Shelve) {
 	p.lies[e.Page] = dsm.Found{Home: p.to.cfg.Core.Self, Incarnation: p.to.inc, Page: e.Page, V: e.V, Ordinal: e.Ordinal, Bytes: e.Bytes}
 }
 
-func (p *port) Taken(page dsm.Page) bool {
+func (p *port) Taken(pages []dsm.Page) []dsm.Page {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.taken[page]
+	return slices.DeleteFunc(pages, func(page dsm.Page) bool { return !p.taken[page] })
 }
 
 // Look answers at once or, for every other page, later.

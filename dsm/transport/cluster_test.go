@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 
@@ -155,8 +154,8 @@ func (p *process) perform(effects []dsm.Effect) {
 			p.fault = e.Err
 		}
 	}
-	if old = slices.DeleteFunc(old, func(page dsm.Page) bool { return !p.net.Taken(page) }); len(old) > 0 {
-		p.step(dsm.Wanted{Pages: old})
+	if len(old) > 0 {
+		p.step(dsm.Wanted{Pages: p.net.Taken(old)})
 	}
 	for _, e := range looks {
 		if f, now := p.net.Look(e); now {

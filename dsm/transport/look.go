@@ -3,6 +3,8 @@
 package transport
 
 import (
+	"slices"
+
 	"lazystate/dsm"
 	"lazystate/dsm/shelf"
 )
@@ -11,17 +13,23 @@ import (
 // over RDMA. It is for a node whose Config.Cluster has Shelves.
 func (t *Transport) Shelve(e dsm.Shelve) { t.shelf.Put(e) }
 
-// Taken is true if one of those nodes has taken what Shelve laid out of a page.
-func (t *Transport) Taken(p dsm.Page) bool {
-	for _, l := range t.links {
-		if l == nil {
+// Taken are those of pages of which one of those nodes has taken what Shelve laid out.
+// It writes over pages.
+func (t *Transport) Taken(pages []dsm.Page) (taken []dsm.Page) {
+	for _, l := range t.peers() {
+		s, _ := l.shelf()
+		if s == nil {
 			continue
 		}
-		if s, _ := l.shelf(); s != nil && s.Took(p) {
-			return true
-		}
+		pages = slices.DeleteFunc(pages, func(p dsm.Page) bool {
+			took := s.Took(p)
+			if took {
+				taken = append(taken, p)
+			}
+			return took
+		})
 	}
-	return false
+	return taken
 }
 
 // Look reads what a node has laid out: at once, or not now, and then Receiver.Found is
