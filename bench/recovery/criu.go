@@ -19,14 +19,18 @@ import (
 )
 
 // coordinated has CRIU checkpoint the whole job and set it up again, and returns its
-// version, or that it is not there.
+// version, or why it does not.
 func (r *rig) coordinated(ctx context.Context) (string, error) {
-	version, err := exec.CommandContext(ctx, settings.criu, "--version").Output()
+	out, err := exec.CommandContext(ctx, settings.criu, "--version").Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		return "it is not installed: not measured", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s --version: %w", settings.criu, err)
+	}
+	version := strings.Join(strings.Fields(string(out)), " ")
+	if out, err := exec.CommandContext(ctx, settings.criu, "check").CombinedOutput(); err != nil { // as 3.17 with Linux 6.18
+		return fmt.Sprintf("%s does not run on this kernel: not measured: %s", version, strings.TrimSpace(string(out))), nil
 	}
 	alone, err := r.c.Run(ctx, settings.Sizes)
 	if err == nil {
@@ -40,7 +44,7 @@ func (r *rig) coordinated(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return strings.Join(strings.Fields(string(version)), " "), nil
+	return version, nil
 }
 
 // moved takes a job down in its midst and sets it up again. Its result is checked.

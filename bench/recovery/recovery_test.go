@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,6 +24,19 @@ func TestRuns(t *testing.T) {
 	}
 	if len(seen) != stands {
 		t.Errorf("%d points", len(seen))
+	}
+}
+
+// A CRIU that this kernel is too new for is no reason to measure nothing.
+func TestCRIUDoesNotRun(t *testing.T) {
+	settings.criu = filepath.Join(t.TempDir(), "criu")
+	script := "#!/bin/sh\n[ $1 = --version ] && echo Version: 9 && exit\necho no vDSO; exit 1\n"
+	if err := os.WriteFile(settings.criu, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	said, err := (&rig{}).coordinated(t.Context())
+	if err != nil || said != "Version: 9 does not run on this kernel: not measured: no vDSO" {
+		t.Errorf("%q, %v", said, err)
 	}
 }
 
