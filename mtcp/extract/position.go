@@ -48,3 +48,15 @@ func (f *Found) Whole(from, to seqnum.Value) (Hole, bool) {
 	}
 	return Hole{}, true
 }
+
+// End cuts the send queue at a number from which on a replay can write it again:
+// nothing behind it may have been sent. It reports whether it can be cut there.
+func (f *Found) End(at seqnum.Value) bool {
+	d := f.Dump
+	if d.State.OwnFin() || at.Less(d.Nxt) || d.Write.Less(at) {
+		return false
+	}
+	d.Out = d.Out[:len(d.Out)-int(at.Size(d.Write))]
+	d.Write = at
+	return true
+}
