@@ -33,9 +33,9 @@ type Asker struct {
 	v6     bool
 }
 
-// NewAsker listens on an interface, before the network's filters, which may
-// drop the peers' segments meanwhile. Address and route must be there when Ask
-// is called.
+// NewAsker listens on an interface, before the network's filters and before those
+// of traffic control, which may drop the peers' segments meanwhile. Address and
+// route must be there when Ask is called.
 func NewAsker(index int, v6 bool) (*Asker, error) {
 	a := &Asker{raw: rawSockets{-1, -1}, packet: -1, v6: v6}
 	if err := a.open(index); err != nil {
@@ -47,9 +47,9 @@ func NewAsker(index int, v6 bool) (*Asker, error) {
 
 func (a *Asker) open(index int) error {
 	a.raw.open()
-	fd, protocol := a.raw.v4, uint16(unix.ETH_P_IP)
+	fd := a.raw.v4
 	if a.v6 {
-		fd, protocol = a.raw.v6, unix.ETH_P_IPV6
+		fd = a.raw.v6
 	}
 	if fd < 0 {
 		return fmt.Errorf("raw socket: %w without CAP_NET_RAW", ErrPermission)
@@ -57,13 +57,45 @@ func (a *Asker) open(index int) error {
 	if err := setInt(fd, unix.SOL_SOCKET, unix.SO_MARK, ProbeMark, "SO_MARK"); err != nil {
 		return err
 	}
-	network := protocol<<8 | protocol>>8
+	// A socket for one protocol hears what traffic control has let pass, one for
+	// all of them everything (net/core/dev.c, __netif_receive_skb_core).
+	all := uint16(unix.ETH_P_ALL)
+	all = all<<8 | all>>8
 	var err error
 	if a.packet, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return fmt.Errorf("packet socket: %w", err)
 	}
 	_ = unix.SetsockoptInt(a.packet, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20) // thousands may answer at once
-	return unix.Bind(a.packet, &unix.SockaddrLinklayer{Protocol: network, Ifindex: index})
+	if err := setInt(a.packet, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING"); err != nil {
+		return err
+	}
+	if err := onlyTCP(a.packet, a.v6); err != nil {
+		return err
+	}
+	return unix.Bind(a.packet, &unix.SockaddrLinklayer{Protocol: all, Ifindex: index})
+}
+
+// onlyTCP leaves out what is no answer, as far as that is quickly seen: an IP
+// header without extensions begins the packet.
+func onlyTCP(packet int, v6 bool) error {
+	version, protocol := uint32(4), uint32(9)
+	if v6 {
+		version, protocol = 6, 6
+	}
+	const loadByte, equal, ret = unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
+	f := []unix.SockFilter{
+		{Code: loadByte, K: 0},
+		{Code: unix.BPF_ALU | unix.BPF_RSH | unix.BPF_K, K: 4},
+		{Code: equal, K: version, Jf: 3},
+		{Code: loadByte, K: protocol},
+		{Code: equal, K: unix.IPPROTO_TCP, Jf: 1},
+		{Code: ret, K: 1 << 16},
+		{Code: ret, K: 0},
+	}
+	if err := unix.SetsockoptSockFprog(packet, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}); err != nil {
+		return fmt.Errorf("filter of the packet socket: %w", err)
+	}
+	return nil
 }
 
 // Close gives the sockets up; that takes 10 ms.
@@ -89,6 +121,11 @@ type question struct {
 // never sent (Resend). It returns how many have answered; the others stay as
 // they are.
 func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (int, error) {
+	return a.AskEach(dumps, times, wait, func(*Dump) {})
+}
+
+// AskEach is Ask that says at once of each dump when its peer has answered.
+func (a *Asker) AskEach(dumps []*Dump, times int, wait time.Duration, answered func(*Dump)) (int, error) {
 	open := make(map[connection]*question, len(dumps))
 	for _, d := range dumps {
 		open[connection{d.Remote, d.Local}] = &question{dump: d}
@@ -104,7 +141,7 @@ func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (int, error) {
 				return all - len(open), fmt.Errorf("ask %s: %w", q.dump.Remote, err)
 			}
 		}
-		if err := a.listen(open, round, time.Now().Add(wait)); err != nil {
+		if err := a.listen(open, round, time.Now().Add(wait), answered); err != nil {
 			return all - len(open), fmt.Errorf("ask peers: %w", err)
 		}
 	}
@@ -112,7 +149,7 @@ func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (int, error) {
 }
 
 // listen removes from open who has answered. It ends early if all have.
-func (a *Asker) listen(open map[connection]*question, round int, until time.Time) error {
+func (a *Asker) listen(open map[connection]*question, round int, until time.Time, answered func(*Dump)) error {
 	b := make([]byte, 256)
 	for len(open) > 0 {
 		left := time.Until(until)
@@ -135,6 +172,7 @@ func (a *Asker) listen(open map[connection]*question, round int, until time.Time
 		ends, ack, options, ok := acknowledgement(b[:min(n, len(b))])
 		if q := open[ends]; ok && q != nil && q.hear(ack, options, round) && q.dump.has(ack) {
 			delete(open, ends)
+			answered(q.dump)
 		}
 	}
 	return nil
