@@ -40,6 +40,8 @@
 //	mtcp/cbox/c     the same layout for servers in C
 //	mtcp/keeper     holds boxes and connections while processes die; hands them on
 //	mtcp/tcprepair  dumps and restores the socket: fills an Endpoint, obeys a Move
+//	mtcp/extract    reads a socket out of a dead kernel's memory: the same Endpoint
+//	mtcp/landing    has a session begin at the new server: box, socket, process
 //	mtcp/steer      brings the client's segments to the new server
 //	mtcp/migrate    asks Cut, carries a Move and the box; Reply and Fixup on the wire
 //	mtcp/salvage    the same from a dead kernel: Cut without a client (§3.6.5)

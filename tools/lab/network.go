@@ -81,6 +81,43 @@ func PlugHere(bridge, tap string) error {
 	return nil
 }
 
+// Cable joins a bridge of a namespace to one of the same name elsewhere, in the
+// namespace that there runs functions in: a rig's, for example. It ends with
+// either of them.
+func Cable(net, bridge string, there func(func() error) error) error {
+	ns, err := netns.GetFromPath(NetnsPath(net))
+	if err != nil {
+		return fmt.Errorf("network namespace %s: %w", net, err)
+	}
+	defer ns.Close()
+	const end, far = "to-lab", "from-lab"
+	err = there(func() error {
+		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: end}, PeerName: far, PeerNamespace: netlink.NsFd(ns)}); err != nil {
+			return err
+		}
+		return enslave(end, bridge)
+	})
+	if err == nil {
+		err = InNetns(net, func() error { return enslave(far, bridge) })
+	}
+	if err != nil {
+		return fmt.Errorf("cable from %s: %w", net, err)
+	}
+	return nil
+}
+
+func enslave(name, bridge string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	br, err := netlink.LinkByName(bridge)
+	if err != nil {
+		return err
+	}
+	return errors.Join(netlink.LinkSetMaster(l, br), netlink.LinkSetUp(l))
+}
+
 // NetnsPath is the namespace's file, for programs such as nsenter.
 func NetnsPath(net string) string { return netnsRoot + "/" + netnsPrefix + net }
 

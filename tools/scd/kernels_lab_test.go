@@ -17,9 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-
 	"lazystate/internal/identity"
 	"lazystate/internal/netrig"
 	"lazystate/tools/lab"
@@ -55,34 +52,6 @@ func onKernel(t *testing.T, kernel string) *lab.VM {
 	})
 }
 
-// cable joins a machine's network to a rig's.
-func cable(t *testing.T, r *netrig.Rig, vm *lab.VM) {
-	t.Helper()
-	ns, err := netns.GetFromPath(lab.NetnsPath(vm.Config().Net))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ns.Close()
-	join := func(name string) error {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		br, err := netlink.LinkByName("br0")
-		if err != nil {
-			return err
-		}
-		return errors.Join(netlink.LinkSetMaster(l, br), netlink.LinkSetUp(l))
-	}
-	r.Wire.Do(func() error {
-		v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "lab"}, PeerName: "rig", PeerNamespace: netlink.NsFd(ns)}
-		return errors.Join(netlink.LinkAdd(v), join("lab"))
-	})
-	if err := lab.InNetns(vm.Config().Net, func() error { return join("rig") }); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // settings are a daemon's file: own and other are this server and its peer.
 func settings(t *testing.T, dir, device, own, other string, key identity.PublicKey) []byte {
 	t.Helper()
@@ -107,7 +76,9 @@ func twoServers(t *testing.T, kernel string) (*guest, *site, *netrig.Host) {
 	client.Addr("10.9.0.9/24")
 	s.Addr("10.9.0.2/24")
 	g := &guest{t: t, vm: onKernel(t, kernel)}
-	cable(t, r, g.vm)
+	if err := lab.Cable(g.vm.Config().Net, "br0", r.Wire.Try); err != nil {
+		t.Fatal(err)
+	}
 	g.prog = lab.PutTest(t, g.vm, lab.TestBuild{}, "./tools/scd")
 	g.prog.Argv = g.prog.Argv[:1]
 	var err error

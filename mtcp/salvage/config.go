@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package salvage
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/mtcp"
+	"lazystate/mtcp/extract"
+	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/tcprepair"
+)
+
+// Config says what is salvaged, and where to. Run and all that it restores are in
+// the network namespace of the calling thread.
+type Config struct {
+	Target *backdoor.Target
+	// Fence stops the target for good, or makes sure that somebody has. Its errors are
+	// those of backdoor.Target.Fence: after nil and *backdoor.PortOnlyError nothing of
+	// the target's TCP is heard any more.
+	Fence func(context.Context) error
+	// Services are the addresses that are taken over, with their subnets. Sessions
+	// of other addresses stay where they are.
+	Services []netip.Prefix
+
+	Gate   Gate
+	Place  Place
+	Stack  *tcprepair.Stack
+	Keeper *keeper.Keeper
+	// Owner says whose process goes on with a session of a service, which was uid's
+	// at the target, as that says; nil: the same number's.
+	Owner func(service string, local netip.AddrPort, uid uint32) (uint32, error)
+
+	// Policy says how much of the buffers moves: mtcp.Minimal is §3.6.5's, which
+	// relies on the client to send again what was not acknowledged, mtcp.Whole its
+	// greedy alternative.
+	Policy mtcp.Policy
+	Limits extract.Limits
+	Box    uint64 // bytes of one box; 0: 16 MiB
+
+	// NotAsking leaves the clients out of it, as the dissertation does: what was
+	// under way counts as sent.
+	NotAsking bool
+	Ask       Asking
+
+	// Fresh has congestion begin anew. Otherwise the window is as it was (§3.6.5,
+	// step 6); threshold and round-trip times nobody can be told.
+	Fresh bool
+
+	// Silent is for how long the target has shown no life: clients may have seen
+	// timestamps so much younger than its sockets say.
+	Silent time.Duration
+	Log    *slog.Logger
+}
+
+// Asking is how often clients are asked, and how long they have each time.
+type Asking struct {
+	Times int           // 0: 3
+	Wait  time.Duration // 0: 5 ms
+}
+
+// Gate keeps our own kernel from answering for sockets that are not there yet: a
+// steer.Server.
+type Gate interface {
+	Hold(f steer.Flow, what steer.What, limit time.Duration) error
+	Release(f steer.Flow) error
+}
+
+// Place is the network on which the addresses are: see OnLink.
+type Place interface {
+	// Take brings an address here and tells everybody.
+	Take(p netip.Prefix) (undo func() error, err error)
+	// Ask asks the peers, and says at once who has answered: see tcprepair.Asker.
+	Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair.Dump)) error
+	// Begin has connections to a peer begin with a congestion window of so many
+	// segments, until undo: see takeover.Link.
+	Begin(own, peer netip.Addr, segments uint32) (undo func() error, err error)
+	// Provoke has a client whose session is lost say something, which is answered
+	// with a RST.
+	Provoke(local, remote netip.AddrPort) error
+}
+
+func (c *Config) defaults() {
+	if c.Owner == nil {
+		c.Owner = func(_ string, _ netip.AddrPort, uid uint32) (uint32, error) { return uid, nil }
+	}
+	if c.Box == 0 {
+		c.Box = 16 << 20
+	}
+	if c.Ask.Times == 0 {
+		c.Ask.Times = 3
+	}
+	if c.Ask.Wait == 0 {
+		c.Ask.Wait = 5 * time.Millisecond
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// serves reports whether an address is among the services'.
+func (c *Config) serves(ip netip.Addr) bool {
+	for _, p := range c.Services {
+		if p.Addr() == ip {
+			return true
+		}
+	}
+	return false
+}

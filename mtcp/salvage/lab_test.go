@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package salvage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/cbox/cboxtest"
+	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
+	"lazystate/tools/target"
+)
+
+// The test's own binary is the server in the machine.
+const roleEnv = "SALVAGE_ROLE"
+
+func TestMain(m *testing.M) {
+	role := os.Getenv(roleEnv)
+	if role == "" {
+		code := lab.Main(m, 1)
+		cboxtest.Clean()
+		os.Exit(code)
+	}
+	one := map[string]func(*cbox.Conn) error{"add": addUp, "bulk": bulk}[role]
+	if err := serveInGuest(one); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// serveInGuest serves whoever comes. There is no keeper: what outlives this
+// machine is the memory of its module.
+func serveInGuest(one func(*cbox.Conn) error) error {
+	l, err := cbox.Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port), cbox.Config{Name: adding.name})
+	if err != nil {
+		return err
+	}
+	fmt.Println("serving")
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		conn, ok := c.(*cbox.Conn)
+		if !ok {
+			return fmt.Errorf("%T has no box", c)
+		}
+		go func() {
+			if err := one(conn); err != nil {
+				fmt.Println(err)
+			}
+		}()
+	}
+}
+
+const (
+	guestDir = "/run/salvage"
+	guestLog = guestDir + "/log"
+)
+
+// victim is a machine of the lab in s1's place.
+type victim struct {
+	*world
+	vm     *lab.VM
+	target *backdoor.Target
+}
+
+// newVictim boots it and has it serve. It has an address of its own, that of s1 is
+// still there.
+func newVictim(t *testing.T, kernel, role string) *victim {
+	t.Helper()
+	vm := lab.New(t, lab.Config{Kernel: kernel, NICs: []lab.NIC{{Addr: "10.9.0.3/24"}}})
+	v := &victim{world: newWorld(t, "ipv4", adding), vm: vm}
+	v.s1.Unaddr(v.service.String()) // it is the machine's
+	v.must(lab.Cable(vm.Config().Net, "br0", v.rig.Wire.Try))
+	v.arm()
+	_, err := vm.Must(t.Context(), "ip", "addr", "add", v.service.String(), "dev", "eth0")
+	v.must(err)
+	prog := lab.PutTest(t, vm, lab.TestBuild{}, "./mtcp/salvage")
+	_, err = vm.Start(t.Context(), lab.Proc{
+		Argv: []string{"/bin/sh", "-c", `mkdir -p ` + guestDir + `; exec "$0" >` + guestLog + ` 2>&1`, prog.Argv[0]},
+		Dir:  prog.Dir, Env: append([]string{roleEnv + "=" + role}, prog.Env...),
+	})
+	v.must(err)
+	for end := time.Now().Add(hang); !strings.Contains(v.log(), "serving"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the machine does not serve: %s", v.log())
+		}
+	}
+	return v
+}
+
+func (v *victim) log() string {
+	b, err := v.vm.ReadFile(v.t.Context(), guestLog)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// arm loads the module and opens the target, over a carrier that cuts its port.
+func (v *victim) arm() {
+	v.t.Helper()
+	ctx := v.t.Context()
+	v.must(v.vm.Insmod(ctx, lab.Module(v.t, v.vm, "backdoor"), "allow_fence=1"))
+	v.must(armed.GiveKeys(ctx, v.vm, armed.Keys{slot: key}))
+	mem, err := target.Open(ctx, "lab:"+v.vm.Name(), target.Options{Writable: true})
+	v.must(err)
+	v.t.Cleanup(func() { mem.Close() })
+	v.target, err = backdoor.Open(ctx, mem)
+	v.must(err)
+	v.cfg.Target, v.fence.Timeout = v.target, time.Second
+}
+
+// bound waits until the server has accepted so many and they have their boxes.
+func (v *victim) bound(n int) {
+	v.t.Helper()
+	for end := time.Now().Add(hang); ; time.Sleep(20 * time.Millisecond) {
+		boxes, err := v.target.Boxes(v.t.Context())
+		v.must(err)
+		bound := 0
+		for i := range boxes {
+			if boxes[i].State == uapi.BoxBound && boxes[i].Err == nil {
+				bound++
+			}
+		}
+		if bound == n {
+			return
+		}
+		if time.Now().After(end) {
+			v.t.Fatalf("%d of %d boxes are bound: %s", bound, n, v.log())
+		}
+	}
+}
+
+// A server's kernel panics while its clients ask and wait, and their sessions go
+// on at this host, out of its memory: on both kernels, in the middle of what they
+// were at.
+func TestPanic(t *testing.T) {
+	for _, kernel := range []string{"6.12", "6.1"} {
+		t.Run(kernel, func(t *testing.T) {
+			v := newVictim(t, kernel, "add")
+			v.goesOn(v.panics)
+		})
+	}
+}
+
+// A machine that only stood comes back when its sessions are elsewhere, and is
+// silent (§3.5.1): nobody notices it.
+func TestStandsAndComesBack(t *testing.T) {
+	v := newVictim(t, "6.12", "add")
+	v.fence.Timeout = 50 * time.Millisecond
+	clients := v.goesOn(func() { v.must(v.vm.Stop(t.Context())) })
+	v.must(v.vm.Cont(t.Context()))
+	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
+		look, err := v.target.LockView(t.Context())
+		if err == nil && look.State == uapi.LockFenced {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it has not seen its fence: %v", err)
+		}
+	}
+	for _, a := range clients {
+		a.ask(50)
+		a.rest()
+	}
+}
+
+// goesOn has clients ask, strikes the machine, and salvages their sessions.
+func (v *victim) goesOn(strike func()) (clients []*adder) {
+	v.t.Helper()
+	for i := range 8 {
+		a := v.dial()
+		a.ask(20 * i)
+		a.hear(20 * i)
+		clients = append(clients, a)
+	}
+	for i, a := range clients {
+		a.ask(100 * i) // are on their way when it happens
+	}
+	strike()
+	for i, a := range clients {
+		a.ask(i % 3) // into nothing
+	}
+	var r *Report
+	v.s2.Do(func() (err error) { r, err = Run(v.t.Context(), v.cfg); return err })
+	for _, s := range r.Sessions {
+		v.t.Logf("%s: half-updated %v, asked %v, %v %v", s.Remote, s.Held, s.Asked, s.Err, s.Notes)
+	}
+	v.t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
+	if r.Saved() != len(clients) {
+		v.t.Fatalf("%d of %d sessions live", r.Saved(), len(clients))
+	}
+	for _, a := range clients {
+		v.must(a.SetDeadline(time.Now().Add(hang)))
+		a.rest()
+		a.ask(50)
+		a.rest()
+	}
+	return clients
+}
+
+// panics has the machine crash and waits for its stamp.
+func (v *victim) panics() {
+	v.t.Helper()
+	ctx := v.t.Context()
+	go v.vm.Start(ctx, lab.Proc{Argv: []string{"/bin/sh", "-c", "echo c >/proc/sysrq-trigger"}}) // it may be dead before it has answered
+	region, err := v.target.Region(uapi.KindPanic)
+	v.must(err)
+	stamp := make([]byte, uapi.PanicSize)
+	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
+		v.must(v.target.Do(v.t.Context(), region.Read(0, stamp)))
+		if backdoor.DecodePanic(stamp) != nil {
+			return
+		}
+		if time.Now().After(end) {
+			v.t.Fatal("the machine does not panic")
+		}
+	}
+}

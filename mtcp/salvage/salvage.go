@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package salvage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/extract"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/tcprepair"
+)
+
+// Errors of single sessions, beside those of extract and cbox.
+var (
+	ErrElsewhere = errors.New("its address is not taken over")
+	ErrMoved     = errors.New("it was on its way to another server, or is there")
+	ErrNotBound  = errors.New("its box has no socket")
+)
+
+// Run salvages all sessions of the configured addresses. Its error is that of
+// something that all of them need; then nothing lives here and the addresses are
+// given back, but the target stays fenced.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	cfg.defaults()
+	r := &run{Config: cfg, ctx: ctx, began: time.Now(), before: cfg.Target.Stats(), report: &Report{}}
+	err := r.all()
+	used := cfg.Target.Stats().Sub(r.before)
+	r.report.Batches, r.report.Bytes = used.Batches, used.Bytes
+	if err != nil {
+		return r.report, fmt.Errorf("salvage: %w", err)
+	}
+	return r.report, nil
+}
+
+// run is one of them.
+type run struct {
+	Config
+	ctx      context.Context
+	began    time.Time
+	report   *Report
+	sessions []*session
+	undo     []func() error
+	before   backdoor.Stats
+	portOnly bool // the fence's CPUs may not have stopped
+}
+
+func (r *run) step(name string) {
+	at := time.Since(r.began)
+	r.report.Steps = append(r.report.Steps, Step{name, at})
+	r.Log.Info("salvage", "step", name, "after", at)
+}
+
+func (r *run) all() error {
+	if err := r.fence(); err != nil {
+		return err
+	}
+	r.step("fenced")
+	r.before = r.Target.Stats() // while CPUs do not answer the fence, that is looked for again and again
+	if err := r.directory(); err != nil {
+		return err
+	}
+	r.step("directory read")
+	r.hold()
+	r.step("flows held")
+	if err := r.take(); err != nil {
+		return errors.Join(err, r.back())
+	}
+	r.step("addresses taken")
+	if err := r.read(); err != nil {
+		return errors.Join(err, r.back())
+	}
+	r.step("state read")
+	r.begin()
+	r.step("done")
+	return nil
+}
+
+// fence stops the target for good. Cut off at its port it is as good as stopped:
+// nobody hears it (§3.5.1).
+func (r *run) fence() error {
+	err := r.Fence(r.ctx)
+	var port *backdoor.PortOnlyError
+	if errors.As(err, &port) {
+		r.Log.Warn("salvage: the target's CPUs have not stopped, but its port is cut", "err", err)
+		r.portOnly = true
+		return nil
+	}
+	return err
+}
+
+// read reads sockets and boxes. Where the port alone is cut, CPUs that run
+// meanwhile stop at the request that lies in their memory: once they have, it is
+// read again, and nothing changes any more.
+func (r *run) read() error {
+	all := r.live()
+	if err := r.extract(all); err != nil {
+		return err
+	}
+	if r.portOnly {
+		v, err := r.Target.LockView(r.ctx)
+		if err != nil {
+			return err
+		}
+		if v.State == uapi.LockFenced {
+			r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
+			return r.extract(all)
+		}
+	}
+	return r.Target.Check(r.ctx)
+}
+
+// directory finds the sessions.
+func (r *run) directory() error {
+	boxes, err := r.Target.Boxes(r.ctx)
+	if err != nil {
+		return err
+	}
+	for i := range boxes {
+		b := &boxes[i]
+		s := &session{box: b, flow: steer.Flow{Local: b.Local, Remote: b.Remote}}
+		s.Entry, s.Local, s.Remote = b.Entry, b.Local, b.Remote
+		switch {
+		case b.Err != nil:
+			s.Err = b.Err
+		case b.State != uapi.BoxBound:
+			s.Err = ErrNotBound
+		case !r.serves(b.Local.Addr()):
+			s.Err = ErrElsewhere
+		case b.Len() > r.Box:
+			s.Err = &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), r.Box)}
+		}
+		r.sessions = append(r.sessions, s)
+	}
+	return nil
+}
+
+// live are the sessions that there is hope for.
+func (r *run) live() (out []*session) {
+	for _, s := range r.sessions {
+		if s.Err == nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// hold comes before the address: from then on the clients' segments come here.
+func (r *run) hold() {
+	for _, s := range r.live() {
+		if err := r.Gate.Hold(s.flow, steer.DropIn, 0); err != nil {
+			s.Err = err
+			continue
+		}
+		s.held = true
+	}
+}
+
+func (r *run) take() error {
+	for _, p := range r.Services {
+		undo, err := r.Place.Take(p)
+		if err != nil {
+			return err
+		}
+		r.undo = append(r.undo, undo)
+	}
+	return nil
+}
+
+// back gives everything back that was taken.
+func (r *run) back() error {
+	var err error
+	for _, undo := range r.undo {
+		err = errors.Join(err, undo())
+	}
+	for _, s := range r.sessions {
+		err = errors.Join(err, r.release(s))
+	}
+	return err
+}
+
+// extract reads the sockets of these sessions and the boxes of those that can go on.
+func (r *run) extract(all []*session) error {
+	x, err := extract.New(r.Target, r.Limits)
+	if err != nil {
+		return err
+	}
+	socks := make([]uint64, len(all))
+	for i, s := range all {
+		socks[i] = s.box.Sock
+	}
+	found, err := x.Extract(r.ctx, socks)
+	if err != nil {
+		return err
+	}
+	for i, s := range all {
+		s.found, s.Held, s.Err, s.Notes = &found[i], found[i].Held, found[i].Err, found[i].Notes
+		s.Start = found[i].Path.Start()
+	}
+	g := &gather{ctx: r.ctx, read: r.Target.ReadEach}
+	all = slices.DeleteFunc(slices.Clone(all), func(s *session) bool { return s.Err != nil })
+	g.each(len(all), func(i int, read func([]backdoor.VARead) error) {
+		all[i].Err = all[i].open(read, r.Policy, r.Silent)
+	})
+	return g.failed
+}
+
+// begin has the sessions go on: those whose clients have answered at once, the
+// others when they have not.
+func (r *run) begin() {
+	waiting := map[*tcprepair.Dump]*session{}
+	var dumps []*tcprepair.Dump
+	for _, s := range r.live() {
+		waiting[s.found.Dump], dumps = s, append(dumps, s.found.Dump)
+	}
+	for d := range r.ask(dumps) {
+		s := waiting[d]
+		delete(waiting, d)
+		s.Asked = true
+		r.finish(s)
+	}
+	for _, s := range waiting {
+		r.finish(s)
+	}
+	r.step("sessions live")
+	for _, s := range r.sessions {
+		r.name(s)
+	}
+}
+
+// ask tells who has answered; the channel is closed when nobody will any more.
+func (r *run) ask(dumps []*tcprepair.Dump) <-chan *tcprepair.Dump {
+	answers := make(chan *tcprepair.Dump, len(dumps))
+	if r.NotAsking {
+		close(answers)
+		return answers
+	}
+	go func() {
+		defer close(answers)
+		if err := r.Place.Ask(dumps, r.Ask, func(d *tcprepair.Dump) { answers <- d }); err != nil {
+			r.Log.Warn("salvage: clients are not asked", "err", err)
+		}
+	}()
+	return answers
+}
+
+// finish has a session go on here.
+func (r *run) finish(s *session) {
+	s.Err = s.live(r)
+	if s.Err == nil {
+		s.Live = time.Since(r.began)
+		s.Err = r.release(s)
+	}
+}
+
+func (r *run) release(s *session) error {
+	if !s.held {
+		return nil
+	}
+	s.held = false
+	return r.Gate.Release(s.flow)
+}
+
+// name reports a session, and has the client of one that is lost told so: by our
+// kernel, which knows nothing of the connection.
+func (r *run) name(s *session) {
+	r.report.Sessions = append(r.report.Sessions, s.Outcome)
+	log := r.Log.With("session", s.ID, "service", s.Name, "client", s.Remote)
+	if s.Err == nil {
+		log.Info("salvage: a session lives here", "asked", s.Asked, "half-updated", s.Held, "after", s.Live, "notes", s.Notes)
+		return
+	}
+	log.Error("salvage: a session is lost", "err", s.Err)
+	if err := r.release(s); err != nil {
+		log.Error("salvage: the gate of a lost session", "err", err)
+	}
+	if r.serves(s.Local.Addr()) {
+		if err := r.Place.Provoke(s.Local, s.Remote); err != nil {
+			log.Warn("salvage: the client of a lost session is not told", "err", err)
+		}
+	}
+}
