@@ -63,10 +63,10 @@ const hangLooks = 500 * time.Millisecond
 func (p *Patient) DiagnoseHang(ctx context.Context) (*Hang, error) {
 	began := time.Now()
 	h := &Hang{}
-	if text, err := p.panicStamp(ctx); err != nil {
+	if stamp, err := p.panicStamp(ctx); err != nil {
 		return nil, err
-	} else if text != "" {
-		h.Cause, h.Detail = HangPanic, text
+	} else if stamp != nil {
+		h.Cause, h.Detail = HangPanic, stamp.String()
 	}
 	switch err := p.compareLooks(ctx, h); {
 	case err != nil && (h.Cause == NoHang || Lost(err) || ctx.Err() != nil):
@@ -84,6 +84,39 @@ func (p *Patient) DiagnoseHang(ctx context.Context) (*Hang, error) {
 	}
 	h.Examined = time.Since(began)
 	return h, nil
+}
+
+// Dead says why the target does nothing any more, "" if some CPU of it does. For
+// good: it has panicked (an oops alone may leave the rest alive); otherwise the
+// clocks of all its CPUs stood still between two looks. It touches nothing.
+func (p *Patient) Dead(ctx context.Context) (why string, forGood bool, err error) {
+	stamp, err := p.panicStamp(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	if stamp != nil && stamp.Cause == uapi.PanicPanic {
+		return stamp.String(), true, nil
+	}
+	first, err := p.clocks(ctx)
+	if err == nil {
+		err = pause.For(ctx, hangLooks)
+	}
+	if err != nil {
+		return "", false, err
+	}
+	second, err := p.clocks(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	for name, v := range first {
+		if second[name] != v {
+			return "", false, nil
+		}
+	}
+	if len(first) == 0 {
+		return "", false, nil
+	}
+	return fmt.Sprintf("the clocks of all %d CPUs stand still", len(first)), false, nil
 }
 
 // compareLooks finds clocks that stand still and tasks that did not move. A
@@ -181,21 +214,18 @@ func (p *Patient) tryFreeze(ctx context.Context, h *Hang) {
 	h.LockErr = held.Unlock(ctx)
 }
 
-// panicStamp returns the target's last words, "" if it has not panicked.
-func (p *Patient) panicStamp(ctx context.Context) (string, error) {
+// panicStamp returns the target's last words, nil if it has left none.
+func (p *Patient) panicStamp(ctx context.Context) (*backdoor.PanicStamp, error) {
 	r, err := p.Target.Region(uapi.KindPanic)
 	if errors.Is(err, backdoor.ErrNoRegion) || err == nil && r.Len < uapi.PanicSize {
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	buf := make([]byte, uapi.PanicSize)
 	if err := p.Target.Do(ctx, r.Read(0, buf)); err != nil {
-		return "", fmt.Errorf("panic stamp of %s: %w", p.Name, err)
+		return nil, fmt.Errorf("panic stamp of %s: %w", p.Name, err)
 	}
-	if s := backdoor.DecodePanic(buf); s != nil {
-		return s.String(), nil
-	}
-	return "", nil
+	return backdoor.DecodePanic(buf), nil
 }

@@ -17,8 +17,9 @@ import (
 type Healer interface {
 	Name() string
 
-	// Plan validates the events and names the culprits. It changes nothing. A
-	// plan without culprits needs no repair, and says why.
+	// Plan validates the events and names the culprits, or the steps of a repair
+	// that accuses nobody. It changes nothing. A plan without either needs no
+	// repair, and says why.
 	Plan(ctx context.Context, in *Incident) (*Plan, error)
 
 	// Apply acts. Its outcome is returned with an error too: what was done
@@ -63,6 +64,7 @@ type Plan struct {
 	Policy string
 	Spare  policy.Spare
 	Only   []ProcessID // kill only these of the accused; nil: all processes of the user
+	Steps  []string    // of a repair that accuses nobody: what it will do, in order
 
 	Why     string        // without culprits: why nothing is to be done
 	Watched []Threshold   // must hold again for a repair to be called healed
@@ -75,9 +77,9 @@ type Plan struct {
 }
 
 // Needed reports whether there is something to repair.
-func (p *Plan) Needed() bool { return len(p.Culprits) > 0 }
+func (p *Plan) Needed() bool { return len(p.Culprits) > 0 || len(p.Steps) > 0 }
 
-// Accused is the finding that the repair executes.
+// Accused is the finding that the repair executes, if it has culprits.
 func (p *Plan) Accused() policy.Finding { return p.Findings[0] }
 
 // Threshold is a sensor and the value it must come back to; a pressure sensor
@@ -100,6 +102,8 @@ type Outcome struct {
 	Frozen    time.Duration
 	Raw       bool // some view was not drained
 	KilledIDs []ProcessID
+	Done      []string // steps that were carried out, each with its result
+	Left      []string // what could not be helped, each with the reason
 }
 
 // ProcessID names a process for good: pids are used again.

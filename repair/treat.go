@@ -111,7 +111,9 @@ func (d *Dispatcher) attempt(ctx context.Context, h Healer, in *Incident, r *Rep
 	if r.Result != 0 {
 		return nil
 	}
-	r.Users = append(r.Users, plan.Accused().UID)
+	if len(plan.Culprits) > 0 {
+		r.Users = append(r.Users, plan.Accused().UID)
+	}
 	return d.act(ctx, h, in, plan, r)
 }
 
@@ -122,6 +124,9 @@ func (d *Dispatcher) act(ctx context.Context, h Healer, in *Incident, plan *Plan
 	if out != nil {
 		r.Killed += out.Killed
 		r.Frozen += out.Frozen
+		if len(out.Done)+len(out.Left) > 0 {
+			in.note("outcome", map[string]any{"done": out.Done, "left": out.Left}, nil)
+		}
 	}
 	if err != nil {
 		return d.trouble(ctx, in, "apply", err)
@@ -163,6 +168,9 @@ func evidenceOf(p *Plan) map[string]any {
 	m := map[string]any{
 		"policy": p.Policy, "findings": p.Findings, "notes": p.Notes, "spared": p.Spared, "culprits": len(p.Culprits),
 		"confirm_ns": p.Confirm, "processes": p.Seen, "reads": p.Reads.Reads, "batches": p.Reads.Batches, "walk_ns": p.Walk,
+	}
+	if len(p.Steps) > 0 {
+		m["steps"] = p.Steps
 	}
 	if p.Why != "" {
 		m["nothing"] = p.Why
