@@ -35,6 +35,7 @@ type state struct {
 	stack  *tcprepair.Stack
 	mover  *migrate.Mover
 	escrow *escrow.Escrow // nil: there is none
+	rescue []*rescue      // by the configuration's salvage
 	lock   *os.File       // of the journal
 	tasks  sync.WaitGroup
 }
@@ -64,13 +65,16 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces, SameClient: cfg.SameClient, Point: point, Capacity: cfg.Capacity,
 		Limits: migrate.Limits{Queues: cfg.State.Queues, Box: cfg.State.Box}, Most: cfg.State.Total,
 	}
-	if err = d.network(&mc); err == nil {
+	if d.rescue, err = d.rescues(); err == nil {
+		err = d.network(&mc)
+	}
+	if err == nil {
 		d.openEscrow(&mc)
 		d.mover, err = migrate.New(mc)
 	}
 	if err != nil {
 		d.stack.Close()
-		return nil, errors.Join(err, d.escrow.Close(), d.lock.Close())
+		return nil, errors.Join(err, d.escrow.Close(), closeAll(d.rescue), d.lock.Close())
 	}
 	return d, nil
 }
@@ -150,7 +154,7 @@ func (d *state) run(ctx context.Context) error {
 	d.tasks.Wait()
 	d.keeper.Close()
 	d.stack.Close()
-	return errors.Join(err, d.mover.Close(), d.escrow.Close(), d.lock.Close())
+	return errors.Join(err, d.mover.Close(), d.escrow.Close(), closeAll(d.rescue), d.lock.Close())
 }
 
 func (d *state) notify(s string) {

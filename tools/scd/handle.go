@@ -50,6 +50,8 @@ func (d *state) handle(ctx context.Context, _ control.Peer, r control.Request, s
 	switch r.Cmd {
 	case "ls":
 		return send(d.sessions())
+	case "salvage":
+		return d.salvage(ctx, r, send)
 	case "move", "drain":
 		by, err := migrate.ParseWay(cmp.Or(r.By, migrate.ByTakeover.String()))
 		if err != nil {

@@ -72,6 +72,9 @@ func (b *Bed) site(i int, name string, bits uint64) (s *Site, err error) {
 	return s, b.routed(s.Host, 9)
 }
 
+// Control is its daemon's socket, for programs that run there.
+func (s *Site) Control() string { return s.control }
+
 func (s *Site) path(name string) string { return filepath.Join(s.bed.dir, s.Name+"-"+name) }
 
 // scdPort is the daemons' own.
@@ -93,6 +96,9 @@ func (s *Site) startSCD(ctx context.Context) error {
 			map[string]any{"name": s.bed.service, "user": user, "listen": netip.AddrPortFrom(Shared, Port).String(), "device": netrig.Dev},
 		},
 		"interfaces": []string{netrig.Dev},
+	}
+	if s == s.bed.S2 && len(s.bed.salvage) > 0 {
+		cfg["salvage"] = s.bed.salvage
 	}
 	if r := s.bed.router; r != nil {
 		cfg["gateways"] = []any{map[string]any{"name": r.Name, "address": r.listen(), "key": r.key.String()}}

@@ -34,6 +34,8 @@ type Config struct {
 	Server   uint64 // bits a second that each server can send; 0: no bound
 	Gateway  bool   // a router is between clients and servers, with an mtcpd that can move sessions
 	Programs string // folder of scd, mtcpd and the servers; "": they are built
+
+	Salvage []any // machines whose sessions S2's daemon can carry out of them, as scd.yaml has them
 }
 
 // Bed is the machines, with their daemons.
@@ -43,6 +45,7 @@ type Bed struct {
 	Clients []*Client
 
 	service string
+	salvage []any
 	rig     *netrig.Rig
 	router  *router // nil: there is none
 	frame   *frame
@@ -93,7 +96,7 @@ func Run(ctx context.Context, cfg Config, use func(b *Bed) error) (err error) {
 			panic(r)
 		}
 	}()
-	b := &Bed{frame: f, bin: bin, service: cfg.Service}
+	b := &Bed{frame: f, bin: bin, service: cfg.Service, salvage: cfg.Salvage}
 	if b.dir, err = os.MkdirTemp(memory(), "testbed-"); err != nil {
 		return err
 	}
@@ -142,6 +145,17 @@ func (b *Bed) open(ctx context.Context, cfg Config) error {
 		}
 	}
 	return nil
+}
+
+// Wire is where the machines' bridge br0 is, for one that comes from elsewhere.
+func (b *Bed) Wire() *netrig.Host { return b.rig.Wire }
+
+// Dir is a folder that ends with the bed, on no disk if there is such a one.
+func (b *Bed) Dir() string { return b.dir }
+
+// Launch runs a program on a machine until the bed is taken down.
+func (b *Bed) Launch(h *netrig.Host, program string, args ...string) (*Process, error) {
+	return b.start(h, program, args...)
 }
 
 // limit bounds what goes to a host and what comes from it.

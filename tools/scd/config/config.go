@@ -19,7 +19,7 @@ import (
 // Config is the whole file.
 type Config struct {
 	Servers string `yaml:"servers"` // socket for the processes of this machine's services
-	Socket  string `yaml:"socket"`  // control socket for scd ls, move, drain
+	Socket  string `yaml:"socket"`  // control socket for scd ls, move, drain, salvage
 	Group   string `yaml:"group"`   // whose members may use it; "": root and scd's own user
 	Metrics string `yaml:"metrics"` // address of the Prometheus endpoint; "-": none
 	Journal string `yaml:"journal"` // folder in memory
@@ -40,6 +40,8 @@ type Config struct {
 
 	Quota  Quota       `yaml:"quota"`  // most of it for each user
 	Quotas []UserQuota `yaml:"quotas"` // and for those that have another
+
+	Salvage []Victim `yaml:"salvage"` // machines whose sessions go on here when they die
 
 	Capacity int    `yaml:"capacity"` // sessions that this server is good for, as it tells its peers; 0: it does not say
 	Policy   Policy `yaml:"policy"`
@@ -123,7 +125,7 @@ func (c *Config) check() error {
 			return confile.At(fmt.Sprintf(".services[%d]", i), err)
 		}
 	}
-	return nil
+	return checkVictims(c.Salvage)
 }
 
 func checkPeers(list string, all []Peer) error {

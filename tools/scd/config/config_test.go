@@ -35,6 +35,7 @@ func TestParseRefuses(t *testing.T) {
 		return "identity: /id\npeers:\n - {name: " + name + ", address: \"" + addr + "\", key: \"" + key + "\"}\n"
 	}
 	service := func(s string) string { return "services:\n - {" + s + "}\n" }
+	victim := func(s string) string { return "salvage:\n - {" + s + "}\n" }
 	for name, c := range map[string]struct{ text, want string }{
 		"typo":        {"sokcet: x\n", "[1:1]"},
 		"no identity": {"listen: \":1\"\n", "need an identity"},
@@ -53,6 +54,13 @@ func TestParseRefuses(t *testing.T) {
 		"quota twice": {"quotas:\n - {user: \"0\"}\n - {user: root}\n", "quotas[1].user"},
 		"quota whose": {"quotas: [{sessions: 1}]\n", "quotas[0].user"},
 		"metrics":     {"metrics: here\n", "[1:10] metrics"},
+		"victim":      {victim("url: \"lab:s1\""), "salvage[0].name: no name"},
+		"memory":      {victim("name: s1, url: \"http://s1\""), "salvage[0].url"},
+		"reader":      {victim("name: s1, url: \"rdma://s1\", device: eth0, addresses: [1.2.3.4/24]"), "needs a key_file"},
+		"interface":   {victim("name: s1, url: \"lab:s1\", addresses: [1.2.3.4/24]"), "salvage[0].device"},
+		"no address":  {victim("name: s1, url: \"lab:s1\", device: eth0"), "salvage[0].addresses"},
+		"no subnet":   {victim("name: s1, url: \"lab:s1\", device: eth0, addresses: [1.2.3.4]"), "salvage[0].addresses[0]"},
+		"how much":    {victim("name: s1, url: \"lab:s1\", device: eth0, addresses: [1.2.3.4/24], policy: half"), "want minimal or whole"},
 	} {
 		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package heal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
+	"lazystate/repair"
+)
+
+// Salvage has the sessions of a machine that is dead go on elsewhere.
+type Salvage struct {
+	Machine string        // as the recovery node calls it
+	Confirm time.Duration // how long a machine without a panic must have been dead
+	Fence   time.Duration // most time for its CPUs to answer the fence; 0: 100 ms if its port is cut anyway, else 5 s
+
+	// Carry has the recovery node carry them out. portOnly: the machine is cut off
+	// at its port, but its CPUs have not said that they stand.
+	Carry func(ctx context.Context, portOnly bool) (*Carried, error)
+
+	carried bool
+}
+
+// Carried is what the recovery node says of the sessions.
+type Carried struct {
+	Live []string // each with what is to be said of it
+	Lost []string // each with the reason
+}
+
+const (
+	defaultFence = 100 * time.Millisecond
+	deadLooks    = 100 * time.Millisecond
+)
+
+// Name implements repair.Healer.
+func (h *Salvage) Name() string { return "Salvage_Healer" }
+
+// Plan implements repair.Healer.
+func (h *Salvage) Plan(ctx context.Context, in *repair.Incident) (*repair.Plan, error) {
+	p := in.Patient
+	if h.carried {
+		return &repair.Plan{Why: "its sessions have been salvaged"}, nil
+	}
+	began := time.Now()
+	why, err := h.dead(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if why == "" {
+		return &repair.Plan{Why: "some CPU of it runs: it may be repaired in place"}, nil
+	}
+	if _, err := p.Target.Region(uapi.KindFence); err != nil {
+		return nil, fmt.Errorf("fence %s: %w", p.Name, err)
+	}
+	return &repair.Plan{Confirm: time.Since(began), Steps: []string{
+		"it is dead: " + why, "fence it for good", "the recovery node takes over the addresses and sessions of " + h.Machine,
+	}}, nil
+}
+
+// dead looks until a machine that has not panicked has been dead for long enough.
+func (h *Salvage) dead(ctx context.Context, p *repair.Patient) (string, error) {
+	for end := time.Now().Add(h.Confirm); ; {
+		why, forGood, err := p.Dead(ctx)
+		if err != nil || why == "" || forGood || !time.Now().Before(end) {
+			return why, err
+		}
+		if err := pause.For(ctx, deadLooks); err != nil {
+			return "", err
+		}
+	}
+}
+
+// Apply implements repair.Healer.
+func (h *Salvage) Apply(ctx context.Context, in *repair.Incident, _ *repair.Plan) (*repair.Outcome, error) {
+	out, p := &repair.Outcome{}, in.Patient
+	began := time.Now()
+	o := backdoor.FenceOptions{Slot: p.Slot, Key: p.Key, Timeout: h.Fence}
+	if o.Timeout == 0 && p.Target.Memory().Caps().CutsPort {
+		o.Timeout = defaultFence
+	}
+	err := p.Target.Fence(ctx, o)
+	var port *backdoor.PortOnlyError
+	portOnly := errors.As(err, &port)
+	if err != nil && !portOnly {
+		return out, err
+	}
+	how := "fenced"
+	if portOnly {
+		how = "cut off at its port"
+	}
+	out.Done = append(out.Done, fmt.Sprintf("%s after %s", how, time.Since(began)))
+	c, err := h.Carry(ctx, portOnly)
+	if err != nil {
+		return out, fmt.Errorf("salvage %s: %w", h.Machine, err)
+	}
+	h.carried = true
+	out.Done = append(out.Done, fmt.Sprintf("%d sessions live at the recovery node after %s", len(c.Live), time.Since(began)))
+	out.Done, out.Left = append(out.Done, c.Live...), c.Lost
+	return out, nil
+}
+
+// Verify implements repair.Healer: healed is a machine none of whose sessions is
+// lost. The machine itself is dead.
+func (h *Salvage) Verify(_ context.Context, _ *repair.Incident, _ *repair.Plan, o *repair.Outcome) (*repair.Verdict, error) {
+	v := &repair.Verdict{Healed: len(o.Left) == 0, Left: len(o.Left)}
+	if !v.Healed {
+		v.Why = fmt.Sprintf("%d sessions are lost", len(o.Left))
+	}
+	return v, nil
+}

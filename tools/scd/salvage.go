@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/internal/cli"
+	"lazystate/mtcp/salvage"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/takeover"
+	"lazystate/tools/control"
+	"lazystate/tools/scd/config"
+	"lazystate/tools/target"
+)
+
+// rescue is what waits for the death of one machine: all that takes long to open,
+// but for the machine's memory, which may be another boot's by then.
+type rescue struct {
+	config.Victim
+	link  *takeover.Link
+	place *salvage.Link
+	gate  *steer.Server
+
+	mu    sync.Mutex // one at a time
+	boot  backdoor.BootID
+	lines []control.Salvaged // of that boot: who asks again is told the same
+}
+
+func (d *state) rescues() (all []*rescue, err error) {
+	for _, v := range d.cfg.Salvage {
+		r := &rescue{Victim: v}
+		all = append(all, r)
+		if r.gate, err = steer.OpenServer(steer.ServerConfig{Interfaces: []string{v.Device}}); err != nil {
+			break
+		}
+		if r.link, err = takeover.Open(v.Device); err != nil {
+			break
+		}
+		if r.place, err = salvage.OnLink(r.link); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		err = errors.Join(fmt.Errorf("get ready to salvage: %w", err), closeAll(all))
+		all = nil
+	}
+	return all, err
+}
+
+func closeAll(all []*rescue) error {
+	var errs error
+	for _, r := range all {
+		if r.place != nil {
+			errs = errors.Join(errs, r.place.Close())
+		}
+		if r.link != nil {
+			errs = errors.Join(errs, r.link.Close())
+		}
+		if r.gate != nil {
+			errs = errors.Join(errs, r.gate.Close())
+		}
+	}
+	return errs
+}
+
+// salvage has the sessions of a machine go on here, that somebody has fenced. It
+// goes on when who has asked is gone: half of the sessions would be nowhere.
+func (d *state) salvage(ctx context.Context, q control.Request, send func(any) error) error {
+	for _, r := range d.rescue {
+		if r.Name != q.Target {
+			continue
+		}
+		lines, err := r.run(context.WithoutCancel(ctx), d, q.By == control.ByPort)
+		for _, line := range lines {
+			err = errors.Join(err, send(line))
+		}
+		return errors.Join(err, ended(err, func(any) error { return send(control.Salvaged{End: true}) }))
+	}
+	return fmt.Errorf("no machine %q is configured under salvage", q.Target)
+}
+
+func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Salvaged, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key, err := r.Key()
+	if err != nil {
+		return nil, err
+	}
+	mem, err := target.Open(ctx, r.URL, target.Options{Slot: r.Slot, Key: key, Log: d.log})
+	if err != nil {
+		return nil, err
+	}
+	defer mem.Close()
+	t, err := backdoor.Open(ctx, mem)
+	if err != nil {
+		return nil, err
+	}
+	if r.lines != nil && r.boot == t.BootID() {
+		return r.lines, nil
+	}
+	report, err := salvage.Run(ctx, salvage.Config{
+		Target: t, Fence: func(ctx context.Context) error { return stands(ctx, t, portCut) },
+		Services: r.Prefixes, Gate: r.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
+		Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name),
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.boot, r.lines = t.BootID(), lines(report)
+	return r.lines, nil
+}
+
+// stands reports why a machine may still speak for its addresses.
+func stands(ctx context.Context, t *backdoor.Target, portCut bool) error {
+	if portCut {
+		return &backdoor.PortOnlyError{Err: errors.New("as who asks has said")}
+	}
+	v, err := t.LockView(ctx)
+	if err != nil {
+		return err
+	}
+	if v.State != uapi.LockFenced || !v.Free.Empty() {
+		return errors.New("it is not fenced, or not wholly: two machines would speak for its addresses")
+	}
+	return nil
+}
+
+// owner: whose process may have a session is this machine's to say.
+func (d *state) owner(name string, local netip.AddrPort, _ uint32) (uint32, error) {
+	for _, s := range d.cfg.Services {
+		if s.Name == name && s.Addr.Port() == local.Port() && (s.Addr.Addr() == local.Addr() || s.Addr.Addr().IsUnspecified()) {
+			return s.UID, nil
+		}
+	}
+	return 0, fmt.Errorf("%q at %s is no service of this server", name, local)
+}
+
+func lines(r *salvage.Report) []control.Salvaged {
+	out := []control.Salvaged{} // also of a machine without sessions
+	for _, s := range r.Steps {
+		out = append(out, control.Salvaged{Step: s.Name, AfterUs: s.At.Microseconds()})
+	}
+	for i := range r.Sessions {
+		s := &r.Sessions[i]
+		line := control.Salvaged{
+			Session: hex.EncodeToString(s.ID[:]), Service: control.Text(s.Name), Local: s.Local.String(), Client: s.Remote.String(),
+			Held: s.Held, Asked: s.Asked, Notes: s.Notes, AfterUs: s.Live.Microseconds(),
+		}
+		if s.Err != nil {
+			line.Error = control.Text(s.Err.Error())
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// salvaged is the command.
+func salvaged(c *ucli.Context) error {
+	if c.NArg() != 1 {
+		return cli.Usagef("salvage: want a machine's name")
+	}
+	ctl, err := control.Dial(c.Context, c.String("socket"))
+	if err != nil {
+		return err
+	}
+	defer ctl.Close()
+	q := control.Request{Cmd: "salvage", Target: c.Args().First()}
+	if c.Bool("port-cut") {
+		q.By = control.ByPort
+	}
+	lost := 0
+	err = ctl.Stream(q, func(raw json.RawMessage) error {
+		var s control.Salvaged
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return err
+		}
+		if s.Error != "" {
+			lost++
+		}
+		switch {
+		case s.End:
+			return errEnd
+		case c.Bool("json"):
+			_, err := fmt.Fprintf(c.App.Writer, "%s\n", raw)
+			return err
+		}
+		_, err := fmt.Fprintln(c.App.Writer, s)
+		return err
+	})
+	switch {
+	case err == nil:
+		return errors.New("scd has ended over it: scd ls shows which sessions are here")
+	case !errors.Is(err, errEnd):
+		return err
+	case lost > 0:
+		return fmt.Errorf("%d session(s) are lost", lost)
+	}
+	return nil
+}
