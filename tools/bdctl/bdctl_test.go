@@ -53,6 +53,8 @@ func (a *answers) handle(_ context.Context, _ control.Peer, r control.Request, s
 		return send(control.Lock{Drained: true, CPUs: []string{"user", "idle"}, LeaseMs: r.LeaseMs})
 	case "unlock":
 		return fmt.Errorf("not held: %w", control.ErrFalse)
+	case "fence":
+		return send(control.Done{Result: "fenced"})
 	case "kill", "hook":
 		return send(control.Done{Result: "done", Before: 60})
 	}
@@ -102,6 +104,8 @@ func TestCommands(t *testing.T) {
 		"audit --lines 5":                   {0, "{\"n\":1}\n{\"n\":2}\n", ""},
 		"lock --for 2s t1":                  {0, "locked for 2s, drained view, CPUs: user idle", ""},
 		"unlock t1":                         {3, "", "bdctl: unlock t1: not held"},
+		"fence --for-good t1":               {0, "fenced", ""},
+		"fence t1":                          {2, "", "want --for-good"},
 		"kill t1 42":                        {0, "42: done", ""},
 		"kill --signal TERM t1 42":          {0, "42: done", ""},
 		"hooks t1 swappiness 10":            {0, "swappiness: 10, was 60", ""},

@@ -29,6 +29,10 @@ func writers() []*ucli.Command {
 		},
 		{Name: "unlock", Usage: "thaw the target; exit 3 if it is not locked", ArgsUsage: "TARGET", Action: unlock},
 		{
+			Name: "fence", Usage: "stop the target until it is reset (§3.5.1); before scd salvage", ArgsUsage: "TARGET", Action: fence,
+			Flags: []ucli.Flag{&ucli.BoolFlag{Name: "for-good", Usage: "it is meant: nothing undoes it but a reset"}, jsonFlag()},
+		},
+		{
 			Name: "kill", Usage: "send a signal by repair hook and read the result back; exit 3 if there is no such process", ArgsUsage: "TARGET PID", Action: kill,
 			Flags: []ucli.Flag{
 				&ucli.StringFlag{Name: "signal", Value: "KILL", Usage: "signal `NAME` or number"},
@@ -82,6 +86,17 @@ func unlock(c *ucli.Context) error {
 		return err
 	}
 	return act(c, control.Request{Cmd: "unlock", Target: who}, func(struct{}) string { return "" })
+}
+
+func fence(c *ucli.Context) error {
+	who, err := one(c)
+	if err != nil {
+		return err
+	}
+	if !c.Bool("for-good") {
+		return cli.Usagef("fence: nothing undoes it but a reset of %s: want --for-good", who)
+	}
+	return act(c, control.Request{Cmd: "fence", Target: who}, func(d control.Done) string { return d.Result })
 }
 
 func kill(c *ucli.Context) error {

@@ -47,6 +47,8 @@ func (d *daemonState) handle(ctx context.Context, who control.Peer, r control.Re
 		return send(answer)
 	case "unlock":
 		return w.release("by " + who.String())
+	case "fence":
+		return w.fence(ctx, who, send)
 	case "kill":
 		return w.kill(ctx, who, r, send)
 	case "hook":

@@ -35,7 +35,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{dir: t.TempDir(), stderr: &syncbuf.Buffer{}, code: make(chan int, 1)}
 	ram, bar := bdtest.MapFile(t, r.path("ram"), 16<<20), bdtest.MapFile(t, r.path("bar"), 4096)
-	r.Target = bdtest.New(bdtest.WithBacking(ram, bar), bdtest.WithKey(0, key), bdtest.WithKey(1, crewKey), bdtest.WithKey(2, crewKey), bdtest.WithKey(3, crewKey))
+	r.Target = bdtest.New(bdtest.WithBacking(ram, bar), bdtest.WithKey(0, key), bdtest.WithKey(1, crewKey), bdtest.WithKey(2, crewKey), bdtest.WithKey(3, crewKey), bdtest.WithFence())
 	r.SetSensor(bdtest.Sensor{Class: uapi.Progress, Flags: uapi.SensorClock, Limit: 400_000, Name: "tick0"})
 	r.nprocs = r.SetSensor(bdtest.Sensor{Class: uapi.Level, Limit: 300, Value: 10, Name: "NPROCS"})
 	r.write(t, "key", hex.EncodeToString(key[:]))

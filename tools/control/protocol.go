@@ -10,7 +10,7 @@ import (
 
 // Request is one line to bdmon.
 type Request struct {
-	Cmd    string `json:"cmd"` // targets owners sensors watch ps regions manifest lock unlock kill hook audit
+	Cmd    string `json:"cmd"` // targets owners sensors watch ps regions manifest lock unlock fence kill hook audit
 	Target string `json:"target,omitempty"`
 
 	LeaseMs int64 `json:"lease_ms,omitempty"` // lock
@@ -27,7 +27,7 @@ type Request struct {
 	Lines int `json:"lines,omitempty"` // audit: the last ones
 
 	To string `json:"to,omitempty"` // scd: the server that sessions go to
-	By string `json:"by,omitempty"` // scd: takeover, gateway, client
+	By string `json:"by,omitempty"` // scd: takeover, gateway, client; of salvage: ByPort
 }
 
 // Response is one line from bdmon; a watch sends many.
@@ -157,7 +157,26 @@ type Lock struct {
 	LeaseMs int64    `json:"lease_ms"`
 }
 
-// Done is the answer to kill and hook.
+// Salvaged is a line of `scd salvage`: a step, a session, or the end.
+type Salvaged struct {
+	Step    string   `json:"step,omitempty"`
+	Session string   `json:"session,omitempty"`
+	Service string   `json:"service,omitempty"`
+	Local   string   `json:"local,omitempty"`
+	Client  string   `json:"client,omitempty"`
+	Error   string   `json:"error,omitempty"` // why it is lost
+	Held    bool     `json:"held,omitempty"`  // its socket was stopped half-updated
+	Asked   bool     `json:"asked,omitempty"` // its client has said what it has
+	Notes   []string `json:"notes,omitempty"`
+	AfterUs int64    `json:"after_us,omitempty"` // since the salvage began
+	End     bool     `json:"end,omitempty"`      // of the answers
+}
+
+// ByPort is how a request to salvage says that the machine is cut off at its port
+// and its CPUs have not said that they stand.
+const ByPort = "port"
+
+// Done is the answer to fence, kill and hook.
 type Done struct {
 	Result string `json:"result"`
 	Before int64  `json:"before,omitempty"` // hook: the value it had

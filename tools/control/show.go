@@ -42,6 +42,25 @@ func Regions(t *backdoor.Target) []Region {
 	return all
 }
 
+// String is the line for a reader.
+func (s Salvaged) String() string {
+	at := fmt.Sprintf("%8.1f ms", float64(s.AfterUs)/1000)
+	if s.Step != "" {
+		return at + "  " + s.Step
+	}
+	text := fmt.Sprintf("session %.12s of %s, client %s", s.Session, s.Service, s.Client)
+	if s.Error != "" {
+		return fmt.Sprintf("%11s  %s: %s", "lost", text, s.Error)
+	}
+	if s.Held {
+		text += ", stopped half-updated"
+	}
+	for _, n := range s.Notes {
+		text += "; " + n
+	}
+	return at + "  " + text
+}
+
 // Manifest shows what the target says about itself.
 func Manifest(ctx context.Context, t *backdoor.Target) ([]Entry, error) {
 	m, err := t.ReadManifest(ctx)

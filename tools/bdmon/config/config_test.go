@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lazystate/tools/heal"
 )
 
 const whole = `
@@ -83,6 +85,18 @@ func TestWholeFile(t *testing.T) {
 	}
 }
 
+// A salvage healer needs nothing but the machine's name.
+func TestSalvageHealer(t *testing.T) {
+	c, err := Parse([]byte("targets: [{name: a, url: 'lab:a', key_file: k, healers: [{kind: salvage, sensors: [panicked, failed], machine: web1}]}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := c.Targets[0].Healers[0].Build()
+	if s, ok := h.(*heal.Salvage); err != nil || !ok || s.Machine != "web1" || s.Confirm != 2*time.Second || s.Carry == nil {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
 // Typos come back with line and column, mistakes with their path.
 func TestMistakes(t *testing.T) {
 	one := func(more string) string { return "targets:\n  - name: t1\n    url: lab:t1\n" + more }
@@ -110,7 +124,9 @@ func TestMistakes(t *testing.T) {
 		"fence alone":    {one("    key_file: k\n    fence_command: [f]\n"), "would never be run"},
 		"reset, no way":  {"targets: [{name: a, url: 'inic:///r', key_file: k, reset: unrepairable}]\n", "needs a fence_command"},
 		"another's port": {"targets: [{name: a, url: 'rdma://a', key_file: k, port_command: [f]}]\n", "it is bdnic's"},
-		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "[5:22] targets[0].healers[0].kind: want proc, memory or external"},
+		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "[5:22] targets[0].healers[0].kind: want proc, memory, external or salvage"},
+		"salvage of":     {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed]}]\n"), "needs the machine"},
+		"salvage kills":  {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], machine: m, nproc: 3}]\n"), "kills nobody"},
 		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "targets[0].healers[0]: no sensors"},
 		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},
 		"two policies":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], policy: {POLICY_MAX_RSS: 1, POLICY_MAX_RSSUID: 2}}]\n"), "got 2 of them"},

@@ -16,7 +16,7 @@ import (
 
 // Healer is a healing module and the sensors it is registered for.
 type Healer struct {
-	Kind    string   `yaml:"kind"` // proc, memory, external
+	Kind    string   `yaml:"kind"` // proc, memory, external, salvage
 	Sensors []string `yaml:"sensors"`
 	Policy  *Policy  `yaml:"policy"`
 	Spare   Spare    `yaml:"spare"`
@@ -29,6 +29,9 @@ type Healer struct {
 	Name    string   `yaml:"name"` // external
 	Argv    []string `yaml:"argv"`
 	Timeout Duration `yaml:"timeout"`
+
+	SCD     string `yaml:"scd"`     // salvage: control socket of the recovery node's scd; "": the usual one
+	Machine string `yaml:"machine"` // salvage: what that calls the target
 }
 
 // Spare is who is never killed.
@@ -132,8 +135,8 @@ func (p *Policy) build() (policy.Policy, error) {
 }
 
 func (h *Healer) check() error {
-	if !slices.Contains([]string{"proc", "memory", "external"}, h.Kind) {
-		return at(".kind", errors.New("want proc, memory or external"))
+	if !slices.Contains([]string{"proc", "memory", "external", kindSalvage}, h.Kind) {
+		return at(".kind", errors.New("want proc, memory, external or salvage"))
 	}
 	if len(h.Sensors) == 0 {
 		return errors.New("no sensors")
@@ -143,6 +146,9 @@ func (h *Healer) check() error {
 	}
 	if (h.Kind == "external") != (h.Argv != nil) {
 		return errors.New("argv belongs to an external healer, which needs it")
+	}
+	if err := h.checkSalvage(); err != nil {
+		return err
 	}
 	if h.Kind == "external" && h.Policy != nil {
 		return errors.New("an external healer is its own policy")
@@ -183,6 +189,8 @@ func (h *Healer) Build() (repair.Healer, error) {
 	}
 	confirm, reaper := repair.Confirm{Window: time.Duration(h.Confirm)}, repair.Reaper{Nproc: h.Nproc}
 	switch h.Kind {
+	case kindSalvage:
+		return h.salvage(), nil
 	case "memory":
 		return &repair.MemReclaimHealer{Policy: p, Spare: spare, Confirm: confirm, Reaper: reaper, Free: h.Free, Floor: h.Floor}, nil
 	case "external":

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"lazystate/backdoor/uapi"
+	"lazystate/tools/control"
+)
+
+// recovery is a recovery node's scd, as far as bdmon sees it.
+func (r *rig) recovery(t *testing.T) (asked chan control.Request) {
+	t.Helper()
+	asked = make(chan control.Request, 10)
+	l, err := control.Listen(r.path("scd"), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		control.Serve(ctx, l, func(control.Peer) bool { return true }, func(_ context.Context, _ control.Peer, q control.Request, send func(any) error) error {
+			asked <- q
+			return errors.Join(send(control.Salvaged{Step: "done"}), send(control.Salvaged{Session: "3f2a", Client: "10.0.0.9:4711"}), send(control.Salvaged{End: true}))
+		})
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return asked
+}
+
+const salvaging = `
+    healers:
+      - {kind: salvage, sensors: [panicked, failed], machine: web1, scd: DIR/scd, confirm: 50ms}
+    repair: {coalesce: 1ms}
+`
+
+// A machine panics: it is fenced, and the recovery node carries its sessions out.
+// Dry, only the plan is logged.
+func TestSalvages(t *testing.T) {
+	for _, dry := range []bool{false, true} {
+		name, args := "heals", []string(nil)
+		if dry {
+			name, args = "dry run", []string{"--dry-run"}
+		}
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.configure(t, strings.ReplaceAll(salvaging, "DIR", r.dir))
+			asked := r.recovery(t)
+			c := r.start(t, args...)
+			if dry {
+				r.up(t, c)
+			} else {
+				r.owned(t, c)
+			}
+			r.Crash(uapi.PanicPanic, "the end")
+			r.Hang(false) // its timers run on, as a kernel's do
+			result := `"result":"healed"`
+			if dry {
+				result = `"result":"dry-run"`
+			}
+			r.eventually(t, "the end of the incident", func() bool { return strings.Contains(r.audit(t), result) })
+			if len(asked) == 0 != dry || r.Fenced() == dry {
+				t.Errorf("asked %d times, fenced: %v", len(asked), r.Fenced())
+			}
+			log := r.audit(t)
+			for want, there := range map[string]bool{"fence it for good": true, "the end": true, "10.0.0.9:4711": !dry} {
+				if strings.Contains(log, want) != there {
+					t.Errorf("%q: want %v in %s", want, there, log)
+				}
+			}
+			if dry {
+				return
+			}
+			if q := <-asked; q.Cmd != "salvage" || q.Target != "web1" || q.By != "" {
+				t.Errorf("asked %+v", q)
+			}
+		})
+	}
+}
+
+// An operator fences by hand.
+func TestFenceByHand(t *testing.T) {
+	r := newRig(t)
+	r.configure(t, "")
+	c := r.start(t)
+	r.owned(t, c)
+	var done control.Done
+	if err := c.Call(control.Request{Cmd: "fence", Target: "t1"}, &done); err != nil || done.Result != "fenced" || !r.Fenced() {
+		t.Errorf("%+v, %v; fenced: %v", done, err, r.Fenced())
+	}
+	if log := r.audit(t); !strings.Contains(log, `"step":"fence","decided":true`) {
+		t.Errorf("audit %s", log)
+	}
+}
