@@ -3,7 +3,7 @@
  * files.c - sends files over HTTP/1.0, in sessions that outlive its processes
  * (§2.7.2). A thread for each session.
  *
- *	files SOCKET PORT FOLDER
+ *	files SOCKET PORT FOLDER [ADDRESS]
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -145,15 +145,17 @@ static void begin(struct cbox *c)
 		complain("thread", -EAGAIN);
 }
 
-static int listener(uint16_t port)
+static int listener(const char *address, uint16_t port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int fd = cbox_keeper_listener(keeper, port), err, on = 1;
 
 	if (fd >= 0)
 		return fd; /* that of the process before */
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
+		complain(address, -EINVAL);
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		complain("bind", -errno);
 	err = cbox_keeper_listen(keeper, fd);
@@ -191,8 +193,8 @@ int main(int argc, char **argv)
 	struct pollfd p[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	int err;
 
-	if (argc != 4) {
-		fputs("files SOCKET PORT FOLDER\n", stderr);
+	if (argc != 4 && argc != 5) {
+		fputs("files SOCKET PORT FOLDER [ADDRESS]\n", stderr);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -203,7 +205,7 @@ int main(int argc, char **argv)
 	if (!keeper)
 		complain("dial the keeper", err);
 	p[0].fd = cbox_keeper_fd(keeper);
-	p[1].fd = listener((uint16_t)atoi(argv[2]));
+	p[1].fd = listener(argc == 5 ? argv[4] : "127.0.0.1", (uint16_t)atoi(argv[2]));
 	while (poll(p, 2, -1) >= 0 || errno == EINTR) {
 		if (p[0].revents)
 			handed();
