@@ -7,7 +7,7 @@ commands := $(built)/bin
 gotest   := -p 2 -timeout 40m -count=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod cbox cdsm sparse checkpatch static test check drill demo-migrate demo-dsm lab generate bench survival soak install clean
+.PHONY: help build kmod cbox cdsm sparse checkpatch static test check drill demo-migrate demo-salvage demo-dsm lab generate bench survival soak install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ demo-migrate: binaries ## curl downloads while its session goes through three se
 
 demo-dsm: binaries ## Barnes-Hut on four processes that share memory; one is killed in the midst, and the result is the same
 	@$(commands)/dsmdemo
+
+demo-salvage: binaries kmod ## a server's kernel panics in a virtual machine; a download and an asker go on at another server; needs root
+	@$(commands)/salvagedemo
 
 lab: build/bin/bdlab ## boot a machine called "lab" and open a shell in it
 	@$(commands)/bdlab up --swap 256 lab
