@@ -25,6 +25,7 @@ const patience = 20 * time.Second
 type database struct {
 	dsn, name string
 	conn      *pgx.Conn
+	fenced    bool // since conn is there
 }
 
 func (d *database) close() {
@@ -46,6 +47,7 @@ func (d *database) connect(ctx context.Context) error {
 		return err
 	}
 	cfg.RuntimeParams["application_name"] = d.name
+	d.fenced = false
 	for late := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if d.conn, err = pgx.ConnectConfig(ctx, cfg); err == nil || time.Now().After(late) || ctx.Err() != nil {
 			return err
@@ -63,15 +65,17 @@ func (d *database) fence(ctx context.Context) error {
 		return err
 	}
 	rows.Close()
+	d.fenced = rows.Err() == nil
 	return rows.Err()
 }
 
-// order does an order's work in a transaction of its own, all but the commit.
+// order does an order's work in a transaction of its own, all but the commit. The
+// process before may have begun one that is in no snapshot, and so was not asked
+// for: what a connection is for must not matter to whether it fences.
 func (d *database) order(ctx context.Context, r row, order string) (*transaction, error) {
 	for late := time.Now().Add(patience); ; {
-		fresh := d.conn == nil || d.conn.IsClosed()
 		err := d.connect(ctx)
-		if err == nil && fresh {
+		if err == nil && !d.fenced {
 			err = d.fence(ctx)
 		}
 		var t *transaction
