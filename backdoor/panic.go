@@ -3,7 +3,9 @@
 package backdoor
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +23,23 @@ type PanicStamp struct {
 
 func (p *PanicStamp) String() string {
 	return fmt.Sprintf("%s on CPU %d after %s: %q", uapi.PanicCauseName(p.Cause), p.CPU, p.At.Round(time.Millisecond), p.Text)
+}
+
+// PanicStamp returns the target's last words; nil if it has left none, or has no
+// room for any.
+func (t *Target) PanicStamp(ctx context.Context) (*PanicStamp, error) {
+	r, err := t.Region(uapi.KindPanic)
+	if errors.Is(err, ErrNoRegion) || err == nil && r.Len < uapi.PanicSize {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	buf := make([]byte, uapi.PanicSize)
+	if err := t.Do(ctx, r.Read(0, buf)); err != nil {
+		return nil, fmt.Errorf("read the panic stamp: %w", err)
+	}
+	return DecodePanic(buf), nil
 }
 
 // DecodePanic reads the panic region; nil if nothing is stamped there. It costs

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/internal/pause"
 	"lazystate/repair/policy"
@@ -63,8 +62,8 @@ const hangLooks = 500 * time.Millisecond
 func (p *Patient) DiagnoseHang(ctx context.Context) (*Hang, error) {
 	began := time.Now()
 	h := &Hang{}
-	if stamp, err := p.panicStamp(ctx); err != nil {
-		return nil, err
+	if stamp, err := p.Target.PanicStamp(ctx); err != nil {
+		return nil, fmt.Errorf("panic stamp of %s: %w", p.Name, err)
 	} else if stamp != nil {
 		h.Cause, h.Detail = HangPanic, stamp.String()
 	}
@@ -90,9 +89,9 @@ func (p *Patient) DiagnoseHang(ctx context.Context) (*Hang, error) {
 // good: it has panicked (an oops alone may leave the rest alive); otherwise the
 // clocks of all its CPUs stood still between two looks. It touches nothing.
 func (p *Patient) Dead(ctx context.Context) (why string, forGood bool, err error) {
-	stamp, err := p.panicStamp(ctx)
+	stamp, err := p.Target.PanicStamp(ctx)
 	if err != nil {
-		return "", false, err
+		return "", false, fmt.Errorf("panic stamp of %s: %w", p.Name, err)
 	}
 	if stamp != nil && stamp.Cause == uapi.PanicPanic {
 		return stamp.String(), true, nil
@@ -212,20 +211,4 @@ func (p *Patient) tryFreeze(ctx context.Context, h *Hang) {
 		h.ByNMI = h.ByNMI || c.Where >= uapi.CPUNMIUser
 	}
 	h.LockErr = held.Unlock(ctx)
-}
-
-// panicStamp returns the target's last words, nil if it has left none.
-func (p *Patient) panicStamp(ctx context.Context) (*backdoor.PanicStamp, error) {
-	r, err := p.Target.Region(uapi.KindPanic)
-	if errors.Is(err, backdoor.ErrNoRegion) || err == nil && r.Len < uapi.PanicSize {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	buf := make([]byte, uapi.PanicSize)
-	if err := p.Target.Do(ctx, r.Read(0, buf)); err != nil {
-		return nil, fmt.Errorf("panic stamp of %s: %w", p.Name, err)
-	}
-	return backdoor.DecodePanic(buf), nil
 }

@@ -26,6 +26,10 @@ type ResetOptions struct {
 	// it after that. Zero: now.
 	Since time.Time
 
+	// Needed, if set, reports whether somebody still needs what is in the machine's
+	// memory: it is not reset before. Nil: nobody does.
+	Needed func() bool
+
 	// Enter, if set, keeps others from writing this monitor's slots meanwhile.
 	Enter func() (leave func(), err error)
 }
@@ -82,7 +86,7 @@ func (l *LastResort) consider(ctx context.Context, in *Incident) (bool, error) {
 	if err := in.decide("event", evidence(in.Events)); err != nil {
 		return false, err
 	}
-	carrier, err := resetter(in.Patient)
+	carrier, err := in.Patient.Resetter()
 	if err != nil {
 		return false, err
 	}
@@ -102,8 +106,8 @@ func (l *LastResort) consider(ctx context.Context, in *Incident) (bool, error) {
 // ErrDryRun: what would be done is not.
 var ErrDryRun = errors.New("dry run: neither frozen nor reset")
 
-// resetter is the means, for who may use it.
-func resetter(p *Patient) (backdoor.Resetter, error) {
+// Resetter is the means to reset the machine, for who may use it.
+func (p *Patient) Resetter() (backdoor.Resetter, error) {
 	m := p.Target.Memory()
 	r, ok := m.(backdoor.Resetter)
 	switch {
@@ -134,6 +138,8 @@ func (l *LastResort) condemn(ctx context.Context, in *Incident) (*Hang, error) {
 			return nil, fmt.Errorf("look at %s: %w", in.Patient.Name, err)
 		case err != nil:
 			since = time.Now()
+		case l.opt.Needed != nil && l.opt.Needed():
+			since, blind = time.Now(), 0
 		case why != "":
 			in.note("verdict", map[string]any{"cause": h.Cause.String(), "detail": h.Detail, "no_reset": why}, nil)
 			return nil, nil

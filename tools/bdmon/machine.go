@@ -12,6 +12,7 @@ import (
 	"lazystate/repair"
 	"lazystate/sensorbox"
 	"lazystate/sensorbox/fleet"
+	"lazystate/tools/heal"
 )
 
 // machine is one boot of a target.
@@ -27,6 +28,7 @@ type machine struct {
 type care struct {
 	dispatcher *repair.Dispatcher // nil: no healer is configured
 	resort     *repair.LastResort // nil: it is never reset
+	salvage    *heal.Salvage      // nil: nobody carries out its sessions
 	lost       chan sensorbox.Event
 }
 
@@ -62,7 +64,7 @@ func (w *watch) takeCare(ctx context.Context, tasks *sync.WaitGroup, resort *rep
 	if len(w.cfg.Healers) == 0 {
 		return
 	}
-	d, err := w.newDispatcher(t)
+	d, err := w.newDispatcher(t, c)
 	if err != nil {
 		w.log.Error("no healing", "err", err)
 		return
@@ -81,7 +83,7 @@ func (w *watch) patient(t *backdoor.Target) *repair.Patient {
 	}
 }
 
-func (w *watch) newDispatcher(t *backdoor.Target) (*repair.Dispatcher, error) {
+func (w *watch) newDispatcher(t *backdoor.Target, c *care) (*repair.Dispatcher, error) {
 	d := repair.NewDispatcher(w.patient(t), repair.Options{
 		Coalesce: dur(w.cfg.Repair.Coalesce), CoolDown: dur(w.cfg.Repair.CoolDown),
 		Attempts: w.cfg.Repair.Attempts, Bound: dur(w.cfg.Repair.Bound), Report: w.report,
@@ -90,6 +92,9 @@ func (w *watch) newDispatcher(t *backdoor.Target) (*repair.Dispatcher, error) {
 		h, err := w.cfg.Healers[i].Build()
 		if err != nil {
 			return nil, err
+		}
+		if s, ok := h.(*heal.Salvage); ok {
+			s.Reset, c.salvage = bool(w.cfg.Reset), s
 		}
 		hm := d.NewHealer(&exclusive{h, w})
 		for _, sensor := range w.cfg.Healers[i].Sensors {
@@ -102,6 +107,9 @@ func (w *watch) newDispatcher(t *backdoor.Target) (*repair.Dispatcher, error) {
 // report is the end of an incident: its events are handled, and counted anew.
 func (w *watch) report(r repair.Report) {
 	w.d.loop.tell(fleet.Busy{Target: w.cfg.Name, Busy: false})
+	if s := w.salvage(); s != nil && r.Healer == s.Name() {
+		s.GiveUp()
+	}
 	policy := ""
 	if r.Plan != nil {
 		policy = r.Plan.Policy

@@ -10,6 +10,7 @@ import (
 	"lazystate/backdoor"
 	"lazystate/repair"
 	"lazystate/sensorbox"
+	"lazystate/tools/heal"
 )
 
 // newResort is what resets the target's machines, where the configuration says
@@ -22,7 +23,21 @@ func (w *watch) newResort(since time.Time) *repair.LastResort {
 	r := w.cfg.Repair.Reset
 	return repair.NewLastResort(repair.ResetOptions{
 		Confirm: dur(r.Confirm), CoolDown: dur(r.CoolDown), Bound: dur(r.Bound), Enter: w.enter, Since: since,
+		Needed: func() bool {
+			s := w.salvage()
+			return s != nil && s.Needed()
+		},
 	})
+}
+
+// salvage is what carries out the present machine's sessions; nil: nobody does.
+func (w *watch) salvage() *heal.Salvage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.m == nil || w.m.care == nil {
+		return nil
+	}
+	return w.m.care.salvage
 }
 
 // watchForLoss waits for the end of one boot.

@@ -5,15 +5,17 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/control"
 )
 
-// recovery is a recovery node's scd, as far as bdmon sees it.
-func (r *rig) recovery(t *testing.T) (asked chan control.Request) {
+// recovery is a recovery node's scd, as far as bdmon sees it, and what it does.
+func (r *rig) recovery(t *testing.T, work func()) (asked chan control.Request) {
 	t.Helper()
 	asked = make(chan control.Request, 10)
 	l, err := control.Listen(r.path("scd"), -1)
@@ -26,6 +28,7 @@ func (r *rig) recovery(t *testing.T) (asked chan control.Request) {
 		defer close(done)
 		control.Serve(ctx, l, func(control.Peer) bool { return true }, func(_ context.Context, _ control.Peer, q control.Request, send func(any) error) error {
 			asked <- q
+			work()
 			return errors.Join(send(control.Salvaged{Step: "done"}), send(control.Salvaged{Session: "3f2a", Client: "10.0.0.9:4711"}), send(control.Salvaged{End: true}))
 		})
 	}()
@@ -50,7 +53,7 @@ func TestSalvages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			r.configure(t, strings.ReplaceAll(salvaging, "DIR", r.dir))
-			asked := r.recovery(t)
+			asked := r.recovery(t, func() {})
 			c := r.start(t, args...)
 			if dry {
 				r.up(t, c)
@@ -94,6 +97,35 @@ func TestFenceByHand(t *testing.T) {
 		t.Errorf("%+v, %v; fenced: %v", done, err, r.Fenced())
 	}
 	if log := r.audit(t); !strings.Contains(log, `"step":"fence","decided":true`) {
+		t.Errorf("audit %s", log)
+	}
+}
+
+// A machine that is to be reset where it cannot be repaired is not, as long as its
+// sessions are being carried out: it is power-cycled by who had them carried out.
+func TestPowerCycleAfterSalvage(t *testing.T) {
+	r := newRig(t).clocked()
+	r.configure(t, strings.ReplaceAll(`
+    healers:
+      - {kind: salvage, sensors: [panicked, failed], machine: web1, scd: DIR/scd, confirm: 50ms}
+    reset: unrepairable
+    fence_command: [/bin/sh, -c, 'test -e DIR/salvaged && echo run >> DIR/fence']
+    repair: {coalesce: 1ms, reset: {confirm: 10ms, cool_down: 10ms, bound: 5s}}
+`, "DIR", r.dir))
+	r.recovery(t, func() {
+		time.Sleep(2 * time.Second) // the last resort looks twice, half a second apart
+		if err := os.WriteFile(r.path("salvaged"), nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	})
+	r.owned(t, r.start(t))
+	r.Crash(uapi.PanicPanic, "the end")
+	r.Hang(false)
+	r.eventually(t, "the end of the incident", func() bool { return strings.Contains(r.audit(t), `"result":"healed"`) })
+	if b, err := os.ReadFile(r.path("fence")); string(b) != "run\n" {
+		t.Errorf("the fence command has run: %q, %v", b, err)
+	}
+	if log := r.audit(t); !strings.Contains(log, `"power-cycled"`) || strings.Contains(log, `"step":"reset"`) {
 		t.Errorf("audit %s", log)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"lazystate/backdoor"
@@ -19,13 +20,22 @@ type Salvage struct {
 	Machine string        // as the recovery node calls it
 	Confirm time.Duration // how long a machine without a panic must have been dead
 	Fence   time.Duration // most time for its CPUs to answer the fence; 0: 100 ms if its port is cut anyway, else 5 s
+	Reset   bool          // power-cycle it then: nothing in its memory is needed any more
 
 	// Carry has the recovery node carry them out. portOnly: the machine is cut off
 	// at its port, but its CPUs have not said that they stand.
 	Carry func(ctx context.Context, portOnly bool) (*Carried, error)
 
-	carried bool
+	needed  atomic.Bool
+	carried atomic.Bool
 }
+
+// Needed reports whether what is in the machine's memory is about to be carried
+// out: who resets it now resets its clients.
+func (h *Salvage) Needed() bool { return h.needed.Load() }
+
+// GiveUp says that nobody will, after an incident that has ended without.
+func (h *Salvage) GiveUp() { h.needed.Store(false) }
 
 // Carried is what the recovery node says of the sessions.
 type Carried struct {
@@ -44,23 +54,27 @@ func (h *Salvage) Name() string { return "Salvage_Healer" }
 // Plan implements repair.Healer.
 func (h *Salvage) Plan(ctx context.Context, in *repair.Incident) (*repair.Plan, error) {
 	p := in.Patient
-	if h.carried {
+	if h.carried.Load() {
 		return &repair.Plan{Why: "its sessions have been salvaged"}, nil
 	}
+	h.needed.Store(!p.DryRun) // until it is known to live, or the incident has ended
 	began := time.Now()
 	why, err := h.dead(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	if why == "" {
+		h.needed.Store(false)
 		return &repair.Plan{Why: "some CPU of it runs: it may be repaired in place"}, nil
 	}
 	if _, err := p.Target.Region(uapi.KindFence); err != nil {
 		return nil, fmt.Errorf("fence %s: %w", p.Name, err)
 	}
-	return &repair.Plan{Confirm: time.Since(began), Steps: []string{
-		"it is dead: " + why, "fence it for good", "the recovery node takes over the addresses and sessions of " + h.Machine,
-	}}, nil
+	steps := []string{"it is dead: " + why, "fence it for good", "the recovery node takes over the addresses and sessions of " + h.Machine}
+	if h.Reset {
+		steps = append(steps, "power-cycle it")
+	}
+	return &repair.Plan{Confirm: time.Since(began), Steps: steps}, nil
 }
 
 // dead looks until a machine that has not panicked has been dead for long enough.
@@ -99,10 +113,26 @@ func (h *Salvage) Apply(ctx context.Context, in *repair.Incident, _ *repair.Plan
 	if err != nil {
 		return out, fmt.Errorf("salvage %s: %w", h.Machine, err)
 	}
-	h.carried = true
+	h.carried.Store(true)
+	h.needed.Store(false)
 	out.Done = append(out.Done, fmt.Sprintf("%d sessions live at the recovery node after %s", len(c.Live), time.Since(began)))
 	out.Done, out.Left = append(out.Done, c.Live...), c.Lost
+	if h.Reset {
+		out.Done = append(out.Done, h.reset(ctx, p))
+	}
 	return out, nil
+}
+
+// reset says what came of it: the sessions live, whether the machine does or not.
+func (h *Salvage) reset(ctx context.Context, p *repair.Patient) string {
+	r, err := p.Resetter()
+	if err == nil {
+		err = r.Reset(ctx)
+	}
+	if err != nil {
+		return fmt.Sprintf("not power-cycled: %v", err)
+	}
+	return "power-cycled"
 }
 
 // Verify implements repair.Healer: healed is a machine none of whose sessions is

@@ -108,6 +108,7 @@ func TestSalvage(t *testing.T) {
 		stands      are
 		cuts, hangs bool
 		dryRun      bool
+		reset       bool
 		cause       uint32
 		lost        []string
 		fails       []error
@@ -124,6 +125,9 @@ func TestSalvage(t *testing.T) {
 		"dry run":                    {stands: are{true, true}, cuts: true, dryRun: true, want: repair.DryRun, says: "fence it for good"},
 		"no fence holds":             {stands: are{true, true}, hangs: true, want: repair.Aborted},
 		"a session is lost":          {stands: are{true, true}, cuts: true, hangs: true, lost: []string{"three: torn"}, want: repair.Unhealed, asked: are{true}, says: "three: torn"},
+		"power-cycled then":          {stands: are{true, true}, hangs: true, cuts: true, reset: true, want: repair.Healed, asked: are{true}, says: `"power-cycled"`},
+		"power-cycle, dry":           {stands: are{true, true}, cuts: true, dryRun: true, reset: true, want: repair.DryRun, says: "power-cycle it"},
+		"none is carried, no reset":  {stands: are{true, true}, hangs: true, cuts: true, reset: true, fails: []error{unreachable, unreachable, unreachable}, want: repair.Aborted, asked: are{true, true, true}},
 		"the recovery node is later": {stands: are{true, true}, cuts: true, hangs: true, fails: []error{unreachable}, want: repair.Healed, asked: are{true, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,13 +140,24 @@ func TestSalvage(t *testing.T) {
 				p.machine.Hang(c.hangs)
 				var asked []bool
 				h := healer(&asked, c.lost, c.fails...)
-				h.Confirm = time.Second
+				h.Confirm, h.Reset = time.Second, c.reset
+				boot := p.Target.BootID()
 				r := p.treat(t, h)
 				if r.Result != c.want {
 					t.Errorf("%v, want %v: %v", r.Result, c.want, r.Err)
 				}
 				if len(asked) != len(c.asked) || len(asked) > 0 && asked[0] != c.asked[0] {
 					t.Errorf("asked %v, want %v", asked, c.asked)
+				}
+				root, err := p.Target.Memory().Root(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if reset := backdoor.BootID(root[uapi.RootBootIDOff:]) != boot; reset != (c.reset && c.want == repair.Healed) {
+					t.Errorf("power-cycled: %v", reset)
+				}
+				if h.Needed() != (c.want == repair.Aborted) {
+					t.Errorf("needed: %v", h.Needed())
 				}
 				if p.machine.Fenced() != c.fenced {
 					t.Errorf("fenced: %v", p.machine.Fenced())
