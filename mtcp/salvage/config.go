@@ -42,6 +42,7 @@ type Config struct {
 	Policy mtcp.Policy
 	Limits extract.Limits
 	Box    uint64 // bytes of one box; 0: 16 MiB
+	Boxes  uint64 // of all of them; 0: 1 GiB
 
 	// NotAsking leaves the clients out of it, as the dissertation does: what was
 	// under way counts as sent.
@@ -75,8 +76,9 @@ type Gate interface {
 type Place interface {
 	// Take brings an address here and tells everybody.
 	Take(p netip.Prefix) (undo func() error, err error)
-	// Ask asks the peers, and says at once who has answered: see tcprepair.Asker.
-	Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair.Dump)) error
+	// Ask asks the peers, and says at once who has answered, or why that one's
+	// session is of no use: see tcprepair.Asker.
+	Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair.Dump, error)) error
 	// Begin has connections to a peer begin with a congestion window of so many
 	// segments, until undo: see takeover.Link.
 	Begin(own, peer netip.Addr, segments uint32) (undo func() error, err error)
@@ -91,6 +93,9 @@ func (c *Config) defaults() {
 	}
 	if c.Box == 0 {
 		c.Box = 16 << 20
+	}
+	if c.Boxes == 0 {
+		c.Boxes = 1 << 30
 	}
 	if c.Ask.Times == 0 {
 		c.Ask.Times = 3

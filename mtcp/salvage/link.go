@@ -19,10 +19,14 @@ type Link struct {
 	askers [2]*tcprepair.Asker // IPv4, IPv6; to open one takes time
 }
 
-// OnLink opens what takes long to open. The takeover.Link stays the caller's.
+// OnLink opens what takes long to open, and sweeps away what one that was killed
+// has left. The takeover.Link stays the caller's.
 func OnLink(link *takeover.Link) (*Link, error) {
 	l := &Link{link: link}
-	var err error
+	err := link.Sweep()
+	if err != nil {
+		return nil, err
+	}
 	if l.sender, err = steer.NewSender(); err != nil {
 		return nil, err
 	}
@@ -45,20 +49,26 @@ func (l *Link) Close() error {
 }
 
 // Take implements Place. What keeps TCP away from sockets that are not there is
-// the Gate, so the address is open at once.
+// the Gate, so the address is open at once. One that is here already was taken by
+// a salvage that did not come to its end, and stays.
 func (l *Link) Take(p netip.Prefix) (func() error, error) {
 	a, err := l.link.Arrive(p)
+	if errors.Is(err, takeover.ErrHasAddress) {
+		l.link.Repeat(p.Addr())
+		return func() error { return nil }, l.link.Announce(p.Addr())
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := a.Open(); err != nil {
 		return nil, errors.Join(err, a.Undo())
 	}
+	l.link.Repeat(p.Addr())
 	return a.Undo, nil
 }
 
 // Ask implements Place.
-func (l *Link) Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair.Dump)) error {
+func (l *Link) Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair.Dump, error)) error {
 	var families [2][]*tcprepair.Dump
 	for _, d := range dumps {
 		i := 0
@@ -70,8 +80,7 @@ func (l *Link) Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair
 	errs := make(chan error, len(families))
 	for i, dumps := range families {
 		go func() {
-			_, err := l.askers[i].AskEach(dumps, how.Times, how.Wait, answered)
-			errs <- err
+			errs <- l.askers[i].AskEach(dumps, how.Times, how.Wait, answered)
 		}()
 	}
 	return errors.Join(<-errs, <-errs)

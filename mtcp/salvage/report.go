@@ -32,6 +32,7 @@ type Outcome struct {
 	Name          string // of the service
 
 	Err   error // why it does not live here; nil: it does
+	Here  bool  // it has lived here since a salvage that did not come to its end
 	Held  bool  // its socket was stopped half-updated
 	Asked bool  // its client has said what it has
 	Notes []string

@@ -69,20 +69,31 @@ func newWorld(t testing.TB, family string, processes ...process) *world {
 	if err := netrig.Usable(); err != nil {
 		lab.Skip(t, err.Error())
 	}
-	r := netrig.New(t, "client", "s1", "s2")
+	r := netrig.New(t, "client", "s1", "s2", "s3")
 	w := &world{t: t, rig: r, client: r.Host("client")}
 	f := families[family]
 	w.client.Addr(f[0])
 	w.service = netip.MustParsePrefix(f[3])
-	w.s1, w.s2 = w.server(r.Host("s1"), f[1]), w.server(r.Host("s2"), f[2])
+	w.s1 = w.server(r.Host("s1"), f[1])
 	w.s1.Addr(f[3])
-	for _, s := range []*server{w.s1, w.s2} {
-		for _, p := range processes {
-			s.start(p)
-		}
-	}
-	w.s2.Do(w.tools)
+	w.s1.start(processes...)
+	w.recoverAt("s2", processes...)
 	return w
+}
+
+// recoverAt makes a host the recovery node.
+func (w *world) recoverAt(name string, processes ...process) {
+	w.t.Helper()
+	own := netip.MustParsePrefix(families["ipv4"][2])
+	if w.service.Addr().Is6() {
+		own = netip.MustParsePrefix(families["ipv6"][2])
+	}
+	if name != "s2" {
+		own = netip.PrefixFrom(own.Addr().Next(), own.Bits())
+	}
+	w.s2 = w.server(w.rig.Host(name), own.String())
+	w.s2.start(processes...)
+	w.s2.Do(w.tools)
 }
 
 func (w *world) server(h *netrig.Host, addr string) *server {
@@ -199,7 +210,7 @@ func (w *world) die(broken func(i int, d *tcprepair.Dump, s *extracttest.Sock)) 
 
 // tools are what Run needs.
 func (w *world) tools() error {
-	gate, err := steer.OpenServer(steer.ServerConfig{Interfaces: []string{netrig.Dev}})
+	gate, err := steer.OpenServer(steer.ServerConfig{Interfaces: []string{netrig.Dev}, Holds: 1 << 13})
 	if err != nil {
 		return err
 	}

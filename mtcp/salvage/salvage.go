@@ -21,6 +21,7 @@ var (
 	ErrElsewhere = errors.New("its address is not taken over")
 	ErrMoved     = errors.New("it was on its way to another server, or is there")
 	ErrNotBound  = errors.New("its box has no socket")
+	ErrTooLarge  = errors.New("its box and those of others are larger than allowed")
 )
 
 // Run salvages all sessions of the configured addresses. Its error is that of
@@ -81,50 +82,21 @@ func (r *run) all() error {
 	return nil
 }
 
-// fence stops the target for good. Cut off at its port it is as good as stopped:
-// nobody hears it (§3.5.1).
-func (r *run) fence() error {
-	err := r.Fence(r.ctx)
-	var port *backdoor.PortOnlyError
-	if errors.As(err, &port) {
-		r.Log.Warn("salvage: the target's CPUs have not stopped, but its port is cut", "err", err)
-		r.portOnly = true
-		return nil
-	}
-	return err
-}
-
-// read reads sockets and boxes. Where the port alone is cut, CPUs that run
-// meanwhile stop at the request that lies in their memory: once they have, it is
-// read again, and nothing changes any more.
-func (r *run) read() error {
-	all := r.live()
-	if err := r.extract(all); err != nil {
-		return err
-	}
-	if r.portOnly {
-		v, err := r.Target.LockView(r.ctx)
-		if err != nil {
-			return err
-		}
-		if v.State == uapi.LockFenced {
-			r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
-			return r.extract(all)
-		}
-	}
-	return r.Target.Check(r.ctx)
-}
-
 // directory finds the sessions.
 func (r *run) directory() error {
 	boxes, err := r.Target.Boxes(r.ctx)
 	if err != nil {
 		return err
 	}
+	here := map[steer.Flow]bool{}
+	for _, k := range r.Keeper.Sessions() {
+		here[steer.Flow{Local: k.Local, Remote: k.Remote}] = true
+	}
+	left := r.Boxes
 	for i := range boxes {
 		b := &boxes[i]
 		s := &session{box: b, flow: steer.Flow{Local: b.Local, Remote: b.Remote}}
-		s.Entry, s.Local, s.Remote = b.Entry, b.Local, b.Remote
+		s.Entry, s.Local, s.Remote, s.Here = b.Entry, b.Local, b.Remote, here[s.flow]
 		switch {
 		case b.Err != nil:
 			s.Err = b.Err
@@ -132,28 +104,37 @@ func (r *run) directory() error {
 			s.Err = ErrNotBound
 		case !r.serves(b.Local.Addr()):
 			s.Err = ErrElsewhere
+		case s.Here:
 		case b.Len() > r.Box:
 			s.Err = &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), r.Box)}
+		case b.Len() > left:
+			s.Err = ErrTooLarge
+		default:
+			left -= b.Len()
 		}
 		r.sessions = append(r.sessions, s)
 	}
 	return nil
 }
 
-// live are the sessions that there is hope for.
+// live are the sessions that there is something to be done for, and hope.
 func (r *run) live() (out []*session) {
 	for _, s := range r.sessions {
-		if s.Err == nil {
+		if s.Err == nil && !s.Here {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
+// holdLimit ends the holds of one that was killed, where its programs outlive it
+// (clsact).
+const holdLimit = 5 * time.Minute
+
 // hold comes before the address: from then on the clients' segments come here.
 func (r *run) hold() {
 	for _, s := range r.live() {
-		if err := r.Gate.Hold(s.flow, steer.DropIn, 0); err != nil {
+		if err := r.Gate.Hold(s.flow, steer.DropIn, holdLimit); err != nil {
 			s.Err = err
 			continue
 		}
@@ -218,11 +199,13 @@ func (r *run) begin() {
 	for _, s := range r.live() {
 		waiting[s.found.Dump], dumps = s, append(dumps, s.found.Dump)
 	}
-	for d := range r.ask(dumps) {
-		s := waiting[d]
-		delete(waiting, d)
-		s.Asked = true
-		r.finish(s)
+	for a := range r.ask(dumps) {
+		s := waiting[a.dump]
+		delete(waiting, a.dump)
+		if s.Err = a.err; s.Err == nil {
+			s.Asked = true
+			r.finish(s)
+		}
 	}
 	for _, s := range waiting {
 		r.finish(s)
@@ -233,16 +216,22 @@ func (r *run) begin() {
 	}
 }
 
+// answer is a client's.
+type answer struct {
+	dump *tcprepair.Dump
+	err  error // why its session is of no use
+}
+
 // ask tells who has answered; the channel is closed when nobody will any more.
-func (r *run) ask(dumps []*tcprepair.Dump) <-chan *tcprepair.Dump {
-	answers := make(chan *tcprepair.Dump, len(dumps))
+func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
+	answers := make(chan answer, len(dumps))
 	if r.NotAsking {
 		close(answers)
 		return answers
 	}
 	go func() {
 		defer close(answers)
-		if err := r.Place.Ask(dumps, r.Ask, func(d *tcprepair.Dump) { answers <- d }); err != nil {
+		if err := r.Place.Ask(dumps, r.Ask, func(d *tcprepair.Dump, err error) { answers <- answer{d, err} }); err != nil {
 			r.Log.Warn("salvage: clients are not asked", "err", err)
 		}
 	}()
@@ -262,16 +251,22 @@ func (r *run) release(s *session) error {
 	if !s.held {
 		return nil
 	}
-	s.held = false
-	return r.Gate.Release(s.flow)
+	err := r.Gate.Release(s.flow)
+	s.held = err != nil
+	return err
 }
 
 // name reports a session, and has the client of one that is lost told so: by our
 // kernel, which knows nothing of the connection.
 func (r *run) name(s *session) {
 	r.report.Sessions = append(r.report.Sessions, s.Outcome)
-	log := r.Log.With("session", s.ID, "service", s.Name, "client", s.Remote)
-	if s.Err == nil {
+	log := r.Log.With("session", s.ID, "service", s.Name, "local", s.Local, "client", s.Remote)
+	switch {
+	case s.Err != nil:
+	case s.Here:
+		log.Info("salvage: a session lives here since before")
+		return
+	default:
 		log.Info("salvage: a session lives here", "asked", s.Asked, "half-updated", s.Held, "after", s.Live, "notes", s.Notes)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/leash"
 	"lazystate/mtcp/cbox/cboxtest"
 )
 
@@ -38,11 +39,11 @@ func (s *server) run(p program, folder string) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	s.Do(cmd.Start)
+	wait, err := leash.StartOn(s.Try, cmd, syscall.SIGKILL)
+	s.w.must(err)
 	s.w.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		_ = wait()
 		if s.w.t.Failed() {
 			s.w.t.Logf("%s at %s said: %s", argv[0], s.Name, said.String())
 		}

@@ -17,13 +17,15 @@ type process struct {
 	run  func(s *server, c *keeper.Client) error
 }
 
-// start has a process of the service run here.
-func (s *server) start(p process) {
+// start has processes of a service run here.
+func (s *server) start(all ...process) {
 	s.w.t.Helper()
-	c, err := keeper.Dial(s.path, p.name)
-	s.w.must(err)
-	s.w.t.Cleanup(func() { c.Close() })
-	s.w.must(p.run(s, c))
+	for _, p := range all {
+		c, err := keeper.Dial(s.path, p.name)
+		s.w.must(err)
+		s.w.t.Cleanup(func() { c.Close() })
+		s.w.must(p.run(s, c))
+	}
 }
 
 // serve listens and gives each session to one; it returns when it listens.

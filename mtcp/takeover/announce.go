@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"time"
 	"unsafe"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,6 +27,32 @@ func (l *Link) Announce(ip netip.Addr) error {
 		return fmt.Errorf("announce %s on %s: %w", ip, l.dev, err)
 	}
 	return nil
+}
+
+// How often, and how soon, an announcement is repeated: over six seconds.
+const (
+	repeats = 5
+	repeat  = 200 * time.Millisecond
+)
+
+// Repeat announces an address again, less and less often, as long as it is here:
+// nobody answers an announcement, and who has not heard it sends on to where the
+// address was. It does so beside the caller, until Close.
+func (l *Link) Repeat(ip netip.Addr) {
+	l.repeating.Go(func() {
+		for i := range repeats {
+			select {
+			case <-time.After(repeat << i):
+			case <-l.closing:
+				return
+			}
+			all, err := l.list(ip)
+			if err != nil || !slices.ContainsFunc(all, func(a netlink.Addr) bool { return addrOf(&a) == ip }) {
+				return
+			}
+			_ = l.Announce(ip) // the next one may get through
+		}
+	})
 }
 
 // gratuitousARP is a request for one's own address (RFC 5227, section 3). A

@@ -26,7 +26,7 @@
 // (neigh locktime); a request is not. Removing an address may take others of its
 // subnet along (promote_secondaries), which is refused, and it takes routes that
 // prefer it as their source along, which nobody brings back. And one announcement
-// may get lost: announce again a little later.
+// may get lost: announce again a little later (Repeat).
 //
 //	link, err := takeover.Open("eth0")
 //	leaving, err := link.Leave(addr) // sessions are frozen and sent now

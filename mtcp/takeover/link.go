@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -30,11 +31,14 @@ type Link struct {
 
 	promote []*os.File // promote_secondaries, of all and of dev
 	tracked *os.File   // how many connections are tracked; nil without tracking
+
+	closing   chan struct{}
+	repeating sync.WaitGroup
 }
 
 // Open finds an interface and sets up the guard on this host, empty.
 func Open(dev string) (*Link, error) {
-	l := &Link{dev: dev, packet: -1, icmp: -1}
+	l := &Link{dev: dev, packet: -1, icmp: -1, closing: make(chan struct{})}
 	if err := l.open(); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("takeover on %s: %w", dev, err)
@@ -97,6 +101,8 @@ func sysctl(f *os.File) string {
 
 // Close takes the guard off, whatever it guards.
 func (l *Link) Close() error {
+	close(l.closing)
+	l.repeating.Wait()
 	var err error
 	if l.guard != nil {
 		err = l.guard.close()

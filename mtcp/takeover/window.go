@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// routeProtocol marks our routes (RTA_PROTOCOL) for who finds them later.
+const routeProtocol = 0x4d
+
 // Begin has connections to a peer that are made from now on begin with a congestion
 // window of so many segments, until undo: by a route to this peer alone, which is
 // otherwise that to its network. There is no other way to tell TCP; what others
@@ -26,8 +29,8 @@ func (l *Link) Begin(own, peer netip.Addr, segments uint32) (undo func() error, 
 	}
 	to := &routes[0]
 	r := &netlink.Route{
-		Dst:       &net.IPNet{IP: peer.AsSlice(), Mask: net.CIDRMask(peer.BitLen(), peer.BitLen())},
-		LinkIndex: to.LinkIndex, Gw: to.Gw, MTU: to.MTU, AdvMSS: to.AdvMSS, InitCwnd: int(segments),
+		Dst:      &net.IPNet{IP: peer.AsSlice(), Mask: net.CIDRMask(peer.BitLen(), peer.BitLen())},
+		Protocol: routeProtocol, LinkIndex: to.LinkIndex, Gw: to.Gw, MTU: to.MTU, AdvMSS: to.AdvMSS, InitCwnd: int(segments),
 	}
 	if r.Gw == nil && peer.Is4() {
 		r.Scope = netlink.SCOPE_LINK
@@ -41,4 +44,16 @@ func (l *Link) Begin(own, peer netip.Addr, segments uint32) (undo func() error, 
 		}
 		return nil
 	}, nil
+}
+
+// Sweep removes what a process that was killed has left of Begin.
+func (l *Link) Sweep() error {
+	left, err := l.nl.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{LinkIndex: l.index, Protocol: routeProtocol}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_PROTOCOL)
+	for i := range left {
+		err = errors.Join(err, l.nl.RouteDel(&left[i]))
+	}
+	if err != nil {
+		return fmt.Errorf("routes with a window that somebody has left: %w", err)
+	}
+	return nil
 }

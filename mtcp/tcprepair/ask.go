@@ -116,40 +116,50 @@ type question struct {
 	round int          // 0: nothing yet
 }
 
+// Errors of a peer's answer.
+var (
+	ErrAhead = errors.New("the peer has received what was never sent: the state is an old one")
+	ErrGone  = errors.New("the peer knows nothing of the connection")
+)
+
 // Ask asks for each dump, and again as often as given, a wait apart. Where the
 // peer answers, what it has is dropped from the dump, and the rest counts as
 // never sent (Resend). It returns how many have answered; the others stay as
 // they are.
-func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (int, error) {
-	return a.AskEach(dumps, times, wait, func(*Dump) {})
+func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (n int, err error) {
+	return n, a.AskEach(dumps, times, wait, func(_ *Dump, err error) {
+		if err == nil {
+			n++
+		}
+	})
 }
 
-// AskEach is Ask that says at once of each dump when its peer has answered.
-func (a *Asker) AskEach(dumps []*Dump, times int, wait time.Duration, answered func(*Dump)) (int, error) {
+// AskEach is Ask that says at once of each dump when its peer has answered, or why
+// its state is of no use (ErrAhead, ErrGone).
+func (a *Asker) AskEach(dumps []*Dump, times int, wait time.Duration, answered func(*Dump, error)) error {
 	open := make(map[connection]*question, len(dumps))
 	for _, d := range dumps {
 		open[connection{d.Remote, d.Local}] = &question{dump: d}
 	}
-	all := len(open)
 	for round := 1; round <= times && len(open) > 0; round++ {
 		for _, q := range open {
 			seg, err := q.dump.probe()
 			if err != nil {
-				return all - len(open), err
+				return err
 			}
 			if err := a.raw.send(q.dump.Remote.Addr(), seg); err != nil && !errors.Is(err, unix.ENOBUFS) {
-				return all - len(open), fmt.Errorf("ask %s: %w", q.dump.Remote, err)
+				return fmt.Errorf("ask %s: %w", q.dump.Remote, err)
 			}
 		}
 		if err := a.listen(open, round, time.Now().Add(wait), answered); err != nil {
-			return all - len(open), fmt.Errorf("ask peers: %w", err)
+			return fmt.Errorf("ask peers: %w", err)
 		}
 	}
-	return all - len(open), nil
+	return nil
 }
 
 // listen removes from open who has answered. It ends early if all have.
-func (a *Asker) listen(open map[connection]*question, round int, until time.Time, answered func(*Dump)) error {
+func (a *Asker) listen(open map[connection]*question, round int, until time.Time, answered func(*Dump, error)) error {
 	b := make([]byte, 256)
 	for len(open) > 0 {
 		left := time.Until(until)
@@ -169,23 +179,36 @@ func (a *Asker) listen(open map[connection]*question, round int, until time.Time
 		if err != nil {
 			return err
 		}
-		ends, ack, options, ok := acknowledgement(b[:min(n, len(b))])
-		if q := open[ends]; ok && q != nil && q.hear(ack, options, round) && q.dump.has(ack) {
-			delete(open, ends)
-			answered(q.dump)
+		s, ok := segmentOf(b[:min(n, len(b))])
+		if q := open[s.ends]; ok && q != nil {
+			if final, err := q.hear(&s, round); final {
+				delete(open, s.ends)
+				answered(q.dump, err)
+			}
 		}
 	}
 	return nil
 }
 
-// hear reports whether this is the answer.
-func (q *question) hear(ack seqnum.Value, options []byte, round int) bool {
-	probe := q.dump.outFirst() - 1
-	again := q.round > 0 && q.round < round && q.said == ack
-	if q.round == 0 || q.said != ack {
-		q.said, q.round = ack, round
+// hear takes what a peer has said, and reports whether that was the answer. A RST
+// is one if it has the number that the question asked for (RFC 9293, 3.10.7.1).
+func (q *question) hear(s *heard, round int) (final bool, err error) {
+	if s.rst && s.seq == q.dump.RcvNxt {
+		return true, ErrGone
+	} else if s.rst {
+		return false, nil
 	}
-	return again || names(options, probe)
+	again := q.round > 0 && q.round < round && q.said == s.ack
+	if q.round == 0 || q.said != s.ack {
+		q.said, q.round = s.ack, round
+	}
+	switch {
+	case !again && !names(s.options, q.dump.outFirst()-1):
+		return false, nil
+	case q.dump.Nxt.Less(s.ack):
+		return true, ErrAhead
+	}
+	return q.dump.has(s.ack), nil
 }
 
 // names reports whether the first SACK block is the byte at seq.
@@ -222,9 +245,18 @@ func (d *Dump) has(next seqnum.Value) bool {
 	return true
 }
 
-// acknowledgement reads the head of a packet that somebody else has checked, or
-// nobody: its checksum may still be open, for a device to fill in.
-func acknowledgement(p []byte) (ends connection, ack seqnum.Value, options []byte, ok bool) {
+// heard is what a peer says, as far as that matters.
+type heard struct {
+	ends     connection
+	seq, ack seqnum.Value
+	rst      bool
+	options  []byte
+}
+
+// segmentOf reads the head of a packet that somebody else has checked, or nobody:
+// its checksum may still be open, for a device to fill in. It has to be an
+// acknowledgement, or a RST.
+func segmentOf(p []byte) (s heard, ok bool) {
 	var src, dst netip.Addr
 	switch {
 	case len(p) >= 20 && p[0]>>4 == 4 && p[9] == unix.IPPROTO_TCP && p[0]&15 >= 5 && len(p) >= int(p[0]&15)*4:
@@ -234,12 +266,15 @@ func acknowledgement(p []byte) (ends connection, ack seqnum.Value, options []byt
 		src, dst = netip.AddrFrom16([16]byte(p[8:])), netip.AddrFrom16([16]byte(p[24:]))
 		p = p[40:]
 	default:
-		return ends, 0, nil, false
+		return s, false
 	}
 	const syn, rst, ackFlag = 2, 4, 16
-	if len(p) < 20 || p[12]>>4 < 5 || p[13]&(syn|rst|ackFlag) != ackFlag {
-		return ends, 0, nil, false
+	if len(p) < 20 || p[12]>>4 < 5 || p[13]&syn != 0 || p[13]&(rst|ackFlag) == 0 {
+		return s, false
 	}
-	ends = connection{netip.AddrPortFrom(src, binary.BigEndian.Uint16(p)), netip.AddrPortFrom(dst, binary.BigEndian.Uint16(p[2:]))}
-	return ends, seqnum.Value(binary.BigEndian.Uint32(p[8:])), p[20:max(20, min(len(p), int(p[12]>>4)*4))], true
+	return heard{
+		ends: connection{netip.AddrPortFrom(src, binary.BigEndian.Uint16(p)), netip.AddrPortFrom(dst, binary.BigEndian.Uint16(p[2:]))},
+		seq:  seqnum.Value(binary.BigEndian.Uint32(p[4:])), ack: seqnum.Value(binary.BigEndian.Uint32(p[8:])),
+		rst: p[13]&rst != 0, options: p[20:max(20, min(len(p), int(p[12]>>4)*4))],
+	}, true
 }

@@ -3,6 +3,7 @@
 package tcprepair
 
 import (
+	"errors"
 	"testing"
 
 	"lazystate/internal/seqnum"
@@ -35,7 +36,8 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	d, _, _ := inState(mtcp.Established)
-	q := &question{dump: d}
+	d.Nxt = d.Una + 30
+	q, asked := &question{dump: d}, *d
 	for i, c := range []struct {
 		ack     seqnum.Value
 		options []byte
@@ -53,8 +55,34 @@ func TestAnswers(t *testing.T) {
 		{d.Una + 23, append([]byte{8, 0}, 1, 2), 3, false},                  // an option of length 0
 		{d.Una + 24, append([]byte{0}, block(d.Una-1, d.Una)...), 3, false}, // behind the end
 	} {
-		if got := q.hear(c.ack, c.options, c.round); got != c.want {
-			t.Errorf("case %d: %v", i, got)
+		*d = asked
+		if got, err := q.hear(&heard{ack: c.ack, options: c.options}, c.round); got != c.want || err != nil {
+			t.Errorf("case %d: %v, %v", i, got, err)
+		}
+	}
+}
+
+// A peer that has more than was ever sent has spoken with somebody else since, and
+// one that answers with a RST has ended. Neither's session is of use any more. A RST
+// with another number may be anybody's.
+func TestAnswersThatEndASession(t *testing.T) {
+	for name, c := range map[string]struct {
+		said  func(d *Dump) heard
+		final bool
+		want  error
+	}{
+		"ahead":        {func(d *Dump) heard { return heard{ack: d.Nxt + 1} }, true, ErrAhead},
+		"far ahead":    {func(d *Dump) heard { return heard{ack: d.Nxt + 1<<20} }, true, ErrAhead},
+		"behind":       {func(d *Dump) heard { return heard{ack: d.Una - 1} }, false, nil},
+		"gone":         {func(d *Dump) heard { return heard{rst: true, seq: d.RcvNxt} }, true, ErrGone},
+		"a stranger's": {func(d *Dump) heard { return heard{rst: true, seq: d.RcvNxt + 1} }, false, nil},
+	} {
+		d, _, _ := inState(mtcp.Established)
+		q, said := &question{dump: d}, c.said(d)
+		_, _ = q.hear(&said, 1)
+		final, err := q.hear(&said, 2) // twice the same
+		if final != c.final || final && !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, %v", name, final, err)
 		}
 	}
 }
@@ -69,15 +97,15 @@ func FuzzAcknowledgement(f *testing.F) {
 	}
 	f.Add([]byte{0x60, 39: 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ends, ack, options, ok := acknowledgement(b)
+		h, ok := segmentOf(b)
 		if !ok {
 			return
 		}
 		if s, err := wire.ParseSegment(b); err == nil {
-			if s.Src != ends.peer || s.Dst != ends.own || s.Ack != ack || string(s.Options) != string(options) {
-				t.Errorf("%+v, but %v %d %x", s, ends, ack, options)
+			if s.Src != h.ends.peer || s.Dst != h.ends.own || s.Seq != h.seq || s.Ack != h.ack || s.Flags&wire.RST != 0 != h.rst || string(s.Options) != string(h.options) {
+				t.Errorf("%+v, but %+v", s, h)
 			}
 		}
-		names(options, ack)
+		names(h.options, h.ack)
 	})
 }

@@ -37,11 +37,14 @@ type rescue struct {
 	lines []control.Salvaged // of that boot: who asks again is told the same
 }
 
+// mostSessions of one machine can be on their way.
+const mostSessions = 1 << 16
+
 func (d *state) rescues() (all []*rescue, err error) {
 	for _, v := range d.cfg.Salvage {
 		r := &rescue{Victim: v}
 		all = append(all, r)
-		if r.gate, err = steer.OpenServer(steer.ServerConfig{Interfaces: []string{v.Device}}); err != nil {
+		if r.gate, err = steer.OpenServer(steer.ServerConfig{Interfaces: []string{v.Device}, Holds: mostSessions}); err != nil {
 			break
 		}
 		if r.link, err = takeover.Open(v.Device); err != nil {

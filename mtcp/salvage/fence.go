@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package salvage
+
+import (
+	"errors"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/internal/pause"
+)
+
+// fence stops the target for good. Cut off at its port it is as good as stopped:
+// nobody hears it (§3.5.1).
+func (r *run) fence() error {
+	err := r.Fence(r.ctx)
+	var port *backdoor.PortOnlyError
+	if errors.As(err, &port) {
+		r.Log.Warn("salvage: the target's CPUs have not stopped, but its port is cut", "err", err)
+		r.portOnly = true
+		return nil
+	}
+	return err
+}
+
+// read reads sockets and boxes. Where the port alone is cut, CPUs that run
+// meanwhile stop at the request that lies in their memory: once they have, it is
+// read again, and nothing changes any more.
+func (r *run) read() error {
+	all := r.live()
+	if err := r.extract(all); err != nil {
+		return err
+	}
+	if r.portOnly {
+		woke, err := r.woke()
+		if err != nil {
+			return err
+		}
+		if woke {
+			r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
+			if err := r.extract(all); err != nil {
+				return err
+			}
+		}
+	}
+	return r.Target.Check(r.ctx)
+}
+
+// A CPU that wakes finds the fence's request with its next poll, one of them each
+// millisecond, and has the others stop.
+const (
+	wakes = 2 * time.Millisecond  // then it is known whether any has run
+	halts = 50 * time.Millisecond // then those that have not stopped hang, and change nothing
+)
+
+// woke reports whether CPUs of the target have run while its memory was read, and
+// waits until they stand. Those of a panic do not run again.
+func (r *run) woke() (bool, error) {
+	stamp, err := r.Target.PanicStamp(r.ctx)
+	if err != nil || stamp != nil && stamp.Cause == uapi.PanicPanic {
+		return false, err
+	}
+	fenced := false
+	for end := time.Now().Add(wakes); ; {
+		v, err := r.Target.LockView(r.ctx)
+		if err != nil {
+			return false, err
+		}
+		if v.State == uapi.LockFenced && !fenced {
+			fenced, end = true, time.Now().Add(halts)
+		}
+		if fenced && v.Free.Empty() || time.Now().After(end) {
+			return fenced, nil
+		}
+		if err := pause.For(r.ctx, wakes/4); err != nil {
+			return false, err
+		}
+	}
+}
