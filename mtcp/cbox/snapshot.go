@@ -60,9 +60,15 @@ func DecodeSnapshot(b []byte, chans int) (*Snapshot, error) {
 // DecodeSnapshots reads a private copy of both buffers of a process and
 // returns the newer one; nil if the process has not exported yet. A sequence
 // word without a sound snapshot to it is damage: the one before will not do,
-// because its log has gone.
+// because its log has gone. So is one that is not its snapshot's number: it was
+// written last, or is 0.
 func DecodeSnapshots(b []byte, chans int) (*Snapshot, error) {
 	half := len(b) / 2
+	for _, b := range [][]byte{b[:half], b[half:]} {
+		if seq := seqOf(b); seq != 0 && seq != numberOf(b) {
+			return nil, damaged("snapshot", "%d: number %d", seq, numberOf(b))
+		}
+	}
 	newest := b[:half]
 	if seqOf(b[half:]) > seqOf(newest) {
 		newest = b[half:]
@@ -99,4 +105,5 @@ func lastSnapshot(m memory, p *uapi.CboxProc, chans int) (s *Snapshot, err error
 	return nil, damaged("snapshot", "it changes all the time")
 }
 
-func seqOf(b []byte) uint64 { return binary.LittleEndian.Uint64(b[uapi.CboxSnapSeqOff:]) }
+func seqOf(b []byte) uint64    { return binary.LittleEndian.Uint64(b[uapi.CboxSnapSeqOff:]) }
+func numberOf(b []byte) uint64 { return binary.LittleEndian.Uint64(b[uapi.CboxSnapNumberOff:]) }
