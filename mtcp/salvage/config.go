@@ -44,8 +44,9 @@ type Config struct {
 	Box    uint64 // bytes of one box; 0: 16 MiB
 	Boxes  uint64 // of all of them; 0: 1 GiB
 
-	// NotAsking leaves the clients out of it, as the dissertation does: what was
-	// under way counts as sent.
+	// NotAsking leaves the clients out of it, as the dissertation does (§3.6.5,
+	// §3.9.1): what was under way counts as sent, and what is buffered goes out
+	// before the addresses are taken over.
 	NotAsking bool
 	Ask       Asking
 
@@ -74,8 +75,10 @@ type Gate interface {
 
 // Place is the network on which the addresses are: see OnLink.
 type Place interface {
-	// Take brings an address here and tells everybody.
+	// Take brings an address here, in silence. Without an undo it was here already.
 	Take(p netip.Prefix) (undo func() error, err error)
+	// Announce tells everybody that it is here, now and a few times more.
+	Announce(p netip.Prefix) error
 	// Ask asks the peers, and says at once who has answered, or why that one's
 	// session is of no use: see tcprepair.Asker.
 	Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair.Dump, error)) error

@@ -10,7 +10,8 @@
 // all sockets and boxes, in a few batches for all of them; ask the clients what
 // they have; then each session by itself: plan, plant, restore, live, release. A
 // client that does not answer costs its session a retransmission timer, as in the
-// dissertation, which does not ask (§3.6.5).
+// dissertation, which does not ask and has output go out before it takes over the
+// address (§3.6.5; Config.NotAsking). Look only reads, and says what could be done.
 //
 // A session that cannot be recovered is named with the reason; its client gets a
 // reset, and the others go on.

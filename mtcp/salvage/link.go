@@ -49,22 +49,26 @@ func (l *Link) Close() error {
 }
 
 // Take implements Place. What keeps TCP away from sockets that are not there is
-// the Gate, so the address is open at once. One that is here already was taken by
-// a salvage that did not come to its end, and stays.
+// the Gate, so nothing guards the address. One that is here already was taken by a
+// salvage that did not come to its end, and stays.
 func (l *Link) Take(p netip.Prefix) (func() error, error) {
 	a, err := l.link.Arrive(p)
 	if errors.Is(err, takeover.ErrHasAddress) {
-		l.link.Repeat(p.Addr())
-		return func() error { return nil }, l.link.Announce(p.Addr())
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Open(); err != nil {
+	if err := a.Unguard(); err != nil {
 		return nil, errors.Join(err, a.Undo())
 	}
-	l.link.Repeat(p.Addr())
 	return a.Undo, nil
+}
+
+// Announce implements Place.
+func (l *Link) Announce(p netip.Prefix) error {
+	l.link.Repeat(p.Addr())
+	return l.link.Announce(p.Addr())
 }
 
 // Ask implements Place.

@@ -14,7 +14,8 @@ import (
 type Report struct {
 	Steps    []Step
 	Sessions []Outcome // in the order of the target's directory
-	Batches  uint64    // of remote reads, behind the fence
+	Reads    uint64    // of the target's memory, behind the fence
+	Batches  uint64    // that they took
 	Bytes    uint64    // that were read
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -28,11 +29,25 @@ var (
 // something that all of them need; then nothing lives here and the addresses are
 // given back, but the target stays fenced.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
+	return newRun(ctx, cfg).done((*run).all)
+}
+
+// Look reads what Run would, and says which sessions could go on, or why not. It
+// changes nothing and fences nothing: of a machine that runs, what it reads may be
+// of two moments. Of the configuration it needs Target and Services.
+func Look(ctx context.Context, cfg Config) (*Report, error) {
+	return newRun(ctx, cfg).done((*run).look)
+}
+
+func newRun(ctx context.Context, cfg Config) *run {
 	cfg.defaults()
-	r := &run{Config: cfg, ctx: ctx, began: time.Now(), before: cfg.Target.Stats(), report: &Report{}}
-	err := r.all()
-	used := cfg.Target.Stats().Sub(r.before)
-	r.report.Batches, r.report.Bytes = used.Batches, used.Bytes
+	return &run{Config: cfg, ctx: ctx, began: time.Now(), before: cfg.Target.Stats(), report: &Report{}}
+}
+
+func (r *run) done(f func(*run) error) (*Report, error) {
+	err := f(r)
+	used := r.Target.Stats().Sub(r.before)
+	r.report.Reads, r.report.Batches, r.report.Bytes = used.Reads, used.Batches, used.Bytes
 	if err != nil {
 		return r.report, fmt.Errorf("salvage: %w", err)
 	}
@@ -47,6 +62,7 @@ type run struct {
 	report   *Report
 	sessions []*session
 	undo     []func() error
+	stays    []netip.Addr // that were here already
 	before   backdoor.Stats
 	portOnly bool // the fence's CPUs may not have stopped
 }
@@ -69,17 +85,58 @@ func (r *run) all() error {
 	r.step("directory read")
 	r.hold()
 	r.step("flows held")
-	if err := r.take(); err != nil {
+	if err := r.fetch(); err != nil {
 		return errors.Join(err, r.back())
 	}
-	r.step("addresses taken")
-	if err := r.read(); err != nil {
-		return errors.Join(err, r.back())
-	}
-	r.step("state read")
 	r.begin()
+	r.step("sessions live")
+	if r.NotAsking {
+		if err := r.announce(); err != nil {
+			r.Log.Error("salvage: sessions live at addresses that nobody is told of", "err", err)
+		}
+		r.step("addresses announced")
+	}
+	for _, s := range r.sessions {
+		r.name(s)
+	}
 	r.step("done")
 	return nil
+}
+
+// fetch takes over the addresses and reads the state. Only clients that know where
+// to answer can be asked; where they are not, output need not wait for that.
+func (r *run) fetch() error {
+	type step struct {
+		name string
+		do   func() error
+	}
+	take, announce, read := step{"addresses taken", r.take}, step{"addresses announced", r.announce}, step{"state read", r.read}
+	steps := []step{take, announce, read}
+	if r.NotAsking {
+		steps = []step{read, take}
+	}
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return err
+		}
+		r.step(s.name)
+	}
+	return nil
+}
+
+func (r *run) look() error {
+	if err := r.directory(); err != nil {
+		return err
+	}
+	r.step("directory read")
+	if err := r.extract(r.live()); err != nil {
+		return err
+	}
+	r.step("state read")
+	for _, s := range r.sessions {
+		r.report.Sessions = append(r.report.Sessions, s.Outcome)
+	}
+	return r.Target.Check(r.ctx)
 }
 
 // directory finds the sessions.
@@ -88,11 +145,7 @@ func (r *run) directory() error {
 	if err != nil {
 		return err
 	}
-	here := map[steer.Flow]bool{}
-	for _, k := range r.Keeper.Sessions() {
-		here[steer.Flow{Local: k.Local, Remote: k.Remote}] = true
-	}
-	left := r.Boxes
+	here, left := r.here(), r.Boxes
 	for i := range boxes {
 		b := &boxes[i]
 		s := &session{box: b, flow: steer.Flow{Local: b.Local, Remote: b.Remote}}
@@ -115,6 +168,18 @@ func (r *run) directory() error {
 		r.sessions = append(r.sessions, s)
 	}
 	return nil
+}
+
+// here are the connections that live here.
+func (r *run) here() map[steer.Flow]bool {
+	here := map[steer.Flow]bool{}
+	if r.Keeper == nil { // to look
+		return here
+	}
+	for _, k := range r.Keeper.Sessions() {
+		here[steer.Flow{Local: k.Local, Remote: k.Remote}] = true
+	}
+	return here
 }
 
 // live are the sessions that there is something to be done for, and hope.
@@ -148,19 +213,33 @@ func (r *run) take() error {
 		if err != nil {
 			return err
 		}
+		if undo == nil {
+			r.stays = append(r.stays, p.Addr())
+			continue
+		}
 		r.undo = append(r.undo, undo)
 	}
 	return nil
 }
 
-// back gives everything back that was taken.
+func (r *run) announce() (err error) {
+	for _, p := range r.Services {
+		err = errors.Join(err, r.Place.Announce(p))
+	}
+	return err
+}
+
+// back gives everything back that was taken. Where an address stays, so do the
+// holds: without them our kernel would end what another try can still save.
 func (r *run) back() error {
 	var err error
 	for _, undo := range r.undo {
 		err = errors.Join(err, undo())
 	}
 	for _, s := range r.sessions {
-		err = errors.Join(err, r.release(s))
+		if !slices.Contains(r.stays, s.Local.Addr()) {
+			err = errors.Join(err, r.release(s))
+		}
 	}
 	return err
 }
@@ -209,10 +288,6 @@ func (r *run) begin() {
 	}
 	for _, s := range waiting {
 		r.finish(s)
-	}
-	r.step("sessions live")
-	for _, s := range r.sessions {
-		r.name(s)
 	}
 }
 

@@ -124,9 +124,11 @@ func (l *Link) Asker(ip netip.Addr) (*tcprepair.Asker, error) {
 
 // Open announces the address and takes the guard off. Every socket of it must
 // have been restored: a segment for another is answered with RST.
-func (v *Arriving) Open() error {
-	return errors.Join(v.l.Announce(v.ip), v.l.guard.off(v.ip))
-}
+func (v *Arriving) Open() error { return errors.Join(v.Announce(), v.Unguard()) }
+
+// Unguard takes the guard off and announces nothing: the peers hear what sockets
+// here have to say, and answer where the address was.
+func (v *Arriving) Unguard() error { return v.l.guard.off(v.ip) }
 
 // Undo removes the address and the guard. Sockets that were restored are
 // abandoned before.

@@ -28,6 +28,8 @@ type Request struct {
 
 	To string `json:"to,omitempty"` // scd: the server that sessions go to
 	By string `json:"by,omitempty"` // scd: takeover, gateway, client; of salvage: ByPort
+
+	DryRun bool `json:"dry_run,omitempty"` // salvage: say what would be done
 }
 
 // Response is one line from bdmon; a watch sends many.
@@ -168,6 +170,8 @@ type Salvaged struct {
 	Held    bool     `json:"held,omitempty"`  // its socket was stopped half-updated
 	Asked   bool     `json:"asked,omitempty"` // its client has said what it has
 	Notes   []string `json:"notes,omitempty"`
+	Here    bool     `json:"here,omitempty"`     // it has lived here since before
+	Would   bool     `json:"would,omitempty"`    // it would live here: a dry run
 	AfterUs int64    `json:"after_us,omitempty"` // since the salvage began
 	End     bool     `json:"end,omitempty"`      // of the answers
 }

@@ -49,8 +49,13 @@ func (s Salvaged) String() string {
 		return at + "  " + s.Step
 	}
 	text := fmt.Sprintf("session %.12s of %s, client %s", s.Session, s.Service, s.Client)
-	if s.Error != "" {
+	switch {
+	case s.Error != "":
 		return fmt.Sprintf("%11s  %s: %s", "lost", text, s.Error)
+	case s.Would:
+		at = fmt.Sprintf("%11s", "would live")
+	case s.Here:
+		at = fmt.Sprintf("%11s", "lives")
 	}
 	if s.Held {
 		text += ", stopped half-updated"

@@ -28,6 +28,7 @@ func commands() []*ucli.Command {
 		{Name: "move", Usage: "move an address and its sessions, or sessions alone, to another server", ArgsUsage: "ADDRESS|SESSION", Flags: []ucli.Flag{socket, asJSON, to, by}, Action: mover("move", 1)},
 		{Name: "drain", Usage: "move all addresses, or sessions, to another server", Flags: []ucli.Flag{socket, asJSON, to, by}, Action: mover("drain", 0)},
 		{Name: "salvage", Usage: "have the sessions of a dead and fenced machine go on here", ArgsUsage: "MACHINE", Flags: []ucli.Flag{socket, asJSON,
+			&ucli.BoolFlag{Name: "dry-run", Usage: "read its memory and say which would; fence nothing, take nothing over"},
 			&ucli.BoolFlag{Name: "port-cut", Usage: "its CPUs may not stand, but its port is cut: nobody hears it"}}, Action: salvaged},
 		{Name: "release", Usage: "end what waits for the daemon, which has ended and is not to come back", Action: release},
 		holder(),

@@ -84,7 +84,13 @@ func (d *state) salvage(ctx context.Context, q control.Request, send func(any) e
 		if r.Name != q.Target {
 			continue
 		}
-		lines, err := r.run(context.WithoutCancel(ctx), d, q.By == control.ByPort)
+		act := func() ([]control.Salvaged, error) {
+			return r.run(context.WithoutCancel(ctx), d, q.By == control.ByPort)
+		}
+		if q.DryRun {
+			act = func() ([]control.Salvaged, error) { return r.look(ctx, d) }
+		}
+		lines, err := act()
 		for _, line := range lines {
 			err = errors.Join(err, send(line))
 		}
@@ -93,22 +99,49 @@ func (d *state) salvage(ctx context.Context, q control.Request, send func(any) e
 	return fmt.Errorf("no machine %q is configured under salvage", q.Target)
 }
 
-func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Salvaged, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// open opens the machine's memory as it is now.
+func (r *rescue) open(ctx context.Context, d *state) (*backdoor.Target, func() error, error) {
 	key, err := r.Key()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mem, err := target.Open(ctx, r.URL, target.Options{Slot: r.Slot, Key: key, Log: d.log})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer mem.Close()
 	t, err := backdoor.Open(ctx, mem)
+	if err != nil {
+		return nil, nil, errors.Join(err, mem.Close())
+	}
+	return t, mem.Close, nil
+}
+
+// look says what run would do.
+func (r *rescue) look(ctx context.Context, d *state) ([]control.Salvaged, error) {
+	t, done, err := r.open(ctx, d)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
+	report, err := salvage.Look(ctx, salvage.Config{Target: t, Services: r.Prefixes, Policy: r.Moves, Box: d.cfg.State.Box})
+	if err != nil {
+		return nil, err
+	}
+	all := lines(report)
+	for i := range all {
+		all[i].Would = all[i].Step == "" && all[i].Error == ""
+	}
+	return all, nil
+}
+
+func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Salvaged, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, done, err := r.open(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if r.lines != nil && r.boot == t.BootID() {
 		return r.lines, nil
 	}
@@ -158,7 +191,7 @@ func lines(r *salvage.Report) []control.Salvaged {
 		s := &r.Sessions[i]
 		line := control.Salvaged{
 			Session: hex.EncodeToString(s.ID[:]), Service: control.Text(s.Name), Local: s.Local.String(), Client: s.Remote.String(),
-			Held: s.Held, Asked: s.Asked, Notes: s.Notes, AfterUs: s.Live.Microseconds(),
+			Here: s.Here, Held: s.Held, Asked: s.Asked, Notes: s.Notes, AfterUs: s.Live.Microseconds(),
 		}
 		if s.Err != nil {
 			line.Error = control.Text(s.Err.Error())
@@ -178,7 +211,7 @@ func salvaged(c *ucli.Context) error {
 		return err
 	}
 	defer ctl.Close()
-	q := control.Request{Cmd: "salvage", Target: c.Args().First()}
+	q := control.Request{Cmd: "salvage", Target: c.Args().First(), DryRun: c.Bool("dry-run")}
 	if c.Bool("port-cut") {
 		q.By = control.ByPort
 	}

@@ -104,6 +104,10 @@ func TestSalvage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dry, err := s2.salvaged("--dry-run", "s1")
+	if err != nil || len(dry) != 2 || !dry[0].Would || !dry[1].Would || w.has("s2") || len(s2.ls()) != 0 {
+		t.Fatalf("dry run: %v, %v", dry, err)
+	}
 	all, err := s2.salvaged("s1")
 	if err != nil || len(all) != 2 || !w.has("s2") {
 		t.Fatalf("%v, %v", all, err)
