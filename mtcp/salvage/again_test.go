@@ -7,11 +7,13 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 
 	"lazystate/backdoor"
+	"lazystate/mtcp/extract/extracttest"
 	"lazystate/mtcp/tcprepair"
 )
 
@@ -73,23 +75,49 @@ func (s *server) has(ip netip.Addr) (has bool) {
 	return has
 }
 
-// dying is a Place of one that is killed before one client has answered.
+// dying is a Place of one that is killed when so many of its sessions live.
 type dying struct {
 	Place
-	late string
-	end  chan struct{}
+	left         int
+	once         sync.Once
+	reached, end chan struct{}
 }
 
-func (p *dying) Ask(dumps []*tcprepair.Dump, how Asking, answered func(*tcprepair.Dump, error)) error {
-	var others []*tcprepair.Dump
-	for _, d := range dumps {
-		if d.Remote.String() != p.late {
-			others = append(others, d)
-		}
+var errKilled = errors.New("it was killed")
+
+func (p *dying) Begin(own, peer netip.Addr, segments uint32) (func() error, error) {
+	if p.left > 0 {
+		p.left--
+		return p.Place.Begin(own, peer, segments)
 	}
-	err := p.Place.Ask(others, how, answered)
+	p.once.Do(func() { close(p.reached) })
 	<-p.end
-	return err
+	return nil, errKilled
+}
+
+// killed has a recovery node begin and be killed when so many sessions live. What
+// it has done stays; its threads do nothing more until the test is over.
+func (w *world) killed(after int) {
+	w.t.Helper()
+	p := &dying{Place: w.cfg.Place, left: after, reached: make(chan struct{}), end: make(chan struct{})}
+	if w.carrier == nil {
+		w.carrier = w.machine.Memory()
+	}
+	cfg, ended := w.cfg, make(chan struct{})
+	var err error
+	cfg.Target, err = backdoor.Open(w.t.Context(), w.carrier)
+	w.must(err)
+	cfg.Place = p
+	cfg.Fence = func(ctx context.Context) error { return cfg.Target.Fence(ctx, w.fence) }
+	go func() {
+		defer close(ended)
+		_ = w.s2.Try(func() error { _, err := Run(w.t.Context(), cfg); return err })
+	}()
+	select {
+	case <-p.reached:
+	case <-ended:
+	}
+	w.t.Cleanup(func() { close(p.end); <-ended })
 }
 
 // A recovery node was killed in the midst: the address is there, some of the
@@ -102,18 +130,19 @@ func TestAgainWhereSomeLive(t *testing.T) {
 		a.ask(3)
 		a.rest()
 	}
-	late := clients[1].LocalAddr().String()
-	w.die(nil)
-	place := w.cfg.Place.(*Link)
-	first := &dying{place, late, make(chan struct{})}
-	w.cfg.Place = first
-	ended := make(chan struct{})
-	go func() { defer close(ended); w.salvage() }()
-	defer func() { close(first.end); <-ended }()
-	for _, i := range []int{0, 2} {
-		clients[i].ask(10) // on, beyond what the dead machine's memory has
-		clients[i].rest()
+	w.die(func(_ int, _ *tcprepair.Dump, s *extracttest.Sock) { s.Set("tcp_sock.snd_cwnd", 10) })
+	w.killed(2)
+	here := map[string]bool{}
+	for _, s := range w.s2.keep.Sessions() {
+		here[s.Remote.String()] = true
 	}
+	for _, a := range clients {
+		if here[a.LocalAddr().String()] {
+			a.ask(10) // on, beyond what the dead machine's memory has
+			a.rest()
+		}
+	}
+	place := w.cfg.Place.(*Link)
 	_, err := place.Begin(w.service.Addr(), netip.MustParsePrefix(families["ipv4"][0]).Addr(), 5)
 	w.must(err)
 	var again *Link
@@ -122,11 +151,11 @@ func TestAgainWhereSomeLive(t *testing.T) {
 	w.cfg.Place = again
 	w.noRoutes()
 	r := w.salvage()
-	if r.Saved() != len(clients) {
-		t.Fatalf("%+v", r.Sessions)
+	if r.Saved() != len(clients) || len(here) != 2 {
+		t.Fatalf("%d lived, %+v", len(here), r.Sessions)
 	}
 	for _, a := range clients {
-		if o := outcome(t, r, a); o.Here != (a.LocalAddr().String() != late) {
+		if o := outcome(t, r, a); o.Here != here[a.LocalAddr().String()] {
 			t.Errorf("%+v", o)
 		}
 		a.ask(10)

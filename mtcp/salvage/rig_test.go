@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,6 +49,12 @@ type world struct {
 	cfg     Config
 	fence   backdoor.FenceOptions
 	carrier backdoor.Memory // nil: the machine's own
+	boxes   int             // that there is room for
+	opts    []bdtest.Option // more of them
+	dig     func(*bdtest.Target) extracttest.Machine
+
+	mu   sync.Mutex
+	ends []string
 }
 
 // server is a host with a keeper.
@@ -63,6 +70,17 @@ var families = map[string][4]string{ // client, s1, s2, service
 	"ipv6": {"fd00::9/64", "fd00::1/64", "fd00::2/64", "fd00::100/64"},
 }
 
+// names is what a case is called: a word, and those of the pairs (string, bool) that
+// are so.
+func names(name string, pairs ...any) string {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1].(bool) {
+			name += ", " + pairs[i].(string)
+		}
+	}
+	return name
+}
+
 // newWorld has both servers serve by the same processes, and s2 ready to salvage.
 func newWorld(t testing.TB, family string, processes ...process) *world {
 	t.Helper()
@@ -70,7 +88,15 @@ func newWorld(t testing.TB, family string, processes ...process) *world {
 		lab.Skip(t, err.Error())
 	}
 	r := netrig.New(t, "client", "s1", "s2", "s3")
-	w := &world{t: t, rig: r, client: r.Host("client")}
+	w := &world{t: t, rig: r, client: r.Host("client"), boxes: 128}
+	w.dig = func(m *bdtest.Target) extracttest.Machine { return m }
+	t.Cleanup(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if t.Failed() {
+			t.Logf("processes have ended: %q", w.ends)
+		}
+	})
 	f := families[family]
 	w.client.Addr(f[0])
 	w.service = netip.MustParsePrefix(f[3])
@@ -147,7 +173,9 @@ func (a *adder) deaf(on bool) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		if !on {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+			if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err == unix.ENOENT {
+				err = nil // it was not
+			}
 			return
 		}
 		drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}
@@ -195,8 +223,8 @@ func (a *adder) rest() { a.t.Helper(); a.hear(int(a.next - a.answered)) }
 func (w *world) die(broken func(i int, d *tcprepair.Dump, s *extracttest.Sock)) {
 	w.t.Helper()
 	members, values := extracttest.Manifest("6.12")
-	w.machine = bdtest.New(bdtest.WithRAM(64<<20), bdtest.WithManifest(members, values), bdtest.WithBoxes(128, 128*32), bdtest.WithFence(), bdtest.WithKey(slot, key))
-	w.grave = extracttest.Dig(w.machine, "6.12")
+	w.machine = bdtest.New(append(w.opts, bdtest.WithRAM(w.boxes<<19), bdtest.WithManifest(members, values), bdtest.WithBoxes(w.boxes, w.boxes*32), bdtest.WithFence(), bdtest.WithKey(slot, key))...)
+	w.grave = extracttest.Dig(w.dig(w.machine), "6.12")
 	var stack *tcprepair.Stack
 	w.s1.Do(func() (err error) { stack, err = tcprepair.Open(); return err })
 	w.t.Cleanup(stack.Close)

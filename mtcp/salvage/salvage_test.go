@@ -16,6 +16,7 @@ import (
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/extract/extracttest"
 	"lazystate/mtcp/tcprepair"
 )
@@ -70,7 +71,7 @@ func TestSalvage(t *testing.T) {
 }
 
 // outcome is that of a client's session.
-func outcome(t *testing.T, r *Report, a *adder) *Outcome {
+func outcome(t testing.TB, r *Report, a *adder) *Outcome {
 	t.Helper()
 	for i := range r.Sessions {
 		if r.Sessions[i].Remote.String() == a.LocalAddr().String() {
@@ -84,19 +85,35 @@ func outcome(t *testing.T, r *Report, a *adder) *Outcome {
 // settled waits until the server has written so much to its only client.
 func (w *world) settled(written uint64) {
 	w.t.Helper()
+	w.until(w.s1, func(_, n uint64) bool { return n == written })
+}
+
+// read waits until a server has read so much of its only client.
+func (w *world) read(s *server, read uint64) {
+	w.t.Helper()
+	w.until(s, func(n, _ uint64) bool { return n == read })
+}
+
+func (w *world) until(s *server, ok func(read, written uint64) bool) {
+	w.t.Helper()
 	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
-		held, err := w.s1.keep.Hold(w.s1.keep.Sessions()[0].ID, hang)
-		w.must(err)
-		_, n, err := held.Box.Offsets(held.Conn)
-		held.Thaw()
-		w.must(err)
-		if n == written {
+		if all := s.keep.Sessions(); len(all) == 1 && ok(s.offsets(all[0].ID)) {
 			return
 		}
 		if time.Now().After(end) {
-			w.t.Fatal("the server does not answer")
+			w.t.Fatal("the server does not come so far")
 		}
 	}
+}
+
+func (s *server) offsets(id cbox.ID) (read, written uint64) {
+	s.w.t.Helper()
+	held, err := s.keep.Hold(id, hang)
+	s.w.must(err)
+	defer held.Thaw()
+	read, written, err = held.Box.Offsets(held.Conn)
+	s.w.must(err)
+	return read, written
 }
 
 // What was lost in flight with the server is sent again at once where the client

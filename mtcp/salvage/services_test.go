@@ -4,6 +4,7 @@ package salvage
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -43,7 +44,7 @@ func (s *server) serve(c *keeper.Client, one func(*cbox.Conn) error) error {
 					return
 				}
 				if c, ok := conn.(*cbox.Conn); ok {
-					go one(c)
+					go func() { s.w.ended(s, one(c)) }()
 				}
 			}
 		}()
@@ -51,14 +52,32 @@ func (s *server) serve(c *keeper.Client, one func(*cbox.Conn) error) error {
 	})
 }
 
+// ended notes why a session's process has ended, for a test that fails.
+func (w *world) ended(s *server, err error) {
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ends = append(w.ends, fmt.Sprintf("%s: %v", s.Name, err))
+	}
+}
+
 // adding answers each number with the sum so far, and has a snapshot of it.
 var adding = process{"adder", func(s *server, c *keeper.Client) error { return s.serve(c, addUp) }}
 
 func addUp(c *cbox.Conn) error {
+	err := adds(c)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, c.Close())
+}
+
+// adds ends with what ends its input.
+func adds(c *cbox.Conn) error {
 	sum := imported(c.Session)
 	for buf := make([]byte, 8); ; {
 		if _, err := io.ReadFull(c, buf); err != nil {
-			return c.Close()
+			return err
 		}
 		sum += binary.LittleEndian.Uint64(buf)
 		if _, err := c.Write(binary.LittleEndian.AppendUint64(nil, sum)); err != nil {

@@ -11,39 +11,69 @@ import (
 const bytesInSkb = 1000
 
 // Socket makes a socket of a dump of one that lives: the memory of a kernel that
-// died at that moment. Its state is ESTABLISHED.
+// died at that moment. The peer's FIN is in the queue, for a dump does not tell
+// whether it was read.
 func (k *Kernel) Socket(d *tcprepair.Dump, c mtcp.Counters) *Sock {
 	s := k.Established(Ends{Local: d.Local, Remote: d.Remote, Receive: d.RcvNxt - seqnum.Value(c.Received), Send: d.Una - seqnum.Value(c.Acked)})
 	k.quietly(func() {
 		s.numbers(d, c)
 		s.handshake(&d.Negotiated)
+		s.setState(d.State)
 		for in := d.In; len(in) > 0; in = in[min(bytesInSkb, len(in)):] {
 			part := in[:min(bytesInSkb, len(in))]
-			k.insert(&s.rx, len(s.rx.skbs), k.filled(d.RcvNxt-seqnum.Value(len(in)), part))
+			k.insert(&s.rx, len(s.rx.skbs), k.filled(inEnd(d)-seqnum.Value(len(in)), part))
 		}
-		for at, out := d.Una, d.Out; len(out) > 0; {
+		if d.State.PeerFin() {
+			s.set("sock.sk_shutdown", 1) // RCV_SHUTDOWN
+			k.insert(&s.rx, len(s.rx.skbs), k.fin(inEnd(d)))
+		}
+		at := d.Una
+		for out := d.Out; len(out) > 0; {
 			n := min(bytesInSkb, len(out))
 			if at.Less(d.Nxt) {
 				n = min(n, int(at.Size(d.Nxt)))
 			}
-			b := k.filled(at, out[:n])
-			if at.Less(d.Nxt) {
-				k.insert(&s.sorted, len(s.sorted.skbs), b)
-				k.link(&s.rtx, b)
-			} else {
-				k.insert(&s.tx, len(s.tx.skbs), b)
-			}
+			s.send(k.filled(at, out[:n]), d.Nxt)
 			at, out = at+seqnum.Value(n), out[n:]
+		}
+		if d.State.OwnFin() && !d.State.OwnFinAcked() {
+			s.send(k.fin(at), d.Nxt)
 		}
 	})
 	return s
+}
+
+// send puts a sk_buff into the queue that it is in when so much has been sent.
+func (s *Sock) send(b *Skb, nxt seqnum.Value) {
+	if b.Seq.Less(nxt) {
+		s.k.insert(&s.sorted, len(s.sorted.skbs), b)
+		s.k.link(&s.rtx, b)
+		return
+	}
+	s.k.insert(&s.tx, len(s.tx.skbs), b)
+}
+
+// fin is a sk_buff with a FIN and nothing else.
+func (k *Kernel) fin(seq seqnum.Value) *Skb {
+	b := k.newSkb(seq, linearRoom)
+	k.setFlags(b, flagACK|flagFIN)
+	k.setEnd(b, seq+1)
+	return b
+}
+
+// inEnd is the number behind the last byte received.
+func inEnd(d *tcprepair.Dump) seqnum.Value {
+	if d.State.PeerFin() {
+		return d.RcvNxt - 1
+	}
+	return d.RcvNxt
 }
 
 func (s *Sock) numbers(d *tcprepair.Dump, c mtcp.Counters) {
 	w := &d.Window
 	s.received, s.acked = c.Received, c.Acked
 	s.setSeq("rcv_nxt", &s.rcvNxt, d.RcvNxt)
-	s.setSeq("copied_seq", &s.copied, d.RcvNxt-seqnum.Value(len(d.In)))
+	s.setSeq("copied_seq", &s.copied, inEnd(d)-seqnum.Value(len(d.In)))
 	s.setSeq("rcv_wup", &s.rcvWup, d.Ack)
 	s.setSeq("snd_una", &s.sndUna, d.Una)
 	s.setSeq("snd_nxt", &s.sndNxt, d.Nxt)
