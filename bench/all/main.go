@@ -44,7 +44,7 @@ func (b bench) arguments(quick bool) []string {
 
 // benches in the order of their cost: what fails early fails cheaply.
 var benches = []bench{
-	{name: "fetch"}, {name: "fetch-wire", program: "fetch", args: []string{"--wire=true"}}, {name: "verbs"}, {name: "verbs-bandwidth", program: "verbs", args: []string{"--bandwidth=true"}}, {name: "lockgrant"}, {name: "monitorcpu"}, {name: "targetcost"}, {name: "boxcost"},
+	{name: "fetch"}, {name: "fetch-wire", program: "fetch", args: []string{"--wire=true"}}, {name: "verbs"}, {name: "verbs-bandwidth", program: "verbs", args: []string{"--bandwidth=true"}}, {name: "lockgrant"}, {name: "monitorcpu"}, {name: "targetcost"}, {name: "boxcost"}, {name: "table32"},
 	{name: "targetcost-icount", program: "targetcost", args: []string{"--icount=true"}, runs: 2}, {name: "fig37"}, {name: "fig38"}, {name: "table33"}, {name: "table33-wire", program: "table33", args: []string{"--wire=true"}}, {name: "boot"}, {name: "verbsvm"},
 	{name: "table22"}, {name: "fig211"}, {name: "fig212"}, {name: "handoff"}, {name: "criu"}, {name: "agentcost"}, {name: "table21"}, {name: "fig215"},
 	{name: "fig28", program: "ttcp"}, {name: "fig29", program: "ttcp", args: []string{"--processes=2"}}, {name: "fig210", program: "ttcp", args: []string{"--mute=true", "--processes=2"}},
