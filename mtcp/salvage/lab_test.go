@@ -120,7 +120,7 @@ func (v *victim) arm() {
 	v.cfg.Target, v.fence.Timeout = v.target, time.Second
 }
 
-// bound waits until the server has accepted so many and they have their boxes.
+// bound waits until the server has accepted so many and has made their boxes.
 func (v *victim) bound(n int) {
 	v.t.Helper()
 	for end := time.Now().Add(hang); ; time.Sleep(20 * time.Millisecond) {
@@ -128,7 +128,7 @@ func (v *victim) bound(n int) {
 		v.must(err)
 		bound := 0
 		for i := range boxes {
-			if boxes[i].State == uapi.BoxBound && boxes[i].Err == nil {
+			if boxes[i].State == uapi.BoxBound && boxes[i].Err == nil && v.made(&boxes[i]) {
 				bound++
 			}
 		}
@@ -139,6 +139,18 @@ func (v *victim) bound(n int) {
 			v.t.Fatalf("%d of %d boxes are bound: %s", bound, n, v.log())
 		}
 	}
+}
+
+// made reports whether a box has its head: the module binds it to its socket before
+// the process has written that.
+func (v *victim) made(b *backdoor.Box) bool {
+	v.t.Helper()
+	head := make([]byte, 4096)
+	reads, err := b.Reads(0, head)
+	v.must(err)
+	v.must(v.target.ReadVA(v.t.Context(), reads))
+	_, err = cbox.HeadLen(head)
+	return err == nil
 }
 
 // A server's kernel panics while its clients ask and wait, and their sessions go

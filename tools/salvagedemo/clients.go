@@ -23,11 +23,16 @@ type client struct {
 	http *http.Client
 
 	mu    sync.Mutex
-	last  time.Time   // something came
-	came  []time.Time // of what came later than silence after what was before
-	worst time.Duration
+	last  time.Time // something came
+	waits []wait    // longer than silence
 	dials int
 	count int64 // bytes, or answers
+}
+
+// wait is a pause, and when it was over.
+type wait struct {
+	over time.Time
+	long time.Duration
 }
 
 // newClient has one connection and no other: with a second one it was not salvaged.
@@ -51,24 +56,22 @@ func (c *client) heard(n int64) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if pause := now.Sub(c.last); !c.last.IsZero() {
-		if c.worst = max(c.worst, pause); pause > silence {
-			c.came = append(c.came, now)
-		}
+	if long := now.Sub(c.last); !c.last.IsZero() && long > silence {
+		c.waits = append(c.waits, wait{now, long})
 	}
 	c.last, c.count = now, c.count+n
 }
 
-// first is when something came again behind at.
-func (c *client) first(at time.Time) time.Time {
+// worst is the longest wait that was over behind at.
+func (c *client) worst(at time.Time) (w wait) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, t := range c.came {
-		if t.After(at) {
-			return t
+	for _, x := range c.waits {
+		if x.over.After(at) && x.long > w.long {
+			w = x
 		}
 	}
-	return time.Time{}
+	return w
 }
 
 func (c *client) has() int64 {

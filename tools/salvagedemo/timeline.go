@@ -33,8 +33,8 @@ func (d *demo) timeline(ctx context.Context, panicked time.Time, clients ...*cli
 	steps, asked := d.steps(ctx, told)
 	all = append(all, steps...)
 	for _, c := range clients {
-		if t := c.first(panicked); !t.IsZero() {
-			all = append(all, moment{t, "client", fmt.Sprintf("%s goes on; its longest pause was %d ms", c.what, c.worst.Milliseconds())})
+		if w := c.worst(panicked); w.long > 0 {
+			all = append(all, moment{w.over, "client", fmt.Sprintf("%s goes on after %d ms, its longest pause", c.what, w.long.Milliseconds())})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b moment) int { return a.at.Compare(b.at) })
@@ -62,6 +62,9 @@ func (d *demo) audited() (all []moment, err error) {
 		}[r.Step]
 		if what != "" && r.Healer != "" {
 			all = append(all, moment{r.Time, "monitor", what})
+		}
+		if r.Step == "outcome" {
+			break // it is dead still, and found so again
 		}
 	}
 	return all, nil
