@@ -315,10 +315,8 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 
 // finish has a session go on here.
 func (r *run) finish(s *session) {
-	s.Err = s.live(r)
-	if s.Err == nil {
+	if s.Err = s.live(r); s.Err == nil {
 		s.Live = time.Since(r.began)
-		s.Err = r.release(s)
 	}
 }
 

@@ -111,6 +111,11 @@ func (s *session) live(r *run) error {
 	if err == nil {
 		err = plan.Reserve(r.Keeper, uid)
 	}
+	if err == nil {
+		// The socket is there and deaf: nobody answers for it any more. It begins by
+		// asking what the client grants, and an answer that is dropped costs seconds.
+		err = r.release(s)
+	}
 	if err != nil {
 		return errors.Join(err, plan.Drop())
 	}
