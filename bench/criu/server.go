@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/bench/criu/command"
 	"lazystate/tools/testbed"
 )
 
@@ -105,28 +106,18 @@ func answered(conn net.Conn) error {
 	return err
 }
 
-func (s *server) criu(ctx context.Context, images, what string, args ...string) (time.Duration, error) {
-	log := what + ".log"
-	cmd := exec.CommandContext(ctx, tool, append([]string{what, "--images-dir", images, "--tcp-established", "--network-lock", "skip", "--log-file", log}, args...)...)
-	start := time.Now()
-	err := s.b.S1.Try(cmd.Run)
-	took := time.Since(start)
-	if err != nil {
-		said, _ := os.ReadFile(filepath.Join(images, log))
-		return 0, fmt.Errorf("criu %s: %w: %s", what, err, said[max(0, len(said)-1000):])
-	}
-	return took, nil
+// criu runs on S1: a connection is its network's.
+func (s *server) criu(ctx context.Context, images, what string, args ...string) (took time.Duration, err error) {
+	args = append([]string{"--tcp-established", "--network-lock", "skip"}, args...)
+	err = s.b.S1.Try(func() (err error) { took, err = command.Run(ctx, tool, images, what, args...); return err })
+	return took, err
 }
 
 // kill ends the process that CRIU has made, if the end of its connection has not.
 func kill(pidfile string) error {
-	b, err := os.ReadFile(pidfile)
+	pid, err := command.PID(pidfile)
 	if err != nil {
 		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil || pid < 2 {
-		return fmt.Errorf("criu's pid file says %q", b)
 	}
 	for range 1000 {
 		if err := syscall.Kill(pid, syscall.SIGKILL); errors.Is(err, syscall.ESRCH) {

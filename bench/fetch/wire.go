@@ -18,13 +18,8 @@ const wireReads = 200
 
 // measureWire reads one target by every carrier.
 func measureWire(ctx context.Context, o *trial.Options) (*result.Figure, error) {
-	files, done, err := guest.Programs(ctx, "tools/bdagent")
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	o.Logf("booting the target with Linux %s", o.Kernel)
-	w, err := guest.Wire(ctx, guest.WiredConfig{Name: "bench-fetch-wire", Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, Files: files}})
+	w, err := guest.Wire(ctx, guest.WiredConfig{Name: "bench-fetch-wire", Seed: o.Seed, Build: []string{"tools/bdagent"}, Lab: lab.Config{Kernel: o.Kernel}})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 
 	"lazystate/backdoor"
@@ -63,7 +64,8 @@ type Wired struct {
 // WiredConfig is what a bench wants of its Wired.
 type WiredConfig struct {
 	Name   string
-	Lab    lab.Config // Files need bdagent, as Arsenal has it
+	Build  []string   // commands that the target needs beside Lab.Files
+	Lab    lab.Config // one of both needs bdagent
 	Limits string     // the target's contract
 	Seed   uint64     // of the link
 	NIC    string     // the bdnic program on this host; "": it is built
@@ -76,6 +78,13 @@ func Wire(ctx context.Context, c WiredConfig) (w *Wired, err error) {
 			return nil, err
 		}
 	}
+	files, done, err := Programs(ctx, c.Build...)
+	if err != nil {
+		return nil, err
+	}
+	defer done() // they are in the target's image then
+	maps.Copy(files, c.Lab.Files)
+	c.Lab.Files = files
 	c.Lab.NICs = []lab.NIC{{Addr: TargetAddr + "/24", RXE: true, Bridge: farBridge}}
 	c.Lab.Modules = append(c.Lab.Modules, "rdma_rxe", "rdma_cm")
 	// The lock leaves the CPU that answers running: nobody may fork on it.

@@ -8,14 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"time"
 
-	"lazystate/bench/apps/dsmapps/program"
 	"lazystate/bench/apps/threads"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
-	"lazystate/tools/dsmrun/job"
 )
 
 // settings are the flags beside those of every bench.
@@ -28,9 +25,7 @@ var settings struct {
 var bench = trial.Program{
 	Name: "recovery", About: "what the loss of a node costs, beside beginning anew and CRIU (section 4.4)", Runs: 10, Timeout: time.Hour,
 	Flags: func(fs *flag.FlagSet) {
-		fs.IntVar(&settings.Size, "size", 1024, "points in a row of the grid")
-		fs.IntVar(&settings.Iterations, "iterations", 1000, "sweeps of both colours")
-		fs.IntVar(&settings.Threads, "nodes", 4, "processes, or threads")
+		settings.Flags(fs, 1000, 4)
 		fs.DurationVar(&settings.every, "every", time.Second, "a checkpoint after so long, at a barrier")
 		fs.StringVar(&settings.criu, "criu", "criu", "CRIU's program")
 	},
@@ -54,11 +49,9 @@ var names = []string{"recovery", "lost work", "cost", "begin anew", "CRIU, check
 
 // rig has the programs.
 type rig struct {
-	o    *trial.Options
-	bin  string
-	c    threads.SOR
-	want program.Digest // "" until there is a result
-	got  [6][]float64
+	*threads.Both
+	o   *trial.Options
+	got [6][]float64
 }
 
 func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err error) {
@@ -66,16 +59,10 @@ func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err err
 		return nil, fmt.Errorf("--nodes %d: one is lost, and others go on", settings.Threads)
 	}
 	r := &rig{o: o}
-	if r.bin, err = os.MkdirTemp("", "recovery"); err != nil {
+	if r.Both, err = threads.BuildBoth(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(r.bin)) }()
-	if err := job.Build(ctx, r.bin, "lazystate/bench/apps/dsmapps"); err != nil {
-		return nil, err
-	}
-	if r.c, err = threads.Build(ctx, r.bin); err != nil {
-		return nil, err
-	}
+	defer func() { err = errors.Join(err, r.Close()) }()
 	rng := rand.New(rand.NewPCG(o.Seed, 3))
 	for range o.Runs {
 		if err := r.pair(ctx, rng); err != nil {

@@ -4,11 +4,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,37 +27,18 @@ type told struct {
 // run runs the program on nodes, one of which is killed if that is asked for.
 func (r *rig) run(ctx context.Context, kill string) (t told, err error) {
 	t.checkpoint = map[string]time.Time{}
-	j := job.Job{
-		Bin: r.bin, Nodes: settings.Threads, Args: []string{"--every", settings.every.String(), "--aligned", "--log-level", "debug"}, Line: t.line,
-		Program: []string{filepath.Join(r.bin, "dsmapps"), "sor", "--size", strconv.Itoa(settings.Size), "--iterations", strconv.Itoa(settings.Iterations)},
-	}
+	j := job.Job{Args: []string{"--every", settings.every.String(), "--aligned", "--log-level", "debug"}, Line: t.line}
 	if kill != "" {
 		j.Args = append(j.Args, "--kill", kill)
 	}
-	if err := j.Needs(ctx); err != nil {
-		return t, err
-	}
 	t.began = time.Now()
-	run, err := j.Run(ctx)
+	result, run, err := r.OnNodes(ctx, settings.Sizes, j)
 	if err != nil {
 		return t, err
 	}
-	if err := json.Unmarshal(run.Output, &t.Result); err != nil {
-		return t, fmt.Errorf("it says %q: %w", run.Output, err)
-	}
+	t.Result = result
 	t.operations = run.Reports[0].Ordinal
-	return t, r.same(t.Result)
-}
-
-// same is nil if a result is what the first one was.
-func (r *rig) same(got threads.Result) error {
-	if r.want == "" {
-		r.want = got.Digest
-	}
-	if got.Digest == "" || got.Digest != r.want {
-		return fmt.Errorf("the result is %q, and was %q", got.Digest, r.want)
-	}
-	return nil
+	return t, r.Same(t.Result)
 }
 
 // line hears the log.

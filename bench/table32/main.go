@@ -38,13 +38,8 @@ var paper = []struct {
 }{{1, 158}, {5, 258}, {10, 358}}
 
 func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
-	files, done, err := guest.Programs(ctx, "tools/bdagent", "tools/scd", "examples/ttcp")
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	o.Logf("booting the server with Linux %s", o.Kernel)
-	w, err := guest.Wire(ctx, guest.WiredConfig{Name: "bench-table32", Seed: o.Seed, Lab: lab.Config{Kernel: o.Kernel, Files: files}})
+	w, err := guest.Wire(ctx, guest.WiredConfig{Name: "bench-table32", Seed: o.Seed, Build: []string{"tools/bdagent", "tools/scd", "examples/ttcp"}, Lab: lab.Config{Kernel: o.Kernel}})
 	if err != nil {
 		return nil, err
 	}

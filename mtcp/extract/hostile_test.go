@@ -48,26 +48,9 @@ func TestHostileManifest(t *testing.T) {
 	}
 }
 
-// recorder notes where everything lies.
-type recorder struct {
-	*bdtest.Target
-	areas []area
-}
-
-type area struct {
-	va uint64
-	n  int
-}
-
-func (r *recorder) Alloc(n int) uint64 {
-	va := r.Target.Alloc(n)
-	r.areas = append(r.areas, area{va, n})
-	return va
-}
-
 // victim is a busy socket whose memory can be changed and put back.
 type victim struct {
-	m     *recorder
+	m     *bdtest.Recorder
 	x     *Extractor
 	socks []uint64
 	was   map[uint64]byte
@@ -75,7 +58,7 @@ type victim struct {
 
 func newVictim(t testing.TB, kernel string) *victim {
 	members, values := extracttest.Manifest(kernel)
-	m := &recorder{Target: bdtest.New(bdtest.WithRAM(8<<20), bdtest.WithManifest(members, values), bdtest.ByHand())}
+	m := &bdtest.Recorder{Target: bdtest.New(bdtest.WithRAM(8<<20), bdtest.WithManifest(members, values), bdtest.ByHand())}
 	target, err := backdoor.Open(t.Context(), m.Memory())
 	if err != nil {
 		t.Fatal(err)
@@ -139,14 +122,14 @@ func (v *victim) read(t testing.TB) {
 func TestHostileWords(t *testing.T) {
 	for _, kernel := range kernels {
 		v := newVictim(t, kernel)
-		words := []uint64{0, 1, ^uint64(0), 0xdead000000000100, v.socks[0], v.m.areas[len(v.m.areas)-1].va, 1 << 31, 0xffffea0000000000 | 1}
-		for _, a := range v.m.areas {
-			if a.n == 4096 {
+		words := []uint64{0, 1, ^uint64(0), 0xdead000000000100, v.socks[0], v.m.Areas[len(v.m.Areas)-1].VA, 1 << 31, 0xffffea0000000000 | 1}
+		for _, a := range v.m.Areas {
+			if a.N == 4096 {
 				continue // bytes of a queue
 			}
-			for off := 0; off+8 <= min(a.n, 2400); off += 8 {
-				w := words[(off/8+int(a.va>>6))%len(words)]
-				v.poke(a.va+uint64(off), binary.LittleEndian.AppendUint64(nil, w))
+			for off := 0; off+8 <= min(a.N, 2400); off += 8 {
+				w := words[(off/8+int(a.VA>>6))%len(words)]
+				v.poke(a.VA+uint64(off), binary.LittleEndian.AppendUint64(nil, w))
 				v.read(t)
 				v.restore()
 			}
@@ -157,12 +140,12 @@ func TestHostileWords(t *testing.T) {
 // A list that goes round, in each of the queues and through all of them.
 func TestListsThatGoRound(t *testing.T) {
 	v := newVictim(t, "6.12")
-	for _, a := range v.m.areas {
-		if a.n != int(v.m.Offset("sk_buff")) {
+	for _, a := range v.m.Areas {
+		if a.N != int(v.m.Offset("sk_buff")) {
 			continue
 		}
 		for off := uint64(0); off < 24; off += 8 {
-			v.poke(a.va+off, binary.LittleEndian.AppendUint64(nil, a.va))
+			v.poke(a.VA+off, binary.LittleEndian.AppendUint64(nil, a.VA))
 		}
 	}
 	v.read(t)
@@ -178,9 +161,9 @@ func FuzzExtract(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, v := range victims {
 			for p := b; len(p) >= 12; p = p[12:] {
-				a := v.m.areas[int(binary.LittleEndian.Uint16(p))%len(v.m.areas)]
-				off := int(binary.LittleEndian.Uint16(p[2:])) % (a.n - 7)
-				v.poke(a.va+uint64(off), p[4:12])
+				a := v.m.Areas[int(binary.LittleEndian.Uint16(p))%len(v.m.Areas)]
+				off := int(binary.LittleEndian.Uint16(p[2:])) % (a.N - 7)
+				v.poke(a.VA+uint64(off), p[4:12])
 			}
 			v.read(t)
 			v.restore()

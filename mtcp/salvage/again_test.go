@@ -21,13 +21,7 @@ import (
 // Nothing lives then and the address is given back; who tries again saves all.
 func TestCarrierFailsAtEachOperation(t *testing.T) {
 	w := newWorld(t, "ipv4", adding)
-	var clients []*adder
-	for i := range 3 {
-		a := w.dial()
-		a.ask(5 * i)
-		a.hear(2 * i)
-		clients = append(clients, a)
-	}
+	clients := w.busy(3, 5, 2)
 	w.die(nil)
 	memory := w.machine.Memory()
 	target, err := backdoor.Open(t.Context(), memory)

@@ -15,31 +15,19 @@ import (
 	"lazystate/tools/lab"
 )
 
-// recorder notes what lies where in the memory of a dead machine.
+// recorder is the memory of a dead machine.
 type recorder struct {
-	*bdtest.Target
-	areas []area
+	bdtest.Recorder
 	marks []int // areas that there were when each socket was there
 }
 
-type area struct {
-	va uint64
-	n  int
-}
-
-func (r *recorder) Alloc(n int) uint64 {
-	va := r.Target.Alloc(n)
-	r.areas = append(r.areas, area{va, n})
-	return va
-}
-
 // of are the areas of the i-th session: its socket's, its queues', its box's.
-func (r *recorder) of(i int, boxes [][]uint64) (all []area) {
+func (r *recorder) of(i int, boxes [][]uint64) []bdtest.Area {
 	from := 0
 	if i > 0 {
 		from = r.marks[i-1] + len(boxes[i-1])
 	}
-	return r.areas[from : r.marks[i]+len(boxes[i])]
+	return r.Areas[from : r.marks[i]+len(boxes[i])]
 }
 
 // The memory of some sessions is full of nonsense: bits that are wrong, numbers
@@ -50,19 +38,16 @@ func TestRandomDamage(t *testing.T) {
 	for seed := range uint64(lab.Count(12, 400)) {
 		rng := rand.New(rand.NewPCG(seed, 5))
 		w := newWorld(t, "ipv4", adding)
-		var clients []*adder
-		for i := range 5 {
-			a := w.dial()
-			a.ask(5 * i)
-			a.hear(3 * i)
-			clients = append(clients, a)
-		}
+		clients := w.busy(5, 5, 3)
 		var memory *recorder
-		w.dig = func(m *bdtest.Target) extracttest.Machine { memory = &recorder{Target: m}; return memory }
+		w.dig = func(m *bdtest.Target) extracttest.Machine {
+			memory = &recorder{Recorder: bdtest.Recorder{Target: m}}
+			return memory
+		}
 		bad := map[string]bool{}
 		var which []int
 		w.die(func(i int, d *tcprepair.Dump, _ *extracttest.Sock) {
-			memory.marks = append(memory.marks, len(memory.areas))
+			memory.marks = append(memory.marks, len(memory.Areas))
 			if i < 2 {
 				bad[d.Remote.String()], which = true, append(which, i)
 			}
@@ -95,20 +80,20 @@ func TestRandomDamage(t *testing.T) {
 }
 
 // damage changes up to twenty words of the areas; hardly anything is in most of a box.
-func damage(rng *rand.Rand, m *recorder, areas []area) {
+func damage(rng *rand.Rand, m *recorder, areas []bdtest.Area) {
 	boxed := 0
-	some := slices.DeleteFunc(slices.Clone(areas), func(a area) bool {
-		if a.n == 4096 {
+	some := slices.DeleteFunc(slices.Clone(areas), func(a bdtest.Area) bool {
+		if a.N == 4096 {
 			boxed++
 		}
-		return a.n == 4096 && boxed > 4
+		return a.N == 4096 && boxed > 4
 	})
 	for range 1 + rng.IntN(20) {
 		a := some[rng.IntN(len(some))]
-		at := a.va + uint64(rng.IntN(max(1, a.n-7)))
+		at := a.VA + uint64(rng.IntN(max(1, a.N-7)))
 		was := binary.LittleEndian.Uint64(m.Peek(at, 8))
 		m.Poke64(at, []uint64{
-			was ^ 1<<rng.IntN(64), rng.Uint64(), uint64(rng.IntN(1 << 16)), some[rng.IntN(len(some))].va, was + 8, 0,
+			was ^ 1<<rng.IntN(64), rng.Uint64(), uint64(rng.IntN(1 << 16)), some[rng.IntN(len(some))].VA, was + 8, 0,
 		}[rng.IntN(6)])
 	}
 }

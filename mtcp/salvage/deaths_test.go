@@ -54,7 +54,10 @@ func newDeath(t *testing.T, seed uint64) *death {
 	services := [][]process{{adding}, {fronting, backing}}
 	d.world = newWorld(t, []string{"ipv4", "ipv6"}[d.rng.IntN(2)], services[d.rng.IntN(2)]...)
 	d.cfg.Policy, d.cfg.NotAsking = []mtcp.Policy{mtcp.Minimal, mtcp.Whole}[d.rng.IntN(2)], d.one(4)
-	d.dig = func(m *bdtest.Target) extracttest.Machine { d.memory = &recorder{Target: m}; return d.memory }
+	d.dig = func(m *bdtest.Target) extracttest.Machine {
+		d.memory = &recorder{Recorder: bdtest.Recorder{Target: m}}
+		return d.memory
+	}
 	return d
 }
 
@@ -114,7 +117,7 @@ func (d *death) dies() {
 	}
 	d.die(func(i int, dump *tcprepair.Dump, s *extracttest.Sock) {
 		s.Set("tcp_sock.snd_cwnd", 10)
-		d.memory.marks = append(d.memory.marks, len(d.memory.areas))
+		d.memory.marks = append(d.memory.marks, len(d.memory.Areas))
 		if i == victim {
 			d.bad = dump.Remote.String()
 		}

@@ -5,6 +5,7 @@ package salvage
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -146,14 +147,29 @@ func (w *world) at() netip.AddrPort { return netip.AddrPortFrom(w.service.Addr()
 func (w *world) dial() *adder {
 	w.t.Helper()
 	a := &adder{t: w.t}
-	w.client.Do(func() error {
-		c, err := (&net.Dialer{Timeout: hang}).DialContext(w.t.Context(), "tcp", w.at().String())
-		a.Conn = c
-		return err
+	w.client.Do(func() (err error) {
+		// A bad link may lose all three questions for the neighbour, which ends a connect.
+		for end := time.Now().Add(hang); ; {
+			a.Conn, err = (&net.Dialer{Timeout: hang}).DialContext(w.t.Context(), "tcp", w.at().String())
+			if !errors.Is(err, unix.EHOSTUNREACH) || time.Now().After(end) {
+				return err
+			}
+		}
 	})
 	w.t.Cleanup(func() { a.Close() })
 	_ = a.SetDeadline(time.Now().Add(hang))
 	return a
+}
+
+// busy are n clients, of which the i-th has asked i*ask times and heard i*heard answers.
+func (w *world) busy(n, ask, heard int) (all []*adder) {
+	for i := range n {
+		a := w.dial()
+		a.ask(ask * i)
+		a.hear(heard * i)
+		all = append(all, a)
+	}
+	return all
 }
 
 type adder struct {

@@ -35,13 +35,7 @@ func TestSalvage(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					w := newWorld(t, family, adding)
 					w.cfg.Policy, w.cfg.NotAsking = policy, silent
-					var clients []*adder
-					for i := range 6 {
-						a := w.dial()
-						a.ask(10 * i)
-						a.hear(5 * i)
-						clients = append(clients, a)
-					}
+					clients := w.busy(6, 10, 5)
 					w.die(nil)
 					for i, a := range clients {
 						a.ask(i % 3) // into nothing
@@ -263,13 +257,7 @@ func TestNoFenceNoTakeover(t *testing.T) {
 // rings between them is read out of their memory.
 func TestTwoProcesses(t *testing.T) {
 	w := newWorld(t, "ipv4", fronting, backing)
-	var clients []*adder
-	for i := range 4 {
-		a := w.dial()
-		a.ask(7 * i)
-		a.hear(5 * i)
-		clients = append(clients, a)
-	}
+	clients := w.busy(4, 7, 5)
 	w.die(nil)
 	if r := w.salvage(); r.Saved() != len(clients) {
 		t.Fatalf("%+v", r.Sessions)

@@ -71,13 +71,7 @@ func TestOverTheWire(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "ipv4", adding)
 			w.opts = []bdtest.Option{bdtest.ByHand()} // else what its NIC reads changes what it reads
-			var clients []*adder
-			for i := range 20 {
-				a := w.dial()
-				a.ask(5 * i)
-				a.hear(3 * i)
-				clients = append(clients, a)
-			}
+			clients := w.busy(20, 5, 3)
 			w.die(nil)
 			var m backdoor.Memory = w.machine.Memory()
 			if c.hangs {

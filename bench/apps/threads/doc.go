@@ -7,10 +7,15 @@
 // The trap: a result that differs in a bit says that it is not the same program. So C
 // adds in the order in which bench/apps/dsmapps does, and may not fuse.
 //
-//	sor, err := threads.Build(ctx, dir)
+// Both has the DSM's beside it, and compares.
+//
+//	both, err := threads.BuildBoth(ctx)
 //	if err != nil {
 //		return err
 //	}
-//	r, err := sor.Run(ctx, threads.Sizes{Size: 512, Iterations: 50, Threads: 2})
-//	fmt.Println(r.Seconds, r.Digest)
+//	defer both.Close()
+//	z := threads.Sizes{Size: 512, Iterations: 50, Threads: 2}
+//	c, err := both.C.Run(ctx, z)
+//	go_, _, err := both.OnNodes(ctx, z, job.Job{})
+//	fmt.Println(c.Seconds, go_.Seconds, both.Same(c), both.Same(go_))
 package threads
