@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor"
+	"lazystate/internal/ready"
 )
 
 // process watches one process by pidfd, so that a reused pid is no life sign.
@@ -23,9 +24,8 @@ func watchProcess(pid int) (*process, error) {
 
 // dead: a pidfd becomes readable when its process has ended.
 func (p *process) dead() bool {
-	fds := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds, 0)
-	return err == nil && n > 0
+	events, err := ready.Now(uintptr(p.fd), unix.POLLIN)
+	return err == nil && events != 0
 }
 
 // alive asks everything that tells whether the machine is still there.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/ready"
 )
 
 // Flags are bits of enum bd_dsm_answer_flag.
@@ -78,9 +79,8 @@ func (p *Program) gone() bool {
 		return true
 	}
 	err = raw.Control(func(fd uintptr) {
-		fds := []unix.PollFd{{Fd: int32(fd)}}
-		n, _ := unix.Poll(fds, 0)
-		gone = n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
+		events, err := ready.Now(fd, 0)
+		gone = err == nil && events != 0 // POLLHUP, POLLERR or POLLNVAL
 	})
 	return gone || err != nil
 }

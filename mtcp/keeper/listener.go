@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/ready"
 	"lazystate/mtcp/cbox"
 )
 
@@ -161,9 +162,8 @@ func (k *Keeper) TakeQueue() ([]cbox.ID, error) {
 
 // waits reports whether anything is in a listening socket's queue.
 func waits(fd int) bool {
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	_, err := unix.Poll(p, 0)
-	return err == nil && p[0].Revents&unix.POLLIN != 0 // one that does not listen says POLLHUP
+	events, err := ready.Now(uintptr(fd), unix.POLLIN)
+	return err == nil && events&unix.POLLIN != 0 // one that does not listen says POLLHUP
 }
 
 var errEmpty = errors.New("queue is empty")

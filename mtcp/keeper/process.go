@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/ready"
 	"lazystate/internal/unixsock"
 	"lazystate/mtcp/cbox"
 )
@@ -77,9 +78,8 @@ func died(pidfd *os.File) error {
 		return err
 	}
 	return raw.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, _ := unix.Poll(p, 0)
-		return n > 0
+		events, err := ready.Now(fd, unix.POLLIN)
+		return err == nil && events != 0
 	})
 }
 

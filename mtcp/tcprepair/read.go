@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/ready"
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
 )
@@ -212,11 +213,11 @@ func (d *Dump) readBuffers(fd int) error {
 // readShut: POLLRDHUP tells both that the peer has sent its FIN and that the
 // user has shut down his receiving half.
 func (d *Dump) readShut(fd int) error {
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	if _, err := unix.Poll(p, 0); err != nil {
-		return fmt.Errorf("poll: %w", err)
+	events, err := ready.Now(uintptr(fd), unix.POLLRDHUP)
+	if err != nil {
+		return err
 	}
-	d.Options.ShutRead = p[0].Revents&unix.POLLRDHUP != 0 && !d.State.PeerFin()
+	d.Options.ShutRead = events&unix.POLLRDHUP != 0 && !d.State.PeerFin()
 	return nil
 }
 
