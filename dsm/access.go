@@ -202,7 +202,7 @@ func (n *Node) onPageRep(b PageRep) {
 	}
 	copy(n.mem.Bytes(b.Page), b.Bytes)
 	if pg.stash != nil || n.scn != nil {
-		pg.twin = b.Bytes // neither a message changes, nor the twin of a page that is homed elsewhere
+		pg.twin = b.Bytes // it is this node's now
 	}
 	if pg.stash != nil {
 		pg.stash.Apply(n.mem.Bytes(b.Page))

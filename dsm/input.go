@@ -84,7 +84,8 @@ type (
 		Page Page
 		Why  string
 	}
-	// Found answers Look: what lay there. V is nil if nothing did.
+	// Found answers Look: what lay there. V is nil if nothing did. Bytes are the node's
+	// from now on, as those of a PageRep are.
 	Found struct {
 		Home        NodeID
 		Incarnation uint32

@@ -3,7 +3,6 @@
 package dsm
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 
@@ -74,8 +73,9 @@ func (n *Node) takeDiff(p Page) diff.Diff {
 		n.mem.Protect(p, Read)
 	case pg.twin == nil:
 	case n.scn != nil: // the program may write on: the next twin is what the diff has seen
-		next := bytes.Clone(n.mem.Bytes(p))
-		d, pg.twin = diff.Make(pg.twin, next), next
+		copy(n.scratch, n.mem.Bytes(p))
+		d = diff.Make(pg.twin, n.scratch)
+		d.Apply(pg.twin) // memory that was never used before may cost more than all the rest
 	default:
 		if pg.access == Write {
 			pg.access = Read

@@ -16,6 +16,8 @@ type Node struct {
 	mem Memory
 	scn Scanner // mem, if it is one
 
+	scratch []byte // of a page, while it is diffed
+
 	inc     uint32     // incarnation
 	t       vtime.Time // T_i
 	v       vtime.Time // V_H: of pages homed here no diff up to it is missing
@@ -109,6 +111,7 @@ func blank(cfg Config, mem Memory, inc uint32) *Node {
 		stamp: Stamp{T: vtime.New(cfg.Nodes)},
 	}
 	n.scn, _ = mem.(Scanner)
+	n.scratch = make([]byte, cfg.PageSize)
 	for i := range n.peers {
 		n.peers[i] = peer{inc: 1, ckp: Stamp{T: vtime.New(cfg.Nodes)}, bounds: map[Page]vtime.Interval{}}
 		n.peers[i].forget()

@@ -405,6 +405,7 @@ func (w *world) answer(i int) {
 	if w.rng.IntN(4) > 0 {
 		if lies, ok := w.procs[l.Home].shelves[l.Incarnation][l.Page]; ok {
 			f = lies
+			f.Bytes = bytes.Clone(lies.Bytes)
 		}
 	}
 	w.say("%v finds page %d on the shelf of %v.%d: %v", p.id, l.Page, l.Home, l.Incarnation, f.V)

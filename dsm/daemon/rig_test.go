@@ -272,6 +272,7 @@ func (p *port) look(e dsm.Look) dsm.Found {
 	defer of.mu.Unlock()
 	if f, ok := of.lies[e.Page]; ok && f.Incarnation == e.Incarnation {
 		of.taken[e.Page] = true
+		f.Bytes = bytes.Clone(f.Bytes)
 		return f
 	}
 	return dsm.Found{Home: e.Home, Incarnation: e.Incarnation, Page: e.Page}
