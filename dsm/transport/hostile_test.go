@@ -277,7 +277,7 @@ func TestStrangers(t *testing.T) {
 			}
 		}
 		n := r.start(1, 1)
-		n.until("connection", func() bool { return n.ups[0] > 0 })
+		n.until("connection", func() bool { return n.up[0] > 0 })
 		for _, c := range open {
 			c.raw.Close()
 		}

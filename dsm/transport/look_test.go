@@ -76,7 +76,7 @@ func TestLook(t *testing.T) {
 		second := r.start(0, 2)
 		second.ready()
 		for _, e := range ends[1:] {
-			e.until("second incarnation", func() bool { return e.ups[0] > 1 })
+			e.until("second incarnation", func() bool { return e.up[0] > 1 })
 			look(e, 1, 3, false)
 			look(e, 2, 3, false)
 		}

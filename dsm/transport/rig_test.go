@@ -79,7 +79,7 @@ type end struct {
 	mu       sync.Mutex
 	told     *sync.Cond
 	got      map[dsm.NodeID][]*dsm.Message
-	ups      map[dsm.NodeID]int
+	up       map[dsm.NodeID]uint32 // incarnations announced last; one that is soon superseded may never be
 	lost     []error
 	nonsense []error
 	deliver  func(*dsm.Message)
@@ -101,7 +101,7 @@ func (e *end) Found(f dsm.Found) {
 	e.note(func() { e.looks = append(e.looks, f) })
 }
 
-func (e *end) Up(peer dsm.NodeID, _ uint32) { e.note(func() { e.ups[peer]++ }) }
+func (e *end) Up(peer dsm.NodeID, inc uint32) { e.note(func() { e.up[peer] = inc }) }
 
 func (e *end) Lost(peer dsm.NodeID, inc uint32, why error) {
 	e.note(func() { e.lost = append(e.lost, fmt.Errorf("%v.%d: %w", peer, inc, why)) })
@@ -226,7 +226,7 @@ func (r *rig) config(node dsm.NodeID, inc uint32) Config {
 // start begins an incarnation of a node.
 func (r *rig) start(node dsm.NodeID, inc uint32, set ...func(*end, *Config)) *end {
 	r.t.Helper()
-	e := &end{r: r, got: map[dsm.NodeID][]*dsm.Message{}, ups: map[dsm.NodeID]int{}}
+	e := &end{r: r, got: map[dsm.NodeID][]*dsm.Message{}, up: map[dsm.NodeID]uint32{}}
 	e.told = sync.NewCond(&e.mu)
 	cfg := r.config(node, inc)
 	cfg.Listeners = []net.Listener{r.listen(node)}

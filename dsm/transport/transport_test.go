@@ -101,7 +101,7 @@ func TestRestart(t *testing.T) {
 		again := r.start(1, 2) // at another address
 		again.ready()
 		for _, e := range []*end{ends[0], ends[2]} {
-			e.until("new incarnation", func() bool { return e.ups[1] > 1 })
+			e.until("new incarnation", func() bool { return e.up[1] > 1 })
 			e.Send(e.message(1, 1, 6))
 			e.Send(e.message(1, 2, 1))
 			again.until("message", func() bool { return len(again.got[e.cfg.Cluster.Self]) == 1 })
@@ -156,7 +156,7 @@ func TestSuperseded(t *testing.T) {
 				old.cut(1 - zombie)
 				return false
 			})
-			other.until("new incarnation", func() bool { return other.ups[zombie] >= 2 })
+			other.until("new incarnation", func() bool { return other.up[zombie] == 2 })
 			if inc := other.Peers()[0].Incarnation; inc != 2 {
 				t.Errorf("it has incarnation %d", inc)
 			}
@@ -239,7 +239,7 @@ func TestOthersAreRefused(t *testing.T) {
 			}
 			a.kill()
 			b.kill()
-			if len(a.ups)+len(b.ups) > 0 {
+			if len(a.up)+len(b.up) > 0 {
 				t.Errorf("%s: they are connected", want)
 			}
 		}
@@ -251,7 +251,7 @@ func TestReadyNamesWhoIsMissing(t *testing.T) {
 	r := newRig(t, "tcp")
 	a := r.start(0, 1)
 	r.start(1, 1)
-	a.until("peer", func() bool { return a.ups[1] > 0 })
+	a.until("peer", func() bool { return a.up[1] > 0 })
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	if err := a.Ready(ctx); err == nil || !strings.Contains(err.Error(), "P2") || strings.Contains(err.Error(), "P1") {
