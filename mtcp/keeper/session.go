@@ -48,7 +48,7 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *Conn, o
 	}
 	frozen := owner != nil && k.cfg.Frozen != nil && box.State() == uapi.CboxLeaving
 	if !frozen { // that one was looked at, and has a filter of its mover's
-		err = cbox.CheckMovable(conn.fd)
+		err = worthKeeping(box, conn)
 	}
 	var s *session
 	if err == nil {
@@ -60,6 +60,18 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *Conn, o
 		go k.cfg.Frozen(&Held{k, s, s.box, s.conn, s.name, s.uid})
 	}
 	return s, err
+}
+
+// worthKeeping refuses a connection that cannot be moved, but not one that both ends
+// have closed: it goes nowhere, and a process may have to read the rest.
+func worthKeeping(box *cbox.Box, conn *Conn) error {
+	err := cbox.CheckMovable(conn.fd)
+	if ended := (*mtcp.StateError)(nil); errors.As(err, &ended) {
+		if over, e := box.Over(conn); e == nil && !over {
+			return nil
+		}
+	}
+	return err
 }
 
 // small refuses a box that is too large.
@@ -181,7 +193,7 @@ func (k *Keeper) settle(s *session) bool {
 		k.finish(s)
 		return true
 	}
-	if is, err := cbox.StateOf(s.conn.fd); err == nil && !is.Movable() { // the client is gone
+	if over, err := s.box.Over(s.conn); err == nil && over { // the client is gone
 		k.drop(s)
 		return true
 	}
