@@ -65,6 +65,10 @@ type Config struct {
 	Escrow *escrow.Escrow
 	Left   []escrow.Item
 
+	// LetIn ends what may hold back the client's segments of a session that a former
+	// daemon was salvaging; nil: nothing does.
+	LetIn func(steer.Flow) error
+
 	// Point, if there is one, is told before and after everything that is done:
 	// tests kill the daemon there.
 	Point func(string)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/extract"
+	"lazystate/mtcp/landing"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/tcprepair"
 )
@@ -71,6 +73,7 @@ func (r *run) step(name string) {
 	at := time.Since(r.began)
 	r.report.Steps = append(r.report.Steps, Step{name, at})
 	r.Log.Info("salvage", "step", name, "after", at)
+	r.Point(name)
 }
 
 func (r *run) all() error {
@@ -145,7 +148,11 @@ func (r *run) directory() error {
 	if err != nil {
 		return err
 	}
-	here, left := r.here(), r.Boxes
+	here, err := r.here(boxes)
+	if err != nil {
+		return err
+	}
+	left := r.Boxes
 	for i := range boxes {
 		b := &boxes[i]
 		s := &session{box: b, flow: steer.Flow{Local: b.Local, Remote: b.Remote}}
@@ -170,16 +177,36 @@ func (r *run) directory() error {
 	return nil
 }
 
-// here are the connections that live here.
-func (r *run) here() map[steer.Flow]bool {
+// here are the connections that live here. Of those that another daemon was salvaging
+// which has died the keeper may not know yet; the kernel does.
+func (r *run) here(boxes []backdoor.Box) (map[steer.Flow]bool, error) {
 	here := map[steer.Flow]bool{}
 	if r.Keeper == nil { // to look
-		return here
+		return here, nil
 	}
 	for _, k := range r.Keeper.Sessions() {
 		here[steer.Flow{Local: k.Local, Remote: k.Remote}] = true
 	}
-	return here
+	taken := map[netip.Addr]bool{}
+	for _, p := range r.Services {
+		has, err := r.Place.Has(p.Addr())
+		if err != nil {
+			return nil, err
+		}
+		taken[p.Addr()] = has
+	}
+	for i := range boxes {
+		f := steer.Flow{Local: boxes[i].Local, Remote: boxes[i].Remote}
+		if !taken[f.Local.Addr()] || here[f] || boxes[i].Err != nil {
+			continue
+		}
+		_, err := r.Gate.Query(f)
+		if err != nil && !errors.Is(err, steer.ErrNoSocket) {
+			return nil, err
+		}
+		here[f] = err == nil
+	}
+	return here, nil
 }
 
 // live are the sessions that there is something to be done for, and hope.
@@ -192,14 +219,14 @@ func (r *run) live() (out []*session) {
 	return out
 }
 
-// holdLimit ends the holds of one that was killed, where its programs outlive it
-// (clsact).
-const holdLimit = 5 * time.Minute
+// HoldLimit ends the holds of one that was killed and that nobody comes after, where
+// its programs outlive it (pinned, or with clsact): our kernel answers then.
+const HoldLimit = 5 * time.Minute
 
 // hold comes before the address: from then on the clients' segments come here.
 func (r *run) hold() {
 	for _, s := range r.live() {
-		if err := r.Gate.Hold(s.flow, steer.DropIn, holdLimit); err != nil {
+		if err := r.Gate.Hold(s.flow, steer.DropIn, HoldLimit); err != nil {
 			s.Err = err
 			continue
 		}
@@ -278,17 +305,40 @@ func (r *run) begin() {
 	for _, s := range r.live() {
 		waiting[s.found.Dump], dumps = s, append(dumps, s.found.Dump)
 	}
-	for a := range r.ask(dumps) {
-		s := waiting[a.dump]
-		delete(waiting, a.dump)
-		if s.Err = a.err; s.Err == nil {
-			s.Asked = true
-			r.finish(s)
+	answers := r.ask(dumps)
+	for a := range answers {
+		var batch []*session
+		for more := true; more; {
+			s := waiting[a.dump]
+			delete(waiting, a.dump)
+			if s.Err = a.err; s.Err == nil {
+				s.Asked = true
+				batch = append(batch, s)
+			}
+			if len(batch) >= r.together() {
+				break
+			}
+			select {
+			case a, more = <-answers:
+			default:
+				more = false
+			}
 		}
+		r.finish(batch)
 	}
-	for _, s := range waiting {
-		r.finish(s)
+	rest := slices.Collect(maps.Values(waiting))
+	for batch := range slices.Chunk(rest, r.together()) {
+		r.finish(batch)
 	}
+}
+
+// together is how many sessions go on at once: who is to keep them is asked once for
+// all, but the first waits for the last.
+func (r *run) together() int {
+	if r.Entrust == nil {
+		return 1
+	}
+	return 32
 }
 
 // answer is a client's.
@@ -313,11 +363,36 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 	return answers
 }
 
-// finish has a session go on here.
-func (r *run) finish(s *session) {
-	if s.Err = s.live(r); s.Err == nil {
-		s.Live = time.Since(r.began)
+// finish has sessions go on here.
+func (r *run) finish(all []*session) {
+	all = slices.DeleteFunc(all, func(s *session) bool {
+		s.Err = s.restore(r)
+		return s.Err != nil
+	})
+	if len(all) == 0 {
+		return
 	}
+	r.Point("restored")
+	r.entrust(all)
+	for _, s := range all {
+		if s.Err = s.live(r); s.Err == nil {
+			s.Live = time.Since(r.began)
+		}
+	}
+}
+
+func (r *run) entrust(all []*session) {
+	if r.Entrust == nil {
+		return
+	}
+	plans := make([]*landing.Session, len(all))
+	for i, s := range all {
+		plans[i] = s.plan
+	}
+	for i, over := range r.Entrust(plans) {
+		all[i].over = over
+	}
+	r.Point("entrusted")
 }
 
 func (r *run) release(s *session) error {
