@@ -62,18 +62,6 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *Conn, o
 	return s, err
 }
 
-// worthKeeping refuses a connection that cannot be moved, but not one that both ends
-// have closed: it goes nowhere, and a process may have to read the rest.
-func worthKeeping(box *cbox.Box, conn *Conn) error {
-	err := cbox.CheckMovable(conn.fd)
-	if ended := (*mtcp.StateError)(nil); errors.As(err, &ended) {
-		if over, e := box.Over(conn); e == nil && !over {
-			return nil
-		}
-	}
-	return err
-}
-
 // small refuses a box that is too large.
 func (k *Keeper) small(r cbox.Region) error {
 	most := int64(16 << 20)
