@@ -77,8 +77,8 @@ func only(t *testing.T, k *Keeper) *session {
 	return nil
 }
 
-// comes waits until a session's socket is in a state, and all that it has sent is
-// acknowledged.
+// comes waits until a session's socket is in a state, and while there is a connection
+// all that it has sent is acknowledged.
 func comes(t *testing.T, s *session, to mtcp.State) {
 	t.Helper()
 	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
@@ -86,7 +86,7 @@ func comes(t *testing.T, s *session, to mtcp.State) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.State == to && c.Unacked == 0 {
+		if c.State == to && (c.Unacked == 0 || to == mtcp.Close) {
 			return
 		}
 		if time.Now().After(end) {
@@ -233,6 +233,7 @@ func TestResetIsNotReadToTheEnd(t *testing.T) {
 			p, client, s, _ := stays(t, k, socket, e.where, "0123456789")
 			if e.where == "shut" {
 				ends(t, client)
+				comes(t, s, mtcp.FinWait2)
 			}
 			if e.shuts {
 				shuts(t, client)
