@@ -175,25 +175,21 @@ func TestKilledOverSalvage(t *testing.T) {
 			w := newDeadly(t, map[string]any{"pin": pin})
 			s2 := w.s2
 			s2.killedAt(step)
-			end, finish := w.download(w.addr, long), w.idle()
+			end, client := w.download(w.addr, long), w.hesitates()
 			w.fence(w.dies(2))
 			asked := make(chan error, 1)
 			go func() { _, err := s2.salvaged("s1"); asked <- err }()
 			s2.scd.died(t)
 			t.Logf("the salvage: %v", <-asked)
-			done := make(chan struct{})
-			go func() { // it says the rest while nobody is there who could hear it
-				defer close(done)
-				finish()
-			}()
-			time.Sleep(100 * time.Millisecond) // until it has
+			client.say(3)
+			time.Sleep(100 * time.Millisecond) // a reset would be there
 			s2.startSCD()
 			all, err := s2.salvaged("s1")
 			if err != nil || len(all) != 2 {
 				t.Fatalf("%v, %v", all, err)
 			}
+			client.finish()
 			end()
-			<-done
 			s2.await("the end", func() bool { return len(s2.ls()) == 0 })
 			if err := s2.scd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
