@@ -231,15 +231,28 @@ func TestCounters(t *testing.T) {
 		{Counters{State: CloseWait, Received: 11}, 10, 0},
 		{Counters{State: LastAck, Received: 11, Unread: 6, Unacked: 1}, 4, 0},
 		{Counters{State: Closing, Received: 11, Unread: 6, Acked: 7, Unacked: 3}, 4, 9},
+		{Counters{State: Close, Whole: true, Received: 11, Unread: 6, Acked: 10}, 4, 9}, // from FIN_WAIT2, CLOSING or LAST_ACK
+		{Counters{State: Close, Whole: true, Received: 11, Acked: 10}, 10, 9},
+		{Counters{State: Close, Whole: true, Received: 1, Acked: 1}, 0, 0},
 	} {
 		read, written, err := c.c.Offsets()
 		if err != nil || read != c.read || written != c.written {
 			t.Errorf("%+v: read %d, written %d, %v", c.c, read, written, err)
 		}
 	}
-	for _, c := range []Counters{{State: TimeWait}, {State: Established, Received: 5, Unread: 6}, {State: CloseWait}, {State: FinWait1}} {
+	for _, c := range []Counters{{State: TimeWait}, {State: Established, Received: 5, Unread: 6}, {State: CloseWait}, {State: FinWait1},
+		{State: Close, Whole: true, Received: 11}} { // it was reset in CLOSE_WAIT before it wrote anything
 		if r, w, err := c.Offsets(); err == nil {
 			t.Errorf("%+v gives %d, %d", c, r, w)
+		}
+	}
+	for _, c := range []Counters{
+		{State: Close, Received: 10, Unread: 6, Acked: 10},                         // its error waits, or was told and no FIN had come
+		{State: Close, Whole: true, Received: 11, Unread: 6, Acked: 9, Unacked: 1}, // in LAST_ACK or CLOSING: our own FIN was not acknowledged
+	} {
+		var not *StateError
+		if r, w, err := c.Offsets(); !errors.As(err, &not) || not.State != Close {
+			t.Errorf("%+v gives %d, %d, %v", c, r, w, err)
 		}
 	}
 }

@@ -27,7 +27,8 @@ type Options struct {
 	Report func(Report)
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults fills in what is 0.
+func (o Options) WithDefaults() Options {
 	if o.Coalesce == 0 {
 		o.Coalesce = 200 * time.Millisecond
 	}
@@ -75,7 +76,7 @@ func (hm *HM) relapses(now time.Time) int {
 
 // NewDispatcher returns the dispatcher of a target.
 func NewDispatcher(p *Patient, o Options) *Dispatcher {
-	return &Dispatcher{patient: p, opt: o.withDefaults(), sensors: map[string][]*HM{}, wake: make(chan struct{}, 1)}
+	return &Dispatcher{patient: p, opt: o.WithDefaults(), sensors: map[string][]*HM{}, wake: make(chan struct{}, 1)}
 }
 
 // NewHealer is new_hm: it registers a healing module that has no sensors yet.

@@ -34,6 +34,14 @@ type ResetOptions struct {
 	Enter func() (leave func(), err error)
 }
 
+// WithDefaults fills in the times that are 0, but Since.
+func (o ResetOptions) WithDefaults() ResetOptions {
+	o.Confirm = cmp.Or(o.Confirm, 10*time.Second)
+	o.CoolDown = cmp.Or(o.CoolDown, 10*time.Minute)
+	o.Bound = cmp.Or(o.Bound, time.Minute)
+	return o
+}
+
 // LastResort resets a machine that cannot be repaired in place, by its carrier:
 // one that has panicked, or no CPU of which takes interrupts, so that no hook
 // can reboot it. One LastResort serves all boots of a target.
@@ -51,9 +59,7 @@ type LastResort struct {
 // NewLastResort returns one that waits a cool-down since the machine was first
 // seen: it does not know what a monitor before it did.
 func NewLastResort(o ResetOptions) *LastResort {
-	o.Confirm = cmp.Or(o.Confirm, 10*time.Second)
-	o.CoolDown = cmp.Or(o.CoolDown, 10*time.Minute)
-	o.Bound = cmp.Or(o.Bound, time.Minute)
+	o = o.WithDefaults()
 	if o.Since.IsZero() {
 		o.Since = time.Now()
 	}

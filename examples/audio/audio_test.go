@@ -16,9 +16,11 @@ import (
 
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/keeper/keepertest"
+	"lazystate/tools/testbed"
+	"lazystate/tools/testbed/bedtest"
 )
 
-func TestMain(m *testing.M) { keepertest.Main(m, run) }
+func TestMain(m *testing.M) { keepertest.Main(m, run, testbed.Done) }
 
 // tones are three seconds of 64 kbit/s, made with lame from sine waves.
 const tones = "testdata/tones.mp3"
@@ -39,25 +41,51 @@ func onAir(t *testing.T) (*keepertest.Service, []byte) {
 func TestPlayerHearsNoGap(t *testing.T) {
 	keepertest.Each(t, func(t *testing.T, interrupt func(*keepertest.Service)) {
 		s, music := onAir(t)
-		const frames, pcm = "400", 400 * 1152 * 2
-		file := filepath.Join(t.TempDir(), "music.mp3")
-		if err := os.WriteFile(file, bytes.Repeat(music, 6), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		want, err := exec.Command("mpg123", "-q", "-s", "-n", frames, file).Output()
-		if err != nil || len(want) != pcm {
-			t.Fatalf("mpg123 of a file: %d bytes, %v", len(want), err)
-		}
-		c := keepertest.NewClient(t, "mpg123", "-q", "-s", "-n", frames, "http://"+s.Addr+"/")
-		var got []byte
-		for rng := rand.New(rand.NewPCG(1, 1)); len(got) < pcm*3/4; {
-			got = append(got, c.Read(1+rng.IntN(pcm/6))...)
-			interrupt(s)
-		}
-		if got = append(got, c.Rest()...); !bytes.Equal(got, want) {
-			t.Errorf("%d bytes of sound, %d wanted, or others", len(got), len(want))
-		}
+		want := sound(t, music)
+		hears(t, keepertest.NewClient(t, "mpg123", "-q", "-s", "-n", frames, "http://"+s.Addr+"/"), want, func() { interrupt(s) })
 	})
+}
+
+// So it does while its session goes from one machine to the other and back.
+func TestPlayerHearsNoGapBetweenMachines(t *testing.T) {
+	music, err := os.ReadFile(tones)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sound(t, music)
+	bedtest.Each(t, "audio", func(t *testing.T, b *bedtest.Bed) {
+		b.Serve(testbed.Self, "--keeper", "KEEPER", "--listen", "0.0.0.0:PORT", "--kbit", "256", "--burst", "16384", tones)
+		hears(t, b.Client("mpg123", "-q", "-s", "-n", frames, "http://"+b.Addr()+"/"), want, b.Hop)
+	})
+}
+
+const frames, pcm = "400", 400 * 1152 * 2
+
+// sound is what a stock player makes of a file of that music, again and again.
+func sound(t *testing.T, music []byte) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "music.mp3")
+	if err := os.WriteFile(file, bytes.Repeat(music, 6), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want, err := exec.Command("mpg123", "-q", "-s", "-n", frames, file).Output()
+	if err != nil || len(want) != pcm {
+		t.Fatalf("mpg123 of a file: %d bytes, %v", len(want), err)
+	}
+	return want
+}
+
+// hears compares, while something happens to the server again and again.
+func hears(t *testing.T, c *keepertest.Client, want []byte, happens func()) {
+	t.Helper()
+	var got []byte
+	for rng := rand.New(rand.NewPCG(1, 1)); len(got) < pcm*3/4; {
+		got = append(got, c.Read(1+rng.IntN(pcm/6))...)
+		happens()
+	}
+	if got = append(got, c.Rest()...); !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of sound, %d wanted, or others", len(got), len(want))
+	}
 }
 
 // Titles stay where they have to be, and the music between them is whole.

@@ -18,6 +18,7 @@ import (
 
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/keeper/keepertest"
+	"lazystate/tools/testbed"
 )
 
 // The environment of a process may say "die at the n-th time that a point is
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	keepertest.Main(m, run, endCluster)
+	keepertest.Main(m, run, endCluster, testbed.Done)
 }
 
 // open is a shop that is open: a front end and a back end, of which each is

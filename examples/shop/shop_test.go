@@ -21,6 +21,11 @@ import (
 
 // shopping is curl with some orders of pens, all on one connection.
 func (o *open) shopping(ns ...int) *keepertest.Client {
+	return keepertest.NewClient(o.t, "curl", o.orders(ns...)...)
+}
+
+// orders are curl's arguments for that.
+func (o *open) orders(ns ...int) []string {
 	args := []string{}
 	for i, n := range ns {
 		if i > 0 {
@@ -28,7 +33,7 @@ func (o *open) shopping(ns ...int) *keepertest.Client {
 		}
 		args = append(args, "-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused", "-d", "item=pen", "-d", "n="+strconv.Itoa(n), "http://"+o.Addr+"/buy")
 	}
-	return keepertest.NewClient(o.t, "curl", args...)
+	return args
 }
 
 // balance checks the books: each order is there once, and the client was told

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +45,19 @@ func TestEnds(t *testing.T) {
 			}
 			if f := Family(remote.Addr()); (f == unix.AF_INET) != c.want.Is4() {
 				t.Errorf("family %d", f)
+			}
+			peer, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = peer.(*net.TCPConn).SetLinger(0)
+			_ = peer.Close()
+			for err := error(nil); err != unix.ENOTCONN; _, err = unix.Getpeername(fd) { // the RST is on its way
+				time.Sleep(time.Millisecond)
+			}
+			wasLocal, wasRemote, err := Ends(fd)
+			if err != nil || wasLocal != local || wasRemote != remote {
+				t.Errorf("when it has ended: %s, %s, %v", wasLocal, wasRemote, err)
 			}
 		})
 	}

@@ -3,7 +3,6 @@
 package cbox
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -148,6 +147,21 @@ func (b *Box) Count(c mtcp.Counters) (read, written uint64, err error) {
 	return read + b.m.word64(uapi.CboxHeadReadBaseOff).Load(), written + b.m.word64(uapi.CboxHeadWriteBaseOff).Load(), nil
 }
 
+// Over reports a connection that has ended in a way that lets nobody go on: it was
+// reset, or nobody answered, or what ended it cannot be told any more. Of one that
+// both ends have closed a process may have to read the rest.
+func (b *Box) Over(conn syscall.Conn) (bool, error) {
+	var c mtcp.Counters
+	if err := control(conn, func(fd int) (err error) { c, err = Counters(fd); return }); err != nil {
+		return false, err
+	}
+	if c.State != mtcp.Close {
+		return !c.State.Movable(), nil
+	}
+	_, written, err := b.Count(c)
+	return err != nil || written < b.m.word64(uapi.CboxHeadWrittenOff).Load(), nil // see mtcp.Counters.Ended
+}
+
 // Number notes the sequence numbers of byte 0 of both streams, once somebody
 // has been able to see them.
 func (b *Box) Number(c mtcp.Connection) {
@@ -183,11 +197,15 @@ func (b *Box) Finish(conn syscall.Conn) (bool, error) {
 	if snap == nil || !snap.Final {
 		return false, fmt.Errorf("finish session %s: its process has not closed it", b.head.ID())
 	}
-	_, out, err := b.Offsets(conn)
-	if over := (*mtcp.StateError)(nil); errors.As(err, &over) { // both ends have closed, or it was reset
+	var c mtcp.Counters
+	if err := control(conn, func(fd int) (err error) { c, err = Counters(fd); return }); err != nil {
+		return false, err
+	}
+	if !c.State.Movable() { // both ends have closed, or it was reset
 		b.set(uapi.CboxClosed)
 		return true, nil
 	}
+	_, out, err := b.Count(c)
 	if err != nil {
 		return false, err
 	}

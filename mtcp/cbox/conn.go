@@ -262,8 +262,16 @@ func (r *rootState) Positions() (read, written uint64) {
 }
 
 // LocalAddr is this server's end, RemoteAddr the client's.
-func (r *rootState) LocalAddr() net.Addr  { return r.tcp.LocalAddr() }
-func (r *rootState) RemoteAddr() net.Addr { return r.tcp.RemoteAddr() }
+func (r *rootState) LocalAddr() net.Addr { return r.tcp.LocalAddr() }
+
+// RemoteAddr: see LocalAddr. Package net does not know it of a connection that had
+// ended when this process was given it; the box does.
+func (r *rootState) RemoteAddr() net.Addr {
+	if a := r.tcp.RemoteAddr(); a != nil {
+		return a
+	}
+	return net.TCPAddrFromAddrPort(r.s.head.Remote())
+}
 
 // addrPorts returns both ends of a connection.
 func addrPorts(conn *net.TCPConn) (local, remote netip.AddrPort) {

@@ -36,20 +36,15 @@ func Counters(fd int) (mtcp.Counters, error) {
 			return mtcp.Counters{}, err
 		}
 		if before.State == after.State && before.Bytes_received == after.Bytes_received && before.Bytes_acked == after.Bytes_acked {
-			return mtcp.Counters{State: mtcp.State(after.State), Received: after.Bytes_received, Unread: uint32(in), Acked: after.Bytes_acked, Unacked: uint32(out)}, nil
+			c := mtcp.Counters{State: mtcp.State(after.State), Received: after.Bytes_received, Unread: uint32(in), Acked: after.Bytes_acked, Unacked: uint32(out)}
+			if c.State == mtcp.Close {
+				c.Whole, err = isWhole(fd)
+			}
+			return c, err
 		}
 		before = after
 	}
 	return mtcp.Counters{}, fmt.Errorf("socket counters: no two readings agree")
-}
-
-// StateOf asks for a socket's state alone.
-func StateOf(fd int) (mtcp.State, error) {
-	info, err := tcpInfo(fd)
-	if err != nil {
-		return 0, err
-	}
-	return mtcp.State(info.State), nil
 }
 
 // tcpInfo asks for as much as the kernel has: unix.GetsockoptTCPInfo wants all

@@ -246,4 +246,61 @@ func TestCountersInEveryState(t *testing.T) {
 	check(mtcp.CloseWait, 10, 0)
 	send(t, c, "hello")
 	check(mtcp.CloseWait, 10, 5)
+	_ = c.CloseWrite() // LAST_ACK, until the client's kernel has answered
+	check(mtcp.Close, 10, 5)
+	client, c = dialed(t)
+	send(t, client, "0123456789")
+	get(t, c, "0123")
+	send(t, c, "hello")
+	_ = c.CloseWrite()
+	get(t, client, "hello")
+	atEnd(t, client)
+	_ = client.CloseWrite()
+	check(mtcp.Close, 4, 5)
+	check(mtcp.Close, 4, 5) // to ask has consumed nothing
+	get(t, c, "456789")
+	check(mtcp.Close, 10, 5)
+	atEnd(t, c)
+	check(mtcp.Close, 10, 5)
+}
+
+// What was reset counts no more, whether or not its error was told, and asking
+// consumes neither that nor what is unread.
+func TestNothingCountsAfterAReset(t *testing.T) {
+	for _, shuts := range []bool{false, true} {
+		client, c := dialed(t)
+		send(t, client, "0123456789")
+		get(t, c, "0123")
+		if shuts {
+			_ = c.CloseWrite()
+			atEnd(t, client)
+		}
+		_ = client.SetLinger(0)
+		_ = client.Close()
+		counts := func() (n mtcp.Counters) {
+			if err := control(c, func(fd int) (err error) { n, err = Counters(fd); return }); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		for end := time.Now().Add(hang); counts().State != mtcp.Close; {
+			if time.Now().After(end) {
+				t.Fatalf("the socket stays in %v", counts().State)
+			}
+		}
+		expect := func(when string) {
+			t.Helper()
+			var over *mtcp.StateError
+			if read, written, err := counts().Offsets(); !errors.As(err, &over) {
+				t.Errorf("%s: %d read, %d written, %v", when, read, written, err)
+			}
+		}
+		expect("its error waits")
+		get(t, c, "456789")
+		if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("then %d, %v", n, err)
+		}
+		expect("its error was told")
+		atEnd(t, c) // as if it had ended
+	}
 }

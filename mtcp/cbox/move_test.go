@@ -426,7 +426,11 @@ func TestResumeOfWhatLeaves(t *testing.T) {
 		_ = client.SetLinger(0)
 		client.Close()
 		for state := mtcp.Established; state.Movable(); {
-			if err := control(kept, func(fd int) (err error) { state, err = StateOf(fd); return }); err != nil {
+			if err := control(kept, func(fd int) error {
+				n, err := Counters(fd)
+				state = n.State
+				return err
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -3,11 +3,13 @@
 package keeper
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 )
 
@@ -112,4 +114,16 @@ func (k *Keeper) gather(s *session) {
 			k.find(s, slot)
 		}
 	}
+}
+
+// worthKeeping refuses a connection that cannot be moved, but not one that both ends
+// have closed: it goes nowhere, and a process may have to read the rest.
+func worthKeeping(box *cbox.Box, conn *Conn) error {
+	err := cbox.CheckMovable(conn.fd)
+	if ended := (*mtcp.StateError)(nil); errors.As(err, &ended) {
+		if over, e := box.Over(conn); e == nil && !over {
+			return nil
+		}
+	}
+	return err
 }

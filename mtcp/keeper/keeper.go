@@ -179,6 +179,19 @@ func (k *Keeper) Session(id cbox.ID) (i Info, held bool) {
 	return s.info(), true
 }
 
+// Ended reports a session of whose connection nothing can come any more and nothing
+// can go out: it goes nowhere, and what is left to read its processes read here.
+func (k *Keeper) Ended(id cbox.ID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sessions[id]
+	if s == nil {
+		return false
+	}
+	c, err := cbox.Counters(s.conn.fd)
+	return err == nil && !c.State.Movable()
+}
+
 // Holds reports whether it has a session.
 func (k *Keeper) Holds(id cbox.ID) bool {
 	k.mu.Lock()

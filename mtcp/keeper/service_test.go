@@ -35,7 +35,7 @@ var le = binary.LittleEndian
 // The test's own binary plays the server's processes.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("KEEPER_ROLE"); role != "" {
-		err := map[string]func(*Client) error{"front": frontEnd, "back": backEnd, "http": webServer}[role](must(Dial(os.Getenv("KEEPER_SOCKET"), role)))
+		err := map[string]func(*Client) error{"front": frontEnd, "back": backEnd, "http": webServer, "half": halfServer}[role](must(Dial(os.Getenv("KEEPER_SOCKET"), role)))
 		_, _ = fmt.Fprintf(os.Stderr, "Go %s: %v\n", role, err)
 		os.Exit(1)
 	}

@@ -48,7 +48,7 @@ func (k *Keeper) keep(svc service, id cbox.ID, region cbox.Region, conn *Conn, o
 	}
 	frozen := owner != nil && k.cfg.Frozen != nil && box.State() == uapi.CboxLeaving
 	if !frozen { // that one was looked at, and has a filter of its mover's
-		err = cbox.CheckMovable(conn.fd)
+		err = worthKeeping(box, conn)
 	}
 	var s *session
 	if err == nil {
@@ -181,7 +181,7 @@ func (k *Keeper) settle(s *session) bool {
 		k.finish(s)
 		return true
 	}
-	if is, err := cbox.StateOf(s.conn.fd); err == nil && !is.Movable() { // the client is gone
+	if over, err := s.box.Over(s.conn); err == nil && over { // the client is gone
 		k.drop(s)
 		return true
 	}

@@ -28,8 +28,10 @@ type Facts struct {
 // Session is one on its way here. Live, Lose or Drop ends it.
 type Session struct {
 	Facts
-	Conn mtcp.Connection
-	Move mtcp.Move
+	Conn   mtcp.Connection
+	Move   mtcp.Move
+	Policy mtcp.Policy // of Plan
+	UID    uint32      // of Reserve
 
 	Region   cbox.Region
 	Box      *cbox.Box
@@ -41,7 +43,7 @@ type Session struct {
 // Plan decides what of a session moves, and that Restore is possible. The dump
 // has the ends that its connection is to have here.
 func Plan(f Facts, p mtcp.Policy) (*Session, error) {
-	s := &Session{Facts: f}
+	s := &Session{Facts: f, Policy: p}
 	conn, up, down, err := mtcp.Place(f.Dump.Endpoint, f.Read, f.Written)
 	if err != nil {
 		return nil, err
@@ -95,6 +97,7 @@ func (s *Session) Restore(stack *tcprepair.Stack, known bool) error {
 // Reserve makes room for the session, which is to be for a process of uid: once
 // the other server has let go of it, it is too late for a limit.
 func (s *Session) Reserve(k *keeper.Keeper, uid uint32) (err error) {
+	s.UID = uid
 	s.room, err = k.Reserve(uid, s.Name, s.Region)
 	return err
 }

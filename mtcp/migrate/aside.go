@@ -67,7 +67,7 @@ func (m *Mover) sortOutOne(it escrow.Item) {
 		m.isAside(f.entrusted, f.Aside, "of an earlier daemon's")
 		_ = f.socket.Close()
 		return
-	case err == nil && (f.state == nil || m.journal.noted(f.move)):
+	case err == nil && (f.state == nil || f.Salvaged || m.journal.noted(f.move)):
 		m.found = append(m.found, f)
 		return
 	case err == nil:

@@ -266,6 +266,7 @@ func (m *clientMove) ended(why string) {
 	m.s.moving = nil
 	if m.party.State() == party.Arrived {
 		m.s.at, m.s.cert = m.to.Remote, m.reply.Cert
+		m.s.advice, m.s.answer = 0, 0 // each server counts its own
 		m.s.moves++
 		m.s.keepPort(m.port)
 		delete(m.a.asked, m.to)

@@ -30,7 +30,7 @@ type Coming struct {
 // Prepare checks a state that may be hostile and makes the session's box; local
 // and remote are the ends of its connection here.
 func Prepare(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error) {
-	c, err := plan(s, lim, local, remote)
+	c, err := plan(s, lim, mtcp.Whole, local, remote)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func Prepare(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error
 }
 
 // plan is Prepare without anything that has to be given up again.
-func plan(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error) {
+func plan(s *State, lim Limits, p mtcp.Policy, local, remote netip.AddrPort) (*Coming, error) {
 	f := landing.Facts{Name: s.Name, Read: s.Read, Written: s.Written, Client: s.Client}
 	var err error
 	if f.Dump, err = tcprepair.Parse(s.Socket, lim.Queues); err != nil {
@@ -54,7 +54,7 @@ func plan(s *State, lim Limits, local, remote netip.AddrPort) (*Coming, error) {
 		f.Dump.Local, f.Dump.Remote = local, remote
 	}
 	c := &Coming{Cert: s.Cert, state: s}
-	if c.Session, err = landing.Plan(f, mtcp.Whole); err != nil {
+	if c.Session, err = landing.Plan(f, p); err != nil {
 		return nil, err
 	}
 	return c, nil

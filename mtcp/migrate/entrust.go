@@ -12,9 +12,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/landing"
 	"lazystate/mtcp/tcprepair"
 	"lazystate/mtcp/wire"
 )
@@ -34,7 +36,9 @@ type entrusted struct {
 	StateAt  int64 `json:"state_at,omitempty"` // in the file of the states
 	StateLen int64 `json:"state_len,omitempty"`
 
-	Move          []byte           `json:"move,omitempty"` // by which it comes; none: it waits
+	Move          []byte           `json:"move,omitempty"`     // by which it comes; none: it waits
+	Salvaged      bool             `json:"salvaged,omitempty"` // no server has sent it, and nobody has noted the move
+	Minimal       bool             `json:"minimal,omitempty"`  // mtcp.Minimal is its policy
 	Local, Remote netip.AddrPort   // here
 	Client        bool             `json:"client,omitempty"` // it has said what it has:
 	Delta         uint64           `json:"delta,omitempty"`
@@ -42,6 +46,30 @@ type entrusted struct {
 	Cert          wire.Certificate `json:"cert"`
 
 	Aside string `json:"aside,omitempty"` // why no daemon is to touch it, if it is not; its socket alone is there then
+}
+
+// Entrust puts sessions into escrow that are out of a dead machine's memory, restored
+// and about to live here: where this daemon dies over it, the next one finishes it.
+// What is to be called when a process has one, or nobody will, is nil for one that is
+// lost with this daemon.
+func (m *Mover) Entrust(all []*landing.Session) (over []func()) {
+	coming := make([]*Coming, len(all))
+	for i, s := range all {
+		state := &State{Name: s.Name, Read: s.Read, Written: s.Written, Client: s.Client, Socket: s.Dump.AppendBinary(nil)}
+		state.Box, _ = s.Image.AppendBinary(nil) // never fails
+		coming[i] = &Coming{Session: s, state: state}
+	}
+	id := newID()
+	m.entrust(coming, func(c *Coming) entrusted {
+		return entrusted{Move: id[:], Salvaged: true, Minimal: c.Policy == mtcp.Minimal, UID: c.UID}
+	})
+	over = make([]func(), len(all))
+	for i, c := range coming {
+		if c.out != nil {
+			over[i] = c.release
+		}
+	}
+	return over
 }
 
 // entrust puts restored sessions into escrow, all at once, of which e says the rest.
@@ -161,7 +189,11 @@ func (m *Mover) find(it escrow.Item) (f *found, err error) {
 
 // coming is what the session was to a daemon that had just restored it.
 func (f *found) coming(m *Mover) (*Coming, error) {
-	c, err := plan(f.state, m.cfg.Limits, f.Local, f.Remote)
+	p := mtcp.Whole
+	if f.Minimal {
+		p = mtcp.Minimal
+	}
+	c, err := plan(f.state, m.cfg.Limits, p, f.Local, f.Remote)
 	if err != nil {
 		return nil, err
 	}

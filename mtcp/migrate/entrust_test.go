@@ -111,6 +111,43 @@ func TestDebrisInEscrow(t *testing.T) {
 	}
 }
 
+// What was being salvaged is of no move that anybody has noted: it is to live.
+func TestSalvagedNeedsNoNote(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "e")
+	text := sample.AppendBinary(nil)
+	var fds []int
+	for _, content := range [][]byte{nil, nil, text} {
+		f, err := os.CreateTemp(t.TempDir(), "")
+		if err == nil {
+			_, err = f.Write(content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		fds = append(fds, int(f.Fd()))
+	}
+	id := newID()
+	about, err := json.Marshal(entrusted{Move: id[:], Salvaged: true, Minimal: true, StateLen: int64(len(text))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _ := held(t, path)
+	if err := e.Put(escrow.Deposit{Key: escrow.Key{1}, About: about, FDs: fds}); err != nil {
+		t.Fatal(err)
+	}
+	_ = e.Close()
+	e, left := held(t, path)
+	m := lone(t)
+	m.mesh.most = 1 << 20
+	m.cfg.Escrow = e
+	m.sortOut(left)
+	if len(m.found) != 1 || m.found[0].state == nil || !m.found[0].Minimal {
+		t.Fatalf("%d are to live: %+v", len(m.found), m.found)
+	}
+	_, _ = m.found[0].socket.Close(), m.found[0].region.File.Close()
+}
+
 // A session that cannot go on is no longer in escrow, and its client is told so, though
 // it was given up as one that lives elsewhere. A daemon that is being ended leaves it
 // to the next one.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -64,6 +65,10 @@ type Config struct {
 	// what a former one has left there.
 	Escrow *escrow.Escrow
 	Left   []escrow.Item
+
+	// LetIn ends what may hold back the client's segments of a session that a former
+	// daemon was salvaging; nil: nothing does.
+	LetIn func(steer.Flow) error
 
 	// Point, if there is one, is told before and after everything that is done:
 	// tests kill the daemon there.
@@ -170,7 +175,7 @@ func New(cfg Config) (*Mover, error) {
 	m := &Mover{cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), journal: journal(cfg.Journal), links: map[string]*device{},
 		moves: map[ID]move{}, keys: map[string]ID{},
 		addresses: newLimiter(addressRate), sessions: newLimiter(sessionRate), clients: newLimiter(clientRate), own: newLimiter(ownRate),
-		resumed: map[string]*resumedMove{},
+		resumed: map[string]*resumedMove{}, adviceN: uint8(rand.N(256)), // a daemon before this one has counted, too
 		advices: map[steer.Flow]*advice{}, statuses: map[string]Status{}, taken: map[steer.Flow]*takenMove{}, refused: map[steer.Flow]time.Time{}}
 	m.mesh, m.gates = newMesh(cfg, m.log), newGates(cfg.Identity, cfg.Gateways)
 	m.mesh.heard, m.mesh.up = m.heard, m.up

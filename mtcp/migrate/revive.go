@@ -11,6 +11,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/steer"
 	"lazystate/mtcp/tcprepair"
 )
 
@@ -68,8 +69,10 @@ func (m *Mover) finishComing(f *found, box *cbox.Box) error {
 		return errors.Join(err, f.region.File.Close())
 	}
 	c.Box, c.out = box, m.outOfEscrow(box.ID())
-	if err := m.remember(certChange{box.ID(), f.Cert}); err != nil {
-		m.log.Warn("the certificate of a session that came", "session", box.ID(), "err", err)
+	if !f.Salvaged { // its client has none
+		if err := m.remember(certChange{box.ID(), f.Cert}); err != nil {
+			m.log.Warn("the certificate of a session that came", "session", box.ID(), "err", err)
+		}
 	}
 	err = m.redirected(f)
 	if err != nil && m.ctx.Err() != nil { // it stays in escrow
@@ -96,6 +99,11 @@ func (m *Mover) redirected(f *found) error {
 	switch {
 	case f.Client:
 		return nil // it has seen to that itself
+	case f.Salvaged: // the address is here, but what is said to it may be held back still
+		if m.cfg.LetIn == nil {
+			return nil
+		}
+		return m.cfg.LetIn(steer.Flow{Local: f.Local, Remote: f.Remote})
 	case f.From.IsValid():
 		return m.gates.insist(m.ctx, gateSwitch, turn{f.Remote, f.From, f.Local}, m.cfg.Timing.Step)
 	}

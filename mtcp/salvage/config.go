@@ -12,6 +12,7 @@ import (
 	"lazystate/mtcp"
 	"lazystate/mtcp/extract"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/landing"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/tcprepair"
 )
@@ -36,6 +37,12 @@ type Config struct {
 	// at the target, as that says; nil: the same number's.
 	Owner func(service string, local netip.AddrPort, uid uint32) (uint32, error)
 
+	// Entrust has restored sessions outlive this process, from before they live until
+	// what it returns for each is called: when a process has it, or nobody will. nil for
+	// all, or for one, is a session that is lost if this process dies over it: what its
+	// client has said meanwhile is in no memory but ours.
+	Entrust func(all []*landing.Session) (over []func())
+
 	// Policy says how much of the buffers moves: mtcp.Minimal is §3.6.5's, which
 	// relies on the client to send again what was not acknowledged, mtcp.Whole its
 	// greedy alternative.
@@ -58,6 +65,9 @@ type Config struct {
 	// timestamps so much younger than its sockets say.
 	Silent time.Duration
 	Log    *slog.Logger
+
+	// Point, if there is one, is told of every step: tests kill the daemon there.
+	Point func(string)
 }
 
 // Asking is how often clients are asked, and how long they have each time.
@@ -67,14 +77,19 @@ type Asking struct {
 }
 
 // Gate keeps our own kernel from answering for sockets that are not there yet: a
-// steer.Server.
+// steer.Server. One that is pinned does so when this process has died over it, and
+// another try finds what is held.
 type Gate interface {
 	Hold(f steer.Flow, what steer.What, limit time.Duration) error
 	Release(f steer.Flow) error
+	// Query fails with steer.ErrNoSocket where this host has none.
+	Query(f steer.Flow) (steer.Numbers, error)
 }
 
 // Place is the network on which the addresses are: see OnLink.
 type Place interface {
+	// Has tells whether an address is here.
+	Has(ip netip.Addr) (bool, error)
 	// Take brings an address here, in silence. Without an undo it was here already.
 	Take(p netip.Prefix) (undo func() error, err error)
 	// Announce tells everybody that it is here, now and a few times more.
@@ -108,6 +123,9 @@ func (c *Config) defaults() {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Point == nil {
+		c.Point = func(string) {}
 	}
 }
 

@@ -48,6 +48,9 @@ func (l *Link) Close() error {
 	return l.sender.Close()
 }
 
+// Has implements Place.
+func (l *Link) Has(ip netip.Addr) (bool, error) { return l.link.Has(ip) }
+
 // Take implements Place. What keeps TCP away from sockets that are not there is
 // the Gate, so nothing guards the address. One that is here already was taken by a
 // salvage that did not come to its end, and stays.

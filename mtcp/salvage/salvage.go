@@ -14,7 +14,6 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/extract"
 	"lazystate/mtcp/steer"
-	"lazystate/mtcp/tcprepair"
 )
 
 // Errors of single sessions, beside those of extract and cbox.
@@ -71,6 +70,7 @@ func (r *run) step(name string) {
 	at := time.Since(r.began)
 	r.report.Steps = append(r.report.Steps, Step{name, at})
 	r.Log.Info("salvage", "step", name, "after", at)
+	r.Point(name)
 }
 
 func (r *run) all() error {
@@ -145,7 +145,11 @@ func (r *run) directory() error {
 	if err != nil {
 		return err
 	}
-	here, left := r.here(), r.Boxes
+	here, err := r.here(boxes)
+	if err != nil {
+		return err
+	}
+	left := r.Boxes
 	for i := range boxes {
 		b := &boxes[i]
 		s := &session{box: b, flow: steer.Flow{Local: b.Local, Remote: b.Remote}}
@@ -170,16 +174,36 @@ func (r *run) directory() error {
 	return nil
 }
 
-// here are the connections that live here.
-func (r *run) here() map[steer.Flow]bool {
+// here are the connections that live here. Of those that another daemon was salvaging
+// which has died the keeper may not know yet; the kernel does.
+func (r *run) here(boxes []backdoor.Box) (map[steer.Flow]bool, error) {
 	here := map[steer.Flow]bool{}
 	if r.Keeper == nil { // to look
-		return here
+		return here, nil
 	}
 	for _, k := range r.Keeper.Sessions() {
 		here[steer.Flow{Local: k.Local, Remote: k.Remote}] = true
 	}
-	return here
+	taken := map[netip.Addr]bool{}
+	for _, p := range r.Services {
+		has, err := r.Place.Has(p.Addr())
+		if err != nil {
+			return nil, err
+		}
+		taken[p.Addr()] = has
+	}
+	for i := range boxes {
+		f := steer.Flow{Local: boxes[i].Local, Remote: boxes[i].Remote}
+		if !taken[f.Local.Addr()] || here[f] || boxes[i].Err != nil {
+			continue
+		}
+		_, err := r.Gate.Query(f)
+		if err != nil && !errors.Is(err, steer.ErrNoSocket) {
+			return nil, err
+		}
+		here[f] = err == nil
+	}
+	return here, nil
 }
 
 // live are the sessions that there is something to be done for, and hope.
@@ -192,14 +216,14 @@ func (r *run) live() (out []*session) {
 	return out
 }
 
-// holdLimit ends the holds of one that was killed, where its programs outlive it
-// (clsact).
-const holdLimit = 5 * time.Minute
+// HoldLimit ends the holds of one that was killed and that nobody comes after, where
+// its programs outlive it (pinned, or with clsact): our kernel answers then.
+const HoldLimit = 5 * time.Minute
 
 // hold comes before the address: from then on the clients' segments come here.
 func (r *run) hold() {
 	for _, s := range r.live() {
-		if err := r.Gate.Hold(s.flow, steer.DropIn, holdLimit); err != nil {
+		if err := r.Gate.Hold(s.flow, steer.DropIn, HoldLimit); err != nil {
 			s.Err = err
 			continue
 		}
@@ -268,56 +292,6 @@ func (r *run) extract(all []*session) error {
 		all[i].Err = all[i].open(read, r.Policy, r.Silent)
 	})
 	return g.failed
-}
-
-// begin has the sessions go on: those whose clients have answered at once, the
-// others when they have not.
-func (r *run) begin() {
-	waiting := map[*tcprepair.Dump]*session{}
-	var dumps []*tcprepair.Dump
-	for _, s := range r.live() {
-		waiting[s.found.Dump], dumps = s, append(dumps, s.found.Dump)
-	}
-	for a := range r.ask(dumps) {
-		s := waiting[a.dump]
-		delete(waiting, a.dump)
-		if s.Err = a.err; s.Err == nil {
-			s.Asked = true
-			r.finish(s)
-		}
-	}
-	for _, s := range waiting {
-		r.finish(s)
-	}
-}
-
-// answer is a client's.
-type answer struct {
-	dump *tcprepair.Dump
-	err  error // why its session is of no use
-}
-
-// ask tells who has answered; the channel is closed when nobody will any more.
-func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
-	answers := make(chan answer, len(dumps))
-	if r.NotAsking {
-		close(answers)
-		return answers
-	}
-	go func() {
-		defer close(answers)
-		if err := r.Place.Ask(dumps, r.Ask, func(d *tcprepair.Dump, err error) { answers <- answer{d, err} }); err != nil {
-			r.Log.Warn("salvage: clients are not asked", "err", err)
-		}
-	}()
-	return answers
-}
-
-// finish has a session go on here.
-func (r *run) finish(s *session) {
-	if s.Err = s.live(r); s.Err == nil {
-		s.Live = time.Since(r.began)
-	}
 }
 
 func (r *run) release(s *session) error {

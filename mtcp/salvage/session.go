@@ -26,6 +26,8 @@ type session struct {
 	found  *extract.Found
 	facts  landing.Facts
 	policy mtcp.Policy
+	plan   *landing.Session // restored
+	over   func()           // nobody need keep it any more; nil: nobody does
 }
 
 // open reads the box and decides what of it moves. What the client says later
@@ -83,8 +85,9 @@ func (s *session) place() error {
 	return nil
 }
 
-// live has the session go on here. The error leaves nothing behind.
-func (s *session) live(r *run) error {
+// restore makes its box and its socket here, which says nothing yet. The error leaves
+// nothing behind.
+func (s *session) restore(r *run) error {
 	if err := s.whole(); err != nil {
 		return err
 	}
@@ -111,18 +114,33 @@ func (s *session) live(r *run) error {
 	if err == nil {
 		err = plan.Reserve(r.Keeper, uid)
 	}
-	if err == nil {
-		// The socket is there and deaf: nobody answers for it any more. It begins by
-		// asking what the client grants, and an answer that is dropped costs seconds.
-		err = r.release(s)
-	}
 	if err != nil {
 		return errors.Join(err, plan.Drop())
 	}
-	if err := plan.Live(nil, nil); err != nil {
-		return errors.Join(err, plan.Lose())
+	s.plan = plan
+	return nil
+}
+
+// live has the session go on here. The error leaves nothing behind.
+func (s *session) live(r *run) error {
+	// The socket is there and deaf: nobody answers for it any more. It begins by
+	// asking what the client grants, and an answer that is dropped costs seconds.
+	if err := r.release(s); err != nil {
+		return s.ends(errors.Join(err, s.plan.Drop()))
+	}
+	r.Point("let in")
+	if err := s.plan.Live(r.Point, s.over); err != nil {
+		return s.ends(errors.Join(err, s.plan.Lose()))
 	}
 	return nil
+}
+
+// ends has whoever keeps it give it up, too.
+func (s *session) ends(err error) error {
+	if s.over != nil {
+		s.over()
+	}
+	return err
 }
 
 // stampMargin takes the timestamps' clock beyond all that a client may have seen of

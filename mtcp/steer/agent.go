@@ -56,7 +56,10 @@ func Open(cfg Config) (*Agent, error) {
 		return nil, err
 	}
 	l.gate = cfg.Gateway
-	h, err := attachTo(l, cfg.Hook, cfg.Pin, cfg.Interfaces, bpfProgSteerIn, bpfProgSteerOut)
+	h, err := newHooks(cfg.Hook, cfg.Pin)
+	if err == nil {
+		err = l.attachTo(h, cfg.Interfaces, bpfProgSteerIn, bpfProgSteerOut)
+	}
 	if err != nil {
 		l.close()
 		return nil, err
@@ -93,25 +96,21 @@ func (a *Agent) recall() error {
 	return it.Err()
 }
 
-// attachTo puts two programs on each interface.
-func attachTo(l *loader, hook Hook, pin string, interfaces []string, in, out string) (*hooks, error) {
+// attachTo puts two programs on each interface, or closes h.
+func (l *loader) attachTo(h *hooks, interfaces []string, in, out string) error {
 	if len(interfaces) == 0 {
-		return nil, errors.New("no interface to attach to")
-	}
-	h, err := newHooks(hook, pin)
-	if err != nil {
-		return nil, err
+		return errors.Join(errors.New("no interface to attach to"), h.close())
 	}
 	for _, name := range interfaces {
 		link, err := h.nl.LinkByName(name)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("interface %s: %w", name, err), h.close())
+			return errors.Join(fmt.Errorf("interface %s: %w", name, err), h.close())
 		}
 		if err := l.attach(h, link, in, out); err != nil {
-			return nil, errors.Join(err, h.close())
+			return errors.Join(err, h.close())
 		}
 	}
-	return h, nil
+	return nil
 }
 
 func (l *loader) attach(h *hooks, link netlink.Link, in, out string) error {

@@ -26,16 +26,21 @@ const (
 
 func (h Hook) String() string { return [...]string{"auto", "tcx", "clsact"}[h] }
 
-// attachment is one program on one interface.
-type attachment interface{ Close() error }
+// attachment is one program on one interface. What is pinned stays when it is closed,
+// and goes when it is removed.
+type attachment interface {
+	Close() error
+	remove() error
+}
 
 // hooks attaches programs in the network namespace of the calling thread and
 // takes them away again from any.
 type hooks struct {
-	hook Hook
-	pin  string
-	nl   *netlink.Handle
-	all  []attachment
+	hook     Hook
+	pin      string
+	priority uint16 // with clsact
+	nl       *netlink.Handle
+	all      []attachment
 }
 
 func newHooks(h Hook, pin string) (*hooks, error) {
@@ -43,7 +48,7 @@ func newHooks(h Hook, pin string) (*hooks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	return &hooks{hook: h, pin: pin, nl: nl}, nil
+	return &hooks{hook: h, pin: pin, priority: clsactPriority, nl: nl}, nil
 }
 
 // headerLen is what stands before the IP header on a link.
@@ -87,11 +92,13 @@ func (h *hooks) one(l netlink.Link, t ebpf.AttachType, parent uint32, p *ebpf.Pr
 		}
 		h.hook = Clsact
 	}
-	return attachClsact(h.nl, l.Attrs().Index, parent, p, h.pin != "")
+	return attachClsact(h.nl, clsactFilter(l.Attrs().Index, parent, h.priority), p, h.pin != "")
 }
 
-// pinned keeps a link when its process goes.
-type pinned struct{ link.Link }
+// tcx is a link: it goes with its process, unless it is pinned.
+type tcx struct{ link.Link }
+
+func (t tcx) remove() error { return errors.Join(t.Unpin(), t.Close()) }
 
 func (h *hooks) tcx(l netlink.Link, t ebpf.AttachType, p *ebpf.Program) (attachment, error) {
 	file := filepath.Join(h.pin, fmt.Sprintf("%s-%d", t, l.Attrs().Index))
@@ -100,25 +107,32 @@ func (h *hooks) tcx(l netlink.Link, t ebpf.AttachType, p *ebpf.Program) (attachm
 			if err := old.Update(p); err != nil {
 				return nil, errors.Join(fmt.Errorf("replace the program of %s: %w", file, err), old.Close())
 			}
-			return pinned{old}, nil
+			return tcx{old}, nil
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
 	}
 	a, err := link.AttachTCX(link.TCXOptions{Interface: l.Attrs().Index, Program: p, Attach: t})
-	if err != nil || h.pin == "" {
-		return a, err
+	if err != nil {
+		return nil, err
 	}
-	if err := a.Pin(file); err != nil {
-		return nil, errors.Join(err, a.Close())
+	if h.pin != "" {
+		if err := a.Pin(file); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
 	}
-	return pinned{a}, nil
+	return tcx{a}, nil
 }
 
-func (h *hooks) close() error {
+func (h *hooks) close() error { return h.end(attachment.Close) }
+
+// remove is close of what is pinned, too.
+func (h *hooks) remove() error { return h.end(attachment.remove) }
+
+func (h *hooks) end(f func(attachment) error) error {
 	var err error
 	for _, a := range h.all {
-		err = errors.Join(err, a.Close())
+		err = errors.Join(err, f(a))
 	}
 	h.nl.Close()
 	return err

@@ -12,9 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Our filters are found by these again, and by their names.
+// Our filters are found by these again, and by their names. A gate's stand behind
+// those of the others: clsact has one of each priority.
 const (
 	clsactPriority = 0x4d54
+	gatePriority   = clsactPriority + 1
 	clsactHandle   = 1
 	clsactName     = "lazystate_steer"
 )
@@ -27,10 +29,10 @@ type clsact struct {
 	stay   bool
 }
 
-func clsactFilter(index int, parent uint32) *netlink.BpfFilter {
+func clsactFilter(index int, parent uint32, priority uint16) *netlink.BpfFilter {
 	return &netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: index, Parent: parent, Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: clsactPriority,
+			LinkIndex: index, Parent: parent, Handle: clsactHandle, Protocol: unix.ETH_P_ALL, Priority: priority,
 		},
 		Name: clsactName, DirectAction: true,
 	}
@@ -45,11 +47,10 @@ func clsactQdisc(index int) *netlink.GenericQdisc {
 
 // attachClsact puts a program on an interface, in the place of one that an
 // earlier process left.
-func attachClsact(nl *netlink.Handle, index int, parent uint32, p *ebpf.Program, stay bool) (attachment, error) {
-	if err := nl.QdiscAdd(clsactQdisc(index)); err != nil && !errors.Is(err, os.ErrExist) {
+func attachClsact(nl *netlink.Handle, f *netlink.BpfFilter, p *ebpf.Program, stay bool) (attachment, error) {
+	if err := nl.QdiscAdd(clsactQdisc(f.LinkIndex)); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("add clsact: %w", err)
 	}
-	f := clsactFilter(index, parent)
 	f.Fd = p.FD()
 	if err := nl.FilterReplace(f); err != nil {
 		return nil, fmt.Errorf("add a filter to clsact: %w", err)
@@ -61,13 +62,16 @@ func (c *clsact) Close() error {
 	if c.stay {
 		return nil
 	}
-	return removeClsact(c.nl, c.filter.LinkIndex, c.filter.Parent)
+	return c.remove()
 }
+
+func (c *clsact) remove() error { return removeClsact(c.nl, c.filter) }
 
 // removeClsact takes our filter away, and clsact itself where nobody else uses
 // it.
-func removeClsact(nl *netlink.Handle, index int, parent uint32) error {
-	if err := nl.FilterDel(clsactFilter(index, parent)); err != nil && !gone(err) {
+func removeClsact(nl *netlink.Handle, f *netlink.BpfFilter) error {
+	index := f.LinkIndex
+	if err := nl.FilterDel(f); err != nil && !gone(err) {
 		return fmt.Errorf("remove a filter from clsact: %w", err)
 	}
 	l, err := nl.LinkByIndex(index)
@@ -106,7 +110,9 @@ func detachAll(interfaces []string) error {
 			continue
 		}
 		for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-			all = append(all, removeClsact(nl, l.Attrs().Index, parent))
+			for _, priority := range []uint16{clsactPriority, gatePriority} {
+				all = append(all, removeClsact(nl, clsactFilter(l.Attrs().Index, parent, priority)))
+			}
 		}
 	}
 	return errors.Join(all...)

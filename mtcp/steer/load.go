@@ -120,6 +120,16 @@ func (l *loader) close() {
 	}
 }
 
+// unpin takes away the pinned maps, and the folder if nobody else has anything there.
+func (l *loader) unpin() error {
+	var err error
+	for _, m := range l.maps {
+		err = errors.Join(err, m.Unpin())
+	}
+	_ = os.Remove(l.pin)
+	return err
+}
+
 // Clean takes away what a process that is gone has left: programs on the
 // interfaces and what is pinned in dir. Sessions end as if they had never moved,
 // which their peers answer with RST.

@@ -20,8 +20,13 @@ import (
 type ServerConfig struct {
 	Interfaces []string // towards the clients
 	Hook       Hook
-	Pin        string // as Config's
-	Holds      int    // at most; 0: 4096
+	// Pin is a folder of a BPF file system, private to this server: what is on hold
+	// stays so when its process ends, and the next one finds it there. "" is none.
+	Pin   string
+	Holds int // at most; 0: 4096
+	// Gate says that it holds flows and does nothing else, beside another Server that
+	// the interfaces may have.
+	Gate bool
 }
 
 // Service is a listener whose sessions may move. What carries an option of M-TCP
@@ -117,7 +122,13 @@ func OpenServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := attachTo(l, cfg.Hook, cfg.Pin, cfg.Interfaces, bpfProgSteerServerIn, bpfProgSteerServerOut)
+	h, err := newHooks(cfg.Hook, cfg.Pin)
+	if err == nil {
+		if cfg.Gate {
+			h.priority = gatePriority
+		}
+		err = l.attachTo(h, cfg.Interfaces, bpfProgSteerServerIn, bpfProgSteerServerOut)
+	}
 	if err != nil {
 		l.close()
 		return nil, err
@@ -205,21 +216,27 @@ const sweepPause = time.Second
 // sweep removes holds whose time is over, which do nothing any more but take room;
 // mu is held.
 func (s *Server) sweep() error {
-	var f bpfFlow
-	var h bpfHold
-	var old []Flow
 	s.swept = time.Now()
-	it := s.holds.Iterate()
-	for it.Next(&f, &h) {
-		if h.Until != 0 && now() >= h.Until {
-			old = append(old, flowOf(f))
-		}
-	}
-	err := it.Err()
+	_, old, err := s.all()
 	for _, f := range old {
 		err = errors.Join(err, s.Release(f))
 	}
 	return err
+}
+
+// all are the flows on hold, and those whose time is over.
+func (s *Server) all() (held, over []Flow, err error) {
+	var f bpfFlow
+	var h bpfHold
+	it := s.holds.Iterate()
+	for it.Next(&f, &h) {
+		if h.Until != 0 && now() >= h.Until {
+			over = append(over, flowOf(f))
+		} else {
+			held = append(held, flowOf(f))
+		}
+	}
+	return held, over, it.Err()
 }
 
 // Query returns the numbers of a connection of this host; Local is its end.
@@ -231,9 +248,19 @@ func (s *Server) Hook() Hook { return s.hooks.hook }
 // Stats counts what the programs have done.
 func (s *Server) Stats() (Stats, error) { return readStats(s.counters) }
 
-// Close detaches the programs. With Pin they stay for the next OpenServer.
+// Close detaches the programs. With Pin they stay for the next OpenServer if anything is
+// on hold, and nothing is left if not.
 func (s *Server) Close() error {
-	err := errors.Join(s.close(), s.hooks.close())
+	end := s.hooks.close
+	if s.loader.pin != "" {
+		if held, _, err := s.all(); err == nil && len(held) == 0 {
+			end = s.remove
+		}
+	}
+	err := errors.Join(s.close(), end())
 	s.loader.close()
 	return err
 }
+
+// remove takes away what is pinned.
+func (s *Server) remove() error { return errors.Join(s.hooks.remove(), s.loader.unpin()) }

@@ -139,6 +139,12 @@ func (e *SharedError) Error() string {
 	return fmt.Sprintf("removing %s would remove %v, too: set promote_secondaries, or give it a subnet of its own", e.Addr, e.Others)
 }
 
+// Has reports whether the interface has an address.
+func (l *Link) Has(ip netip.Addr) (bool, error) {
+	all, err := l.list(ip)
+	return slices.ContainsFunc(all, func(a netlink.Addr) bool { return addrOf(&a) == ip }), err
+}
+
 // find returns the interface's address ip as netlink describes it.
 func (l *Link) find(ip netip.Addr) (*netlink.Addr, error) {
 	all, err := l.list(ip)

@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lazystate/backdoor"
@@ -29,7 +31,20 @@ type care struct {
 	dispatcher *repair.Dispatcher // nil: no healer is configured
 	resort     *repair.LastResort // nil: it is never reset
 	salvage    *heal.Salvage      // nil: nobody carries out its sessions
+	salvageFor []string           // kinds of events that it is called for
+	ended      atomic.Bool        // the dispatcher calls no healer any more
 	lost       chan sensorbox.Event
+}
+
+// hear takes an event to whoever does something about it. It never waits.
+func (w *watch) hear(c *care, ev sensorbox.Event) {
+	if c.dispatcher != nil {
+		if c.salvage != nil && slices.Contains(c.salvageFor, ev.Kind.String()) && !w.dryRun && !c.ended.Load() {
+			c.salvage.Expect() // before the last resort hears of it
+		}
+		c.dispatcher.Dispatch(ev)
+	}
+	c.tellResort(ev)
 }
 
 // opened is called by the monitor for each machine that it begins to watch.
@@ -71,7 +86,12 @@ func (w *watch) takeCare(ctx context.Context, tasks *sync.WaitGroup, resort *rep
 	}
 	c.dispatcher = d
 	tasks.Go(func() {
-		if err := d.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		err := d.Run(ctx)
+		c.ended.Store(true)
+		if c.salvage != nil {
+			c.salvage.GiveUp()
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
 			w.log.Warn("healing has ended", "err", err)
 		}
 	})
@@ -84,10 +104,9 @@ func (w *watch) patient(t *backdoor.Target) *repair.Patient {
 }
 
 func (w *watch) newDispatcher(t *backdoor.Target, c *care) (*repair.Dispatcher, error) {
-	d := repair.NewDispatcher(w.patient(t), repair.Options{
-		Coalesce: dur(w.cfg.Repair.Coalesce), CoolDown: dur(w.cfg.Repair.CoolDown),
-		Attempts: w.cfg.Repair.Attempts, Bound: dur(w.cfg.Repair.Bound), Report: w.report,
-	})
+	o := w.cfg.Repair.Options()
+	o.Report = w.report
+	d := repair.NewDispatcher(w.patient(t), o)
 	for i := range w.cfg.Healers {
 		h, err := w.cfg.Healers[i].Build()
 		if err != nil {
@@ -95,6 +114,7 @@ func (w *watch) newDispatcher(t *backdoor.Target, c *care) (*repair.Dispatcher, 
 		}
 		if s, ok := h.(*heal.Salvage); ok {
 			s.Reset, c.salvage = bool(w.cfg.Reset), s
+			c.salvageFor = w.cfg.Healers[i].Sensors
 		}
 		hm := d.NewHealer(&exclusive{h, w})
 		for _, sensor := range w.cfg.Healers[i].Sensors {

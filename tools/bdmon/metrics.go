@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"lazystate/sensorbox"
-	"lazystate/tools/bdmon/config"
 )
 
 // metrics are what Prometheus asks for. PIDs and UIDs are never labels, so
@@ -99,5 +98,3 @@ func (b *boxes) Collect(c chan<- prometheus.Metric) {
 		}
 	}
 }
-
-func dur(d config.Duration) time.Duration { return time.Duration(d) }

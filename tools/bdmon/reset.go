@@ -20,14 +20,13 @@ func (w *watch) newResort(since time.Time) *repair.LastResort {
 	if !w.cfg.Reset {
 		return nil
 	}
-	r := w.cfg.Repair.Reset
-	return repair.NewLastResort(repair.ResetOptions{
-		Confirm: dur(r.Confirm), CoolDown: dur(r.CoolDown), Bound: dur(r.Bound), Enter: w.enter, Since: since,
-		Needed: func() bool {
-			s := w.salvage()
-			return s != nil && s.Needed()
-		},
-	})
+	o := w.cfg.Repair.ResetOptions()
+	o.Enter, o.Since = w.enter, since
+	o.Needed = func() bool {
+		s := w.salvage()
+		return s != nil && s.Needed()
+	}
+	return repair.NewLastResort(o)
 }
 
 // salvage is what carries out the present machine's sessions; nil: nobody does.

@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/repair"
+	"lazystate/sensorbox"
 	"lazystate/tools/control"
+	"lazystate/tools/heal"
 )
 
 // recovery is a recovery node's scd, as far as bdmon sees it, and what it does.
@@ -127,5 +130,29 @@ func TestPowerCycleAfterSalvage(t *testing.T) {
 	}
 	if log := r.audit(t); !strings.Contains(log, `"power-cycled"`) || strings.Contains(log, `"step":"reset"`) {
 		t.Errorf("audit %s", log)
+	}
+}
+
+// A machine's end is told to its salvage before the last resort hears of it, for other
+// healers may have their turn first; in a dry run, of other events, and when no healer
+// is called any more it is not.
+func TestSalvageIsExpectedAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		kind       sensorbox.Kind
+		dry, ended bool
+		want       bool
+	}{
+		{sensorbox.Panicked, false, false, true},
+		{sensorbox.Failed, false, false, false}, // it is not called for that
+		{sensorbox.Panicked, true, false, false},
+		{sensorbox.Panicked, false, true, false},
+	} {
+		s := &heal.Salvage{Machine: "web1"}
+		a := &care{dispatcher: repair.NewDispatcher(&repair.Patient{}, repair.Options{}), salvage: s, salvageFor: []string{"panicked"}}
+		a.ended.Store(c.ended)
+		(&watch{dryRun: c.dry}).hear(a, sensorbox.Event{Kind: c.kind})
+		if s.Needed() != c.want {
+			t.Errorf("%+v: %v", c, s.Needed())
+		}
 	}
 }

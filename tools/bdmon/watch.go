@@ -158,8 +158,5 @@ func (w *watch) take(f found) {
 	if care == nil || m.target != f.target {
 		return
 	}
-	if care.dispatcher != nil {
-		care.dispatcher.Dispatch(f.ev)
-	}
-	care.tellResort(f.ev)
+	w.hear(care, f.ev)
 }

@@ -34,6 +34,15 @@ type Salvage struct {
 // out: who resets it now resets its clients.
 func (h *Salvage) Needed() bool { return h.needed.Load() }
 
+// Expect says that it may be, as soon as the machine's end is heard of: Plan is called
+// when other healers have had their turn, and there may be somebody who resets it first.
+// GiveUp follows, at the end of an incident.
+func (h *Salvage) Expect() {
+	if !h.carried.Load() {
+		h.needed.Store(true)
+	}
+}
+
 // GiveUp says that nobody will, after an incident that has ended without.
 func (h *Salvage) GiveUp() { h.needed.Store(false) }
 

@@ -169,3 +169,22 @@ func TestSalvage(t *testing.T) {
 		})
 	}
 }
+
+// Whoever resets machines knows of what is to be carried out before Plan says so, and
+// no more when it has been, or nobody will.
+func TestExpected(t *testing.T) {
+	h := &Salvage{}
+	expect := func(want bool, when string) {
+		t.Helper()
+		if h.Needed() != want {
+			t.Errorf("%s: needed: %v", when, !want)
+		}
+	}
+	h.Expect()
+	expect(true, "the machine's end was heard of")
+	h.GiveUp()
+	expect(false, "nobody will")
+	h.carried.Store(true)
+	h.Expect()
+	expect(false, "it has been carried out")
+}

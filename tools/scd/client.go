@@ -49,7 +49,11 @@ func list(c *ucli.Context) error {
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SESSION\tSERVICE\tUID\tGEN\tLOCAL\tCLIENT\tPID\tPROCS\tBYTES")
 	for _, s := range all {
-		fmt.Fprintf(w, "%.12s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\n", s.ID, s.Service, s.UID, s.Generation, s.Local, s.Remote, s.PID, s.Processes, s.Bytes)
+		ended := ""
+		if s.Ended {
+			ended = "\tended"
+		}
+		fmt.Fprintf(w, "%.12s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d%s\n", s.ID, s.Service, s.UID, s.Generation, s.Local, s.Remote, s.PID, s.Processes, s.Bytes, ended)
 	}
 	return w.Flush()
 }

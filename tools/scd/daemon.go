@@ -22,6 +22,7 @@ import (
 	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/migrate"
+	"lazystate/mtcp/steer"
 	"lazystate/mtcp/tcprepair"
 	"lazystate/tools/control"
 	"lazystate/tools/scd/config"
@@ -36,6 +37,7 @@ type state struct {
 	mover  *migrate.Mover
 	escrow *escrow.Escrow // nil: there is none
 	rescue []*rescue      // by the configuration's salvage
+	gate   *steer.Server  // of all of them; nil: there is nothing to salvage
 	lock   *os.File       // of the journal
 	tasks  sync.WaitGroup
 }
@@ -65,8 +67,11 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 		Keeper: d.keeper, Stack: d.stack, Journal: cfg.Journal, Log: log, Interfaces: cfg.Interfaces, SameClient: cfg.SameClient, Point: point, Capacity: cfg.Capacity,
 		Limits: migrate.Limits{Queues: cfg.State.Queues, Box: cfg.State.Box}, Most: cfg.State.Total,
 	}
-	if d.rescue, err = d.rescues(); err == nil {
+	if err = d.openRescues(); err == nil {
 		err = d.network(&mc)
+	}
+	if d.gate != nil {
+		mc.LetIn = d.gate.Release
 	}
 	if err == nil {
 		d.openEscrow(&mc)
@@ -74,7 +79,7 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 	}
 	if err != nil {
 		d.stack.Close()
-		return nil, errors.Join(err, d.escrow.Close(), closeAll(d.rescue), d.lock.Close())
+		return nil, errors.Join(err, d.escrow.Close(), d.closeRescues(), d.lock.Close())
 	}
 	return d, nil
 }
@@ -154,7 +159,7 @@ func (d *state) run(ctx context.Context) error {
 	d.tasks.Wait()
 	d.keeper.Close()
 	d.stack.Close()
-	return errors.Join(err, d.mover.Close(), d.escrow.Close(), closeAll(d.rescue), d.lock.Close())
+	return errors.Join(err, d.mover.Close(), d.escrow.Close(), d.closeRescues(), d.lock.Close())
 }
 
 func (d *state) notify(s string) {

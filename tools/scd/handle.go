@@ -28,7 +28,8 @@ type session struct {
 	PID        int    `json:"pid"` // of the root; 0: it waits for one
 	Processes  int    `json:"processes"`
 	Bytes      int64  `json:"bytes"`
-	Outlives   bool   `json:"outlives"` // its box can be read when the kernel is dead
+	Outlives   bool   `json:"outlives"`        // its box can be read when the kernel is dead
+	Ended      bool   `json:"ended,omitempty"` // nothing of it can move: what is left to read is read here
 }
 
 // moved is a line of `scd move` and `scd drain`.
@@ -86,6 +87,7 @@ func (d *state) sessions() []session {
 		out = append(out, session{
 			ID: hex.EncodeToString(s.ID[:]), Service: control.Text(s.Name), UID: s.UID, Generation: s.Generation,
 			Local: s.Local.String(), Remote: s.Remote.String(), PID: s.PID, Processes: s.Processes, Bytes: s.Bytes, Outlives: s.Outlives,
+			Ended: d.keeper.Ended(s.ID),
 		})
 	}
 	slices.SortFunc(out, func(a, b session) int { return cmp.Compare(a.ID, b.ID) })
@@ -109,7 +111,7 @@ func (d *state) move(ctx context.Context, addr netip.Addr, to string, send func(
 }
 
 // each moves sessions one by one: those of an address, one by the beginning of
-// its name, or all.
+// its name, or all. Those whose connection has ended are left to their processes.
 func (d *state) each(ctx context.Context, r control.Request, by migrate.Way, send func(any) error) error {
 	why := policy.ForLoad
 	if r.Cmd == "drain" {
@@ -118,6 +120,9 @@ func (d *state) each(ctx context.Context, r control.Request, by migrate.Way, sen
 	var plan []policy.Move
 	for _, s := range d.sessions() {
 		local, err := netip.ParseAddrPort(s.Local)
+		if s.Ended {
+			continue
+		}
 		if r.Cmd == "drain" || err == nil && local.Addr().Unmap().String() == r.Target || r.Target != "" && strings.HasPrefix(s.ID, r.Target) {
 			plan = append(plan, policy.Move{Session: s.ID, To: r.To, Reason: why})
 		}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"lazystate/mtcp/cbox"
@@ -123,6 +124,9 @@ func (d *state) sendAway(ctx context.Context, m policy.Move, by migrate.Way) err
 	id, err := hex.DecodeString(m.Session)
 	if err != nil {
 		return err
+	}
+	if d.keeper.Ended(cbox.ID(id)) {
+		return errors.New("its connection has ended: what is left to read its process reads here")
 	}
 	return d.mover.Send(ctx, cbox.ID(id), m.To, by, reasons[m.Reason])
 }

@@ -68,6 +68,26 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// One server after the other advises a client: the first advice of each is not taken for
+// the other's, said once more. Nor is that of a daemon which is started anew.
+func TestAdvisedBack(t *testing.T) {
+	w := newWorld(t, false)
+	w.agent("--patience", "20s")
+	end := w.download(own(0, false).Addr(), long)
+	for i := range 4 {
+		at, to := w.sites[w.names[i%2]], w.names[1-i%2]
+		at.await("the session, and its process", func() bool { all := at.ls(); return len(all) == 1 && all[0].PID != 0 })
+		if out, err := at.ask("drain", "--by", "client", "--to", to); err != nil {
+			t.Fatalf("hop %d: %v: %s", i, err, out)
+		}
+		if i == 1 {
+			at.scd.kill()
+			at.startSCD()
+		}
+	}
+	end()
+}
+
 // A server's advice is followed; a client may decline, or have no agent.
 func TestAdvice(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -56,6 +56,9 @@ func TestMain(m *testing.M) {
 		slow, _ := time.ParseDuration(os.Getenv("SCD_SLOW"))
 		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN"), slow))
 		os.Exit(1)
+	case "half":
+		fmt.Fprintln(os.Stderr, half(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_STAYS") != ""))
+		os.Exit(1)
 	}
 	code := lab.Main(m, 1)
 	if builds.dir != "" {

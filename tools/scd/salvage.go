@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	ucli "github.com/urfave/cli/v2"
@@ -30,23 +31,26 @@ type rescue struct {
 	config.Victim
 	link  *takeover.Link
 	place *salvage.Link
-	gate  *steer.Server
 
 	mu    sync.Mutex // one at a time
 	boot  backdoor.BootID
 	lines []control.Salvaged // of that boot: who asks again is told the same
 }
 
-// mostSessions of one machine can be on their way.
+// mostSessions can be on their way.
 const mostSessions = 1 << 16
 
-func (d *state) rescues() (all []*rescue, err error) {
+// openRescues: closeRescues closes what there is, also after an error.
+func (d *state) openRescues() (err error) {
+	if len(d.cfg.Salvage) == 0 {
+		return nil
+	}
+	if err = d.openGate(); err != nil {
+		return fmt.Errorf("get ready to salvage: %w", err)
+	}
 	for _, v := range d.cfg.Salvage {
 		r := &rescue{Victim: v}
-		all = append(all, r)
-		if r.gate, err = steer.OpenServer(steer.ServerConfig{Interfaces: []string{v.Device}, Holds: mostSessions}); err != nil {
-			break
-		}
+		d.rescue = append(d.rescue, r)
 		if r.link, err = takeover.Open(v.Device); err != nil {
 			break
 		}
@@ -55,24 +59,51 @@ func (d *state) rescues() (all []*rescue, err error) {
 		}
 	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("get ready to salvage: %w", err), closeAll(all))
-		all = nil
+		return fmt.Errorf("get ready to salvage: %w", err)
 	}
-	return all, err
+	return nil
 }
 
-func closeAll(all []*rescue) error {
+// openGate opens what keeps our kernel from answering for sockets that are not there
+// yet, with what a former daemon has left on hold. What another release has left, or
+// somebody has damaged, is taken away; where nothing can be left, the daemon says what
+// that means.
+func (d *state) openGate() (err error) {
+	cfg := steer.ServerConfig{Holds: mostSessions, Pin: d.cfg.Pin, Gate: true}
+	for _, v := range d.cfg.Salvage {
+		if !slices.Contains(cfg.Interfaces, v.Device) {
+			cfg.Interfaces = append(cfg.Interfaces, v.Device)
+		}
+	}
+	if d.gate, err = steer.OpenServer(cfg); err == nil || cfg.Pin == "" {
+		return err
+	}
+	d.log.Warn("what a former daemon has left on hold is taken away", "pin", cfg.Pin, "err", err)
+	if err = steer.Clean(cfg.Pin, cfg.Interfaces...); err == nil {
+		d.gate, err = steer.OpenServer(cfg)
+	}
+	if err == nil {
+		return nil
+	}
+	d.log.Warn("clients of sessions that are salvaged are reset if this daemon dies over it", "pin", cfg.Pin, "err", err)
+	cfg.Pin = ""
+	d.gate, err = steer.OpenServer(cfg)
+	return err
+}
+
+// closeRescues leaves what is on hold for the next daemon.
+func (d *state) closeRescues() error {
 	var errs error
-	for _, r := range all {
+	for _, r := range d.rescue {
 		if r.place != nil {
 			errs = errors.Join(errs, r.place.Close())
 		}
 		if r.link != nil {
 			errs = errors.Join(errs, r.link.Close())
 		}
-		if r.gate != nil {
-			errs = errors.Join(errs, r.gate.Close())
-		}
+	}
+	if d.gate != nil {
+		errs = errors.Join(errs, d.gate.Close())
 	}
 	return errs
 }
@@ -147,8 +178,8 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 	}
 	report, err := salvage.Run(ctx, salvage.Config{
 		Target: t, Fence: func(ctx context.Context) error { return stands(ctx, t, portCut) },
-		Services: r.Prefixes, Gate: r.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
-		Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name),
+		Services: r.Prefixes, Gate: d.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
+		Entrust: d.mover.Entrust, Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name), Point: point,
 	})
 	if err != nil {
 		return nil, err

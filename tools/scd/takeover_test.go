@@ -34,25 +34,43 @@ func (w *world) dialPort(port uint16) net.Conn {
 // answer.
 func (w *world) idle() (finish func()) {
 	w.t.Helper()
-	c := w.dial()
-	say := func(s string) {
-		if _, err := io.WriteString(c, s); err != nil {
-			w.t.Fatal(err)
-		}
+	return w.hesitates().finish
+}
+
+// hesitant is a client that says its request in pieces.
+type hesitant struct {
+	net.Conn
+	w    *world
+	left string // to say
+}
+
+func (w *world) hesitates() *hesitant {
+	w.t.Helper()
+	h := &hesitant{w.dial(), w, "GET /100000 HTTP/1.1\r\nHost: x\r\n\r\n"}
+	h.say(15)
+	return h
+}
+
+// say says some more.
+func (h *hesitant) say(n int) {
+	h.w.t.Helper()
+	if _, err := io.WriteString(h, h.left[:n]); err != nil {
+		h.w.t.Fatal(err)
 	}
-	say("GET /100000 HTT")
-	return func() {
-		w.t.Helper()
-		_ = c.SetDeadline(time.Now().Add(hang)) // others may have taken their time
-		say("P/1.1\r\nHost: x\r\n\r\n")
-		got, err := io.ReadAll(c)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		_, body, _ := bytes.Cut(got, []byte("\r\n\r\n"))
-		if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != patternSum(100000) {
-			w.t.Errorf("%d bytes, or others", len(body))
-		}
+	h.left = h.left[n:]
+}
+
+func (h *hesitant) finish() {
+	h.w.t.Helper()
+	_ = h.SetDeadline(time.Now().Add(hang)) // others may have taken their time
+	h.say(len(h.left))
+	got, err := io.ReadAll(h)
+	if err != nil {
+		h.w.t.Fatal(err)
+	}
+	_, body, _ := bytes.Cut(got, []byte("\r\n\r\n"))
+	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != patternSum(100000) {
+		h.w.t.Errorf("%d bytes, or others", len(body))
 	}
 }
 

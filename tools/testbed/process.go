@@ -65,9 +65,13 @@ type Process struct {
 // Self is the bench's own program, where the name of one is asked for.
 const Self = ""
 
-// start runs a program on a machine until the bed is taken down.
+// start runs a program on a machine until the bed is taken down: one of those that were
+// built, or whatever is at an absolute path.
 func (b *Bed) start(h *netrig.Host, name string, args ...string) (*Process, error) {
-	path := filepath.Join(b.bin, name)
+	path := name
+	if !filepath.IsAbs(name) {
+		path = filepath.Join(b.bin, name)
+	}
 	if name == Self {
 		exe, err := os.Executable()
 		if err != nil {

@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -16,7 +17,7 @@
 #define AO_INFO		40	/* TCP_AO_INFO, since 6.7 */
 
 /* include/net/tcp_states.h */
-enum { ESTABLISHED = 1, SYN_RECV = 3, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };
+enum { ESTABLISHED = 1, SYN_RECV = 3, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSED = 7, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };
 
 static int own_fin(int s) { return s == FIN_WAIT1 || s == FIN_WAIT2 || s == CLOSING || s == LAST_ACK; }
 static int peer_fin(int s) { return s == CLOSE_WAIT || s == LAST_ACK || s == CLOSING; }
@@ -32,6 +33,54 @@ static int tcp_info(int fd, struct tcp_info *info)
 	return n < offsetof(struct tcp_info, tcpi_bytes_received) + 8 ? -ENOSYS : 0;
 }
 
+/* What TCP_INQ counts as unread; -1 of a socket that cannot be read. */
+static int unread_with_fin(int fd)
+{
+	char b, oob[256];
+	int on = 1, n = -1;
+	struct iovec v = { &b, 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = oob, .msg_controllen = sizeof(oob) };
+	ssize_t got;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof(on)) < 0)
+		return -1;
+	do
+		got = recvmsg(fd, &m, MSG_PEEK | MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -1;
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
+		if (h->cmsg_level == IPPROTO_TCP && h->cmsg_type == TCP_CM_INQ)
+			memcpy(&n, CMSG_DATA(h), sizeof(n));
+	return n;
+}
+
+/*
+ * A socket in CLOSE that the peer's FIN has come to, and no error waits to be told:
+ * SIOCINQ leaves the FIN off, TCP_INQ counts it. As isWhole of Go.
+ */
+static int whole(int fd)
+{
+	struct pollfd p = { .fd = fd };
+	int before, with, after, n;
+
+	do
+		n = poll(&p, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 || (p.revents & POLLERR))
+		return 0;
+	for (int i = 0; i < 10000; i++) {
+		if (ioctl(fd, SIOCINQ, &before) < 0)
+			return 0;
+		with = unread_with_fin(fd);
+		if (with < 0 || ioctl(fd, SIOCINQ, &after) < 0)
+			return 0;
+		if (before == after)
+			return with == before + 1;
+	}
+	return 0;
+}
+
 /*
  * Where the application has read and written to. A system call is never half
  * done, so this is exact after a SIGKILL at any instruction. While segments
@@ -41,7 +90,7 @@ int conn_offsets(int fd, uint64_t read_base, uint64_t write_base, uint64_t *read
 {
 	struct tcp_info was, is;
 	uint64_t received, sent;
-	int unread, unacked, err = tcp_info(fd, &was);
+	int unread, unacked, ended, err = tcp_info(fd, &was);
 
 	for (int i = 0;; i++, was = is) {
 		if (err)
@@ -55,11 +104,12 @@ int conn_offsets(int fd, uint64_t read_base, uint64_t write_base, uint64_t *read
 		    was.tcpi_bytes_acked == is.tcpi_bytes_acked)
 			break;
 	}
-	if (!movable(is.tcpi_state))
+	ended = is.tcpi_state == CLOSED && !unacked && whole(fd); /* mtcp.Counters.Ended */
+	if (!movable(is.tcpi_state) && !ended)
 		return -ENOTCONN;
 	/* Both of TCP's totals count a FIN as a byte. */
-	received = is.tcpi_bytes_received - (uint64_t)peer_fin(is.tcpi_state);
-	sent = is.tcpi_bytes_acked + (uint64_t)unacked - (uint64_t)own_fin(is.tcpi_state);
+	received = is.tcpi_bytes_received - (uint64_t)(ended || peer_fin(is.tcpi_state));
+	sent = is.tcpi_bytes_acked + (uint64_t)unacked - (uint64_t)(ended || own_fin(is.tcpi_state));
 	if (received + 1 == 0 || sent + 1 == 0 || received < (uint64_t)unread)
 		return -CBOX_EDAMAGED;
 	*read = received - (uint64_t)unread + read_base;

@@ -38,6 +38,9 @@ func Main(m *testing.M, run func(ctx context.Context, args []string, stdin io.Re
 	os.Exit(code)
 }
 
+// Servers has processes that are started as this binary be servers, whoever starts them.
+func Servers(t testing.TB) { t.Setenv(asServer, "1") }
+
 // Service is a keeper, and one command whose processes replace one another.
 type Service struct {
 	Keeper *keeper.Keeper

@@ -167,7 +167,7 @@ func (t *Target) check() error {
 			return at(fmt.Sprintf(".healers[%d]", i), err)
 		}
 	}
-	return nil
+	return t.checkTimes()
 }
 
 func (t *Target) checkReset() error {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	kindSalvage     = "salvage"
-	defaultSuspects = 2 * time.Second // how long a machine must do nothing, if it has not panicked
+	kindSalvage    = "salvage"
+	defaultConfirm = 2 * time.Second // of all kinds; here: how long a machine must do nothing, if it has not panicked
 )
 
 func (h *Healer) checkSalvage() error {
@@ -37,7 +37,7 @@ func (h *Healer) checkSalvage() error {
 // salvage has the scd of the recovery node, which is this machine, do the rest.
 func (h *Healer) salvage() *heal.Salvage {
 	return &heal.Salvage{
-		Machine: h.Machine, Confirm: cmp.Or(time.Duration(h.Confirm), defaultSuspects),
+		Machine: h.Machine, Confirm: h.confirms(),
 		Carry: func(ctx context.Context, portOnly bool) (*heal.Carried, error) {
 			return carry(ctx, cmp.Or(h.SCD, scd.DefaultSocket), h.Machine, portOnly)
 		},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
 	"lazystate/backdoor/uapi"
@@ -42,6 +43,7 @@ type Config struct {
 	Quotas []UserQuota `yaml:"quotas"` // and for those that have another
 
 	Salvage []Victim `yaml:"salvage"` // machines whose sessions go on here when they die
+	Pin     string   `yaml:"pin"`     // folder of a BPF file system, this daemon's alone: where a salvage is under way, no client is reset if it dies; "": some are
 
 	Capacity int    `yaml:"capacity"` // sessions that this server is good for, as it tells its peers; 0: it does not say
 	Policy   Policy `yaml:"policy"`
@@ -107,6 +109,9 @@ func (c *Config) check() error {
 	}
 	if c.Sessions < 0 || c.Bytes < 0 || c.State.Queues < 0 || c.State.Total < 0 {
 		return errors.New("a negative bound")
+	}
+	if c.Pin != "" && !filepath.IsAbs(c.Pin) {
+		return confile.At(".pin", fmt.Errorf("%q: want an absolute path, such as /sys/fs/bpf/scd", c.Pin))
 	}
 	if err := c.checkQuotas(); err != nil {
 		return err

@@ -3,9 +3,11 @@
  * service.c - the two processes of service_test.go, in C, for sessions without
  * end: "front" passes requests of 8 bytes on and answers back, "back" makes each
  * answer from all requests before it. Each serves many sessions, a thread each.
+ * "half" is the server of ended_test.go, that goes on.
  *
  *	service front SOCKET PORT
  *	service back SOCKET
+ *	service half SOCKET
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,6 +24,7 @@
 #include "cbox.h"
 
 static struct cbox_keeper *keeper;
+static int is_half;
 
 static void complain(const char *what, long err)
 {
@@ -93,10 +96,32 @@ static int back(struct cbox *c)
 	return err;
 }
 
+/* Repeats what the process before it did, and goes on to the end. */
+static int half(struct cbox *c)
+{
+	char b[100];
+	size_t n = 0;
+	ssize_t k;
+	int err = whole(c, 0, 0, b, 4) - 1;
+
+	if (!err)
+		err = all(cbox_write(c, "hello", 5), 5);
+	if (!err)
+		err = cbox_shutdown(c, SHUT_WR);
+	if (err)
+		return err;
+	while ((k = cbox_read(c, b + n, sizeof(b) - 1 - n)) > 0)
+		n += (size_t)k;
+	b[n] = 0;
+	printf("rest %s\n", b);
+	fflush(stdout);
+	return (int)k;
+}
+
 static void *serve(void *p)
 {
 	struct cbox *c = p;
-	int root = cbox_conn(c) >= 0, err = root ? front(c) : back(c);
+	int root = cbox_conn(c) >= 0, err = !root ? back(c) : is_half ? half(c) : front(c);
 
 	if (err == -CBOX_EMIGRATED) {
 		puts("EMIGRATED");
@@ -178,6 +203,7 @@ int main(int argc, char **argv)
 	keeper = cbox_keeper_dial(argv[2], argv[1], &err);
 	if (!keeper)
 		complain("dial", err);
+	is_half = !strcmp(argv[1], "half");
 	p[0].fd = cbox_keeper_fd(keeper);
 	if (argc > 3)
 		p[1].fd = listener((uint16_t)atoi(argv[3]));
