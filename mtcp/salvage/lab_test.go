@@ -160,7 +160,7 @@ func TestPanic(t *testing.T) {
 	for _, kernel := range []string{"6.12", "6.1"} {
 		t.Run(kernel, func(t *testing.T) {
 			v := newVictim(t, kernel, "add")
-			v.goesOn(v.panics)
+			v.goesOn(func([]*adder) { v.panics() })
 		})
 	}
 }
@@ -170,17 +170,9 @@ func TestPanic(t *testing.T) {
 func TestStandsAndComesBack(t *testing.T) {
 	v := newVictim(t, "6.12", "add")
 	v.fence.Timeout = 50 * time.Millisecond
-	clients := v.goesOn(func() { v.must(v.vm.Stop(t.Context())) })
+	clients := v.goesOn(func([]*adder) { v.must(v.vm.Stop(t.Context())) })
 	v.must(v.vm.Cont(t.Context()))
-	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
-		look, err := v.target.LockView(t.Context())
-		if err == nil && look.State == uapi.LockFenced {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("it has not seen its fence: %v", err)
-		}
-	}
+	v.fenced()
 	for _, a := range clients {
 		a.ask(50)
 		a.rest()
@@ -188,7 +180,7 @@ func TestStandsAndComesBack(t *testing.T) {
 }
 
 // goesOn has clients ask, strikes the machine, and salvages their sessions.
-func (v *victim) goesOn(strike func()) (clients []*adder) {
+func (v *victim) goesOn(strike func(clients []*adder)) (clients []*adder) {
 	v.t.Helper()
 	for i := range 8 {
 		a := v.dial()
@@ -199,7 +191,7 @@ func (v *victim) goesOn(strike func()) (clients []*adder) {
 	for i, a := range clients {
 		a.ask(100 * i) // are on their way when it happens
 	}
-	strike()
+	strike(clients)
 	for i, a := range clients {
 		a.ask(i % 3) // into nothing
 	}
@@ -226,6 +218,12 @@ func (v *victim) panics() {
 	v.t.Helper()
 	ctx := v.t.Context()
 	go v.vm.Start(ctx, lab.Proc{Argv: []string{"/bin/sh", "-c", "echo c >/proc/sysrq-trigger"}}) // it may be dead before it has answered
+	v.stamped()
+}
+
+// stamped waits for the words that a kernel leaves when it panics.
+func (v *victim) stamped() {
+	v.t.Helper()
 	region, err := v.target.Region(uapi.KindPanic)
 	v.must(err)
 	stamp := make([]byte, uapi.PanicSize)
