@@ -16,7 +16,6 @@ import (
 	"lazystate/mtcp/cbox/cboxtest"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
-	"lazystate/tools/target"
 )
 
 // The test's own binary is the server in the machine.
@@ -77,11 +76,17 @@ type victim struct {
 // still there.
 func newVictim(t *testing.T, kernel, role string) *victim {
 	t.Helper()
-	vm := lab.New(t, lab.Config{Kernel: kernel, NICs: []lab.NIC{{Addr: "10.9.0.3/24"}}})
+	return newVictimBy(t, kernel, role, mapped)
+}
+
+// newVictimBy is newVictim, read by a carrier of one's choice.
+func newVictimBy(t *testing.T, kernel, role string, by carrier) *victim {
+	t.Helper()
+	vm := lab.New(t, by.machine(kernel))
 	v := &victim{world: newWorld(t, "ipv4", adding), vm: vm}
 	v.s1.Unaddr(v.service.String()) // it is the machine's
 	v.must(lab.Cable(vm.Config().Net, "br0", v.rig.Wire.Try))
-	v.arm()
+	v.arm(by)
 	_, err := vm.Must(t.Context(), "ip", "addr", "add", v.service.String(), "dev", "eth0")
 	v.must(err)
 	prog := lab.PutTest(t, vm, lab.TestBuild{}, "./mtcp/salvage")
@@ -106,18 +111,18 @@ func (v *victim) log() string {
 	return string(b)
 }
 
-// arm loads the module and opens the target, over a carrier that cuts its port.
-func (v *victim) arm() {
+// arm loads the module and opens the target.
+func (v *victim) arm(by carrier) {
 	v.t.Helper()
 	ctx := v.t.Context()
 	v.must(v.vm.Insmod(ctx, lab.Module(v.t, v.vm, "backdoor"), "allow_fence=1"))
 	v.must(armed.GiveKeys(ctx, v.vm, armed.Keys{slot: key}))
-	mem, err := target.Open(ctx, "lab:"+v.vm.Name(), target.Options{Writable: true})
-	v.must(err)
-	v.t.Cleanup(func() { mem.Close() })
+	v.fence.Timeout = by.fence
+	mem := by.open(v)
+	var err error
 	v.target, err = backdoor.Open(ctx, mem)
 	v.must(err)
-	v.cfg.Target, v.fence.Timeout = v.target, time.Second
+	v.cfg.Target = v.target
 }
 
 // bound waits until the server has accepted so many and has made their boxes.
