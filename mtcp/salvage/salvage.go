@@ -12,6 +12,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/extract"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/tcprepair"
@@ -88,7 +89,9 @@ func (r *run) all() error {
 	if err := r.fetch(); err != nil {
 		return errors.Join(err, r.back())
 	}
-	r.begin()
+	r.judge()
+	first, again := r.order()
+	r.begin(first)
 	r.step("sessions live")
 	if r.NotAsking {
 		if err := r.announce(); err != nil {
@@ -96,10 +99,12 @@ func (r *run) all() error {
 		}
 		r.step("addresses announced")
 	}
+	r.again(again, first)
 	for _, s := range r.sessions {
 		r.name(s)
 	}
 	r.step("done")
+	go r.acquit(context.WithoutCancel(r.ctx), r.sessions) // it ends by itself
 	return nil
 }
 
@@ -133,6 +138,7 @@ func (r *run) look() error {
 		return err
 	}
 	r.step("state read")
+	r.judge()
 	for _, s := range r.sessions {
 		r.report.Sessions = append(r.report.Sessions, s.Outcome)
 	}
@@ -192,14 +198,17 @@ func (r *run) live() (out []*session) {
 	return out
 }
 
-// holdLimit ends the holds of one that was killed, where its programs outlive it
-// (clsact).
-const holdLimit = 5 * time.Minute
+// Nothing of a client comes in. holdLimit ends the holds of one that was killed, where
+// its programs outlive it (clsact).
+const (
+	holdIn    = steer.DropIn
+	holdLimit = 5 * time.Minute
+)
 
 // hold comes before the address: from then on the clients' segments come here.
 func (r *run) hold() {
 	for _, s := range r.live() {
-		if err := r.Gate.Hold(s.flow, steer.DropIn, holdLimit); err != nil {
+		if err := r.Gate.Hold(s.flow, holdIn, holdLimit); err != nil {
 			s.Err = err
 			continue
 		}
@@ -270,12 +279,12 @@ func (r *run) extract(all []*session) error {
 	return g.failed
 }
 
-// begin has the sessions go on: those whose clients have answered at once, the
-// others when they have not.
-func (r *run) begin() {
+// begin has sessions go on: those whose clients have answered at once, the others
+// when they have not.
+func (r *run) begin(all []*session) {
 	waiting := map[*tcprepair.Dump]*session{}
 	var dumps []*tcprepair.Dump
-	for _, s := range r.live() {
+	for _, s := range all {
 		waiting[s.found.Dump], dumps = s, append(dumps, s.found.Dump)
 	}
 	for a := range r.ask(dumps) {
@@ -315,8 +324,20 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 
 // finish has a session go on here.
 func (r *run) finish(s *session) {
+	r.note(s, Ledger.Begin)
 	if s.Err = s.live(r); s.Err == nil {
 		s.Live = time.Since(r.began)
+	}
+	r.note(s, Ledger.End)
+}
+
+// note: a session is not lost because nobody would know what this process died of.
+func (r *run) note(s *session, what func(Ledger, cbox.ID) error) {
+	if r.Ledger == nil {
+		return
+	}
+	if err := what(r.Ledger, s.ID); err != nil {
+		r.Log.Warn("salvage: the ledger", "session", s.ID, "err", err)
 	}
 }
 

@@ -26,6 +26,8 @@ type session struct {
 	found  *extract.Found
 	facts  landing.Facts
 	policy mtcp.Policy
+	trial  uint32 // uapi.CboxTrial*, of its box
+	again  bool   // it is tried once more, after the others
 }
 
 // open reads the box and decides what of it moves. What the client says later
@@ -41,7 +43,7 @@ func (s *session) open(read func([]backdoor.VARead) error, p mtcp.Policy, silent
 	if err != nil {
 		return err
 	}
-	s.ID, s.policy = im.Head.ID(), p
+	s.ID, s.policy, s.trial = im.Head.ID(), p, im.Trial()
 	s.Name = uapi.CString(im.Head.ProcTable[0].Name[:])
 	if state := im.Head.State; state != uapi.CboxLive && state != uapi.CboxClosed {
 		return fmt.Errorf("%w: box in state %d", ErrMoved, state)
@@ -104,6 +106,7 @@ func (s *session) live(r *run) error {
 	if err := plan.Plant(); err != nil {
 		return err
 	}
+	plan.Box.Try(s.again)
 	// Asked or not, Dump says what counts as sent.
 	window := s.window(r)
 	err = plan.Restore(r.Stack, false)

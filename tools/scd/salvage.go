@@ -145,11 +145,18 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 	if r.lines != nil && r.boot == t.BootID() {
 		return r.lines, nil
 	}
-	report, err := salvage.Run(ctx, salvage.Config{
+	cfg := salvage.Config{
 		Target: t, Fence: func(ctx context.Context) error { return stands(ctx, t, portCut) },
 		Services: r.Prefixes, Gate: r.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
 		Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name),
-	})
+	}
+	if l, err := openLedger(d.cfg.Journal, r.Name, t.BootID()); err != nil {
+		d.log.Warn("salvage: should this daemon die of a session, the next one will not know", "err", err)
+	} else {
+		defer l.close()
+		cfg.Ledger = l
+	}
+	report, err := salvage.Run(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -55,30 +55,38 @@ func (s *site) salvaged(args ...string) (all []control.Salvaged, err error) {
 	return all, err
 }
 
-// A machine is dead with a download and a request of which half has come in its
-// memory. Once it is fenced the other server's daemon has both go on, and says the
-// same when it is asked again.
-func TestSalvage(t *testing.T) {
-	dir, key := t.TempDir(), uapi.Key{1, 2, 3}
-	ram := filepath.Join(dir, "ram")
-	w := &world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
+// doomed is a world whose s1 is to die; s2's daemon is to carry its sessions out.
+type doomed struct {
+	*world
+	ram string // what is left of s1
+	k   *keeper.Keeper
+	key uapi.Key
+}
+
+func newDoomed(t *testing.T) *doomed {
+	t.Helper()
+	d := &doomed{ram: filepath.Join(t.TempDir(), "ram"), key: uapi.Key{1, 2, 3}}
+	d.world = &world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
 		if s.name == "s2" {
-			cfg["salvage"] = []any{map[string]any{"name": "s1", "url": "inic://" + ram, "device": netrig.Dev, "addresses": []string{"10.9.0.100/24"}, "policy": "minimal"}}
+			cfg["salvage"] = []any{map[string]any{"name": "s1", "url": "inic://" + d.ram, "device": netrig.Dev, "addresses": []string{"10.9.0.100/24"}, "policy": "minimal"}}
 		}
 	}}
-	w.build(false)
-	s1, s2 := w.sites["s1"], w.sites["s2"]
-	k := s1.keeps()
-	end, finish := w.download(w.addr, long), w.idle()
-	s1.await("both", func() bool { return len(k.Sessions()) == 2 })
+	d.build(false)
+	d.k = d.sites["s1"].keeps()
+	return d
+}
 
+// dies has what s1's kernel had become the memory of a machine that stands still.
+func (d *doomed) dies() *bdtest.Target {
+	t, s1 := d.t, d.sites["s1"]
+	t.Helper()
 	members, values := extracttest.Manifest("6.12")
-	machine := bdtest.New(bdtest.WithBacking(bdtest.MapFile(t, ram, 256<<20), bdtest.MapFile(t, filepath.Join(dir, "bar"), 4096)),
-		bdtest.WithManifest(members, values), bdtest.WithBoxes(8, 8*32), bdtest.WithFence(), bdtest.WithKey(0, key))
+	machine := bdtest.New(bdtest.WithBacking(bdtest.MapFile(t, d.ram, 256<<20), bdtest.MapFile(t, filepath.Join(filepath.Dir(d.ram), "bar"), 4096)),
+		bdtest.WithManifest(members, values), bdtest.WithBoxes(8, 8*32), bdtest.WithFence(), bdtest.WithKey(0, d.key))
 	var stack *tcprepair.Stack
 	s1.Do(func() (err error) { stack, err = tcprepair.Open(); return err })
 	defer stack.Close()
-	frozen, err := extracttest.Dig(machine, "6.12").All(k, stack, nil)
+	frozen, err := extracttest.Dig(machine, "6.12").All(d.k, stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +96,29 @@ func TestSalvage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return machine
+}
+
+func (d *doomed) fence(m *bdtest.Target) {
+	d.t.Helper()
+	target, err := backdoor.Open(d.t.Context(), m.Memory())
+	if err == nil {
+		err = target.Fence(d.t.Context(), backdoor.FenceOptions{Key: d.key})
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// A machine is dead with a download and a request of which half has come in its
+// memory. Once it is fenced the other server's daemon has both go on, and says the
+// same when it is asked again.
+func TestSalvage(t *testing.T) {
+	w := newDoomed(t)
+	s1, s2 := w.sites["s1"], w.sites["s2"]
+	end, finish := w.download(w.addr, long), w.idle()
+	s1.await("both", func() bool { return len(w.k.Sessions()) == 2 })
+	machine := w.dies()
 
 	for what, c := range map[string]struct{ machine, want string }{
 		"not fenced": {"s1", "it is not fenced"},
@@ -97,13 +128,7 @@ func TestSalvage(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	target, err := backdoor.Open(t.Context(), machine.Memory())
-	if err == nil {
-		err = target.Fence(t.Context(), backdoor.FenceOptions{Key: key})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.fence(machine)
 	dry, err := s2.salvaged("--dry-run", "s1")
 	if err != nil || len(dry) != 2 || !dry[0].Would || !dry[1].Would || w.has("s2") || len(s2.ls()) != 0 {
 		t.Fatalf("dry run: %v, %v", dry, err)
