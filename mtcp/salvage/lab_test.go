@@ -5,6 +5,7 @@ package salvage
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -24,12 +25,20 @@ const roleEnv = "SALVAGE_ROLE"
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleEnv)
 	if role == "" {
-		code := lab.Main(m, 1)
+		code := lab.Main(m, lab.Count(1, 2))
 		cboxtest.Clean()
 		os.Exit(code)
 	}
-	one := map[string]func(*cbox.Conn) error{"add": addUp, "bulk": bulk}[role]
-	if err := serveInGuest(one); err != nil {
+	var err error
+	switch role {
+	case "add":
+		err = serveInGuest(addUp)
+	case "bulk":
+		err = serveInGuest(bulk)
+	case "recover":
+		err = recoverInGuest()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -43,6 +52,11 @@ func serveInGuest(one func(*cbox.Conn) error) error {
 		return err
 	}
 	fmt.Println("serving")
+	return acceptAll(l, one)
+}
+
+// acceptAll serves each session by one.
+func acceptAll(l net.Listener, one func(*cbox.Conn) error) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -69,6 +83,7 @@ const (
 type victim struct {
 	*world
 	vm     *lab.VM
+	mem    backdoor.Memory
 	target *backdoor.Target
 }
 
@@ -89,18 +104,30 @@ func newVictimBy(t *testing.T, kernel, role string, by carrier) *victim {
 	v.arm(by)
 	_, err := vm.Must(t.Context(), "ip", "addr", "add", v.service.String(), "dev", "eth0")
 	v.must(err)
-	prog := lab.PutTest(t, vm, lab.TestBuild{}, "./mtcp/salvage")
-	_, err = vm.Start(t.Context(), lab.Proc{
+	v.play(t, role)
+	v.says("serving")
+	return v
+}
+
+// play starts the test's own binary in a role, which ends with the machine.
+func (v *victim) play(t *testing.T, role string) {
+	t.Helper()
+	prog := lab.PutTest(t, v.vm, lab.TestBuild{}, "./mtcp/salvage")
+	_, err := v.vm.Start(t.Context(), lab.Proc{
 		Argv: []string{"/bin/sh", "-c", `mkdir -p ` + guestDir + `; exec "$0" >` + guestLog + ` 2>&1`, prog.Argv[0]},
 		Dir:  prog.Dir, Env: append([]string{roleEnv + "=" + role}, prog.Env...),
 	})
 	v.must(err)
-	for end := time.Now().Add(hang); !strings.Contains(v.log(), "serving"); time.Sleep(50 * time.Millisecond) {
+}
+
+// says waits until it has said a word.
+func (v *victim) says(word string) {
+	v.t.Helper()
+	for end := time.Now().Add(hang); !strings.Contains(v.log(), word); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("the machine does not serve: %s", v.log())
+			v.t.Fatalf("the machine does not say %q: %s", word, v.log())
 		}
 	}
-	return v
 }
 
 func (v *victim) log() string {
@@ -118,9 +145,9 @@ func (v *victim) arm(by carrier) {
 	v.must(v.vm.Insmod(ctx, lab.Module(v.t, v.vm, "backdoor"), "allow_fence=1"))
 	v.must(armed.GiveKeys(ctx, v.vm, armed.Keys{slot: key}))
 	v.fence.Timeout = by.fence
-	mem := by.open(v)
+	v.mem = by.open(v)
 	var err error
-	v.target, err = backdoor.Open(ctx, mem)
+	v.target, err = backdoor.Open(ctx, v.mem)
 	v.must(err)
 	v.cfg.Target = v.target
 }
@@ -187,6 +214,18 @@ func TestStandsAndComesBack(t *testing.T) {
 // goesOn has clients ask, strikes the machine, and salvages their sessions.
 func (v *victim) goesOn(strike func(clients []*adder)) (clients []*adder) {
 	v.t.Helper()
+	clients = v.askers()
+	strike(clients)
+	for i, a := range clients {
+		a.ask(i % 3) // into nothing
+	}
+	v.carriedOut(clients)
+	return clients
+}
+
+// askers are clients who have asked and heard, and have asked something else just now.
+func (v *victim) askers() (clients []*adder) {
+	v.t.Helper()
 	for i := range 8 {
 		a := v.dial()
 		a.ask(20 * i)
@@ -196,10 +235,14 @@ func (v *victim) goesOn(strike func(clients []*adder)) (clients []*adder) {
 	for i, a := range clients {
 		a.ask(100 * i) // are on their way when it happens
 	}
-	strike(clients)
-	for i, a := range clients {
-		a.ask(i % 3) // into nothing
-	}
+	return clients
+}
+
+// carriedOut has the sessions of all clients go on at this host, out of the machine's
+// memory.
+func (v *victim) carriedOut(clients []*adder) {
+	v.t.Helper()
+	v.cfg.Target = v.target
 	var r *Report
 	v.s2.Do(func() (err error) { r, err = Run(v.t.Context(), v.cfg); return err })
 	for _, s := range r.Sessions {
@@ -209,13 +252,18 @@ func (v *victim) goesOn(strike func(clients []*adder)) (clients []*adder) {
 	if r.Saved() != len(clients) {
 		v.t.Fatalf("%d of %d sessions live", r.Saved(), len(clients))
 	}
+	v.heard(clients)
+}
+
+// heard checks that all go on.
+func (v *victim) heard(clients []*adder) {
+	v.t.Helper()
 	for _, a := range clients {
 		v.must(a.SetDeadline(time.Now().Add(hang)))
 		a.rest()
 		a.ask(50)
 		a.rest()
 	}
-	return clients
 }
 
 // panics has the machine crash and waits for its stamp.
