@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ const (
 
 // recoverInGuest is a recovery node in a machine: it has the dead one's sessions go
 // on, whose memory somebody offers on the network, and serves them to its own end.
-func recoverInGuest() error {
+func recoverInGuest(one func(*cbox.Conn) error) error {
 	keep := keeper.New(keeper.Config{Log: slog.New(slog.DiscardHandler)})
 	const socket = guestDir + "/keeper"
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: socket, Net: "unixpacket"})
@@ -49,7 +50,7 @@ func recoverInGuest() error {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- acceptAll(server, addUp) }()
+	go func() { ended <- acceptAll(server, one) }()
 	r, err := carryOut(keep)
 	if err != nil {
 		return err
@@ -111,6 +112,16 @@ func (v *victim) beside(kernel string) *victim {
 	return r
 }
 
+// fencedAt stops the machine for good, whether its CPUs answer or its port is cut.
+func (v *victim) fencedAt() {
+	v.t.Helper()
+	v.cfg.Target = v.target
+	err := v.cfg.Fence(v.t.Context())
+	if port := (*backdoor.PortOnlyError)(nil); err != nil && !errors.As(err, &port) {
+		v.t.Fatal(err)
+	}
+}
+
 // offered has this host answer for the dead machine's memory, on its network.
 func (v *victim) offered() {
 	v.t.Helper()
@@ -123,27 +134,30 @@ func (v *victim) offered() {
 		return err
 	}))
 	v.t.Cleanup(func() { v.closed(dev.Close()) })
-	v.nic(v.mapped(), dev, netip.AddrPortFrom(netip.MustParseAddr(monitorAddr), uapi.RDMAPort))
+	v.mem = v.mapped()
+	v.nic(v.mem, dev, netip.AddrPortFrom(netip.MustParseAddr(monitorAddr), uapi.RDMAPort))
+}
+
+// both skips where there is no room for two machines.
+func both(t *testing.T) {
+	t.Helper()
+	if !lab.Soak() {
+		t.Skip("two machines at once: make soak")
+	}
 }
 
 // Sessions are carried out of a kernel into another one, which panics too, and out of
 // that (§3.6.3, design diversity): a box has only the logical state of TCP and of
-// channels. make soak has two machines at once for it.
+// channels.
 func TestFromKernelToKernel(t *testing.T) {
-	if !lab.Soak() {
-		t.Skip("two machines at once: make soak")
-	}
+	both(t)
 	for _, c := range [][2]string{{"6.1", "6.12"}, {"6.12", "6.1"}} {
 		t.Run(strings.Join(c[:], " to "), func(t *testing.T) {
 			v := newVictim(t, c[0], "add")
 			r := v.beside(c[1])
-			v.cfg.Target = v.target
 			clients := v.askers()
 			v.panics()
-			err := v.target.Fence(t.Context(), v.fence)
-			if port := (*backdoor.PortOnlyError)(nil); err != nil && !errors.As(err, &port) {
-				t.Fatal(err)
-			}
+			v.fencedAt()
 			v.offered()
 			r.play(t, "recover")
 			r.says(fmt.Sprint(carriedWord, " ", len(clients)))
@@ -155,4 +169,76 @@ func TestFromKernelToKernel(t *testing.T) {
 			r.carriedOut(clients)
 		})
 	}
+}
+
+// crashes adds up, but the unlucky number is the end of its kernel.
+func crashes(c *cbox.Conn) error {
+	return errors.Join(addsUntil(c, unlucky, func() {
+		_ = os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0) // there is nobody to hear of an error
+		select {}
+	}), c.Close())
+}
+
+// One client's number kills the server's kernel, and when it is repeated the recovery
+// node's. This host, whose service bears it, gets all others out of both memories: the
+// recovery node's first, which has what had come that far. The one was on trial there,
+// so it is set aside, or tried last, if others were as well (§3.6.3).
+func TestReplayKillsTheMachine(t *testing.T) {
+	both(t)
+	v := newVictim(t, "6.12", "deadly")
+	r := v.beside("6.1")
+	var clients []*adder
+	for range 5 {
+		a := v.dial()
+		a.ask(5)
+		a.rest()
+		clients = append(clients, a)
+	}
+	bad := v.dial()
+	bad.ask(unlucky)
+	v.stamped()
+	v.fencedAt()
+	v.offered()
+	r.play(t, "recover deadly")
+	r.stamped()
+	ledger := newNoted()
+	v.cfg.Ledger = ledger
+	later := r.out()
+	var err error
+	v.target, err = backdoor.Open(t.Context(), v.mem)
+	v.must(err)
+	first := v.out()
+	o := outcome(t, later, bad)
+	var aside *SetAsideError
+	switch {
+	case errors.As(o.Err, &aside):
+		if again := outcome(t, first, bad); ledger.Aside(o.ID) != aside.Why || !errors.As(again.Err, &aside) {
+			t.Errorf("set aside, and then: %v", again.Err)
+		}
+	case o.Err != nil:
+		t.Error(o.Err)
+	default: // it was not the only one
+		if len(o.Notes) == 0 || asides(later) != 0 {
+			t.Errorf("%+v", later.Sessions)
+		}
+		v.heard([]*adder{bad})
+	}
+	for _, a := range clients {
+		if o := outcome(t, first, a); o.Err != nil {
+			t.Errorf("%s: %v", a.LocalAddr(), o.Err)
+		}
+	}
+	v.heard(clients)
+}
+
+// out has the machine's sessions go on at this host.
+func (v *victim) out() (r *Report) {
+	v.t.Helper()
+	v.cfg.Target = v.target
+	v.s2.Do(func() (err error) { r, err = Run(v.t.Context(), v.cfg); return err })
+	for _, s := range r.Sessions {
+		v.t.Logf("%s: here %v, half-updated %v, asked %v, %v %v", s.Remote, s.Here, s.Held, s.Asked, s.Err, s.Notes)
+	}
+	v.t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
+	return r
 }

@@ -35,8 +35,12 @@ func TestMain(m *testing.M) {
 		err = serveInGuest(addUp)
 	case "bulk":
 		err = serveInGuest(bulk)
+	case "deadly":
+		err = serveInGuest(crashes)
 	case "recover":
-		err = recoverInGuest()
+		err = recoverInGuest(addUp)
+	case "recover deadly":
+		err = recoverInGuest(crashes)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -242,13 +246,7 @@ func (v *victim) askers() (clients []*adder) {
 // memory.
 func (v *victim) carriedOut(clients []*adder) {
 	v.t.Helper()
-	v.cfg.Target = v.target
-	var r *Report
-	v.s2.Do(func() (err error) { r, err = Run(v.t.Context(), v.cfg); return err })
-	for _, s := range r.Sessions {
-		v.t.Logf("%s: half-updated %v, asked %v, %v %v", s.Remote, s.Held, s.Asked, s.Err, s.Notes)
-	}
-	v.t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
+	r := v.out()
 	if r.Saved() != len(clients) {
 		v.t.Fatalf("%d of %d sessions live", r.Saved(), len(clients))
 	}

@@ -75,8 +75,8 @@ func addUp(c *cbox.Conn) error {
 // adds ends with what ends its input.
 func adds(c *cbox.Conn) error { return addsUntil(c, 0, nil) }
 
-// addsUntil does nothing any more when it has read a number, until done.
-func addsUntil(c *cbox.Conn, last uint64, done <-chan struct{}) error {
+// addsUntil does something else when it has read a number.
+func addsUntil(c *cbox.Conn, last uint64, what func()) error {
 	sum := imported(c.Session)
 	for buf := make([]byte, 8); ; {
 		if _, err := io.ReadFull(c, buf); err != nil {
@@ -84,7 +84,7 @@ func addsUntil(c *cbox.Conn, last uint64, done <-chan struct{}) error {
 		}
 		n := binary.LittleEndian.Uint64(buf)
 		if n == last {
-			<-done
+			what()
 		}
 		sum += n
 		if _, err := c.Write(binary.LittleEndian.AppendUint64(nil, sum)); err != nil {

@@ -26,6 +26,10 @@ type Ledger interface {
 	// Begin comes before the session lives, End when it does, or does not.
 	Begin(id cbox.ID) error
 	End(id cbox.ID) error
+	// SetAside is for good: an older state of the session may lie in the memory of
+	// another machine, too. Aside says why it was set aside; "": it was not.
+	SetAside(id cbox.ID, why string) error
+	Aside(id cbox.ID) (why string)
 }
 
 // onTrial is for how long a session must have lived until it is believed to do no harm.
@@ -47,25 +51,36 @@ func (r *run) judge() {
 		}
 	}
 	for _, s := range r.live() {
-		deaths := 0
-		if r.Ledger != nil {
-			deaths = r.Ledger.Deaths(s.ID)
-		}
-		switch {
-		case s.trial == uapi.CboxTrialAgain:
-			s.Err = &SetAsideError{"two machines have died since they went on with it, the second when it was tried again"}
-		case s.trial != 0 && suspects == 1:
-			s.Err = &SetAsideError{"the machine has died when it went on with it, and with nothing else"}
-		case deaths > 1:
-			s.Err = &SetAsideError{"who makes sessions live has died of it twice"}
-		case s.trial != 0:
-			s.again = true
-			s.Notes = append(s.Notes, "it was on trial at the machine that has died: tried once more, after the others")
-		case deaths > 0:
-			s.again = true
-			s.Notes = append(s.Notes, "who made it live has died of it: tried once more, after the others")
+		if why := r.verdict(s, suspects); why != "" {
+			s.Err = &SetAsideError{why}
+			r.note(s, func(l Ledger, id cbox.ID) error { return l.SetAside(id, why) })
 		}
 	}
+}
+
+// verdict says why a session is set aside; "": it goes on, though it may be the last.
+func (r *run) verdict(s *session, suspects int) (why string) {
+	deaths := 0
+	if r.Ledger != nil {
+		if why = r.Ledger.Aside(s.ID); why != "" {
+			return why
+		}
+		deaths = r.Ledger.Deaths(s.ID)
+	}
+	switch {
+	case s.trial == uapi.CboxTrialAgain:
+		return "two machines have died since they went on with it, the second when it was tried again"
+	case s.trial != 0 && suspects == 1:
+		return "a machine has died when it went on with it, and with nothing else"
+	case deaths > 1:
+		return "who makes sessions live has died of it twice"
+	case s.trial != 0:
+		s.Notes = append(s.Notes, "it was on trial at the machine that has died: tried once more, after the others")
+	case deaths > 0:
+		s.Notes = append(s.Notes, "who made it live has died of it: tried once more, after the others")
+	}
+	s.again = s.trial != 0 || deaths > 0
+	return ""
 }
 
 // order says who goes on at once, and who after that: those that have nothing to

@@ -24,12 +24,24 @@ func asides(r *Report) (n int) {
 	return n
 }
 
-// died is a ledger of sessions that this process has died of.
-type died map[cbox.ID]int
+// noted is what this process knows of sessions.
+type noted struct {
+	deaths map[cbox.ID]int
+	asides map[cbox.ID]string
+}
 
-func (d died) Deaths(id cbox.ID) int { return d[id] }
-func (died) Begin(cbox.ID) error     { return nil }
-func (died) End(cbox.ID) error       { return nil }
+func newNoted() *noted { return &noted{map[cbox.ID]int{}, map[cbox.ID]string{}} }
+
+func (n *noted) Deaths(id cbox.ID) int { return n.deaths[id] }
+func (*noted) Begin(cbox.ID) error     { return nil }
+func (*noted) End(cbox.ID) error       { return nil }
+
+func (n *noted) Aside(id cbox.ID) string { return n.asides[id] }
+
+func (n *noted) SetAside(id cbox.ID, why string) error {
+	n.asides[id] = why
+	return nil
+}
 
 // What was on trial when its machine died: alone, it is set aside; of several each is
 // tried once more, and then no more (§3.6.3). Their clients get a reset; all others go
@@ -65,9 +77,9 @@ func TestOnTrial(t *testing.T) {
 			for _, s := range w.s1.keep.Sessions() {
 				ids[s.Remote.String()] = s.ID
 			}
-			ledger := died{}
+			ledger := newNoted()
 			for i, n := range c.deaths {
-				ledger[ids[clients[i].LocalAddr().String()]] = n
+				ledger.deaths[ids[clients[i].LocalAddr().String()]] = n
 			}
 			w.cfg.Ledger = ledger
 			w.die(nil)
@@ -82,8 +94,8 @@ func TestOnTrial(t *testing.T) {
 			for i, a := range clients {
 				o := outcome(t, r, a)
 				var aside *SetAsideError
-				if errors.As(o.Err, &aside) != has(c.aside, i) || o.Err != nil && aside == nil {
-					t.Errorf("%d: %v", i, o.Err)
+				if errors.As(o.Err, &aside) != has(c.aside, i) || o.Err != nil && aside == nil || aside != nil && ledger.Aside(o.ID) != aside.Why {
+					t.Errorf("%d: %v, noted %q", i, o.Err, ledger.Aside(o.ID))
 				}
 				if has(c.again, i) && (len(o.Notes) == 0 || o.Live < last) {
 					t.Errorf("%d was to go on behind the others, at %v: %+v", i, last, o)
@@ -140,14 +152,17 @@ func (w *world) acquitted() {
 	}
 }
 
-// deadly adds up, but at number 13 nothing happens any more on a machine: this is what
-// its clients see of one that dies of it.
+// unlucky is the number that kills.
+const unlucky = 13
+
+// deadly adds up, but at the unlucky number nothing happens any more on a machine: this
+// is what its clients see of one that dies of it.
 func deadly(machines ...string) process {
 	return process{"adder", func(s *server, c *keeper.Client) error {
 		return s.serve(c, func(conn *cbox.Conn) error {
 			for _, m := range machines {
 				if m == s.Name {
-					return errors.Join(addsUntil(conn, 13, s.w.t.Context().Done()), conn.Close())
+					return errors.Join(addsUntil(conn, unlucky, func() { <-s.w.t.Context().Done() }), conn.Close())
 				}
 			}
 			return addUp(conn)
@@ -163,8 +178,8 @@ func TestReplayKillsTheRecoveryNode(t *testing.T) {
 	good, bad := w.dial(), w.dial()
 	good.ask(5)
 	good.rest()
-	bad.ask(13)
-	bad.hear(12)
+	bad.ask(unlucky)
+	bad.hear(unlucky - 1)
 	w.die(nil)
 	if r := w.salvage(); r.Saved() != 2 {
 		t.Fatalf("%+v", r.Sessions)
@@ -185,11 +200,17 @@ func TestReplayKillsTheRecoveryNode(t *testing.T) {
 			t.Fatalf("on trial are %v", left)
 		}
 	}
+	first := w.machine
 	w.bury(w.s2, nil)
 	w.recoverAt("s3", adding)
+	w.cfg.Ledger = newNoted()
 	r := w.salvage()
 	if r.Saved() != 1 || asides(r) != 1 || outcome(t, r, good).Err != nil {
 		t.Fatalf("%+v", r.Sessions)
+	}
+	w.machine, w.carrier = first, nil // which has an older state of both
+	if r = w.salvage(); !outcome(t, r, good).Here || asides(r) != 1 {
+		t.Fatalf("out of the first machine: %+v", r.Sessions)
 	}
 	if _, err := bad.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client of what kills machines: %v", err)
@@ -206,8 +227,8 @@ func TestTwoWereOnTrial(t *testing.T) {
 	quiet, bad := w.dial(), w.dial()
 	quiet.ask(5)
 	quiet.rest()
-	bad.ask(13)
-	bad.hear(12)
+	bad.ask(unlucky)
+	bad.hear(unlucky - 1)
 	w.die(nil)
 	if r := w.salvage(); r.Saved() != 2 {
 		t.Fatalf("%+v", r.Sessions)

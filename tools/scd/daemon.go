@@ -36,6 +36,7 @@ type state struct {
 	mover  *migrate.Mover
 	escrow *escrow.Escrow // nil: there is none
 	rescue []*rescue      // by the configuration's salvage
+	asides *asides        // nil without rescues
 	lock   *os.File       // of the journal
 	tasks  sync.WaitGroup
 }
@@ -74,7 +75,7 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 	}
 	if err != nil {
 		d.stack.Close()
-		return nil, errors.Join(err, d.escrow.Close(), closeAll(d.rescue), d.lock.Close())
+		return nil, errors.Join(err, d.escrow.Close(), closeAll(d.rescue), d.asides.close(), d.lock.Close())
 	}
 	return d, nil
 }
@@ -154,7 +155,7 @@ func (d *state) run(ctx context.Context) error {
 	d.tasks.Wait()
 	d.keeper.Close()
 	d.stack.Close()
-	return errors.Join(err, d.mover.Close(), d.escrow.Close(), closeAll(d.rescue), d.lock.Close())
+	return errors.Join(err, d.mover.Close(), d.escrow.Close(), closeAll(d.rescue), d.asides.close(), d.lock.Close())
 }
 
 func (d *state) notify(s string) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"lazystate/backdoor"
 	"lazystate/mtcp/cbox"
@@ -23,27 +24,115 @@ import (
 // tear; who damages the file damages nothing else, for a word that is not understood
 // is no death.
 type ledger struct {
+	*asides
 	file  *os.File
 	begun map[cbox.ID]int // more often than they have ended
 }
 
-const mostLedger = 8 << 20 // bytes that are believed
+// asides are the sessions that are set aside, of whatever machine: a line is "aside ID
+// WHY". They are few, and no other session ever has such an ID.
+type asides struct {
+	mu   sync.Mutex
+	file *os.File
+	why  map[cbox.ID]string
+}
 
-// openLedger reads that of a machine's boot; another boot's is over.
-func openLedger(journal, machine string, boot backdoor.BootID) (*ledger, error) {
+const (
+	mostLedger = 8 << 20 // bytes that are believed
+	mostWhy    = 200
+	asidesName = " asides" // no machine's, which are escaped
+)
+
+// openNotes opens a file of the journal's folder for what is salvaged.
+func openNotes(journal, name string) (*os.File, error) {
 	folder := filepath.Join(journal, "salvage") // the journal's own notes are files
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("ledger of salvages: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(folder, url.PathEscape(machine)), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Join(folder, name), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("ledger of salvages: %w", err)
 	}
-	l := &ledger{f, map[cbox.ID]int{}}
+	return f, nil
+}
+
+// eachNote calls f with the lines that are about a session.
+func eachNote(lines *bufio.Scanner, f func(word string, id cbox.ID, rest string)) error {
+	for lines.Scan() {
+		word, text, _ := strings.Cut(lines.Text(), " ")
+		text, rest, _ := strings.Cut(text, " ")
+		var id cbox.ID
+		if len(text) != 2*len(id) {
+			continue
+		}
+		if _, err := hex.Decode(id[:], []byte(text)); err == nil {
+			f(word, id, rest)
+		}
+	}
+	if err := lines.Err(); !errors.Is(err, bufio.ErrTooLong) {
+		return err
+	}
+	return nil
+}
+
+func say(f *os.File, words ...string) error {
+	_, err := f.WriteString(strings.Join(words, " ") + "\n")
+	return err
+}
+
+func openAsides(journal string) (*asides, error) {
+	f, err := openNotes(journal, asidesName)
+	if err != nil {
+		return nil, err
+	}
+	a := &asides{file: f, why: map[cbox.ID]string{}}
+	err = eachNote(bufio.NewScanner(io.LimitReader(f, mostLedger)), func(word string, id cbox.ID, rest string) {
+		if word == "aside" {
+			a.why[id] = strings.ToValidUTF8(rest[:min(len(rest), mostWhy)], "") + " (noted before)"
+		}
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("sessions that are set aside: %w", err), f.Close())
+	}
+	return a, nil
+}
+
+// Aside implements salvage.Ledger.
+func (a *asides) Aside(id cbox.ID) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.why[id]
+}
+
+// SetAside implements salvage.Ledger.
+func (a *asides) SetAside(id cbox.ID, why string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.why[id] != "" {
+		return nil
+	}
+	a.why[id] = why
+	return say(a.file, "aside", hex.EncodeToString(id[:]), why)
+}
+
+func (a *asides) close() error {
+	if a == nil {
+		return nil
+	}
+	return a.file.Close()
+}
+
+// openLedger reads that of a machine's boot; another boot's is over.
+func openLedger(journal, machine string, boot backdoor.BootID, a *asides) (*ledger, error) {
+	f, err := openNotes(journal, url.PathEscape(machine))
+	if err != nil {
+		return nil, err
+	}
+	l := &ledger{a, f, map[cbox.ID]int{}}
 	ours, err := l.read(boot)
 	if err == nil && !ours {
 		if err = f.Truncate(0); err == nil {
-			err = l.say("boot", boot.String())
+			err = say(f, "boot", boot.String())
 		}
 	}
 	if err != nil {
@@ -56,30 +145,19 @@ func openLedger(journal, machine string, boot backdoor.BootID) (*ledger, error) 
 func (l *ledger) read(boot backdoor.BootID) (ours bool, err error) {
 	lines := bufio.NewScanner(io.LimitReader(l.file, mostLedger))
 	if !lines.Scan() || lines.Text() != "boot "+boot.String() {
-		return false, lines.Err()
-	}
-	for lines.Scan() {
-		word, text, _ := strings.Cut(lines.Text(), " ")
-		var id cbox.ID
-		if n, err := hex.Decode(id[:], []byte(text[:min(len(text), 2*len(id))])); err != nil || n != len(id) || len(text) != 2*n {
-			continue
+		if err := lines.Err(); !errors.Is(err, bufio.ErrTooLong) {
+			return false, err
 		}
+		return false, nil
+	}
+	return true, eachNote(lines, func(word string, id cbox.ID, _ string) {
 		switch word {
 		case "begin":
 			l.begun[id]++
 		case "end":
 			l.begun[id] = 0
 		}
-	}
-	if err := lines.Err(); !errors.Is(err, bufio.ErrTooLong) {
-		return true, err
-	}
-	return true, nil
-}
-
-func (l *ledger) say(word, what string) error {
-	_, err := l.file.WriteString(word + " " + what + "\n")
-	return err
+	})
 }
 
 // Deaths implements salvage.Ledger.
@@ -87,7 +165,7 @@ func (l *ledger) Deaths(id cbox.ID) int { return l.begun[id] }
 
 // Begin implements salvage.Ledger.
 func (l *ledger) Begin(id cbox.ID) error {
-	err := l.say("begin", hex.EncodeToString(id[:]))
+	err := say(l.file, "begin", hex.EncodeToString(id[:]))
 	if point != nil {
 		point("salvage " + hex.EncodeToString(id[:]))
 	}
@@ -95,6 +173,6 @@ func (l *ledger) Begin(id cbox.ID) error {
 }
 
 // End implements salvage.Ledger.
-func (l *ledger) End(id cbox.ID) error { return l.say("end", hex.EncodeToString(id[:])) }
+func (l *ledger) End(id cbox.ID) error { return say(l.file, "end", hex.EncodeToString(id[:])) }
 
 func (l *ledger) close() error { return l.file.Close() }

@@ -17,11 +17,15 @@ import (
 
 func ledgerOf(t *testing.T, journal string, boot backdoor.BootID) *ledger {
 	t.Helper()
-	l, err := openLedger(journal, "a/b", boot)
+	a, err := openAsides(journal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.close() })
+	l, err := openLedger(journal, "a/b", boot, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.close(); a.close() })
 	return l
 }
 
@@ -48,8 +52,15 @@ func TestLedger(t *testing.T) {
 		t.Errorf("%d deaths of a session that lives", n)
 	}
 	say(ledgerOf(t, journal, boot).Begin, id)
-	if n := ledgerOf(t, journal, backdoor.BootID{2}).Deaths(id); n != 0 {
+	if err := ledgerOf(t, journal, boot).SetAside(other, "it has killed two"); err != nil {
+		t.Fatal(err)
+	}
+	l := ledgerOf(t, journal, backdoor.BootID{2})
+	if n := l.Deaths(id); n != 0 {
 		t.Errorf("%d deaths of another boot", n)
+	}
+	if why := l.Aside(other); !strings.Contains(why, "it has killed two") || l.Aside(id) != "" {
+		t.Errorf("set aside: %q, and the other %q", why, l.Aside(id))
 	}
 }
 
@@ -57,22 +68,25 @@ func TestLedger(t *testing.T) {
 func FuzzLedger(f *testing.F) {
 	boot, id := backdoor.BootID{1}, cbox.ID{9}
 	begun := "begin " + hex.EncodeToString(id[:]) + "\n"
-	for _, text := range []string{"", "boot " + boot.String() + "\n" + begun + begun, "boot " + boot.String(), "boot 00\n" + begun,
+	for _, text := range []string{"", "boot " + boot.String() + "\n" + begun + begun, "boot " + boot.String(), "boot 00\n" + begun, "aside " + hex.EncodeToString(id[:]) + "\naside " + hex.EncodeToString(id[:]) + " \xff why\n",
 		"boot " + boot.String() + "\nbegin\nbegin zz\nend " + strings.Repeat("0", 33) + "\n\x00" + strings.Repeat("x", 1<<17) + "\n" + begun} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		journal := t.TempDir()
 		path := filepath.Join(journal, "salvage")
-		if err := errors.Join(os.MkdirAll(path, 0o700), os.WriteFile(filepath.Join(path, "a%2Fb"), text, 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(path, 0o700), os.WriteFile(filepath.Join(path, "a%2Fb"), text, 0o600), os.WriteFile(filepath.Join(path, asidesName), text, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		l := ledgerOf(t, journal, boot)
 		if l.Deaths(id) < 0 || l.Deaths(id) > len(text)/len(begun) {
 			t.Errorf("%d deaths in %d bytes", l.Deaths(id), len(text))
 		}
-		if err := l.End(id); err != nil {
+		if err := errors.Join(l.End(id), l.SetAside(id, "why")); err != nil {
 			t.Fatal(err)
+		}
+		if l.Aside(id) == "" {
+			t.Error("it is not set aside")
 		}
 	})
 }

@@ -41,6 +41,11 @@ type rescue struct {
 const mostSessions = 1 << 16
 
 func (d *state) rescues() (all []*rescue, err error) {
+	if len(d.cfg.Salvage) > 0 {
+		if d.asides, err = openAsides(d.cfg.Journal); err != nil {
+			return nil, err
+		}
+	}
 	for _, v := range d.cfg.Salvage {
 		r := &rescue{Victim: v}
 		all = append(all, r)
@@ -150,7 +155,7 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 		Services: r.Prefixes, Gate: r.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
 		Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name),
 	}
-	if l, err := openLedger(d.cfg.Journal, r.Name, t.BootID()); err != nil {
+	if l, err := openLedger(d.cfg.Journal, r.Name, t.BootID(), d.asides); err != nil {
 		d.log.Warn("salvage: should this daemon die of a session, the next one will not know", "err", err)
 	} else {
 		defer l.close()
