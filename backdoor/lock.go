@@ -199,8 +199,17 @@ func await(ctx context.Context, bound time.Duration, done func(context.Context) 
 type FenceOptions struct {
 	Slot    uint32
 	Key     uapi.Key
-	Timeout time.Duration // 5 s if 0
+	Timeout time.Duration // until all CPUs have stopped; 5 s if 0
+
+	// Seen is how long some CPU may take to see the request, where the port is cut
+	// anyway; 0: Timeout. If none has after a few PollPeriods, none takes interrupts,
+	// and one that does so later stops at once: its poll is overdue.
+	Seen time.Duration
 }
+
+// PollPeriod is how often each CPU of a target looks for requests, that of its NIC
+// more often (kmod/bd_poll.c).
+const PollPeriod = 10 * time.Millisecond
 
 // FreeError is a fence that stands while CPUs still run: they answered neither
 // IPI nor NMI, and stop as soon as they enable interrupts.
@@ -242,9 +251,13 @@ func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 		if err := t.writeLockRecord(ctx, uapi.KindFence, &r, o.Key); err != nil {
 			return err
 		}
+		posted := time.Now()
 		v, err := t.awaitLock(ctx, o.Timeout, func(v *LockView) (bool, error) {
-			if v.RefusedSeq[o.Slot] == seq {
+			switch {
+			case v.RefusedSeq[o.Slot] == seq:
 				return false, &LockRefusedError{v.Refusal[o.Slot], v.Holder}
+			case v.State != uapi.LockFenced && o.Seen > 0 && t.mem.Caps().CutsPort && time.Since(posted) > o.Seen:
+				return false, fmt.Errorf("%w after %s", ErrNoAnswer, o.Seen)
 			}
 			return v.State == uapi.LockFenced && v.Free.Empty(), nil
 		})

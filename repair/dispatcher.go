@@ -90,7 +90,7 @@ func (d *Dispatcher) NewHealer(h Healer) *HM {
 
 // RegisterSensor is register_sensor: hm is called for events of the sensor. A
 // healer may have many sensors, a sensor many healers. Events of the machine
-// as a whole go by the name of their kind: "failed", "panicked".
+// as a whole go by the name of their kind: "failed", "panicked", "fenced".
 func (d *Dispatcher) RegisterSensor(hm *HM, sensor string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -137,7 +137,7 @@ func (d *Dispatcher) Dispatch(events ...sensorbox.Event) int {
 // calls reports whether an event asks for a healer: others tell of an end.
 func calls(k sensorbox.Kind) bool {
 	switch k {
-	case sensorbox.Stalled, sensorbox.Exceeded, sensorbox.Pressed, sensorbox.Orphan, sensorbox.Suspected, sensorbox.Failed, sensorbox.Panicked:
+	case sensorbox.Stalled, sensorbox.Exceeded, sensorbox.Pressed, sensorbox.Orphan, sensorbox.Suspected, sensorbox.Failed, sensorbox.Panicked, sensorbox.Fenced:
 		return true
 	}
 	return false

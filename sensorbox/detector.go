@@ -195,7 +195,7 @@ func (d *Detector) Retell() {
 	for _, st := range d.states {
 		st.told = false
 	}
-	d.path, d.verdict, d.partial, d.panicked, d.damaged = 0, 0, false, false, false
+	d.path, d.verdict, d.partial, d.panicked, d.damaged, d.fenced = 0, 0, false, false, false, false
 }
 
 // Reading is a sensor as the detector sees it, for people.

@@ -13,20 +13,28 @@ import (
 	"lazystate/backdoor/uapi"
 )
 
+func stopped(err error) bool { return err == nil }
+
+func atPort(err error) bool {
+	var p *backdoor.PortOnlyError
+	return errors.As(err, &p) && errors.Is(err, backdoor.ErrNoAnswer)
+}
+
 func TestFenceCutsPort(t *testing.T) {
 	key := uapi.Key{1, 2, 3}
 	unplugged := errors.New("no such cable")
 	for name, c := range map[string]struct {
-		hung bool
-		cut  error
-		ok   func(err error) bool
+		hung  bool
+		cut   error
+		bound time.Duration
+		seen  time.Duration
+		ok    func(err error) bool
 	}{
-		"alive": {false, nil, func(err error) bool { return err == nil }},
-		"hung": {true, nil, func(err error) bool {
-			var p *backdoor.PortOnlyError
-			return errors.As(err, &p) && errors.Is(err, backdoor.ErrNoAnswer)
-		}},
-		"cannot be cut": {false, unplugged, func(err error) bool { return errors.Is(err, unplugged) }},
+		"alive":           {bound: time.Minute, ok: stopped},
+		"alive and quick": {bound: time.Minute, seen: time.Minute, ok: stopped},
+		"hung":            {hung: true, bound: 50 * time.Millisecond, ok: atPort},
+		"hung, not seen":  {hung: true, bound: time.Hour, seen: 20 * time.Millisecond, ok: atPort}, // an hour is not waited for
+		"cannot be cut":   {cut: unplugged, bound: time.Minute, ok: func(err error) bool { return errors.Is(err, unplugged) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, bdtest.WithFence(), bdtest.WithKey(2, key))
@@ -48,11 +56,7 @@ func TestFenceCutsPort(t *testing.T) {
 				t.Error("a lock has cut the port")
 			}
 			m.Hang(c.hung)
-			bound := time.Minute
-			if c.hung {
-				bound = 50 * time.Millisecond
-			}
-			if err := target.Fence(t.Context(), backdoor.FenceOptions{Slot: 2, Key: key, Timeout: bound}); !c.ok(err) {
+			if err := target.Fence(t.Context(), backdoor.FenceOptions{Slot: 2, Key: key, Timeout: c.bound, Seen: c.seen}); !c.ok(err) {
 				t.Errorf("fence: %v", err)
 			}
 			if cuts != 1 {

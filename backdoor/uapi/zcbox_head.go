@@ -37,7 +37,10 @@ const (
 	CboxHeadReservedOff   = 212
 	CboxHeadReadOff       = 216
 	CboxHeadWrittenOff    = 224
-	CboxHeadReserved2Off  = 232
+	CboxHeadTrialOff      = 232
+	CboxHeadReserved2Off  = 236
+	CboxHeadTriedOff      = 240
+	CboxHeadReserved3Off  = 248
 )
 
 // CboxHead is struct bd_cbox_head.
@@ -70,7 +73,10 @@ type CboxHead struct {
 	Reserved   uint32
 	Read       uint64
 	Written    uint64
-	Reserved2  [3]uint64
+	Trial      uint32
+	Reserved2  uint32
+	Tried      uint64
+	Reserved3  uint64
 }
 
 // Decode copies the fields out of b, which holds at least CboxHeadSize bytes.
@@ -106,9 +112,10 @@ func (s *CboxHead) Decode(b []byte) error {
 	s.Reserved = binary.LittleEndian.Uint32(b[212:])
 	s.Read = binary.LittleEndian.Uint64(b[216:])
 	s.Written = binary.LittleEndian.Uint64(b[224:])
-	for i := range s.Reserved2 {
-		s.Reserved2[i] = binary.LittleEndian.Uint64(b[232+i*8:])
-	}
+	s.Trial = binary.LittleEndian.Uint32(b[232:])
+	s.Reserved2 = binary.LittleEndian.Uint32(b[236:])
+	s.Tried = binary.LittleEndian.Uint64(b[240:])
+	s.Reserved3 = binary.LittleEndian.Uint64(b[248:])
 	return nil
 }
 
@@ -143,9 +150,10 @@ func (s *CboxHead) Put(b []byte) {
 	binary.LittleEndian.PutUint32(b[212:], s.Reserved)
 	binary.LittleEndian.PutUint64(b[216:], s.Read)
 	binary.LittleEndian.PutUint64(b[224:], s.Written)
-	for i := range s.Reserved2 {
-		binary.LittleEndian.PutUint64(b[232+i*8:], s.Reserved2[i])
-	}
+	binary.LittleEndian.PutUint32(b[232:], s.Trial)
+	binary.LittleEndian.PutUint32(b[236:], s.Reserved2)
+	binary.LittleEndian.PutUint64(b[240:], s.Tried)
+	binary.LittleEndian.PutUint64(b[248:], s.Reserved3)
 }
 
 // Encode returns the struct's bytes.

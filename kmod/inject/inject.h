@@ -38,6 +38,9 @@ void inject_debugger(struct fault *f);
 void inject_panic(struct fault *f);
 void inject_slow(struct fault *f);
 
+/* inject_net.c */
+void inject_mute(struct fault *f);
+
 /* inject_box.c */
 int inject_corrupt(u32 id, const char *field, u64 value);
 

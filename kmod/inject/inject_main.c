@@ -10,6 +10,7 @@
  *   mask_apic CPUS MS       local APIC accepts no maskable interrupt (TPR)
  *   stop_timers CPUS MS     local APIC timer masked
  *   lose_irq DEVICE MS      interrupts of a device (/proc/interrupts) are lost
+ *   mute DEVICE MS          a network device sends nothing: its queues stay full
  *   crash_irq CPUS          null pointer in a hard interrupt handler
  *   softirq_storm CPUS MS   a tasklet that schedules itself
  *   deadlock rtnl|spin MS   rtnl_lock held; a spinlock taken twice (for ever)
@@ -46,6 +47,7 @@ static const struct command {
 	{ "mask_apic", "cm", inject_mask_apic },
 	{ "stop_timers", "cm", inject_stop_timers },
 	{ "lose_irq", "wm", inject_lose_irq },
+	{ "mute", "wm", inject_mute },
 	{ "crash_irq", "c", inject_crash_irq },
 	{ "softirq_storm", "cm", inject_softirq_storm },
 	{ "deadlock", "wm", inject_deadlock },

@@ -111,10 +111,21 @@ struct bd_cbox_head {
 	__u32 reserved;
 	__u64 read;		/* R, hint: read from the socket */
 	__u64 written;		/* R, hint: written to it */
-	__u64 reserved2[3];
+	/*
+	 * K: it came out of a dead machine's memory, and may be what kills machines
+	 * (section 3.6.3). Over when each of its processes has exported behind tried,
+	 * or when K has seen enough and stores 0.
+	 */
+	__u32 trial;
+	__u32 reserved2;
+	__u64 tried;		/* K: exports when it came */
+	__u64 reserved3;
 };
 
 #define BD_CBOX_NUMBERED	1u
+
+#define BD_CBOX_TRIAL		1u
+#define BD_CBOX_TRIAL_AGAIN	2u	/* it was on trial already when a machine died */
 
 /* ---- processes ------------------------------------------------------------- */
 

@@ -68,6 +68,7 @@ func (im *Image) planted(local, remote netip.AddrPort) uapi.CboxHead {
 	h.Local, h.Remote = putAddr(local), putAddr(remote)
 	h.State = uapi.CboxLeaving // until Thaw
 	h.ReadBase, h.WriteBase, h.Numbered = 0, 0, 0
+	h.Trial, h.Tried = 0, 0 // see Box.Try
 	if im.Repeat {
 		h.Actions = im.Root().Actions
 	}

@@ -11,12 +11,12 @@ import (
 	"lazystate/mtcp/tcprepair"
 )
 
-// begin has the sessions go on: those whose clients have answered at once, the
-// others when they have not.
-func (r *run) begin() {
+// begin has sessions go on: those whose clients have answered at once, the others
+// when they have not.
+func (r *run) begin(all []*session) {
 	waiting := map[*tcprepair.Dump]*session{}
 	var dumps []*tcprepair.Dump
-	for _, s := range r.live() {
+	for _, s := range all {
 		waiting[s.found.Dump], dumps = s, append(dumps, s.found.Dump)
 	}
 	answers := r.ask(dumps)
@@ -77,10 +77,13 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 	return answers
 }
 
-// finish has sessions go on here.
+// finish has sessions go on here. The ledger is told of each by itself: who dies in
+// between has not died of one of them.
 func (r *run) finish(all []*session) {
 	all = slices.DeleteFunc(all, func(s *session) bool {
+		r.note(s, Ledger.Begin)
 		s.Err = s.restore(r)
+		r.note(s, Ledger.End)
 		return s.Err != nil
 	})
 	if len(all) == 0 {
@@ -89,9 +92,11 @@ func (r *run) finish(all []*session) {
 	r.Point("restored")
 	r.entrust(all)
 	for _, s := range all {
+		r.note(s, Ledger.Begin)
 		if s.Err = s.live(r); s.Err == nil {
 			s.Live = time.Since(r.began)
 		}
+		r.note(s, Ledger.End)
 	}
 }
 

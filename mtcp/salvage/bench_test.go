@@ -3,7 +3,6 @@
 package salvage
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"testing"
@@ -28,8 +27,7 @@ func BenchmarkOrders(b *testing.B) {
 					w.cfg.Policy, w.cfg.NotAsking = policy, silent
 					r, came := w.lostAnswers(50)
 					firsts = append(firsts, came...)
-					last := slices.MaxFunc(r.Sessions, func(a, b Outcome) int { return cmp.Compare(a.Live, b.Live) })
-					live += float64(last.Live.Microseconds())
+					live += float64(lives(r).Microseconds())
 					bytes += float64(r.Bytes)
 				}
 				slices.Sort(firsts)

@@ -61,6 +61,12 @@ type Config struct {
 	// step 6); threshold and round-trip times nobody can be told.
 	Fresh bool
 
+	// Ledger is this process's, which may die of a session; nil: nobody notes that.
+	Ledger Ledger
+	// Trial is for how long a session must have lived here before another that was on
+	// trial at a machine that has died is tried again; 0: a second.
+	Trial time.Duration
+
 	// Silent is for how long the target has shown no life: clients may have seen
 	// timestamps so much younger than its sockets say.
 	Silent time.Duration
@@ -120,6 +126,9 @@ func (c *Config) defaults() {
 	}
 	if c.Ask.Wait == 0 {
 		c.Ask.Wait = 5 * time.Millisecond
+	}
+	if c.Trial == 0 {
+		c.Trial = onTrial
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

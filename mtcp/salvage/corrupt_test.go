@@ -34,8 +34,10 @@ func (r *recorder) of(i int, boxes [][]uint64) []bdtest.Area {
 // from nowhere, pointers to anything. Whatever becomes of those, the others go on,
 // and nothing is done twice or missing.
 func TestRandomDamage(t *testing.T) {
-	lost, saved := 0, 0
-	for seed := range uint64(lab.Count(12, 400)) {
+	lost, damaged, runs := 0, 0, uint64(lab.Count(12, 400))
+	book := newBook(t, lab.Seed(), int(runs))
+	for i := range runs {
+		seed := (lab.Seed()-1)*runs + i
 		rng := rand.New(rand.NewPCG(seed, 5))
 		w := newWorld(t, "ipv4", adding)
 		clients := w.busy(5, 5, 3)
@@ -60,7 +62,7 @@ func TestRandomDamage(t *testing.T) {
 			o := outcome(t, r, a)
 			switch {
 			case bad[a.LocalAddr().String()]:
-				if saved++; o.Err != nil {
+				if damaged++; o.Err != nil {
 					lost++
 				}
 				_ = a.Close()
@@ -76,7 +78,8 @@ func TestRandomDamage(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d of %d damaged sessions are lost", lost, saved)
+	book.add("damaged", damaged)
+	book.add("lost", lost)
 }
 
 // damage changes up to twenty words of the areas; hardly anything is in most of a box.

@@ -27,13 +27,22 @@ import (
 func TestDeaths(t *testing.T) {
 	seeds := make([]uint64, lab.Count(12, 200))
 	for i := range seeds {
-		seeds[i] = uint64(i)
+		seeds[i] = (lab.Seed()-1)*uint64(len(seeds)) + uint64(i)
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SALVAGE_SEED"), 10, 64); err == nil {
 		seeds = []uint64{n}
 	}
+	book := newBook(t, lab.Seed(), len(seeds))
 	for _, seed := range seeds {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { newDeath(t, seed).happens() })
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			d := newDeath(t, seed)
+			d.happens()
+			book.add("deaths", 1)
+			book.add("sessions", len(d.clients))
+			if d.bad != "" {
+				book.add("damaged", 1)
+			}
+		})
 	}
 }
 

@@ -14,7 +14,8 @@
 // address (§3.6.5; Config.NotAsking). Look only reads, and says what could be done.
 //
 // A session that cannot be recovered is named with the reason; its client gets a
-// reset, and the others go on.
+// reset, and the others go on. So it is with one whose replay has killed a machine
+// that carried it out before (SetAsideError, §3.6.3).
 //
 // The trap: until the fence holds, nothing may be taken over. A target that was
 // only slow has its sessions still, and two servers would speak for one address.

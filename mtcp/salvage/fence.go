@@ -47,30 +47,35 @@ func (r *run) read() error {
 	return r.Target.Check(r.ctx)
 }
 
-// A CPU that wakes finds the fence's request with its next poll, one of them each
-// millisecond, and has the others stop.
+// The fence was waited for longer than backdoor.PollPeriod. So a CPU that takes
+// interrupts only now has its poll overdue, and finds the request before anything else.
 const (
 	wakes = 2 * time.Millisecond  // then it is known whether any has run
 	halts = 50 * time.Millisecond // then those that have not stopped hang, and change nothing
 )
 
 // woke reports whether CPUs of the target have run while its memory was read, and
-// waits until they stand. Those of a panic do not run again.
+// waits until they stand. Of a panic there is one that runs, if any, and has done so
+// all the time: it has been seen.
 func (r *run) woke() (bool, error) {
 	stamp, err := r.Target.PanicStamp(r.ctx)
-	if err != nil || stamp != nil && stamp.Cause == uapi.PanicPanic {
+	if err != nil {
 		return false, err
 	}
-	fenced := false
-	for end := time.Now().Add(wakes); ; {
+	end, fenced := time.Now().Add(wakes), false
+	if stamp != nil && stamp.Cause == uapi.PanicPanic {
+		end = time.Now()
+	}
+	for {
 		v, err := r.Target.LockView(r.ctx)
-		if err != nil {
+		torn := errors.Is(err, backdoor.ErrTorn) // it is being fenced just now, or died of that
+		if err != nil && !torn {
 			return false, err
 		}
-		if v.State == uapi.LockFenced && !fenced {
+		if (torn || v.State == uapi.LockFenced) && !fenced {
 			fenced, end = true, time.Now().Add(halts)
 		}
-		if fenced && v.Free.Empty() || time.Now().After(end) {
+		if fenced && !torn && v.Free.Empty() || time.Now().After(end) {
 			return fenced, nil
 		}
 		if err := pause.For(r.ctx, wakes/4); err != nil {

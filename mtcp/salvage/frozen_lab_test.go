@@ -74,8 +74,9 @@ func TestFrozenAtRandom(t *testing.T) {
 			v.bound(len(clients))
 			x, err := extract.New(v.target, extract.Limits{})
 			v.must(err)
-			rng, sum := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), frozen{}
-			for n := range lab.Count(40, 1000) {
+			stops, sum := lab.Count(40, 1000), frozen{}
+			rng, book := rand.New(rand.NewPCG(lab.Seed(), 1)), newBook(t, lab.Seed(), stops)
+			for n := range stops {
 				time.Sleep(time.Duration(rng.IntN(20_000)) * time.Microsecond)
 				v.must(v.vm.Stop(t.Context()))
 				time.Sleep(2 * time.Millisecond) // what is on the network still arrives
@@ -88,7 +89,9 @@ func TestFrozenAtRandom(t *testing.T) {
 			for _, p := range clients { // they have verified what came
 				p.Stop(t)
 			}
-			t.Logf("%d sockets, somebody inside %d of them: %d with holes in the send queue, %d lost", sum.sockets, sum.held, sum.holed, sum.lost)
+			for what, n := range map[string]int{"sockets": sum.sockets, "somebody inside": sum.held, "holes in the send queue": sum.holed, "lost": sum.lost} {
+				book.add(what, n)
+			}
 			if sum.lost*10 > sum.sockets {
 				t.Error("more than a tenth is lost")
 			}

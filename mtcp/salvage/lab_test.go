@@ -5,6 +5,7 @@ package salvage
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -16,7 +17,6 @@ import (
 	"lazystate/mtcp/cbox/cboxtest"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
-	"lazystate/tools/target"
 )
 
 // The test's own binary is the server in the machine.
@@ -25,12 +25,24 @@ const roleEnv = "SALVAGE_ROLE"
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleEnv)
 	if role == "" {
-		code := lab.Main(m, 1)
+		code := lab.Main(m, lab.Count(1, 2))
 		cboxtest.Clean()
 		os.Exit(code)
 	}
-	one := map[string]func(*cbox.Conn) error{"add": addUp, "bulk": bulk}[role]
-	if err := serveInGuest(one); err != nil {
+	var err error
+	switch role {
+	case "add":
+		err = serveInGuest(addUp)
+	case "bulk":
+		err = serveInGuest(bulk)
+	case "deadly":
+		err = serveInGuest(crashes)
+	case "recover":
+		err = recoverInGuest(addUp)
+	case "recover deadly":
+		err = recoverInGuest(crashes)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -44,6 +56,11 @@ func serveInGuest(one func(*cbox.Conn) error) error {
 		return err
 	}
 	fmt.Println("serving")
+	return acceptAll(l, one)
+}
+
+// acceptAll serves each session by one.
+func acceptAll(l net.Listener, one func(*cbox.Conn) error) error {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -70,6 +87,7 @@ const (
 type victim struct {
 	*world
 	vm     *lab.VM
+	mem    backdoor.Memory
 	target *backdoor.Target
 }
 
@@ -77,25 +95,43 @@ type victim struct {
 // still there.
 func newVictim(t *testing.T, kernel, role string) *victim {
 	t.Helper()
-	vm := lab.New(t, lab.Config{Kernel: kernel, NICs: []lab.NIC{{Addr: "10.9.0.3/24"}}})
+	return newVictimBy(t, kernel, role, mapped)
+}
+
+// newVictimBy is newVictim, read by a carrier of one's choice.
+func newVictimBy(t *testing.T, kernel, role string, by carrier) *victim {
+	t.Helper()
+	vm := lab.New(t, by.machine(kernel))
 	v := &victim{world: newWorld(t, "ipv4", adding), vm: vm}
 	v.s1.Unaddr(v.service.String()) // it is the machine's
 	v.must(lab.Cable(vm.Config().Net, "br0", v.rig.Wire.Try))
-	v.arm()
+	v.arm(by)
 	_, err := vm.Must(t.Context(), "ip", "addr", "add", v.service.String(), "dev", "eth0")
 	v.must(err)
-	prog := lab.PutTest(t, vm, lab.TestBuild{}, "./mtcp/salvage")
-	_, err = vm.Start(t.Context(), lab.Proc{
+	v.play(t, role)
+	v.says("serving")
+	return v
+}
+
+// play starts the test's own binary in a role, which ends with the machine.
+func (v *victim) play(t *testing.T, role string) {
+	t.Helper()
+	prog := lab.PutTest(t, v.vm, lab.TestBuild{}, "./mtcp/salvage")
+	_, err := v.vm.Start(t.Context(), lab.Proc{
 		Argv: []string{"/bin/sh", "-c", `mkdir -p ` + guestDir + `; exec "$0" >` + guestLog + ` 2>&1`, prog.Argv[0]},
 		Dir:  prog.Dir, Env: append([]string{roleEnv + "=" + role}, prog.Env...),
 	})
 	v.must(err)
-	for end := time.Now().Add(hang); !strings.Contains(v.log(), "serving"); time.Sleep(50 * time.Millisecond) {
+}
+
+// says waits until it has said a word.
+func (v *victim) says(word string) {
+	v.t.Helper()
+	for end := time.Now().Add(hang); !strings.Contains(v.log(), word); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("the machine does not serve: %s", v.log())
+			v.t.Fatalf("the machine does not say %q: %s", word, v.log())
 		}
 	}
-	return v
 }
 
 func (v *victim) log() string {
@@ -106,18 +142,18 @@ func (v *victim) log() string {
 	return string(b)
 }
 
-// arm loads the module and opens the target, over a carrier that cuts its port.
-func (v *victim) arm() {
+// arm loads the module and opens the target.
+func (v *victim) arm(by carrier) {
 	v.t.Helper()
 	ctx := v.t.Context()
 	v.must(v.vm.Insmod(ctx, lab.Module(v.t, v.vm, "backdoor"), "allow_fence=1"))
 	v.must(armed.GiveKeys(ctx, v.vm, armed.Keys{slot: key}))
-	mem, err := target.Open(ctx, "lab:"+v.vm.Name(), target.Options{Writable: true})
+	v.fence.Timeout = by.fence
+	v.mem = by.open(v)
+	var err error
+	v.target, err = backdoor.Open(ctx, v.mem)
 	v.must(err)
-	v.t.Cleanup(func() { mem.Close() })
-	v.target, err = backdoor.Open(ctx, mem)
-	v.must(err)
-	v.cfg.Target, v.fence.Timeout = v.target, time.Second
+	v.cfg.Target = v.target
 }
 
 // bound waits until the server has accepted so many and has made their boxes.
@@ -160,7 +196,7 @@ func TestPanic(t *testing.T) {
 	for _, kernel := range []string{"6.12", "6.1"} {
 		t.Run(kernel, func(t *testing.T) {
 			v := newVictim(t, kernel, "add")
-			v.goesOn(v.panics)
+			v.goesOn(func([]*adder) { v.panics() })
 		})
 	}
 }
@@ -170,17 +206,9 @@ func TestPanic(t *testing.T) {
 func TestStandsAndComesBack(t *testing.T) {
 	v := newVictim(t, "6.12", "add")
 	v.fence.Timeout = 50 * time.Millisecond
-	clients := v.goesOn(func() { v.must(v.vm.Stop(t.Context())) })
+	clients := v.goesOn(func([]*adder) { v.must(v.vm.Stop(t.Context())) })
 	v.must(v.vm.Cont(t.Context()))
-	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
-		look, err := v.target.LockView(t.Context())
-		if err == nil && look.State == uapi.LockFenced {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("it has not seen its fence: %v", err)
-		}
-	}
+	v.fenced()
 	for _, a := range clients {
 		a.ask(50)
 		a.rest()
@@ -188,7 +216,19 @@ func TestStandsAndComesBack(t *testing.T) {
 }
 
 // goesOn has clients ask, strikes the machine, and salvages their sessions.
-func (v *victim) goesOn(strike func()) (clients []*adder) {
+func (v *victim) goesOn(strike func(clients []*adder)) (clients []*adder) {
+	v.t.Helper()
+	clients = v.askers()
+	strike(clients)
+	for i, a := range clients {
+		a.ask(i % 3) // into nothing
+	}
+	v.carriedOut(clients)
+	return clients
+}
+
+// askers are clients who have asked and heard, and have asked something else just now.
+func (v *victim) askers() (clients []*adder) {
 	v.t.Helper()
 	for i := range 8 {
 		a := v.dial()
@@ -199,26 +239,29 @@ func (v *victim) goesOn(strike func()) (clients []*adder) {
 	for i, a := range clients {
 		a.ask(100 * i) // are on their way when it happens
 	}
-	strike()
-	for i, a := range clients {
-		a.ask(i % 3) // into nothing
-	}
-	var r *Report
-	v.s2.Do(func() (err error) { r, err = Run(v.t.Context(), v.cfg); return err })
-	for _, s := range r.Sessions {
-		v.t.Logf("%s: half-updated %v, asked %v, %v %v", s.Remote, s.Held, s.Asked, s.Err, s.Notes)
-	}
-	v.t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
+	return clients
+}
+
+// carriedOut has the sessions of all clients go on at this host, out of the machine's
+// memory.
+func (v *victim) carriedOut(clients []*adder) {
+	v.t.Helper()
+	r := v.out()
 	if r.Saved() != len(clients) {
 		v.t.Fatalf("%d of %d sessions live", r.Saved(), len(clients))
 	}
+	v.heard(clients)
+}
+
+// heard checks that all go on.
+func (v *victim) heard(clients []*adder) {
+	v.t.Helper()
 	for _, a := range clients {
 		v.must(a.SetDeadline(time.Now().Add(hang)))
 		a.rest()
 		a.ask(50)
 		a.rest()
 	}
-	return clients
 }
 
 // panics has the machine crash and waits for its stamp.
@@ -226,6 +269,12 @@ func (v *victim) panics() {
 	v.t.Helper()
 	ctx := v.t.Context()
 	go v.vm.Start(ctx, lab.Proc{Argv: []string{"/bin/sh", "-c", "echo c >/proc/sysrq-trigger"}}) // it may be dead before it has answered
+	v.stamped()
+}
+
+// stamped waits for the words that a kernel leaves when it panics.
+func (v *victim) stamped() {
+	v.t.Helper()
 	region, err := v.target.Region(uapi.KindPanic)
 	v.must(err)
 	stamp := make([]byte, uapi.PanicSize)

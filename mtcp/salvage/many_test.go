@@ -15,6 +15,9 @@ import (
 // 200 in the soak.
 func TestManySessions(t *testing.T) {
 	idle, busy := lab.Count(80, 5000), lab.Count(20, 200)
+	book := newBook(t, 0, 1)
+	book.add("idle", idle)
+	book.add("busy", busy)
 	const files = 16 // of a session: both ends, the box, and what of them keeper and server have
 	limit := unix.Rlimit{Cur: uint64(files*(idle+busy) + 4096), Max: uint64(files*(idle+busy) + 4096)}
 	var was unix.Rlimit
@@ -56,5 +59,17 @@ func TestManySessions(t *testing.T) {
 		a.ask(2)
 		a.rest()
 	}
+	book.add("saved", r.Saved())
+	book.add("batches", int(r.Batches))
+	book.add("reads", int(r.Reads))
+	book.add("ms until the last lives", int(lives(r).Milliseconds()))
 	t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
+}
+
+// lives is when the last of them did.
+func lives(r *Report) (last time.Duration) {
+	for i := range r.Sessions {
+		last = max(last, r.Sessions[i].Live)
+	}
+	return last
 }

@@ -234,19 +234,26 @@ func (a *adder) hear(n int) {
 // rest checks what was asked and not heard.
 func (a *adder) rest() { a.t.Helper(); a.hear(int(a.next - a.answered)) }
 
-// die is the end of s1: what its kernel had becomes the memory of a machine that
-// stands still. broken may change that.
+// die is the end of s1.
 func (w *world) die(broken func(i int, d *tcprepair.Dump, s *extracttest.Sock)) {
 	w.t.Helper()
+	w.bury(w.s1, broken)
+}
+
+// bury has what a server's kernel had become the memory of a machine that stands
+// still. broken may change that.
+func (w *world) bury(dead *server, broken func(i int, d *tcprepair.Dump, s *extracttest.Sock)) {
+	w.t.Helper()
+	w.carrier = nil
 	members, values := extracttest.Manifest("6.12")
 	w.machine = bdtest.New(append(w.opts, bdtest.WithRAM(w.boxes<<19), bdtest.WithManifest(members, values), bdtest.WithBoxes(w.boxes, w.boxes*32), bdtest.WithFence(), bdtest.WithKey(slot, key))...)
 	w.grave = extracttest.Dig(w.dig(w.machine), "6.12")
 	var stack *tcprepair.Stack
-	w.s1.Do(func() (err error) { stack, err = tcprepair.Open(); return err })
+	dead.Do(func() (err error) { stack, err = tcprepair.Open(); return err })
 	w.t.Cleanup(stack.Close)
-	frozen, err := w.grave.All(w.s1.keep, stack, broken)
+	frozen, err := w.grave.All(dead.keep, stack, broken)
 	w.must(err)
-	w.s1.Unaddr(w.service.String())
+	dead.Unaddr(w.service.String())
 	for i := range frozen {
 		w.must(frozen[i].Discard())
 	}

@@ -12,6 +12,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/extract"
 	"lazystate/mtcp/steer"
 )
@@ -88,7 +89,9 @@ func (r *run) all() error {
 	if err := r.fetch(); err != nil {
 		return errors.Join(err, r.back())
 	}
-	r.begin()
+	r.judge()
+	first, again := r.order()
+	r.begin(first)
 	r.step("sessions live")
 	if r.NotAsking {
 		if err := r.announce(); err != nil {
@@ -96,10 +99,12 @@ func (r *run) all() error {
 		}
 		r.step("addresses announced")
 	}
+	r.again(again, first)
 	for _, s := range r.sessions {
 		r.name(s)
 	}
 	r.step("done")
+	go r.acquit(context.WithoutCancel(r.ctx), r.sessions) // it ends by itself
 	return nil
 }
 
@@ -133,6 +138,7 @@ func (r *run) look() error {
 		return err
 	}
 	r.step("state read")
+	r.judge()
 	for _, s := range r.sessions {
 		r.report.Sessions = append(r.report.Sessions, s.Outcome)
 	}
@@ -216,14 +222,18 @@ func (r *run) live() (out []*session) {
 	return out
 }
 
-// HoldLimit ends the holds of one that was killed and that nobody comes after, where
-// its programs outlive it (pinned, or with clsact): our kernel answers then.
-const HoldLimit = 5 * time.Minute
+// Nothing of a client comes in. HoldLimit ends the holds of one that was killed and that
+// nobody comes after, where its programs outlive it (pinned, or with clsact): our kernel
+// answers then.
+const (
+	holdIn    = steer.DropIn
+	HoldLimit = 5 * time.Minute
+)
 
 // hold comes before the address: from then on the clients' segments come here.
 func (r *run) hold() {
 	for _, s := range r.live() {
-		if err := r.Gate.Hold(s.flow, steer.DropIn, HoldLimit); err != nil {
+		if err := r.Gate.Hold(s.flow, holdIn, HoldLimit); err != nil {
 			s.Err = err
 			continue
 		}
@@ -292,6 +302,16 @@ func (r *run) extract(all []*session) error {
 		all[i].Err = all[i].open(read, r.Policy, r.Silent)
 	})
 	return g.failed
+}
+
+// note: a session is not lost because nobody would know what this process died of.
+func (r *run) note(s *session, what func(Ledger, cbox.ID) error) {
+	if r.Ledger == nil {
+		return
+	}
+	if err := what(r.Ledger, s.ID); err != nil {
+		r.Log.Warn("salvage: the ledger", "session", s.ID, "err", err)
+	}
 }
 
 func (r *run) release(s *session) error {

@@ -282,14 +282,18 @@ func (c cutting) Caps() backdoor.Caps {
 // sessions are salvaged. If the CPUs run meanwhile, what was read may be of two
 // moments, so it is read again once they have stopped at the fence.
 func TestPortAlone(t *testing.T) {
-	for _, wakes := range []bool{false, true} {
-		t.Run(fmt.Sprintf("wakes %v", wakes), func(t *testing.T) {
+	for _, c := range []struct{ wakes, panicked bool }{{}, {wakes: true}, {panicked: true}, {wakes: true, panicked: true}} {
+		t.Run(names("hangs", "wakes", c.wakes, "has panicked", c.panicked), func(t *testing.T) {
+			wakes := c.wakes
 			w := newWorld(t, "ipv4", adding)
 			a := w.dial()
 			a.ask(30)
 			a.hear(10)
 			w.die(nil)
 			w.machine.Hang(true)
+			if c.panicked {
+				w.machine.Crash(uapi.PanicPanic, "the end")
+			}
 			w.fence.Timeout = 30 * time.Millisecond
 			memory := w.machine.Memory()
 			heads := 0

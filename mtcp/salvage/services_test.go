@@ -73,13 +73,20 @@ func addUp(c *cbox.Conn) error {
 }
 
 // adds ends with what ends its input.
-func adds(c *cbox.Conn) error {
+func adds(c *cbox.Conn) error { return addsUntil(c, 0, nil) }
+
+// addsUntil does something else when it has read a number.
+func addsUntil(c *cbox.Conn, last uint64, what func()) error {
 	sum := imported(c.Session)
 	for buf := make([]byte, 8); ; {
 		if _, err := io.ReadFull(c, buf); err != nil {
 			return err
 		}
-		sum += binary.LittleEndian.Uint64(buf)
+		n := binary.LittleEndian.Uint64(buf)
+		if n == last {
+			what()
+		}
+		sum += n
 		if _, err := c.Write(binary.LittleEndian.AppendUint64(nil, sum)); err != nil {
 			return err
 		}

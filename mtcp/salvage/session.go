@@ -28,6 +28,8 @@ type session struct {
 	policy mtcp.Policy
 	plan   *landing.Session // restored
 	over   func()           // nobody need keep it any more; nil: nobody does
+	trial  uint32           // uapi.CboxTrial*, of its box
+	again  bool             // it is tried once more, after the others
 }
 
 // open reads the box and decides what of it moves. What the client says later
@@ -43,7 +45,7 @@ func (s *session) open(read func([]backdoor.VARead) error, p mtcp.Policy, silent
 	if err != nil {
 		return err
 	}
-	s.ID, s.policy = im.Head.ID(), p
+	s.ID, s.policy, s.trial = im.Head.ID(), p, im.Trial()
 	s.Name = uapi.CString(im.Head.ProcTable[0].Name[:])
 	if state := im.Head.State; state != uapi.CboxLive && state != uapi.CboxClosed {
 		return fmt.Errorf("%w: box in state %d", ErrMoved, state)
@@ -107,6 +109,7 @@ func (s *session) restore(r *run) error {
 	if err := plan.Plant(); err != nil {
 		return err
 	}
+	plan.Box.Try(s.again)
 	// Asked or not, Dump says what counts as sent.
 	window := s.window(r)
 	err = plan.Restore(r.Stack, false)

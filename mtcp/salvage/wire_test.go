@@ -23,6 +23,13 @@ import (
 // the recovery node read by it.
 func (w *world) overWire(m backdoor.Memory, faults netio.Faults) {
 	w.t.Helper()
+	w.t.Cleanup(w.machine.Run(5 * time.Millisecond))
+	w.carrier = w.byNIC(m, faults)
+}
+
+// byNIC is a machine's memory as its intelligent NIC gives it to who is on the wire.
+func (w *world) byNIC(m backdoor.Memory, faults netio.Faults) backdoor.Memory {
+	w.t.Helper()
 	var hub netio.Hub
 	device := func(host byte) *verbs.Device {
 		at := netip.AddrFrom4([4]byte{10, 0, 0, host})
@@ -37,21 +44,26 @@ func (w *world) overWire(m backdoor.Memory, faults netio.Faults) {
 		w.t.Cleanup(func() { w.closed(dev.Close()) })
 		return dev
 	}
-	w.t.Cleanup(w.machine.Run(5 * time.Millisecond))
 	remote := netip.MustParseAddrPort("10.0.0.1:7777")
-	policy := guard.Policy{Monitors: map[uint32]guard.Monitor{slot: {Key: key, Read: ^uint64(0), Write: ^uint64(0), Lock: true, Fence: true, Own: true}}}
-	s, err := nic.New(nic.Options{Memory: m, Policy: policy, Fronts: []nic.Front{{Device: device(1), Listen: remote}}})
-	w.must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { w.closed(s.Run(ctx)) })
-	w.t.Cleanup(func() { cancel(); running.Wait(); w.closed(s.Close()) })
+	w.nic(m, device(1), remote)
 	dialing, stop := context.WithTimeout(w.t.Context(), hang)
 	defer stop()
 	carrier, err := rdma.Open(dialing, rdma.Options{Device: device(2), Remote: remote, Monitor: slot, Key: key, Writable: true})
 	w.must(err)
 	w.t.Cleanup(func() { w.closed(carrier.Close()) })
-	w.carrier = carrier
+	return carrier
+}
+
+// nic answers for a machine's memory at a device of this host's.
+func (w *world) nic(m backdoor.Memory, d *verbs.Device, at netip.AddrPort) {
+	w.t.Helper()
+	policy := guard.Policy{Monitors: map[uint32]guard.Monitor{slot: {Key: key, Read: ^uint64(0), Write: ^uint64(0), Lock: true, Fence: true, Own: true}}}
+	s, err := nic.New(nic.Options{Memory: m, Policy: policy, Fronts: []nic.Front{{Device: d, Listen: at}}})
+	w.must(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { w.closed(s.Run(ctx)) })
+	w.t.Cleanup(func() { cancel(); running.Wait(); w.closed(s.Close()) })
 }
 
 func (w *world) closed(err error) {

@@ -120,6 +120,9 @@ func (w *watch) newDispatcher(t *backdoor.Target, c *care) (*repair.Dispatcher, 
 		for _, sensor := range w.cfg.Healers[i].Sensors {
 			d.RegisterSensor(hm, sensor)
 		}
+		if c.salvage != nil && h == repair.Healer(c.salvage) { // a monitor may have died between the fence and the rest
+			d.RegisterSensor(hm, sensorbox.Fenced.String())
+		}
 	}
 	return d, nil
 }

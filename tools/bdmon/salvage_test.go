@@ -7,9 +7,11 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/repair"
 	"lazystate/sensorbox"
@@ -87,6 +89,50 @@ func TestSalvages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A monitor dies when it has fenced a machine and asked nobody yet. The next one finds
+// that fenced, which is no failure any more, and has its sessions carried out.
+func TestSalvagesWhatAnotherHasFenced(t *testing.T) {
+	r := newRig(t)
+	r.configure(t, strings.ReplaceAll(salvaging, "DIR", r.dir))
+	asked := r.recovery(t, func() {})
+	target, err := backdoor.Open(t.Context(), r.Memory())
+	if err == nil {
+		err = target.Fence(t.Context(), backdoor.FenceOptions{Key: key})
+	}
+	if err != nil || !r.Fenced() {
+		t.Fatal(err)
+	}
+	r.owned(t, r.start(t))
+	r.eventually(t, "the end of the incident", func() bool { return strings.Contains(r.audit(t), `"result":"healed"`) })
+	if q := <-asked; q.Cmd != "salvage" || q.Target != "web1" || q.By != "" {
+		t.Errorf("asked %+v", q)
+	}
+}
+
+// The monitor dies while the recovery node is at it, which goes on, and tells the next
+// one what has come of it.
+func TestMonitorDiesOverSalvage(t *testing.T) {
+	r := newRig(t)
+	r.configure(t, strings.ReplaceAll(salvaging, "DIR", r.dir))
+	done := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(done) })
+	defer goOn()
+	asked := r.recovery(t, func() { <-done })
+	r.owned(t, r.start(t))
+	r.Crash(uapi.PanicPanic, "the end")
+	r.Hang(false)
+	<-asked
+	r.stop()
+	<-r.code
+	if strings.Contains(r.audit(t), `"result":"healed"`) {
+		t.Fatal("the end came too early")
+	}
+	r.owned(t, r.start(t))
+	<-asked
+	goOn()
+	r.eventually(t, "the end of the incident", func() bool { return strings.Contains(r.audit(t), `"result":"healed"`) })
 }
 
 // An operator fences by hand.

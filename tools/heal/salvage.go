@@ -19,7 +19,7 @@ import (
 type Salvage struct {
 	Machine string        // as the recovery node calls it
 	Confirm time.Duration // how long a machine without a panic must have been dead
-	Fence   time.Duration // most time for its CPUs to answer the fence; 0: 100 ms if its port is cut anyway, else 5 s
+	Fence   time.Duration // most time for its CPUs to stop at the fence; 0: 100 ms if its port is cut anyway, else 5 s
 	Reset   bool          // power-cycle it then: nothing in its memory is needed any more
 
 	// Carry has the recovery node carry them out. portOnly: the machine is cut off
@@ -52,8 +52,11 @@ type Carried struct {
 	Lost []string // each with the reason
 }
 
+// Where the port is cut, each moment of waiting for CPUs is the clients'. Those that see
+// the fence are waited for: the NMI that stops the others comes after 50 ms.
 const (
 	defaultFence = 100 * time.Millisecond
+	fenceSeen    = 3 * backdoor.PollPeriod / 2
 	deadLooks    = 100 * time.Millisecond
 )
 
@@ -86,8 +89,12 @@ func (h *Salvage) Plan(ctx context.Context, in *repair.Incident) (*repair.Plan, 
 	return &repair.Plan{Confirm: time.Since(began), Steps: steps}, nil
 }
 
-// dead looks until a machine that has not panicked has been dead for long enough.
+// dead looks until a machine that has not panicked has been dead for long enough. One
+// that is fenced is: who did that may have died before the sessions were carried out.
 func (h *Salvage) dead(ctx context.Context, p *repair.Patient) (string, error) {
+	if v, err := p.Target.LockView(ctx); err == nil && v.State == uapi.LockFenced && v.Free.Empty() {
+		return "it is fenced", nil
+	}
 	for end := time.Now().Add(h.Confirm); ; {
 		why, forGood, err := p.Dead(ctx)
 		if err != nil || why == "" || forGood || !time.Now().Before(end) {
@@ -103,7 +110,7 @@ func (h *Salvage) dead(ctx context.Context, p *repair.Patient) (string, error) {
 func (h *Salvage) Apply(ctx context.Context, in *repair.Incident, _ *repair.Plan) (*repair.Outcome, error) {
 	out, p := &repair.Outcome{}, in.Patient
 	began := time.Now()
-	o := backdoor.FenceOptions{Slot: p.Slot, Key: p.Key, Timeout: h.Fence}
+	o := backdoor.FenceOptions{Slot: p.Slot, Key: p.Key, Timeout: h.Fence, Seen: fenceSeen}
 	if o.Timeout == 0 && p.Target.Memory().Caps().CutsPort {
 		o.Timeout = defaultFence
 	}

@@ -109,6 +109,7 @@ func TestSalvage(t *testing.T) {
 		cuts, hangs bool
 		dryRun      bool
 		reset       bool
+		before      bool // somebody has fenced it, and no more
 		cause       uint32
 		lost        []string
 		fails       []error
@@ -121,6 +122,7 @@ func TestSalvage(t *testing.T) {
 		"panic, its poller answers":  {stands: are{true, true}, cause: uapi.PanicPanic, want: repair.Healed, asked: are{false}, fenced: true, says: "fenced after"},
 		"no CPU ticks":               {stands: are{true, true}, cuts: true, hangs: true, want: repair.Healed, asked: are{true}, says: "2 sessions live"},
 		"one CPU ticks":              {stands: are{true, false}, cuts: true, want: repair.NothingToDo, says: "repaired in place"},
+		"fenced by one who has died": {stands: are{false, false}, before: true, cuts: true, want: repair.Healed, asked: are{false}, fenced: true, says: "it is fenced"},
 		"an oops":                    {stands: are{false, false}, cause: uapi.PanicOops, cuts: true, want: repair.NothingToDo},
 		"dry run":                    {stands: are{true, true}, cuts: true, dryRun: true, want: repair.DryRun, says: "fence it for good"},
 		"no fence holds":             {stands: are{true, true}, hangs: true, want: repair.Aborted},
@@ -138,6 +140,11 @@ func TestSalvage(t *testing.T) {
 					p.machine.Crash(c.cause, "the end")
 				}
 				p.machine.Hang(c.hangs)
+				if c.before {
+					if err := p.Target.Fence(t.Context(), backdoor.FenceOptions{Key: key}); err != nil {
+						t.Fatal(err)
+					}
+				}
 				var asked []bool
 				h := healer(&asked, c.lost, c.fails...)
 				h.Confirm, h.Reset = time.Second, c.reset

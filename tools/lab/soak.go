@@ -2,9 +2,15 @@
 
 package lab
 
-import "os"
+import (
+	"os"
+	"strconv"
+)
 
-const soakEnv = "LAZYSTATE_SOAK"
+const (
+	soakEnv = "LAZYSTATE_SOAK"
+	seedEnv = "LAZYSTATE_SEED"
+)
 
 // Soak reports whether make soak runs: all of what takes long.
 func Soak() bool { return os.Getenv(soakEnv) != "" }
@@ -20,4 +26,12 @@ func Count(few, all int) int {
 		return all
 	}
 	return few
+}
+
+// Seed is what a suite draws from: 1, unless LAZYSTATE_SEED says otherwise.
+func Seed() uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(seedEnv), 10, 64); err == nil {
+		return n
+	}
+	return 1
 }

@@ -37,7 +37,8 @@ type state struct {
 	mover  *migrate.Mover
 	escrow *escrow.Escrow // nil: there is none
 	rescue []*rescue      // by the configuration's salvage
-	gate   *steer.Server  // of all of them; nil: there is nothing to salvage
+	gate   *steer.Server  // of all of them; nil without
+	asides *asides        // nil without
 	lock   *os.File       // of the journal
 	tasks  sync.WaitGroup
 }

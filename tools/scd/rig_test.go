@@ -331,7 +331,7 @@ func (s *site) ask(args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	args = append([]string{"scd", args[0], "--socket", s.path("control"), "--json"}, args[1:]...)
 	if code := run(context.Background(), args, strings.NewReader(""), &out, &errs); code != 0 {
-		return "", fmt.Errorf("%v: exit %d: %s", args, code, errs.String())
+		return out.String(), fmt.Errorf("%v: exit %d: %s", args, code, errs.String())
 	}
 	return out.String(), nil
 }

@@ -45,6 +45,9 @@ func (d *state) openRescues() (err error) {
 	if len(d.cfg.Salvage) == 0 {
 		return nil
 	}
+	if d.asides, err = openAsides(d.cfg.Journal); err != nil {
+		return err
+	}
 	if err = d.openGate(); err != nil {
 		return fmt.Errorf("get ready to salvage: %w", err)
 	}
@@ -105,7 +108,7 @@ func (d *state) closeRescues() error {
 	if d.gate != nil {
 		errs = errors.Join(errs, d.gate.Close())
 	}
-	return errs
+	return errors.Join(errs, d.asides.close())
 }
 
 // salvage has the sessions of a machine go on here, that somebody has fenced. It
@@ -176,11 +179,18 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 	if r.lines != nil && r.boot == t.BootID() {
 		return r.lines, nil
 	}
-	report, err := salvage.Run(ctx, salvage.Config{
+	cfg := salvage.Config{
 		Target: t, Fence: func(ctx context.Context) error { return stands(ctx, t, portCut) },
 		Services: r.Prefixes, Gate: d.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
 		Entrust: d.mover.Entrust, Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name), Point: point,
-	})
+	}
+	if l, err := openLedger(d.cfg.Journal, r.Name, t.BootID(), d.asides); err != nil {
+		d.log.Warn("salvage: should this daemon die of a session, the next one will not know", "err", err)
+	} else {
+		defer l.close()
+		cfg.Ledger = l
+	}
+	report, err := salvage.Run(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package result
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+)
+
+// Soak is what came of one test that was repeated for long.
+type Soak struct {
+	Test   string         `json:"test"`
+	Seed   uint64         `json:"seed"`
+	Runs   int            `json:"runs"` // as it was meant to be
+	Good   bool           `json:"good"`
+	Begun  time.Time      `json:"begun"`
+	Took   float64        `json:"seconds"`
+	Counts map[string]int `json:"counts"`
+
+	Machine Machine `json:"machine"`
+	Source  string  `json:"source"` // commit of the tree it ran in
+}
+
+// Save puts it into a file of them, in place of what the same test has left there.
+// The file is whole at any time.
+func (s *Soak) Save(ctx context.Context, path string) error {
+	var err error
+	if s.Source, err = Source(ctx); err != nil {
+		return err
+	}
+	s.Machine = Host()
+	s.Machine.VM()
+	var all []*Soak
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("record of soaks %s: %w", path, err)
+	}
+	all = slices.DeleteFunc(all, func(o *Soak) bool { return o == nil || o.Test == s.Test })
+	if text, err = json.MarshalIndent(append(all, s), "", "  "); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("record of soaks: %w", err)
+	}
+	return os.Rename(path+".new", path)
+}
