@@ -4,10 +4,7 @@ package main
 
 import (
 	"bytes"
-	"io"
-	"net"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/examples/outcome/pgtest"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/keeper/keepertest"
 )
@@ -46,7 +44,13 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	keepertest.Main(m, run, endCluster)
+	keepertest.Main(m, run, pgtest.End)
+}
+
+// stocked returns what connects to a fresh database with some stock.
+func stocked(t *testing.T) (dsn string) {
+	t.Helper()
+	return pgtest.New(t, schema+"INSERT INTO item VALUES ('pen', 120, 1000), ('ink', 950, 5)")
 }
 
 // open is a shop that is open: a front end and a back end, of which each is
@@ -109,75 +113,14 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 	return w.o.log.Write(p)
 }
 
-var outcome = regexp.MustCompile(`outcome="?([a-z ]+[a-z])`)
+var answer = regexp.MustCompile(`outcome="?([a-z ]+[a-z])`)
 
 // outcomes are PostgreSQL's answers so far.
 func (o *open) outcomes() (all []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, m := range outcome.FindAllStringSubmatch(o.log.String(), -1) {
+	for _, m := range answer.FindAllStringSubmatch(o.log.String(), -1) {
 		all = append(all, m[1])
 	}
 	return all
-}
-
-// relay stands between a back end and PostgreSQL as a network does that drops
-// everything when a machine is gone: PostgreSQL is not told.
-type relay struct {
-	dir  string
-	held chan struct{} // gets one when a COMMIT is held
-	free chan struct{} // closed when it may go on
-}
-
-// relayed listens; hold: the first COMMIT stays here until free is closed.
-func relayed(t *testing.T, hold bool) (*relay, string) {
-	t.Helper()
-	r := &relay{dir: t.TempDir(), held: make(chan struct{}, 1), free: make(chan struct{})}
-	l, err := net.Listen("unix", filepath.Join(r.dir, ".s.PGSQL.5432"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	var once sync.Once
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			up, err := net.Dial("unix", filepath.Join(cluster.dir, ".s.PGSQL.5432"))
-			if err != nil {
-				_ = c.Close()
-				continue
-			}
-			t.Cleanup(func() { _ = up.Close() })
-			go func() { // PostgreSQL has ended it: the client is told
-				_, _ = io.Copy(c, up)
-				_ = c.Close()
-			}()
-			go r.forward(up, c, func(b []byte) {
-				if hold && bytes.Contains(bytes.ToLower(b), []byte("commit")) {
-					once.Do(func() {
-						r.held <- struct{}{}
-						<-r.free
-					})
-				}
-			})
-		}
-	}()
-	return r, "host=" + r.dir
-}
-
-func (r *relay) forward(up, c net.Conn, look func([]byte)) {
-	b := make([]byte, 64<<10)
-	for {
-		n, err := c.Read(b)
-		if n > 0 {
-			look(b[:n])
-			_, _ = up.Write(b[:n])
-		}
-		if err != nil {
-			return // and up stays as it is
-		}
-	}
 }

@@ -11,13 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
 	"lazystate/backdoor/uapi"
+	"lazystate/examples/outcome/pgtest"
 	"lazystate/internal/netrig"
 	"lazystate/mtcp/extract/extracttest"
 	"lazystate/mtcp/keeper"
@@ -133,11 +133,11 @@ func TestMachineDies(t *testing.T) {
 	if err := netrig.Usable(); err != nil {
 		lab.Skip(t, err.Error())
 	}
-	dsn := postgres(t)
+	dsn := stocked(t)
 	service, key := netip.MustParsePrefix("10.9.0.100/24"), uapi.Key{1}
 	for _, point := range []string{"begun", "exported", "committed", "replied", "asked", "answered"} {
 		t.Run(point, func(t *testing.T) {
-			run1(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
+			pgtest.Exec(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
 			r := netrig.New(t, "client", "s1", "s2")
 			client := r.Host("client")
 			client.Addr("10.9.0.9/24")
@@ -146,8 +146,8 @@ func TestMachineDies(t *testing.T) {
 			}
 			r.Host("s1").Addr(service.String())
 			there := filepath.Join(t.TempDir(), "there")
-			_, far := relayed(t, false)
-			one := branchAt(t, r.Host("s1"), strings.Replace(dsn, "host="+cluster.dir, far, 1), waitAt+"="+point+":2:"+there)
+			far := pgtest.Relayed(t, dsn, false)
+			one := branchAt(t, r.Host("s1"), far.DSN, waitAt+"="+point+":2:"+there)
 			two := branchAt(t, r.Host("s2"), dsn)
 			o := &open{Service: &keepertest.Service{Addr: net.JoinHostPort(service.Addr().String(), branchPort)}, t: t, dsn: dsn}
 			var c *keepertest.Client

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lazystate/examples/outcome/pgtest"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/keeper/keepertest"
 )
@@ -36,7 +36,7 @@ func (o *open) shopping(ns ...int) *keepertest.Client {
 func (o *open) balance(told []byte, ns ...int) {
 	o.t.Helper()
 	lines := strings.Split(strings.TrimSuffix(string(told), "\n"), "\n")
-	if diff := cmp.Diff(column[string](o.t, o.dsn, "SELECT reply FROM orders ORDER BY seq, id"), lines); diff != "" {
+	if diff := cmp.Diff(pgtest.Column[string](o.t, o.dsn, "SELECT reply FROM orders ORDER BY seq, id"), lines); diff != "" {
 		o.t.Errorf("the books say - and the client was told +\n%s", diff)
 	}
 	sold := 0
@@ -46,18 +46,18 @@ func (o *open) balance(told []byte, ns ...int) {
 			o.t.Errorf("order %d, of %d pens, is not in %q", i, n, lines)
 		}
 	}
-	if left := column[int](o.t, o.dsn, "SELECT stock FROM item WHERE name = 'pen'"); !slices.Equal(left, []int{1000 - sold}) {
+	if left := pgtest.Column[int](o.t, o.dsn, "SELECT stock FROM item WHERE name = 'pen'"); !slices.Equal(left, []int{1000 - sold}) {
 		o.t.Errorf("%v pens are left of 1000, %d are sold", left, sold)
 	}
 }
 
 // Either process dies at each point of its work on each of three requests.
 func TestExactlyOnce(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	for _, point := range []string{"begun", "exported", "committed", "replied", "asked", "answered"} {
 		for n := 1; n <= 3; n++ {
 			t.Run(fmt.Sprint(point, " ", n), func(t *testing.T) {
-				run1(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
+				pgtest.Exec(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
 				o := opened(t, dsn, dsn, fmt.Sprintf("%s=%s:%d", dieAt, point, n))
 				o.balance(o.shopping(2, 3, 4).Rest(), 2, 3, 4)
 			})
@@ -68,7 +68,7 @@ func TestExactlyOnce(t *testing.T) {
 // Committed: the process died when it had, and before it said so. The reply is
 // what the database has of it.
 func TestCommitted(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	o := opened(t, dsn, dsn, dieAt+"=committed:1")
 	o.balance(o.shopping(7).Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"committed"}) {
@@ -79,7 +79,7 @@ func TestCommitted(t *testing.T) {
 // Aborted: the process died before it committed, and PostgreSQL knows. It may
 // have been asked before it had noticed.
 func TestAborted(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	o := opened(t, dsn, dsn, dieAt+"=exported:1")
 	o.balance(o.shopping(7).Rest(), 7)
 	got := o.outcomes()
@@ -91,9 +91,8 @@ func TestAborted(t *testing.T) {
 // In progress: the process died with its machine, so PostgreSQL was not told,
 // and its own process for it waits for the commit for ever.
 func TestInProgressIsEnded(t *testing.T) {
-	dsn := postgres(t)
-	_, through := relayed(t, false)
-	o := opened(t, dsn, strings.Replace(dsn, "host="+cluster.dir, through, 1), dieAt+"=exported:1")
+	dsn := stocked(t)
+	o := opened(t, dsn, pgtest.Relayed(t, dsn, false).DSN, dieAt+"=exported:1")
 	o.balance(o.shopping(7).Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"in progress", "aborted"}) {
 		t.Errorf("PostgreSQL answered %q", got)
@@ -103,20 +102,19 @@ func TestInProgressIsEnded(t *testing.T) {
 // In progress, and the dead process's commit, which was under way, arrives
 // before anybody has ended it: then it counts.
 func TestInProgressIsCommittedAfterAll(t *testing.T) {
-	dsn := postgres(t)
-	r, through := relayed(t, true)
+	dsn := stocked(t)
+	r := pgtest.Relayed(t, dsn, true)
 	file := filepath.Join(t.TempDir(), "asked")
-	back := strings.Replace(dsn, "host="+cluster.dir, through, 1)
 	o := &open{Service: keepertest.New(t, keeper.Config{}), t: t, dsn: dsn}
 	o.start([]string{"front", "--keeper", o.Socket, "--listen", o.Addr}, nil)
-	first := o.start([]string{"back", "--keeper", o.Socket, "--database", back}, nil)
+	first := o.start([]string{"back", "--keeper", o.Socket, "--database", r.DSN}, nil)
 	c := o.shopping(7)
-	await(t, r.held)
+	await(t, r.Held)
 	first.Kill()
-	o.start([]string{"back", "--keeper", o.Socket, "--database", back}, []string{waitAt + "=in progress:1:" + file})
+	o.start([]string{"back", "--keeper", o.Socket, "--database", r.DSN}, []string{waitAt + "=in progress:1:" + file})
 	awaitFile(t, file)
-	close(r.free)
-	for until := time.Now().Add(keepertest.Hang); len(column[int64](t, dsn, "SELECT id FROM orders")) == 0; time.Sleep(time.Millisecond) {
+	close(r.Free)
+	for until := time.Now().Add(keepertest.Hang); len(pgtest.Column[int64](t, dsn, "SELECT id FROM orders")) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("the commit does not arrive")
 		}
@@ -133,7 +131,7 @@ func TestInProgressIsCommittedAfterAll(t *testing.T) {
 // Too old: the session waited so long that PostgreSQL has forgotten. Neither a
 // reply nor another try would be right, and the client is told by name.
 func TestTooOld(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	o := &open{Service: keepertest.New(t, keeper.Config{}), t: t, dsn: dsn}
 	o.start([]string{"front", "--keeper", o.Socket, "--listen", o.Addr}, nil)
 	first := o.start([]string{"back", "--keeper", o.Socket, "--database", dsn}, []string{dieAt + "=exported:1"})
@@ -155,53 +153,21 @@ func TestTooOld(t *testing.T) {
 // transactions that are over.
 func forget(t *testing.T) {
 	t.Helper()
-	advance(t)
-	run1(t, adminDSN(), "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
-	for _, name := range column[string](t, adminDSN(), "SELECT datname FROM pg_database") {
-		run1(t, fmt.Sprintf("host=%s user=shop dbname=%s", cluster.dir, name), "VACUUM (FREEZE)")
-	}
-}
-
-// A database that has not come so far as its own transaction has lost it in a
-// crash; another one says nothing of it, nor does one that took its place.
-func TestOutcomeElsewhere(t *testing.T) {
-	d := database{dsn: postgres(t), name: "test"}
-	defer d.close()
-	done, err := d.order(t.Context(), row{"a", 1}, "item=pen&n=1")
-	if err == nil {
-		err = done.commit(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := done.name.Home
-	for _, c := range []struct {
-		t    txn
-		r    row
-		want Outcome
-	}{
-		{txn{done.name.XID, home}, row{"a", 1}, Committed},
-		{txn{done.name.XID, "1/00000001"}, row{"a", 1}, Committed}, // a standby that has it
-		{txn{done.name.XID, home}, row{"a", 2}, Aborted},           // the number is another's
-		{txn{1<<40 + 1000, home}, row{"a", 1}, Aborted},
-		{txn{1<<40 + 1000, "1/00000001"}, row{"a", 1}, Unknown},
-		{txn{done.name.XID, "1/00000001"}, row{"a", 2}, Unknown},
-	} {
-		_, got, err := d.outcome(t.Context(), c.t, c.r)
-		if got != c.want || errors.Is(err, ErrUnknown) != (c.want == Unknown) {
-			t.Errorf("%v for %v: %v, %v, want %v", c.t, c.r, got, err, c.want)
-		}
+	pgtest.Advance(t)
+	pgtest.Exec(t, pgtest.Admin(), "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
+	for _, name := range pgtest.Column[string](t, pgtest.Admin(), "SELECT datname FROM pg_database") {
+		pgtest.Exec(t, pgtest.Sibling(name), "VACUUM (FREEZE)")
 	}
 }
 
 // PostgreSQL itself dies with a transaction that is about to be committed.
 func TestDatabaseDies(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	file := filepath.Join(t.TempDir(), "exported")
 	o := opened(t, dsn, dsn, waitAt+"=exported:1:"+file)
 	c := o.shopping(7, 8)
 	awaitFile(t, file)
-	crash(t)
+	pgtest.Crash(t)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +179,7 @@ func TestDatabaseDies(t *testing.T) {
 
 // What is refused is a transaction as well, and no other item's stock.
 func TestRefusals(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	o := opened(t, dsn, dsn, dieAt+"=committed:2")
 	get := func(args ...string) string {
 		return string(keepertest.NewClient(t, "curl", append(append([]string{"-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused"}, args...), "http://"+o.Addr+"/buy")...).Rest())
@@ -232,7 +198,7 @@ func TestRefusals(t *testing.T) {
 	if got := get(); !strings.HasPrefix(got, "POST") {
 		t.Errorf("GET: %q", got)
 	}
-	if n := column[int64](t, dsn, "SELECT count(*) FROM orders"); n[0] != 5 {
+	if n := pgtest.Column[int64](t, dsn, "SELECT count(*) FROM orders"); n[0] != 5 {
 		t.Errorf("%d orders in the books", n[0])
 	}
 }
