@@ -20,34 +20,34 @@ import (
 )
 
 // shopping is curl with some orders of pens, all on one connection.
-func (o *open) shopping(ns ...int) *keepertest.Client {
+func shopping(t *testing.T, addr string, ns ...int) *keepertest.Client {
 	args := []string{}
 	for i, n := range ns {
 		if i > 0 {
 			args = append(args, "--next")
 		}
-		args = append(args, "-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused", "-d", "item=pen", "-d", "n="+strconv.Itoa(n), "http://"+o.Addr+"/buy")
+		args = append(args, "-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused", "-d", "item=pen", "-d", "n="+strconv.Itoa(n), "http://"+addr+"/buy")
 	}
-	return keepertest.NewClient(o.t, "curl", args...)
+	return keepertest.NewClient(t, "curl", args...)
 }
 
 // balance checks the books: each order is there once, and the client was told
 // what they say.
-func (o *open) balance(told []byte, ns ...int) {
-	o.t.Helper()
+func balance(t *testing.T, dsn string, told []byte, ns ...int) {
+	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(string(told), "\n"), "\n")
-	if diff := cmp.Diff(pgtest.Column[string](o.t, o.dsn, "SELECT reply FROM orders ORDER BY seq, id"), lines); diff != "" {
-		o.t.Errorf("the books say - and the client was told +\n%s", diff)
+	if diff := cmp.Diff(pgtest.Column[string](t, dsn, "SELECT reply FROM orders ORDER BY seq, id"), lines); diff != "" {
+		t.Errorf("the books say - and the client was told +\n%s", diff)
 	}
 	sold := 0
 	for i, n := range ns {
 		sold += n
 		if i >= len(lines) || !strings.Contains(lines[i], fmt.Sprintf(": %d pen for %d", n, 120*n)) {
-			o.t.Errorf("order %d, of %d pens, is not in %q", i, n, lines)
+			t.Errorf("order %d, of %d pens, is not in %q", i, n, lines)
 		}
 	}
-	if left := pgtest.Column[int](o.t, o.dsn, "SELECT stock FROM item WHERE name = 'pen'"); !slices.Equal(left, []int{1000 - sold}) {
-		o.t.Errorf("%v pens are left of 1000, %d are sold", left, sold)
+	if left := pgtest.Column[int](t, dsn, "SELECT stock FROM item WHERE name = 'pen'"); !slices.Equal(left, []int{1000 - sold}) {
+		t.Errorf("%v pens are left of 1000, %d are sold", left, sold)
 	}
 }
 
@@ -58,8 +58,8 @@ func TestExactlyOnce(t *testing.T) {
 		for n := 1; n <= 3; n++ {
 			t.Run(fmt.Sprint(point, " ", n), func(t *testing.T) {
 				pgtest.Exec(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
-				o := opened(t, dsn, dsn, fmt.Sprintf("%s=%s:%d", dieAt, point, n))
-				o.balance(o.shopping(2, 3, 4).Rest(), 2, 3, 4)
+				o := opened(t, dsn, dsn, fmt.Sprintf("%s=%s:%d", keepertest.DieAt, point, n))
+				balance(t, dsn, shopping(t, o.Addr, 2, 3, 4).Rest(), 2, 3, 4)
 			})
 		}
 	}
@@ -69,8 +69,8 @@ func TestExactlyOnce(t *testing.T) {
 // what the database has of it.
 func TestCommitted(t *testing.T) {
 	dsn := stocked(t)
-	o := opened(t, dsn, dsn, dieAt+"=committed:1")
-	o.balance(o.shopping(7).Rest(), 7)
+	o := opened(t, dsn, dsn, keepertest.DieAt+"=committed:1")
+	balance(t, dsn, shopping(t, o.Addr, 7).Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"committed"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -80,8 +80,8 @@ func TestCommitted(t *testing.T) {
 // have been asked before it had noticed.
 func TestAborted(t *testing.T) {
 	dsn := stocked(t)
-	o := opened(t, dsn, dsn, dieAt+"=exported:1")
-	o.balance(o.shopping(7).Rest(), 7)
+	o := opened(t, dsn, dsn, keepertest.DieAt+"=exported:1")
+	balance(t, dsn, shopping(t, o.Addr, 7).Rest(), 7)
 	got := o.outcomes()
 	if len(got) == 0 || got[len(got)-1] != "aborted" || slices.Contains(got, "committed") {
 		t.Errorf("PostgreSQL answered %q", got)
@@ -92,8 +92,8 @@ func TestAborted(t *testing.T) {
 // and its own process for it waits for the commit for ever.
 func TestInProgressIsEnded(t *testing.T) {
 	dsn := stocked(t)
-	o := opened(t, dsn, pgtest.Relayed(t, dsn, false).DSN, dieAt+"=exported:1")
-	o.balance(o.shopping(7).Rest(), 7)
+	o := opened(t, dsn, pgtest.Relayed(t, dsn, false).DSN, keepertest.DieAt+"=exported:1")
+	balance(t, dsn, shopping(t, o.Addr, 7).Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"in progress", "aborted"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -105,14 +105,14 @@ func TestInProgressIsCommittedAfterAll(t *testing.T) {
 	dsn := stocked(t)
 	r := pgtest.Relayed(t, dsn, true)
 	file := filepath.Join(t.TempDir(), "asked")
-	o := &open{Service: keepertest.New(t, keeper.Config{}), t: t, dsn: dsn}
-	o.start([]string{"front", "--keeper", o.Socket, "--listen", o.Addr}, nil)
-	first := o.start([]string{"back", "--keeper", o.Socket, "--database", r.DSN}, nil)
-	c := o.shopping(7)
+	o := &open{keepertest.Guard(t, keeper.Config{}), t, dsn}
+	o.Start(nil, "front", "--keeper", o.Socket, "--listen", o.Addr)
+	first := o.Start(nil, "back", "--keeper", o.Socket, "--database", r.DSN)
+	c := shopping(t, o.Addr, 7)
 	await(t, r.Held)
 	first.Kill()
-	o.start([]string{"back", "--keeper", o.Socket, "--database", r.DSN}, []string{waitAt + "=in progress:1:" + file})
-	awaitFile(t, file)
+	o.Start([]string{keepertest.WaitAt + "=in progress:1:" + file}, "back", "--keeper", o.Socket, "--database", r.DSN)
+	keepertest.Await(t, file)
 	close(r.Free)
 	for until := time.Now().Add(keepertest.Hang); len(pgtest.Column[int64](t, dsn, "SELECT id FROM orders")) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
@@ -122,7 +122,7 @@ func TestInProgressIsCommittedAfterAll(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	o.balance(c.Rest(), 7)
+	balance(t, dsn, c.Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"in progress", "committed"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -132,18 +132,18 @@ func TestInProgressIsCommittedAfterAll(t *testing.T) {
 // reply nor another try would be right, and the client is told by name.
 func TestTooOld(t *testing.T) {
 	dsn := stocked(t)
-	o := &open{Service: keepertest.New(t, keeper.Config{}), t: t, dsn: dsn}
-	o.start([]string{"front", "--keeper", o.Socket, "--listen", o.Addr}, nil)
-	first := o.start([]string{"back", "--keeper", o.Socket, "--database", dsn}, []string{dieAt + "=exported:1"})
-	c := o.shopping(7, 8)
+	o := &open{keepertest.Guard(t, keeper.Config{}), t, dsn}
+	o.Start(nil, "front", "--keeper", o.Socket, "--listen", o.Addr)
+	first := o.Start([]string{keepertest.DieAt + "=exported:1"}, "back", "--keeper", o.Socket, "--database", dsn)
+	c := shopping(t, o.Addr, 7, 8)
 	await(t, first.Done())
 	forget(t)
-	o.start([]string{"back", "--keeper", o.Socket, "--database", dsn}, nil)
+	o.Start(nil, "back", "--keeper", o.Socket, "--database", dsn)
 	told := strings.SplitAfterN(string(c.Rest()), "\n", 2)
 	if want := "is unknown: it is too long ago"; !strings.HasPrefix(told[0], unknown) || !strings.Contains(told[0], want) {
 		t.Errorf("the client was told %q", told[0])
 	}
-	o.balance([]byte(told[1]), 8)
+	balance(t, dsn, []byte(told[1]), 8)
 	if got := o.outcomes(); !slices.Equal(got, []string{"unknown"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -164,14 +164,14 @@ func forget(t *testing.T) {
 func TestDatabaseDies(t *testing.T) {
 	dsn := stocked(t)
 	file := filepath.Join(t.TempDir(), "exported")
-	o := opened(t, dsn, dsn, waitAt+"=exported:1:"+file)
-	c := o.shopping(7, 8)
-	awaitFile(t, file)
+	o := opened(t, dsn, dsn, keepertest.WaitAt+"=exported:1:"+file)
+	c := shopping(t, o.Addr, 7, 8)
+	keepertest.Await(t, file)
 	pgtest.Crash(t)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	o.balance(c.Rest(), 7, 8)
+	balance(t, dsn, c.Rest(), 7, 8)
 	if got := o.outcomes(); !slices.Equal(got, []string{"aborted"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -180,7 +180,7 @@ func TestDatabaseDies(t *testing.T) {
 // What is refused is a transaction as well, and no other item's stock.
 func TestRefusals(t *testing.T) {
 	dsn := stocked(t)
-	o := opened(t, dsn, dsn, dieAt+"=committed:2")
+	o := opened(t, dsn, dsn, keepertest.DieAt+"=committed:2")
 	get := func(args ...string) string {
 		return string(keepertest.NewClient(t, "curl", append(append([]string{"-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused"}, args...), "http://"+o.Addr+"/buy")...).Rest())
 	}
@@ -209,17 +209,5 @@ func await(t *testing.T, c <-chan struct{}) {
 	case <-c:
 	case <-time.After(keepertest.Hang):
 		t.Fatal("it does not come")
-	}
-}
-
-func awaitFile(t *testing.T, name string) {
-	t.Helper()
-	for until := time.Now().Add(keepertest.Hang); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(name); err == nil {
-			return
-		}
-		if time.Now().After(until) {
-			t.Fatal("it does not come so far")
-		}
 	}
 }

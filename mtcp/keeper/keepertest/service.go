@@ -141,10 +141,21 @@ func Command(t testing.TB, args ...string) *exec.Cmd {
 // test, and must not have failed by then.
 func Go(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
+	return begun(t, cmd, leash.Start)
+}
+
+// GoOn is Go where on runs a function, as netrig's Host.Try.
+func GoOn(t testing.TB, on func(f func() error) error, cmd *exec.Cmd) *Process {
+	t.Helper()
+	return begun(t, cmd, func(cmd *exec.Cmd, sig syscall.Signal) (func() error, error) { return leash.StartOn(on, cmd, sig) })
+}
+
+func begun(t testing.TB, cmd *exec.Cmd, start func(*exec.Cmd, syscall.Signal) (func() error, error)) *Process {
+	t.Helper()
 	if cmd.Stderr == nil {
 		cmd.Stderr = os.Stderr
 	}
-	wait, err := leash.Start(cmd, syscall.SIGKILL)
+	wait, err := start(cmd, syscall.SIGKILL)
 	if err != nil {
 		t.Fatal(err)
 	}

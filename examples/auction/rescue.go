@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/mtcp/salvage"
+)
+
+// rescue is what a monitor does for a middle tier whose machine is dead and fenced.
+type rescue struct {
+	dead   string // its name
+	adopts node   // who goes on with its requests
+	fronts []string
+	log    *slog.Logger
+}
+
+// telling is how long a front end or a middle tier has to answer a monitor.
+const telling = 30 * time.Second
+
+// run reads what the dead one knew, has it adopted, and only then has anybody ask. A
+// front end that does not answer is dead too: whoever takes its place is told as well.
+func (r *rescue) run(ctx context.Context, t *backdoor.Target) error {
+	records, err := r.records(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := r.adopt(ctx, records); err != nil {
+		return fmt.Errorf("%s adopts what %s had: %w", r.adopts.name, r.dead, err)
+	}
+	return r.tell(ctx)
+}
+
+// records are what its boxes say. One that cannot be read is named: a request of that
+// session's might be done twice.
+func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record, err error) {
+	states, err := salvage.States(ctx, t, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range states {
+		s := &states[i]
+		if s.Err == nil && (s.Data == nil || s.Name != middleService) {
+			continue
+		}
+		st, err := state{}, s.Err
+		if err == nil {
+			st, err = decode(s.Data)
+		}
+		if err != nil {
+			r.log.Error("rescue: a box is lost", "of", s.Remote, "err", err)
+			continue
+		}
+		all = append(all, st.Records...)
+	}
+	r.log.Info("rescue: boxes read", "boxes", len(states), "records", len(all))
+	return all, nil
+}
+
+// adopt gives the records to another middle tier, over as many connections as they need
+// boxes; without any it is to know that it takes the other's place all the same.
+func (r *rescue) adopt(ctx context.Context, all []record) error {
+	for {
+		n, err := fitting(all)
+		if err != nil {
+			return err
+		}
+		if err := r.adoptSome(ctx, all[:n]); err != nil {
+			return err
+		}
+		if all = all[n:]; len(all) == 0 {
+			return nil
+		}
+	}
+}
+
+// fitting is how many records go into one line.
+func fitting(all []record) (n int, err error) {
+	size := 256 // of what stands around them
+	for n = range all {
+		b, err := json.Marshal(all[n])
+		if err != nil {
+			return 0, err
+		}
+		if size += len(b) + 1; size > mostLine {
+			if n == 0 {
+				return 0, fmt.Errorf("a record of %d bytes", len(b))
+			}
+			return n, nil
+		}
+	}
+	return len(all), nil
+}
+
+func (r *rescue) adoptSome(ctx context.Context, some []record) error {
+	ctx, cancel := context.WithTimeout(ctx, telling)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.adopts.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	if err := send(c, message{Adopt: &adoption{Of: r.dead, Records: some}}); err != nil {
+		return err
+	}
+	var got answer
+	if err := receive(c, &got); err != nil {
+		return err
+	}
+	if got.Adopted != len(some) {
+		return fmt.Errorf("it has %d of %d records", got.Adopted, len(some))
+	}
+	return nil
+}
+
+// tell has all front ends ask the other one, at once; one at least must have heard.
+func (r *rescue) tell(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, telling)
+	defer cancel()
+	errs := make(chan error, len(r.fronts))
+	for _, addr := range r.fronts {
+		go func() { errs <- tellOne(ctx, addr, r.dead, r.adopts.name) }()
+	}
+	var failed []error
+	for range r.fronts {
+		if err := <-errs; err != nil {
+			r.log.Warn("rescue: a front end is not told", "err", err)
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) == len(r.fronts) {
+		return errors.Join(failed...)
+	}
+	return nil
+}
+
+func tellOne(ctx context.Context, addr, dead, instead string) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/dead?"+url.Values{"node": {dead}, "instead": {instead}}.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", addr, resp.Status)
+	}
+	return nil
+}
