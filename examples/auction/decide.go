@@ -37,6 +37,7 @@ func (l *line) do(ctx context.Context, e *entry, q *request) error {
 	if f == nil {
 		return l.conclude(e, q, reply{Refused: "no such request"})
 	}
+	at("taken")
 	var broken error
 	err := l.m.use(ctx, func(db *outcome.DB) error {
 		t, err := begin(ctx, db, q, f)

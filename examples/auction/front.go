@@ -110,20 +110,20 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this connection has no session", http.StatusServiceUnavailable)
 		return
 	}
-	args, err := arguments(w, r)
-	if err != nil {
+	a := r.Context().Value(askerKey{}).(*asker)
+	q := &request{Session: a.session, Begins: s.Begins(), Admitted: s.Date().UnixNano(), Kind: r.PathValue("kind")}
+	w.Header().Set("Request-Id", q.id())
+	var err error
+	if q.Args, err = arguments(w, r); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	a := r.Context().Value(askerKey{}).(*asker)
-	q := &request{Session: a.session, Begins: s.Begins(), Admitted: s.Date().UnixNano(), Kind: r.PathValue("kind"), Args: args}
 	text, err := web.Once(r, func() []byte { return f.ask(a, q) })
 	if err != nil { // the session is elsewhere, or over
 		panic(http.ErrAbortHandler)
 	}
 	at("answered")
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Request-Id", q.id())
 	w.WriteHeader(status(text))
 	_, _ = w.Write(append(text, '\n'))
 }

@@ -22,6 +22,7 @@ type rescue struct {
 	dead   string // its name
 	adopts node   // who goes on with its requests
 	fronts []string
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	log    *slog.Logger
 }
 
@@ -105,7 +106,7 @@ func fitting(all []record) (n int, err error) {
 func (r *rescue) adoptSome(ctx context.Context, some []record) error {
 	ctx, cancel := context.WithTimeout(ctx, telling)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.adopts.addr)
+	c, err := r.dial(ctx, "tcp", r.adopts.addr)
 	if err != nil {
 		return err
 	}
@@ -128,9 +129,10 @@ func (r *rescue) adoptSome(ctx context.Context, some []record) error {
 func (r *rescue) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, telling)
 	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DialContext: r.dial, DisableKeepAlives: true}} // and no proxy
 	errs := make(chan error, len(r.fronts))
 	for _, addr := range r.fronts {
-		go func() { errs <- tellOne(ctx, addr, r.dead, r.adopts.name) }()
+		go func() { errs <- tellOne(ctx, client, addr, url.Values{"node": {r.dead}, "instead": {r.adopts.name}}) }()
 	}
 	var failed []error
 	for range r.fronts {
@@ -145,12 +147,12 @@ func (r *rescue) tell(ctx context.Context) error {
 	return nil
 }
 
-func tellOne(ctx context.Context, addr, dead, instead string) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/dead?"+url.Values{"node": {dead}, "instead": {instead}}.Encode(), nil)
+func tellOne(ctx context.Context, client *http.Client, addr string, what url.Values) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/dead?"+what.Encode(), nil)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(q)
+	resp, err := client.Do(q)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -34,7 +35,7 @@ func rescueCommand(log *slog.Logger) *ucli.Command {
 			if err != nil {
 				return cli.Usagef("%v", err)
 			}
-			return rescueFrom(c, &rescue{dead: c.String("dead"), adopts: nodes[0], fronts: c.StringSlice("front"), log: log})
+			return rescueFrom(c, &rescue{dead: c.String("dead"), adopts: nodes[0], fronts: c.StringSlice("front"), dial: (&net.Dialer{}).DialContext, log: log})
 		},
 	}
 }

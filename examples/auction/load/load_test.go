@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serve answers as an auction does that has what is asked for; wrong may change that.
+func serve(t *testing.T, wrong func(kind string, result map[string]any)) *Load {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind := strings.TrimPrefix(r.URL.Path, "/api/")
+		result := map[string]any{"bid": 1, "item": 1, "comment": 1, "user": 1, "id": 1}
+		for _, name := range []string{"item", "user", "amount", "about", "nickname"} {
+			if v := r.FormValue(name); v != "" {
+				result[name] = json.Number(v)
+				if name == "nickname" {
+					result[name] = v
+				}
+			}
+		}
+		result["bidder"] = result["user"]
+		if kind == "item" {
+			result["id"] = result["item"]
+		}
+		wrong(kind, result)
+		var out any = result
+		if kind == "categories" || kind == "list" {
+			out = []int{1, 2}
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"result": out})
+	}))
+	t.Cleanup(srv.Close)
+	return &Load{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", srv.Listener.Addr().String())
+		},
+		Clients: 3, For: 300 * time.Millisecond, Mix: Mix{"categories": 1, "list": 1, "item": 1, "user": 1, "bid": 1, "comment": 1, "sell": 1, "register": 1},
+		Think: 0.0005, Visit: 4, Size: Size{2, 9, 9}, Seed: 1, Name: "x", Reply: time.Minute,
+	}
+}
+
+// All kinds are asked for, over several connections, and no key is there twice.
+func TestRun(t *testing.T) {
+	events := serve(t, func(string, map[string]any) {}).Run(t.Context())
+	kinds, keys, connected := map[string]int{}, map[string]bool{}, 0
+	for _, e := range events {
+		kinds[e.Kind]++
+		if e.Err != nil || e.Bytes == 0 || e.First.Before(e.Sent) || e.Done.Before(e.First) {
+			t.Errorf("%+v", e)
+		}
+		if e.Key != "" && keys[e.Key] {
+			t.Errorf("%q is said twice", e.Key)
+		}
+		keys[e.Key] = true
+		if e.Connected {
+			connected++
+		}
+	}
+	if len(kinds) != 8 || connected < 4 || connected == len(events) {
+		t.Errorf("%d requests, over %d connections: %v", len(events), connected, kinds)
+	}
+}
+
+// A reply to another request is an error, whatever the kind.
+func TestWrongReplies(t *testing.T) {
+	for kind, member := range map[string]string{"item": "id", "user": "user", "bid": "amount", "comment": "about", "sell": "item", "register": "nickname"} {
+		t.Run(kind, func(t *testing.T) {
+			l := serve(t, func(k string, result map[string]any) { result[member] = -1 })
+			l.Mix = Mix{kind: 1}
+			events := l.Run(t.Context())
+			if len(events) == 0 {
+				t.Fatal("nothing was asked")
+			}
+			for _, e := range events {
+				if e.Err == nil {
+					t.Errorf("%+v", e)
+				}
+			}
+		})
+	}
+}
+
+// The think time of TPC-W: a mean of 7 s, less what is cut at 70 s.
+func TestPaperThinkTime(t *testing.T) {
+	l, rng := &Load{Think: 1}, rand.New(rand.NewPCG(1, 2))
+	var sum, most time.Duration
+	const n = 100_000
+	for range n {
+		d := l.think(rng)
+		sum, most = sum+d, max(most, d)
+	}
+	if mean := sum / n; mean < 6900*time.Millisecond || mean > 7100*time.Millisecond || most > 70*time.Second {
+		t.Errorf("a mean of %v, at most %v", mean, most)
+	}
+}
+
+// A seed means the same requests.
+func TestSeed(t *testing.T) {
+	drawn := func() (out string) {
+		c := &client{l: &Load{Size: Size{2, 9, 9}, Name: "x"}, rng: rand.New(rand.NewPCG(7, 0))}
+		for range 50 {
+			q := Bidding.draw(c)
+			out += fmt.Sprintln(q.kind, q.args.Encode())
+		}
+		return out
+	}
+	if a, b := drawn(), drawn(); a != b {
+		t.Errorf("%s\n%s", a, b)
+	}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"lazystate/examples/outcome/pgtest"
+	"lazystate/mtcp/keeper/keepertest"
+)
+
+// once checks that a bid was done once, and that its client was told of it.
+func (s *site) once(b *browser, amount int64) {
+	s.t.Helper()
+	r, _ := b.hear()
+	var p placed
+	result(s.t, r, &p)
+	have := pgtest.Column[string](s.t, s.dsn, "SELECT format('bid %s of %s', id, amount) FROM bids")
+	if want := fmt.Sprintf("bid %d of %d", p.Bid, amount); len(have) != 1 || have[0] != want {
+		s.t.Errorf("the database has %q, the client was told of %q", have, want)
+	}
+	var d detail
+	b.do(&d, "item", "item", 1)
+	if d.Top != amount || d.Bids != 1 {
+		s.t.Errorf("the item: %+v", d)
+	}
+}
+
+// The machine of a middle tier dies at each point of its work on a bid; the other one
+// has what it knew, asks PostgreSQL, and the client is told once (§3.6.7).
+func TestMiddleDies(t *testing.T) {
+	for _, point := range []string{"begun", "exported", "committed", "replied"} {
+		t.Run(point, func(t *testing.T) {
+			env, there := waiting(t, point+":1")
+			s := sited(t, env...)
+			b := s.browserOf("mt1")
+			b.ask("bid", "user", 2, "item", 1, "amount", 500)
+			keepertest.Await(t, there[0])
+			s.middleDies()()
+			s.once(b, 500)
+		})
+	}
+}
+
+// The machine of a front end dies while it waits for a middle tier, and with a reply
+// in its hands.
+func TestFrontDies(t *testing.T) {
+	for _, point := range []string{"asked", "answered"} {
+		t.Run(point, func(t *testing.T) {
+			env, there := waiting(t, point+":1")
+			s := sited(t, env...)
+			b := s.browserOf("mt2")
+			b.ask("bid", "user", 2, "item", 1, "amount", 500)
+			keepertest.Await(t, there[0])
+			s.frontDies()
+			s.once(b, 500)
+		})
+	}
+}
+
+// Both machines die with one bid in their hands, in either order.
+func TestBothDie(t *testing.T) {
+	for name, die := range map[string]func(s *site){
+		"front first":  func(s *site) { s.frontDies(); s.middleDies()() },
+		"middle first": func(s *site) { s.middleDies()(); s.frontDies() },
+		"at once":      func(s *site) { back := s.middleDies(); s.frontDies(); back() },
+	} {
+		for _, point := range []string{"begun", "exported", "committed"} {
+			t.Run(name+" "+point, func(t *testing.T) {
+				env, there := waiting(t, point+":1")
+				s := sited(t, env...)
+				b := s.browserOf("mt1")
+				b.ask("bid", "user", 2, "item", 1, "amount", 500)
+				keepertest.Await(t, there[0])
+				die(s)
+				s.once(b, 500)
+			})
+		}
+	}
+}
+
+// A bid that came before its auction closed counts, also when that closes while it is
+// in a dead machine's memory; one that came later does not.
+func TestLateFailover(t *testing.T) {
+	env, there := waiting(t, "taken:1")
+	s := sited(t, env...)
+	b, late := s.browserOf("mt1"), s.browserOf("mt2")
+	b.ask("bid", "user", 2, "item", 1, "amount", 500)
+	keepertest.Await(t, there[0])
+	pgtest.Exec(t, s.dsn, "UPDATE items SET ends = clock_timestamp()")
+	back := s.middleDies()
+	late.ask("bid", "user", 2, "item", 1, "amount", 600)
+	if r, _ := late.hear(); r.Refused == "" {
+		t.Errorf("a bid on what has closed: %+v", r)
+	}
+	back()
+	s.once(b, 500)
+}
