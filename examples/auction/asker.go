@@ -11,17 +11,28 @@ import (
 	"time"
 
 	"lazystate/internal/pause"
+	"lazystate/mtcp/web"
 )
 
 // asker asks a middle tier for one session, over a connection that lasts as long.
 type asker struct {
 	tier    *tier
 	session string
+	count   uint64 // of requests, where there is no box to say where they begin
 
 	mu   sync.Mutex // of one request at a time, and of the end
 	conn net.Conn
 	to   string
 	over bool
+}
+
+// request is the one that a session is at: s is nil if it has no box.
+func (a *asker) request(s *web.Conn) *request {
+	if s == nil {
+		a.count++
+		return &request{Session: a.session, Begins: a.count, Admitted: time.Now().UnixNano()}
+	}
+	return &request{Session: a.session, Begins: s.Begins(), Admitted: s.Date().UnixNano()}
 }
 
 const (
@@ -35,7 +46,8 @@ func (a *asker) ask(ctx context.Context, q *request) (reply, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for {
-		r, err := a.try(ctx, a.tier.of(a.session), q)
+		n, changed := a.tier.of(a.session)
+		r, err := a.try(ctx, n, changed, q)
 		if err == nil {
 			return r, nil
 		}
@@ -46,7 +58,7 @@ func (a *asker) ask(ctx context.Context, q *request) (reply, error) {
 }
 
 // try asks once; mu is held.
-func (a *asker) try(ctx context.Context, n node, q *request) (reply, error) {
+func (a *asker) try(ctx context.Context, n node, changed <-chan struct{}, q *request) (reply, error) {
 	if a.over {
 		return reply{}, net.ErrClosed
 	}
@@ -54,7 +66,7 @@ func (a *asker) try(ctx context.Context, n node, q *request) (reply, error) {
 		a.hangUp()
 	}
 	if a.conn == nil {
-		c, err := (&net.Dialer{Timeout: dialing}).DialContext(ctx, "tcp", n.addr)
+		c, err := dialUntil(ctx, changed, n.addr)
 		if err != nil {
 			return reply{}, err
 		}
@@ -75,6 +87,21 @@ func (a *asker) try(ctx context.Context, n node, q *request) (reply, error) {
 		return reply{}, err
 	}
 	return got.Reply, nil
+}
+
+// dialUntil gives up as soon as somebody says that it is in vain: a dead machine says
+// nothing.
+func dialUntil(ctx context.Context, vain <-chan struct{}, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialing)
+	defer cancel()
+	go func() {
+		select {
+		case <-vain:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 }
 
 // hangUp closes the connection; mu is held.

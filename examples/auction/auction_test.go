@@ -13,12 +13,18 @@ import (
 	"lazystate/internal/freeport"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/keeper/keepertest"
+	"lazystate/tools/lab"
 )
 
 func TestMain(m *testing.M) {
 	at = keepertest.At
-	keepertest.Main(m, run, pgtest.End)
+	keepertest.Main(inLab{m}, run, pgtest.End)
 }
+
+// inLab has tests with machines of the lab.
+type inLab struct{ *testing.M }
+
+func (m inLab) Run() int { return lab.Main(m.M, 1) }
 
 // stock is two users, one category, and an auction that lasts.
 const stock = `INSERT INTO categories (name) VALUES ('pens');
@@ -99,35 +105,55 @@ func TestAuction(t *testing.T) {
 	}
 }
 
-// Either process dies at each point of its work on each of three requests; each is
-// done once, and what the client is told is what was done.
+// Either process dies at each point of its work on one of three requests, in make soak
+// on each of them; each is done once, and what the client is told is what was done.
 func TestExactlyOnce(t *testing.T) {
 	dsn := pgtest.New(t, schema+stock)
-	points := []string{"begun", "exported", "committed", "replied", "asked", "answered"}
-	if testing.Short() {
-		points = points[:3]
-	}
-	for i, point := range points {
-		for n := 1; n <= 3; n++ {
+	for i, point := range []string{"begun", "exported", "committed", "replied", "asked", "answered"} {
+		for _, n := range []int{1 + i%3, 1 + (i+1)%3, 1 + (i+2)%3}[:lab.Count(1, 3)] {
 			t.Run(fmt.Sprint(point, " ", n), func(t *testing.T) {
 				pgtest.Exec(t, dsn, "DELETE FROM comments; DELETE FROM bids; DELETE FROM users WHERE id > 2; UPDATE items SET top = 100, bids = 0")
 				b := dial(t, opened(t, dsn, fmt.Sprintf("%s=%s:%d", keepertest.DieAt, point, n)).Addr)
-				var u registered
-				b.do(&u, "register", "nickname", fmt.Sprintf("u%d.%d", i, n))
-				var p placed
-				b.do(&p, "bid", "user", u.User, "item", 1, "amount", 200)
-				var c said
-				b.do(&c, "comment", "user", u.User, "about", 1, "item", 1, "rating", 3, "text", "good")
-				have := pgtest.Column[string](t, dsn, `SELECT format('%s user %s', nickname, id) FROM users WHERE id > 2
-					UNION ALL SELECT format('bid %s of %s', id, amount) FROM bids UNION ALL SELECT format('comment %s by %s', id, author) FROM comments`)
-				want := []string{fmt.Sprintf("%s user %d", u.Nickname, u.User), fmt.Sprintf("bid %d of 200", p.Bid), fmt.Sprintf("comment %d by %d", c.Comment, u.User)}
-				if strings.Join(have, ", ") != strings.Join(want, ", ") {
-					t.Errorf("the database has %q, the client was told %q", have, want)
-				}
-				if left := pgtest.Column[int](t, dsn, "SELECT bids FROM items WHERE id = 1"); left[0] != 1 {
-					t.Errorf("the item has %d bids", left[0])
-				}
+				exactlyOnce(t, dsn, b, fmt.Sprintf("u%d.%d", i, n))
 			})
 		}
 	}
+}
+
+func exactlyOnce(t *testing.T, dsn string, b *browser, name string) {
+	var u registered
+	b.do(&u, "register", "nickname", name)
+	var p placed
+	b.do(&p, "bid", "user", u.User, "item", 1, "amount", 200)
+	var c said
+	b.do(&c, "comment", "user", u.User, "about", 1, "item", 1, "rating", 3, "text", "good")
+	have := pgtest.Column[string](t, dsn, `SELECT format('%s user %s', nickname, id) FROM users WHERE id > 2
+		UNION ALL SELECT format('bid %s of %s', id, amount) FROM bids UNION ALL SELECT format('comment %s by %s', id, author) FROM comments`)
+	want := []string{fmt.Sprintf("%s user %d", u.Nickname, u.User), fmt.Sprintf("bid %d of 200", p.Bid), fmt.Sprintf("comment %d by %d", c.Comment, u.User)}
+	if strings.Join(have, ", ") != strings.Join(want, ", ") {
+		t.Errorf("the database has %q, the client was told %q", have, want)
+	}
+	if bids := pgtest.Column[int](t, dsn, "SELECT bids FROM items WHERE id = 1"); bids[0] != 1 {
+		t.Errorf("the item has %d bids", bids[0])
+	}
+}
+
+// Too old: PostgreSQL has forgotten what became of a bid's transaction. Neither a reply
+// nor another try would be right, and the client is told by name.
+func TestTooOld(t *testing.T) {
+	dsn := pgtest.New(t, schema+stock)
+	g, middle := keepertest.Guard(t, keeper.Config{}), keepertest.FreeAddr(t)
+	args := []string{"middle", "--name", "mt1", "--keeper", g.Socket, "--listen", middle, "--database", dsn}
+	first := g.Start([]string{keepertest.DieAt + "=exported:1"}, args...)
+	g.Start(nil, "front", "--keeper", g.Socket, "--listen", g.Addr, "--control", "127.0.0.1:0", "--middle", "mt1="+middle)
+	b := dial(t, g.Addr)
+	b.ask("bid", "user", 2, "item", 1, "amount", 500)
+	<-first.Done()
+	pgtest.Forget(t)
+	g.Start(nil, args...)
+	if r, _ := b.hear(); !strings.Contains(r.Unknown, "it is too long ago") {
+		t.Errorf("the client was told %+v", r)
+	}
+	var p placed
+	b.do(&p, "bid", "user", 2, "item", 1, "amount", 600)
 }

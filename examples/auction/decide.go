@@ -45,7 +45,7 @@ func (l *line) do(ctx context.Context, e *entry, q *request) error {
 			return err
 		}
 		at("begun")
-		rec := &record{Request: *q, Reply: t.reply}
+		rec := &record{Request: *q, Try: e.tries + 1, Reply: t.reply}
 		if t.changes() {
 			rec.Txn = t.name
 		}
@@ -78,7 +78,7 @@ func (l *line) do(ctx context.Context, e *entry, q *request) error {
 // conclude exports a reply that no transaction decides, and that might be another in a
 // replay.
 func (l *line) conclude(e *entry, q *request, r reply) error {
-	rec := &record{Request: *q, Reply: r}
+	rec := &record{Request: *q, Try: e.tries + 1, Reply: r}
 	if err := l.export(state{Records: []record{*rec}}); err != nil {
 		return err
 	}

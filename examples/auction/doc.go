@@ -42,6 +42,12 @@
 // any reply that depends on a database. So the front end exports the reply before it
 // sends the first byte of it; the dissertation's asks again.
 //
+// What is not covered: a client that had connected to a dead machine and was not
+// accepted yet gets a reset. A middle tier's box that cannot be read is named by rescue,
+// and a request of that session may be done twice. A front end's machine that dies
+// together with a middle tier's process, which the next one replaces: what the keeper
+// hands that one and what is asked anew may come in either order.
+//
 //	auction middle --name mt1 --keeper S --listen :9001 --database 'host=/run/postgresql'
 //	auction front  --keeper S --listen :80 --control :8081 --middle mt1=h1:9001,mt2=h2:9001
 //	curl -d user=1 -d item=7 -d amount=1200 http://localhost/api/bid

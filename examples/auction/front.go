@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
@@ -13,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/web"
 )
 
@@ -31,9 +31,10 @@ type frontConfig struct {
 
 // front is a front end's process.
 type front struct {
-	tier  *tier
-	asked sync.Map // *web.Conn to *asker
-	log   *slog.Logger
+	tier     *tier
+	asked    sync.Map // net.Conn to *asker
+	ordinary bool     // connections without boxes are served, to compare
+	log      *slog.Logger
 }
 
 //go:embed page.html
@@ -45,12 +46,8 @@ func serveFront(ctx context.Context, cfg frontConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	f := &front{tier: t, log: log}
-	k, err := keeper.Dial(cfg.keeper, frontService)
-	if err != nil {
-		return err
-	}
-	l, err := k.Listen(ctx, "tcp", cfg.listen, web.Boxes())
+	f := &front{tier: t, log: log, ordinary: cfg.keeper == ""}
+	l, err := listen(ctx, cfg.keeper, frontService, cfg.listen, web.Boxes())
 	if err != nil {
 		return err
 	}
@@ -82,13 +79,14 @@ func (f *front) server() *http.Server {
 type askerKey struct{}
 
 func (f *front) begin(ctx context.Context, c net.Conn) context.Context {
-	s, ok := c.(*web.Conn)
-	if !ok {
-		return ctx
+	var id [16]byte
+	if s, ok := c.(*web.Conn); ok {
+		id = s.ID()
+	} else {
+		rand.Read(id[:]) // never fails
 	}
-	id := s.ID()
 	a := &asker{tier: f.tier, session: hex.EncodeToString(id[:])}
-	f.asked.Store(s, a)
+	f.asked.Store(c, a)
 	return context.WithValue(ctx, askerKey{}, a)
 }
 
@@ -106,12 +104,13 @@ func (f *front) end(c net.Conn, s http.ConnState) {
 // asks again only for what is not (§3.6.7).
 func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 	s := web.From(r.Context())
-	if s == nil {
+	if s == nil && !f.ordinary {
 		http.Error(w, "this connection has no session", http.StatusServiceUnavailable)
 		return
 	}
 	a := r.Context().Value(askerKey{}).(*asker)
-	q := &request{Session: a.session, Begins: s.Begins(), Admitted: s.Date().UnixNano(), Kind: r.PathValue("kind")}
+	q := a.request(s)
+	q.Kind = r.PathValue("kind")
 	w.Header().Set("Request-Id", q.id())
 	var err error
 	if q.Args, err = arguments(w, r); err != nil {

@@ -30,7 +30,8 @@ type entry struct {
 
 	// Who works on it has these.
 	begins  uint64
-	rec     *record // nil: nothing has been exported
+	tries   int     // that have been exported
+	rec     *record // of the last; nil: there is none, or it was aborted
 	settled bool    // the record's reply is the reply
 	home    home    // whose box has the record
 }
@@ -57,7 +58,7 @@ func (l *ledger) take(ctx context.Context, session string, begins uint64) (*entr
 		return nil, fmt.Errorf("request %s.%d: %w", session, begins, errOlder)
 	}
 	if e.begins < begins {
-		e.begins = begins
+		e.begins, e.tries = begins, 0
 		e.set(nil, false, nil)
 	}
 	return e, nil
@@ -80,6 +81,9 @@ func (e *entry) give() { <-e.working }
 // set notes what is known, and whose box has it.
 func (e *entry) set(rec *record, settled bool, h home) {
 	e.rec, e.settled = rec, settled
+	if rec != nil {
+		e.tries = rec.Try
+	}
 	if h != nil {
 		h.holds()
 	}
@@ -89,8 +93,8 @@ func (e *entry) set(rec *record, settled bool, h home) {
 	e.home = h
 }
 
-// learn notes a record of another process's or of another machine's, unless there is a
-// later one, or this one is known.
+// learn notes a record of another process's or of another machine's, unless a later one
+// is known, or this one.
 func (l *ledger) learn(ctx context.Context, rec *record, h home) error {
 	e, err := l.take(ctx, rec.Request.Session, rec.Request.Begins)
 	if errors.Is(err, errOlder) {
@@ -100,7 +104,7 @@ func (l *ledger) learn(ctx context.Context, rec *record, h home) error {
 		return err
 	}
 	defer e.give()
-	if e.rec == nil {
+	if rec.Try > e.tries {
 		e.set(rec, rec.Txn.XID == 0, h)
 	}
 	return nil

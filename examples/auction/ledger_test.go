@@ -65,15 +65,14 @@ func TestLedgerWaits(t *testing.T) {
 	}
 }
 
-// What was learnt stands unless something later is known; what nobody asks for is
+// What was learnt stands unless a later request is known, or a later try of this one,
+// in whatever order they come; what nobody asks for is
 // forgotten, and its home is told.
 func TestLedgerLearns(t *testing.T) {
 	l, h := newLedger(), new(counted)
-	at := func(begins uint64) *record {
-		return &record{Request: request{Session: someSession, Begins: begins}}
-	}
-	for _, begins := range []uint64{5, 4, 5} {
-		if err := l.learn(t.Context(), at(begins), h); err != nil {
+	for _, r := range []record{{Request: request{Begins: 5}, Try: 2}, {Request: request{Begins: 4}, Try: 1}, {Request: request{Begins: 5}, Try: 1}, {Request: request{Begins: 5}, Try: 2}} {
+		r.Request.Session = someSession
+		if err := l.learn(t.Context(), &r, h); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,7 +80,7 @@ func TestLedgerLearns(t *testing.T) {
 		t.Errorf("%d records held", *h)
 	}
 	l.forget(time.Now().Add(-time.Minute))
-	if e, err := l.take(t.Context(), someSession, 5); err != nil || e.rec == nil || e.rec.Request.Begins != 5 || !e.settled {
+	if e, err := l.take(t.Context(), someSession, 5); err != nil || e.rec == nil || e.rec.Request.Begins != 5 || e.rec.Try != 2 || !e.settled {
 		t.Errorf("%+v, %v", e, err)
 	} else {
 		l.forget(time.Now().Add(time.Minute)) // somebody works on it

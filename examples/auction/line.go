@@ -17,14 +17,26 @@ import (
 // stays open after its end, as long as its box has the only record of something.
 type line struct {
 	m *middle
-	c *cbox.Conn
+	c box
 
 	mu      sync.Mutex
 	records int // of the ledger, that this box has
 	over    bool
 }
 
-func newLine(m *middle, c *cbox.Conn) *line { return &line{m: m, c: c} }
+// box is a connection with a continuation box.
+type box interface {
+	net.Conn
+	Import() ([]byte, bool)
+	Export(state []byte) error
+}
+
+// plain is one without: what it had ends with its process.
+type plain struct{ net.Conn }
+
+func (plain) Import() ([]byte, bool) { return nil, false }
+
+func (plain) Export([]byte) error { return nil }
 
 func (l *line) holds() { l.count(1) }
 
@@ -39,14 +51,14 @@ func (l *line) count(by int) {
 
 // closeIf closes the connection when nobody needs it; mu is held.
 func (l *line) closeIf() {
-	if l.over && l.records == 0 {
+	if _, kept := l.c.(*cbox.Conn); l.over && (l.records == 0 || !kept) {
 		_ = l.c.Close()
 	}
 }
 
 func (l *line) serve(ctx context.Context) {
 	err := l.run(ctx)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, cbox.ErrMigrated) && ctx.Err() == nil {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, cbox.ErrMigrated) && ctx.Err() == nil {
 		l.m.log.Warn("a line ends", "of", l.c.RemoteAddr(), "err", err)
 	}
 	l.mu.Lock()

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"lazystate/examples/outcome/pgtest"
 	"lazystate/mtcp/keeper/keepertest"
@@ -43,6 +44,29 @@ func TestMiddleDies(t *testing.T) {
 	}
 }
 
+// What was adopted outlives the process that adopted it, and is not taken for the last
+// word: of the first try, which was aborted with its machine, and of the second, at
+// which the next process died, the second counts.
+func TestAdopterDies(t *testing.T) {
+	for _, point := range []string{"exported", "committed"} {
+		t.Run(point, func(t *testing.T) {
+			env, there := waiting(t, "exported:1")
+			s := sitedEach(t, [2][]string{env, {keepertest.DieAt + "=" + point + ":1"}})
+			b := s.browserOf("mt1")
+			b.ask("bid", "user", 2, "item", 1, "amount", 500)
+			keepertest.Await(t, there[0])
+			s.middleDies()()
+			select {
+			case <-s.procs[1].Done():
+			case <-time.After(keepertest.Hang):
+				t.Fatal("mt2 does not come so far")
+			}
+			s.mt[1].Run(nil, s.middle[1]...)
+			s.once(b, 500)
+		})
+	}
+}
+
 // The machine of a front end dies while it waits for a middle tier, and with a reply
 // in its hands.
 func TestFrontDies(t *testing.T) {
@@ -61,19 +85,15 @@ func TestFrontDies(t *testing.T) {
 
 // Both machines die with one bid in their hands, in either order.
 func TestBothDie(t *testing.T) {
-	for name, die := range map[string]func(s *site){
-		"front first":  func(s *site) { s.frontDies(); s.middleDies()() },
-		"middle first": func(s *site) { s.middleDies()(); s.frontDies() },
-		"at once":      func(s *site) { back := s.middleDies(); s.frontDies(); back() },
-	} {
-		for _, point := range []string{"begun", "exported", "committed"} {
-			t.Run(name+" "+point, func(t *testing.T) {
+	for _, d := range deaths[2:] {
+		for _, point := range []string{"exported", "committed"} {
+			t.Run(d.name+" "+point, func(t *testing.T) {
 				env, there := waiting(t, point+":1")
 				s := sited(t, env...)
 				b := s.browserOf("mt1")
 				b.ask("bid", "user", 2, "item", 1, "amount", 500)
 				keepertest.Await(t, there[0])
-				die(s)
+				d.do(s)
 				s.once(b, 500)
 			})
 		}

@@ -18,12 +18,12 @@ func main() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	app := &ucli.App{Name: "auction", Usage: "an auction in three tiers, of which two may die"}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	app.Commands = []*ucli.Command{initCommand(), frontCommand(log), middleCommand(log), rescueCommand(log)}
+	app.Commands = []*ucli.Command{initCommand(), frontCommand(log), middleCommand(log), rescueCommand(log), loadCommand()}
 	return cli.Main(ctx, app, args, stdin, stdout, stderr)
 }
 
 func keeperFlag() ucli.Flag {
-	return &ucli.StringFlag{Name: "keeper", Value: "/run/lazystate/scd.sock", EnvVars: []string{"MTCP_KEEPER"}, Usage: "unix socket of the keeper"}
+	return &ucli.StringFlag{Name: "keeper", Value: "/run/lazystate/scd.sock", EnvVars: []string{"MTCP_KEEPER"}, Usage: "unix socket of the keeper; empty: ordinary connections"}
 }
 
 func frontCommand(log *slog.Logger) *ucli.Command {

@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"lazystate/examples/outcome"
@@ -31,17 +33,13 @@ type middleConfig struct {
 	connections                    int // to the database
 }
 
-// serveMiddle serves until ctx ends; without a keeper sessions end with the process.
+// serveMiddle serves until ctx ends.
 func serveMiddle(ctx context.Context, cfg middleConfig, log *slog.Logger) error {
 	m := &middle{name: cfg.name, ledger: newLedger(), free: make(chan *outcome.DB, cfg.connections), log: log}
 	for range cfg.connections {
 		m.free <- &outcome.DB{DSN: cfg.database, Name: actsAs(cfg.name)}
 	}
-	k, err := keeper.Dial(cfg.keeper, middleService)
-	if err != nil {
-		return err
-	}
-	l, err := k.Listen(ctx, "tcp", cfg.listen, cbox.Config{Snapshot: snapshotRoom, Log: 2 * mostLine})
+	l, err := listen(ctx, cfg.keeper, middleService, cfg.listen, cbox.Config{Snapshot: snapshotRoom, Log: 2 * mostLine})
 	if err != nil {
 		return err
 	}
@@ -61,22 +59,39 @@ func serveMiddle(ctx context.Context, cfg middleConfig, log *slog.Logger) error 
 	}
 }
 
+// listen has sessions with boxes, or without a keeper ordinary connections, to compare.
+func listen(ctx context.Context, socket, service, addr string, boxes cbox.Config) (net.Listener, error) {
+	if socket == "" {
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	}
+	k, err := keeper.Dial(socket, service)
+	if err != nil {
+		return nil, err
+	}
+	return k.Listen(ctx, "tcp", addr, boxes)
+}
+
 // actsAs is the name in which a node's transactions are made.
 func actsAs(node string) string { return "auction " + node }
 
-func (m *middle) accept(ctx context.Context, l *keeper.Listener) error {
+func (m *middle) accept(ctx context.Context, l net.Listener) error {
+	_, ordinary := l.(*net.TCPListener)
 	for {
 		conn, err := l.Accept()
 		if err != nil {
 			return err
 		}
-		c, ok := conn.(*cbox.Conn)
-		if !ok {
+		c, ok := conn.(box)
+		switch {
+		case ok:
+		case ordinary:
+			c = plain{conn}
+		default:
 			m.log.Warn("a connection without a box is closed", "remote", conn.RemoteAddr())
 			_ = conn.Close()
 			continue
 		}
-		go newLine(m, c).serve(ctx)
+		go (&line{m: m, c: c}).serve(ctx)
 	}
 }
 
@@ -95,6 +110,9 @@ func (m *middle) use(ctx context.Context, f func(*outcome.DB) error) error {
 // database any more: what that had begun and not exported holds locks, and what was
 // under way would still be done.
 func (m *middle) adopt(ctx context.Context, a *adoption, h home) error {
+	if a.Of == m.name {
+		return fmt.Errorf("%s is to adopt what it has itself", m.name)
+	}
 	err := m.use(ctx, func(db *outcome.DB) error { return db.End(ctx, actsAs(a.Of)) })
 	if err != nil {
 		return err

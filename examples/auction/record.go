@@ -11,9 +11,11 @@ import (
 
 // record is what is to be known of a request that was done, or is about to be: its
 // id, the transaction that decides it, and the reply if that is committed (§3.6.7).
-// Without a transaction the reply is decided.
+// Without a transaction the reply is decided. What was aborted is tried again: of two
+// records of a request, which boxes may well have, that of the later try counts.
 type record struct {
 	Request request     `json:"request"`
+	Try     int         `json:"try"` // from 1 on
 	Txn     outcome.Txn `json:"txn,omitzero"`
 	Reply   reply       `json:"reply"`
 }
@@ -46,7 +48,7 @@ func decode(b []byte) (s state, err error) {
 
 // check refuses what no middle tier writes.
 func (r *record) check() error {
-	if len(r.Request.Session) != 32 || !r.Reply.sound() || len(r.Reply.Result) > mostReply || r.Txn != (outcome.Txn{}) && r.Txn.XID == 0 {
+	if len(r.Request.Session) != 32 || r.Try < 1 || !r.Reply.sound() || len(r.Reply.Result) > mostReply || r.Txn != (outcome.Txn{}) && r.Txn.XID == 0 {
 		return fmt.Errorf("record of a middle tier makes no sense: %.100q", r.Request.id())
 	}
 	if r.Txn.XID != 0 && writes[r.Request.Kind] == nil {

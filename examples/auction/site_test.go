@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"lazystate/backdoor"
 	"lazystate/examples/mortal"
 	"lazystate/examples/outcome/pgtest"
 	"lazystate/internal/netrig"
@@ -22,10 +23,13 @@ import (
 type site struct {
 	t       *testing.T
 	dsn     string
+	rig     *netrig.Rig
 	client  *netrig.Host
 	fe, mt  [2]*mortal.Machine
 	rescuer *mortal.Rescuer // at fe[1]
 	service netip.Prefix    // the address of fe[0] that clients know
+	middle  [2][]string     // how its processes are started
+	procs   [2]*keepertest.Process
 }
 
 const (
@@ -41,16 +45,22 @@ var (
 
 const middles = "mt1=10.9.0.11:" + middlePort + ",mt2=10.9.0.12:" + middlePort
 
-// sited has the site run; env is of the processes that are to die. PostgreSQL is not
-// told when those do.
+// sited has the site run; env is of the machines that are to die.
 func sited(t *testing.T, env ...string) *site {
+	t.Helper()
+	return sitedEach(t, [2][]string{env, nil})
+}
+
+// sitedEach has one environment for the first machine of each tier and one for the
+// second. PostgreSQL is not told when the first die.
+func sitedEach(t *testing.T, env [2][]string) *site {
 	t.Helper()
 	if err := netrig.Usable(); err != nil {
 		lab.Skip(t, err.Error())
 	}
 	s := &site{t: t, dsn: pgtest.New(t, schema+stock), service: netip.MustParsePrefix("10.9.0.100/24")}
 	r := netrig.New(t, "client", "fe1", "fe2", "mt1", "mt2")
-	s.client = r.Host("client")
+	s.rig, s.client = r, r.Host("client")
 	s.client.Addr("10.9.0.9/24")
 	for i := range 2 {
 		s.fe[i] = mortal.New(t, r.Host(fmt.Sprintf("fe%d", i+1)))
@@ -60,16 +70,27 @@ func sited(t *testing.T, env ...string) *site {
 	}
 	s.fe[0].Addr(s.service.String())
 	far := [2]string{pgtest.Relayed(t, s.dsn, false).DSN, s.dsn}
-	of := [2][]string{env, nil}
 	for i, m := range s.mt {
-		m.Run(of[i], "middle", "--name", m.Name, "--keeper", m.Socket, "--listen", "0.0.0.0:"+middlePort, "--database", far[i], "--connections", "4")
+		s.middle[i] = []string{"middle", "--name", m.Name, "--keeper", m.Socket, "--listen", "0.0.0.0:" + middlePort, "--database", far[i], "--connections", "4"}
+		s.procs[i] = m.Run(env[i], s.middle[i]...)
 	}
 	for i, m := range s.fe {
-		m.Run(of[i], "front", "--keeper", m.Socket, "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort,
+		m.Run(env[i], "front", "--keeper", m.Socket, "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort,
 			"--middle", middles, "--notes", filepath.Join(t.TempDir(), "notes"))
 	}
 	s.rescuer = s.fe[1].Rescuer()
+	s.up()
 	return s
+}
+
+// up waits until everybody listens: nobody could take another's place before.
+func (s *site) up() {
+	s.t.Helper()
+	for i := range 2 {
+		for _, at := range []string{net.JoinHostPort(frontAddrs[i], servicePort), net.JoinHostPort(frontAddrs[i], controlPort), net.JoinHostPort(middleAddrs[i], middlePort)} {
+			s.client.Do(func() error { return dial(s.t, at).Close() })
+		}
+	}
 }
 
 // browser connects to the address that clients know.
@@ -96,7 +117,7 @@ func (s *site) browserOf(middle string) *browser {
 	}
 	for {
 		b := s.browser()
-		if tier.of(b.session()).name == middle {
+		if n, _ := tier.of(b.session()); n.name == middle {
 			return b
 		}
 		_ = b.Close()
@@ -119,20 +140,25 @@ func (s *site) frontDies() {
 func (s *site) middleDies() (back func()) {
 	s.t.Helper()
 	dead := s.mt[0].Die(netip.MustParsePrefix(middleAddrs[0] + "/24"))
+	return func() {
+		s.t.Helper()
+		s.rescue(dead.Fenced())
+	}
+}
+
+// rescue has mt2 go on with what mt1's memory has.
+func (s *site) rescue(target *backdoor.Target) {
+	s.t.Helper()
 	nodes, err := nodesOf(middles)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return func() {
-		s.t.Helper()
-		target := dead.Fenced()
-		r := &rescue{dead: "mt1", adopts: nodes[1], dial: s.dial, log: slog.New(slog.DiscardHandler)}
-		for _, addr := range frontAddrs {
-			r.fronts = append(r.fronts, net.JoinHostPort(addr, controlPort))
-		}
-		if err := r.run(s.t.Context(), target); err != nil {
-			s.t.Fatal(err)
-		}
+	r := &rescue{dead: "mt1", adopts: nodes[1], dial: s.dial, log: slog.New(slog.DiscardHandler)}
+	for _, addr := range frontAddrs {
+		r.fronts = append(r.fronts, net.JoinHostPort(addr, controlPort))
+	}
+	if err := r.run(s.t.Context(), target); err != nil {
+		s.t.Fatal(err)
 	}
 }
 

@@ -41,12 +41,13 @@ type tier struct {
 
 	mu      sync.Mutex
 	instead map[string]string // of one that is dead, by name
+	changed chan struct{}     // closed when instead has changed
 	lines   map[net.Conn]string
 }
 
 // newTier knows what the process before was told.
 func newTier(nodes []node, notes string) (*tier, error) {
-	t := &tier{nodes: nodes, notes: notes, instead: map[string]string{}, lines: map[net.Conn]string{}}
+	t := &tier{nodes: nodes, notes: notes, instead: map[string]string{}, changed: make(chan struct{}), lines: map[net.Conn]string{}}
 	if notes == "" {
 		return t, nil
 	}
@@ -63,11 +64,11 @@ func newTier(nodes []node, notes string) (*tier, error) {
 	return t, nil
 }
 
-// of is the middle tier that a session's requests go to.
-func (t *tier) of(session string) node {
+// of is the middle tier that a session's requests go to, until changed is closed.
+func (t *tier) of(session string) (n node, changed <-chan struct{}) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(session))
-	n := t.nodes[h.Sum32()%uint32(len(t.nodes))]
+	n = t.nodes[h.Sum32()%uint32(len(t.nodes))]
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for range t.nodes { // a circle is not followed for ever
@@ -77,7 +78,7 @@ func (t *tier) of(session string) node {
 		}
 		n = t.nodes[t.index(name)]
 	}
-	return n
+	return n, t.changed
 }
 
 func (t *tier) index(name string) int {
@@ -96,6 +97,8 @@ func (t *tier) replace(dead, by string) error {
 	if err := t.note(); err != nil {
 		return err
 	}
+	close(t.changed)
+	t.changed = make(chan struct{})
 	for c, name := range t.lines {
 		if name == dead {
 			_ = c.Close()

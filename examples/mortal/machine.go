@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -33,7 +35,11 @@ type Machine struct {
 // New has a keeper on a host.
 func New(t testing.TB, h *netrig.Host) *Machine {
 	t.Helper()
-	m := &Machine{Host: h, Keeper: keeper.New(keeper.Config{Log: slog.New(slog.DiscardHandler)}), Socket: filepath.Join(t.TempDir(), "scd"), t: t}
+	m := &Machine{Host: h, Keeper: keeper.New(keeper.Config{Log: slog.New(slog.DiscardHandler)}), t: t}
+	dir, err := os.MkdirTemp("", "mortal-") // the path of a unix socket is short
+	m.must(err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	m.Socket = filepath.Join(dir, "scd")
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: m.Socket, Net: "unixpacket"})
 	m.must(err)
 	go m.Keeper.Serve(l)
@@ -55,6 +61,17 @@ func (m *Machine) Run(env []string, args ...string) *keepertest.Process {
 	m.t.Helper()
 	cmd := keepertest.Command(m.t, args...)
 	cmd.Env = append(cmd.Env, env...)
+	return m.begin(cmd)
+}
+
+// Program starts another program here.
+func (m *Machine) Program(path string, args ...string) *keepertest.Process {
+	m.t.Helper()
+	return m.begin(exec.Command(path, args...))
+}
+
+func (m *Machine) begin(cmd *exec.Cmd) *keepertest.Process {
+	m.t.Helper()
 	p := keepertest.GoOn(m.t, m.Try, cmd)
 	m.procs = append(m.procs, p)
 	return p
@@ -70,7 +87,7 @@ var key = uapi.Key{1, 2, 3}
 
 // What a dead machine has room for.
 const (
-	ram   = 128 << 20
+	ram   = 256 << 20
 	boxes = 256
 	pages = boxes * 512 // of all boxes; most are never touched
 )

@@ -56,13 +56,17 @@ func (r *Rescuer) open() error {
 }
 
 // Salvage has a dead machine's sessions go on at this one.
-func (r *Rescuer) Salvage(d *Dead, services ...netip.Prefix) (rep *salvage.Report) {
+func (r *Rescuer) Salvage(d *Dead, services ...netip.Prefix) *salvage.Report {
+	r.m.t.Helper()
+	return r.From(d.Open(), backdoor.FenceOptions{Key: key}, services...)
+}
+
+// From is Salvage of any machine that has a backdoor.
+func (r *Rescuer) From(target *backdoor.Target, o backdoor.FenceOptions, services ...netip.Prefix) (rep *salvage.Report) {
 	r.m.t.Helper()
 	cfg := r.cfg
-	cfg.Target, cfg.Services = d.Open(), services
-	cfg.Fence = func(ctx context.Context) error {
-		return cfg.Target.Fence(ctx, backdoor.FenceOptions{Key: key})
-	}
+	cfg.Target, cfg.Services = target, services
+	cfg.Fence = func(ctx context.Context) error { return target.Fence(ctx, o) }
 	r.m.Do(func() (err error) { rep, err = salvage.Run(r.m.t.Context(), cfg); return err })
 	return rep
 }

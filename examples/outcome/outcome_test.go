@@ -62,7 +62,7 @@ func TestElsewhere(t *testing.T) {
 	}{
 		{name, "a", outcome.Committed},
 		{outcome.Txn{XID: name.XID, Home: "1/00000001"}, "a", outcome.Committed}, // a standby that has it
-		{name, "b", outcome.Aborted}, // the number is another's
+		{name, "b", outcome.Aborted},                                             // the number is another's
 		{outcome.Txn{XID: 1<<40 + 1000, Home: name.Home}, "a", outcome.Aborted},
 		{outcome.Txn{XID: 1<<40 + 1000, Home: "1/00000001"}, "a", outcome.Unknown},
 		{outcome.Txn{XID: name.XID, Home: "1/00000001"}, "b", outcome.Unknown},

@@ -137,7 +137,7 @@ func TestTooOld(t *testing.T) {
 	first := o.Start([]string{keepertest.DieAt + "=exported:1"}, "back", "--keeper", o.Socket, "--database", dsn)
 	c := shopping(t, o.Addr, 7, 8)
 	await(t, first.Done())
-	forget(t)
+	pgtest.Forget(t)
 	o.Start(nil, "back", "--keeper", o.Socket, "--database", dsn)
 	told := strings.SplitAfterN(string(c.Rest()), "\n", 2)
 	if want := "is unknown: it is too long ago"; !strings.HasPrefix(told[0], unknown) || !strings.Contains(told[0], want) {
@@ -146,17 +146,6 @@ func TestTooOld(t *testing.T) {
 	balance(t, dsn, []byte(told[1]), 8)
 	if got := o.outcomes(); !slices.Equal(got, []string{"unknown"}) {
 		t.Errorf("PostgreSQL answered %q", got)
-	}
-}
-
-// forget lets PostgreSQL come so much further that it drops what it knows of
-// transactions that are over.
-func forget(t *testing.T) {
-	t.Helper()
-	pgtest.Advance(t)
-	pgtest.Exec(t, pgtest.Admin(), "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
-	for _, name := range pgtest.Column[string](t, pgtest.Admin(), "SELECT datname FROM pg_database") {
-		pgtest.Exec(t, pgtest.Sibling(name), "VACUUM (FREEZE)")
 	}
 }
 

@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -69,7 +70,9 @@ func args(all ...string) url.Values {
 func says(id string, want map[string]string) func(json.RawMessage) (int64, error) {
 	return func(b json.RawMessage) (n int64, err error) {
 		var got map[string]any
-		if err := json.Unmarshal(b, &got); err != nil {
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.UseNumber()
+		if err := d.Decode(&got); err != nil {
 			return 0, err
 		}
 		for name, v := range want {
@@ -77,11 +80,10 @@ func says(id string, want map[string]string) func(json.RawMessage) (int64, error
 				return 0, fmt.Errorf("%s is %v, not %s", name, got[name], v)
 			}
 		}
-		f, ok := got[id].(float64)
-		if !ok || f < 1 {
-			return 0, fmt.Errorf("%s is %v", id, got[id])
+		if n, err = strconv.ParseInt(fmt.Sprint(got[id]), 10, 64); err == nil && n < 1 {
+			err = fmt.Errorf("%s is %d", id, n)
 		}
-		return int64(f), nil
+		return n, err
 	}
 }
 

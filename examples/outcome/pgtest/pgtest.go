@@ -36,8 +36,9 @@ func New(t testing.TB, sql string) (dsn string) {
 		one.Cluster = c
 	}
 	one.databases++
-	dsn, err := one.Create(t.Context(), fmt.Sprintf("test%d", one.databases), sql)
+	dsn, err := one.Create(t.Context(), fmt.Sprintf("test%d", one.databases))
 	must(t, err)
+	Exec(t, dsn, sql)
 	return dsn
 }
 
@@ -51,9 +52,6 @@ func must(t testing.TB, err error) {
 // Admin connects to what is there before any database.
 func Admin() string { return one.DSN("postgres") }
 
-// Sibling connects to another database of the cluster.
-func Sibling(name string) string { return one.DSN(name) }
-
 // Crash ends PostgreSQL without a word to its clients, and begins it anew.
 func Crash(t testing.TB) {
 	t.Helper()
@@ -63,9 +61,20 @@ func Crash(t testing.TB) {
 	must(t, one.Up())
 }
 
-// Advance stops PostgreSQL and moves its count of transactions forward by two
+// Forget lets PostgreSQL come so much further that it drops what it knows of
+// transactions that are over.
+func Forget(t testing.TB) {
+	t.Helper()
+	advance(t)
+	Exec(t, Admin(), "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
+	for _, name := range Column[string](t, Admin(), "SELECT datname FROM pg_database") {
+		Exec(t, one.DSN(name), "VACUUM (FREEZE)")
+	}
+}
+
+// advance stops PostgreSQL and moves its count of transactions forward by two
 // to three times 2^20, to the beginning of a segment of their states.
-func Advance(t testing.TB) {
+func advance(t testing.TB) {
 	t.Helper()
 	xid := (int(Column[int64](t, Admin(), "SELECT pg_current_xact_id()::text::bigint")[0])>>20 + 3) << 20
 	one.Lock()

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,10 +27,25 @@ type Relay struct {
 // Relayed listens; hold: the first COMMIT stays here until Free is closed.
 func Relayed(t testing.TB, dsn string, hold bool) *Relay {
 	t.Helper()
-	dir := t.TempDir()
-	r := &Relay{DSN: strings.Replace(dsn, "host="+one.Dir, "host="+dir, 1), Held: make(chan struct{}, 1), Free: make(chan struct{})}
+	dir, err := os.MkdirTemp("", "relay-") // short, and without what a connection string has a meaning for
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	l, err := net.Listen("unix", filepath.Join(dir, socket))
 	must(t, err)
+	return relayed(t, l, strings.Replace(dsn, "host="+one.Dir, "host="+dir, 1), hold)
+}
+
+// RelayedAt is Relayed for machines that share no folder with this one: l listens at
+// TCP, and is closed with the test.
+func RelayedAt(t testing.TB, dsn string, l net.Listener) *Relay {
+	t.Helper()
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	must(t, err)
+	return relayed(t, l, strings.Replace(dsn, "host="+one.Dir, "host="+host+" port="+port, 1), false)
+}
+
+func relayed(t testing.TB, l net.Listener, dsn string, hold bool) *Relay {
+	r := &Relay{DSN: dsn, Held: make(chan struct{}, 1), Free: make(chan struct{})}
 	t.Cleanup(func() { _ = l.Close() })
 	var once sync.Once
 	look := func(b []byte) {

@@ -151,12 +151,9 @@ func (c *Cluster) Close() error {
 	return os.RemoveAll(c.Dir)
 }
 
-// Create makes a database with what some SQL says.
-func (c *Cluster) Create(ctx context.Context, name, sql string) (dsn string, err error) {
-	if err := Exec(ctx, c.DSN("postgres"), "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	return c.DSN(name), Exec(ctx, c.DSN(name), sql)
+// Create makes an empty database.
+func (c *Cluster) Create(ctx context.Context, name string) (dsn string, err error) {
+	return c.DSN(name), Exec(ctx, c.DSN("postgres"), "CREATE DATABASE "+name)
 }
 
 // Exec runs some SQL.

@@ -11,5 +11,5 @@
 //
 //	c, err := postgres.Start("auction")
 //	defer c.Close()
-//	dsn, err := c.Create(ctx, "one", schema)
+//	dsn, err := c.Create(ctx, "one")
 package postgres

@@ -3,7 +3,6 @@
 package extracttest
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -76,8 +75,6 @@ func (g *Grave) All(k *keeper.Keeper, stack *tcprepair.Stack, broken func(i int,
 	return all, nil
 }
 
-var zeros [pageSize]byte
-
 // bury puts a socket, its box and the box's entry into the memory.
 func (g *Grave) bury(i int, box []byte, d *tcprepair.Dump, c mtcp.Counters, broken func(i int, d *tcprepair.Dump, s *Sock)) {
 	s := g.Socket(d, c)
@@ -87,12 +84,8 @@ func (g *Grave) bury(i int, box []byte, d *tcprepair.Dump, c mtcp.Counters, brok
 	binary.LittleEndian.PutUint32(box[uapi.CboxHeadStateOff:], uapi.CboxLive)
 	pages := make([]uint64, (len(box)+pageSize-1)/pageSize)
 	for p := range pages {
-		b := box[p*pageSize : min(len(box), (p+1)*pageSize)]
-		if bytes.Equal(b, zeros[:len(b)]) {
-			continue // as one that was never touched
-		}
 		pages[p] = g.machine.Alloc(pageSize)
-		g.machine.Poke(pages[p], b)
+		g.machine.Poke(pages[p], box[p*pageSize:min(len(box), (p+1)*pageSize)])
 	}
 	g.machine.SetBox(i, uapi.Box{
 		State: uapi.BoxBound, UID: uint32(os.Getuid()), Generation: uint64(i + 1), First: uint32(g.first), Pages: uint32(len(pages)), Sock: s.Addr,

@@ -27,7 +27,7 @@ const asServer = "KEEPERTEST_SERVER"
 
 // Main is a package's TestMain, for a command with this run function; after is
 // what is done when the tests have ended.
-func Main(m *testing.M, run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int, after ...func()) {
+func Main(m interface{ Run() int }, run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int, after ...func()) {
 	if os.Getenv(asServer) != "" {
 		os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 	}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/examples/auction/load"
+	"lazystate/examples/outcome/pgtest"
+	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
+	"lazystate/tools/target"
+)
+
+// victim is a machine of the lab with one process of the auction, and its keeper.
+type victim struct {
+	*lab.VM
+	t      *testing.T
+	target *backdoor.Target
+}
+
+var victimFence = backdoor.FenceOptions{Slot: 1, Key: uapi.Key{7}, Timeout: time.Second}
+
+// kernels runs a test on both, in make soak: each boots a machine, and serves from it
+// for a while.
+func kernels(t *testing.T, f func(t *testing.T, kernel string)) {
+	t.Helper()
+	if !lab.Soak() {
+		t.Skip("minutes: with LAZYSTATE_SOAK=1")
+	}
+	for _, kernel := range []string{"6.12", "6.1"} {
+		t.Run(kernel, func(t *testing.T) { f(t, kernel) })
+	}
+}
+
+// victim boots one on the site's network.
+func (s *site) victim(kernel, addr string) *victim {
+	t := s.t
+	t.Helper()
+	vm := lab.New(t, lab.Config{Kernel: kernel, NICs: []lab.NIC{{Addr: addr + "/24"}}})
+	v := &victim{VM: vm, t: t}
+	v.must(lab.Cable(vm.Config().Net, "br0", s.rig.Wire.Try))
+	v.must(vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), "allow_fence=1"))
+	v.must(armed.GiveKeys(t.Context(), vm, armed.Keys{victimFence.Slot: victimFence.Key}))
+	mem, err := target.Open(t.Context(), "lab:"+vm.Name(), target.Options{Writable: true})
+	v.must(err)
+	t.Cleanup(func() { mem.Close() })
+	v.target, err = backdoor.Open(t.Context(), mem)
+	v.must(err)
+	const config = `{"servers": "/run/keeper", "socket": "/run/scd", "metrics": "-", "journal": "/run/moves"}`
+	v.must(vm.WriteFile(t.Context(), "/etc/scd.yaml", []byte(config), 0o600))
+	v.run("scd", "lazystate/tools/scd", "--config", "/etc/scd.yaml")
+	return v
+}
+
+func (v *victim) must(err error) {
+	v.t.Helper()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// run starts a program there.
+func (v *victim) run(name, pkg string, args ...string) {
+	v.t.Helper()
+	bin, err := lab.Program(v.t.Context(), name, pkg)
+	v.must(err)
+	at := filepath.Join("/bin", name)
+	v.must(v.Put(v.t.Context(), bin, at))
+	_, err = v.Start(v.t.Context(), lab.Proc{Argv: append([]string{at}, args...), Log: "/tmp/" + name + ".log"})
+	v.must(err)
+}
+
+// auction starts its process, again until the keeper is there.
+func (v *victim) auction(args ...string) {
+	v.t.Helper()
+	for {
+		r, err := v.Run(v.t.Context(), "/bin/scd", "ls", "--socket", "/run/scd")
+		v.must(err)
+		if r.Exit == 0 {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	v.run("auction", "lazystate/examples/auction", args...)
+}
+
+// struck has a crowd ask while something happens to a machine, and what helps against it.
+func (s *site) struck(strike, help func()) {
+	s.t.Helper()
+	l := s.crowd(8, "bidding", 1)
+	l.For = 20 * time.Second // on an emulated machine
+	done := make(chan []load.Event, 1)
+	go func() { done <- l.Run(s.t.Context()) }()
+	time.Sleep(l.For / 2)
+	strike()
+	help()
+	s.sound(<-done)
+}
+
+// The machine of a front end stands, with its kernel, and its sessions go on at fe2.
+func TestFrontStands(t *testing.T) {
+	kernels(t, func(t *testing.T, kernel string) {
+		s := sited(t)
+		v := s.victim(kernel, "10.9.0.3")
+		s.fe[0].Unaddr(s.service.String())
+		_, err := v.Must(t.Context(), "ip", "addr", "add", s.service.String(), "dev", "eth0")
+		v.must(err)
+		v.auction("front", "--keeper", "/run/keeper", "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort, "--middle", middles)
+		s.struck(func() { v.must(v.Stop(t.Context())) }, func() {
+			report := s.rescuer.From(v.target, victimFence, s.service)
+			t.Logf("%d sessions, %v", report.Saved(), report.Steps)
+		})
+	})
+}
+
+// The machine of a middle tier stands, and mt2 goes on with its requests.
+func TestMiddleStands(t *testing.T) {
+	kernels(t, func(t *testing.T, kernel string) {
+		s := sited(t)
+		s.mt[0].Die(netip.MustParsePrefix(middleAddrs[0] + "/24")) // nobody has asked it anything
+		v := s.victim(kernel, middleAddrs[0])
+		var l net.Listener
+		s.client.Do(func() (err error) { l, err = net.Listen("tcp", "10.9.0.9:0"); return err })
+		v.auction("middle", "--name", "mt1", "--keeper", "/run/keeper", "--listen", "0.0.0.0:"+middlePort, "--database", pgtest.RelayedAt(t, s.dsn, l).DSN)
+		s.browserOf("mt1").do(new([]category), "categories")
+		s.struck(func() { v.must(v.Stop(t.Context())) }, func() {
+			v.must(fence(t.Context(), v.target, victimFence))
+			s.rescue(v.target)
+		})
+	})
+}
