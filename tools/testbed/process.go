@@ -5,6 +5,7 @@ package testbed
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,7 +37,7 @@ func programs() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "build", "-o", dir+"/", "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/ttcp", "lazystate/examples/web").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", dir+"/", "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/ttcp", "lazystate/examples/web", "lazystate/examples/auction").CombinedOutput()
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return "", fmt.Errorf("build the daemons and servers: %w: %s", err, out)
@@ -91,6 +92,15 @@ func (p *Process) Kill() {
 		_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
 		_ = p.Wait()
 	})
+}
+
+// Ended waits until the process has ended by itself, and says how.
+func (p *Process) Ended(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL) })
+	defer stop()
+	var err error
+	p.once.Do(func() { err = p.Wait() })
+	return errors.Join(err, ctx.Err())
 }
 
 // Said is the end of what the process has written to stderr.
