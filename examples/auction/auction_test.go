@@ -142,7 +142,7 @@ func exactlyOnce(t *testing.T, dsn string, b *browser, name string) {
 // nor another try would be right, and the client is told by name.
 func TestTooOld(t *testing.T) {
 	dsn := pgtest.New(t, schema+stock)
-	g, middle := keepertest.Guard(t, keeper.Config{}), keepertest.FreeAddr(t)
+	g, middle := keepertest.Guard(t, keeper.Config{}), freeport.Addr(t)
 	args := []string{"middle", "--name", "mt1", "--keeper", g.Socket, "--listen", middle, "--database", dsn}
 	first := g.Start([]string{keepertest.DieAt + "=exported:1"}, args...)
 	g.Start(nil, "front", "--keeper", g.Socket, "--listen", g.Addr, "--control", "127.0.0.1:0", "--middle", "mt1="+middle)
