@@ -26,6 +26,9 @@ type rescue struct {
 	log    *slog.Logger
 }
 
+// mostBox is larger than any box of a middle tier: what says that it is has been damaged.
+const mostBox = 1 << 20
+
 // telling is how long a front end or a middle tier has to answer a monitor.
 const telling = 30 * time.Second
 
@@ -45,7 +48,7 @@ func (r *rescue) run(ctx context.Context, t *backdoor.Target) error {
 // records are what its boxes say. One that cannot be read is named: a request of that
 // session's might be done twice.
 func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record, err error) {
-	states, err := salvage.States(ctx, t, 0)
+	states, err := salvage.States(ctx, t, mostBox)
 	if err != nil {
 		return nil, err
 	}
