@@ -63,8 +63,8 @@ func (b *browser) hear() (r reply, id string) {
 	return r, resp.Header.Get("Request-Id")
 }
 
-// result fills v from a reply.
-func result(t testing.TB, r reply, v any) {
+// resultOf fills v from a reply.
+func resultOf(t testing.TB, r reply, v any) {
 	t.Helper()
 	if r.Result == nil {
 		t.Fatalf("no result: %+v", r)
@@ -79,7 +79,7 @@ func (b *browser) do(v any, kind string, args ...any) {
 	b.t.Helper()
 	b.ask(kind, args...)
 	r, _ := b.hear()
-	result(b.t, r, v)
+	resultOf(b.t, r, v)
 }
 
 // session is the connection's, as its front end says, that no middle tier hears of.

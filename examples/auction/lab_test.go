@@ -3,6 +3,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -11,7 +12,6 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
-	"lazystate/examples/auction/load"
 	"lazystate/examples/outcome/pgtest"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
@@ -94,14 +94,7 @@ func (v *victim) auction(args ...string) {
 // struck has a crowd ask while something happens to a machine, and what helps against it.
 func (s *site) struck(strike, help func()) {
 	s.t.Helper()
-	l := s.crowd(8, "bidding", 1)
-	l.For = 20 * time.Second // on an emulated machine
-	done := make(chan []load.Event, 1)
-	go func() { done <- l.Run(s.t.Context()) }()
-	time.Sleep(l.For / 2)
-	strike()
-	help()
-	s.sound(<-done)
+	s.sound(s.asked(s.crowd(8, "bidding", 1), rand.New(rand.NewPCG(1, 39)), func() { strike(); help() }))
 }
 
 // The machine of a front end stands, with its kernel, and its sessions go on at fe2.

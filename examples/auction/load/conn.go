@@ -62,7 +62,7 @@ func (c *conn) ask(e *Event, q ask, most time.Duration) error {
 	if err != nil {
 		return err
 	}
-	e.Done, e.Bytes = time.Now(), c.read-before
+	e.Done, e.Bytes, e.Request = time.Now(), c.read-before, resp.Header.Get("Request-Id")
 	return e.hear(q, resp.Status, text)
 }
 

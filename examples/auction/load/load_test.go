@@ -45,14 +45,32 @@ func serve(t *testing.T, wrong func(kind string, result map[string]any)) *Load {
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", srv.Listener.Addr().String())
 		},
-		Clients: 3, For: 300 * time.Millisecond, Mix: Mix{"categories": 1, "list": 1, "item": 1, "user": 1, "bid": 1, "comment": 1, "sell": 1, "register": 1},
+		Clients: 3, Mix: Mix{"categories": 1, "list": 1, "item": 1, "user": 1, "bid": 1, "comment": 1, "sell": 1, "register": 1},
 		Think: 0.0005, Visit: 4, Size: Size{2, 9, 9}, Seed: 1, Name: "x", Reply: time.Minute,
 	}
 }
 
+// until has clients ask until so many requests have ended.
+func until(t *testing.T, l *Load, n int) []Event {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		for l.Ended() < n && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+	}()
+	return l.Run(ctx)
+}
+
 // All kinds are asked for, over several connections, and no key is there twice.
 func TestRun(t *testing.T) {
-	events := serve(t, func(string, map[string]any) {}).Run(t.Context())
+	l := serve(t, func(string, map[string]any) {})
+	events := until(t, l, 200)
+	if l.Met() != l.Clients || l.Open() != 0 || l.Ended() != len(events) {
+		t.Errorf("%d clients met, %d requests open, %d of %d ended", l.Met(), l.Open(), l.Ended(), len(events))
+	}
 	kinds, keys, connected := map[string]int{}, map[string]bool{}, 0
 	for _, e := range events {
 		kinds[e.Kind]++
@@ -72,17 +90,23 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// New requests are made for so long, and no longer.
+func TestFor(t *testing.T) {
+	l := serve(t, func(string, map[string]any) {})
+	l.For = 50 * time.Millisecond
+	began := time.Now()
+	if l.Run(t.Context()); time.Since(began) < l.For {
+		t.Errorf("it has ended after %v", time.Since(began))
+	}
+}
+
 // A reply to another request is an error, whatever the kind.
 func TestWrongReplies(t *testing.T) {
 	for kind, member := range map[string]string{"item": "id", "user": "user", "bid": "amount", "comment": "about", "sell": "item", "register": "nickname"} {
 		t.Run(kind, func(t *testing.T) {
 			l := serve(t, func(k string, result map[string]any) { result[member] = -1 })
 			l.Mix = Mix{kind: 1}
-			events := l.Run(t.Context())
-			if len(events) == 0 {
-				t.Fatal("nothing was asked")
-			}
-			for _, e := range events {
+			for _, e := range until(t, l, 3) {
 				if e.Err == nil {
 					t.Errorf("%+v", e)
 				}

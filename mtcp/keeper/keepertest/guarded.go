@@ -18,19 +18,12 @@ type Guarded struct {
 	mu      sync.Mutex
 	said    bytes.Buffer // by all processes
 	closing bool
-	guards  sync.WaitGroup
 }
 
 // Guard makes the keeper of one.
 func Guard(t testing.TB, cfg keeper.Config) *Guarded {
 	t.Helper()
-	g := &Guarded{Service: New(t, cfg)}
-	t.Cleanup(func() {
-		g.mu.Lock()
-		g.closing = true
-		g.mu.Unlock()
-	})
-	return g
+	return &Guarded{Service: New(t, cfg)}
 }
 
 // Start starts a process that nobody replaces.
@@ -44,21 +37,29 @@ func (g *Guarded) Start(env []string, args ...string) *Process {
 func (g *Guarded) Keep(env []string, args ...string) { g.guard(g.Start(env, args...)) }
 
 func (g *Guarded) guard(p *Process) {
-	g.guards.Go(func() {
+	go func() {
 		<-p.Done()
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if !g.closing {
-			go g.guard(g.startLocked(nil, p.Args[1:]))
+			g.guard(g.startLocked(nil, p.Args[1:]))
 		}
-	})
+	}()
 }
 
 func (g *Guarded) startLocked(env, args []string) *Process {
 	cmd := Command(g.t, args...)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = guardedWriter{g}
-	return Go(g.t, cmd)
+	p := Go(g.t, cmd)
+	g.t.Cleanup(g.close) // before this one is killed
+	return p
+}
+
+func (g *Guarded) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closing = true
 }
 
 // Said is what all processes have written to their standard errors.

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"lazystate/bench/result"
+	"lazystate/examples/auction/load"
+	"lazystate/tools/lab"
+)
+
+// recordEnv names the file that the soak keeps its runs in.
+const recordEnv = "AUCTION_RECORD"
+
+// §3.9.4, failover correctness: clients that ask for registrations alone, or for bids
+// alone, each of them a transaction of several queries and one update, while machines
+// of one tier or of both die at random moments. Each request has its own reply, and the
+// database has each update once. In make soak 200 clients, 200 runs, which AUCTION_RECORD
+// names the file of.
+func TestConsistency(t *testing.T) {
+	runs, clients, mixes := lab.Count(2, 200), lab.Count(10, 200), []string{"registrations", "bids"}
+	kept := consistency{path: os.Getenv(recordEnv), Begun: time.Now().UTC().Truncate(time.Second), Clients: clients, Rows: []consistent{}}
+	if kept.path != "" {
+		kept.Machine = result.Host()
+		kept.Source, _ = result.Source(t.Context())
+	}
+	for i := range runs {
+		d, mix := deaths[i%len(deaths)], mixes[i%len(mixes)]
+		row := consistent{Death: d.name, Mix: mix, Seed: uint64(i)}
+		t.Run(fmt.Sprint(i, " ", d.name, " ", mix), func(t *testing.T) {
+			began := time.Now()
+			s := sited(t)
+			events := s.asked(s.crowd(clients, mix, row.Seed), rand.New(rand.NewPCG(row.Seed, 394)), func() { d.do(s) })
+			row.found(s.sound(events), load.Sum(events))
+			row.OK, row.TookMs = !t.Failed(), time.Since(began).Milliseconds()
+		})
+		if err := kept.add(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// consistency is the file of a soak: it is whole after each run, for a soak takes hours
+// and may be interrupted.
+type consistency struct {
+	path string
+
+	Begun   time.Time      `json:"begun"`
+	Machine result.Machine `json:"machine"`
+	Source  string         `json:"source"` // commit of the tree it ran in
+	Clients int            `json:"clients"`
+	Runs    int            `json:"runs"`
+	Good    int            `json:"good"`
+	Rows    []consistent   `json:"rows"`
+}
+
+// consistent is one run.
+type consistent struct {
+	Death    string `json:"death"` // of which tiers, and in which order
+	Mix      string `json:"mix"`
+	Seed     uint64 `json:"seed"`
+	OK       bool   `json:"ok"`
+	Requests int    `json:"requests"`
+	Replies  int    `json:"replies"` // to their own requests
+	Updates  int    `json:"updates"` // that clients were told of, and that are there, once
+	Missing  int    `json:"missing"`
+	Twice    int    `json:"twice"`
+	Phantoms int    `json:"phantoms"`
+	WorstMs  int64  `json:"worst_ms"` // from a request to its reply
+	TookMs   int64  `json:"took_ms"`
+}
+
+func (r *consistent) found(v *load.Verdict, s *load.Summary) {
+	r.Requests, r.Replies, r.WorstMs = len(s.Events), s.Replies, s.Worst.Milliseconds()
+	r.Updates, r.Missing, r.Twice, r.Phantoms = v.Done, len(v.Missing), len(v.Twice), len(v.Phantom)
+}
+
+// add writes the file anew, beside it first; without a path nothing is kept.
+func (c *consistency) add(row consistent) error {
+	if c.path == "" {
+		return nil
+	}
+	c.Rows = append(c.Rows, row)
+	c.Runs++
+	if row.OK {
+		c.Good++
+	}
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.path+".new", append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(c.path+".new", c.path)
+}
