@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
 
-	"lazystate/internal/pause"
 	"lazystate/mtcp/web"
 )
 
@@ -18,12 +18,15 @@ import (
 type asker struct {
 	tier    *tier
 	session string
+	log     *slog.Logger
 	count   uint64 // of requests, where there is no box to say where they begin
 
 	mu   sync.Mutex // of one request at a time, and of the end
 	conn net.Conn
 	to   string
 	over bool
+	last string // request that was sent, and to whom
+	whom string
 }
 
 // request is the one that a session is at: s is nil if it has no box.
@@ -51,9 +54,24 @@ func (a *asker) ask(ctx context.Context, q *request) (reply, error) {
 		if err == nil {
 			return r, nil
 		}
-		if late := pause.For(ctx, askAgain); late != nil {
+		if late := pauseUntil(ctx, changed); late != nil {
 			return reply{}, errors.Join(err, late)
 		}
+	}
+}
+
+// pauseUntil waits a little, and not at all once somebody has said that another is to
+// be asked.
+func pauseUntil(ctx context.Context, changed <-chan struct{}) error {
+	t := time.NewTimer(askAgain)
+	defer t.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -76,6 +94,7 @@ func (a *asker) try(ctx context.Context, n node, changed <-chan struct{}, q *req
 	var got answer
 	err := send(a.conn, message{Request: q})
 	if err == nil {
+		a.sent(q, n)
 		at("asked")
 		err = receive(a.conn, &got)
 	}
@@ -87,6 +106,17 @@ func (a *asker) try(ctx context.Context, n node, changed <-chan struct{}, q *req
 		return reply{}, err
 	}
 	return got.Reply, nil
+}
+
+// sent notes whom a request was sent to; a reissue is logged (Figure 3.11), with its
+// moment in microseconds since 1970.
+func (a *asker) sent(q *request, n node) {
+	if id := q.id(); a.last != id {
+		a.last = id
+	} else if a.whom != n.name {
+		a.log.Info("reissued", "request", id, "to", n.name, "us", time.Now().UnixMicro())
+	}
+	a.whom = n.name
 }
 
 // dialUntil gives up as soon as somebody says that it is in vain: a dead machine says

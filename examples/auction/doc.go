@@ -29,7 +29,7 @@
 //     process runs their requests again: what has no reply in its box is asked for
 //     again, under the same id.
 //   - A middle tier's machine dies. Its monitor has it fenced, and runs "auction
-//     rescue": that reads the boxes in the dead memory, has another middle tier adopt
+//     rescue" (bdmon: a salvage healer's argv): that reads the boxes in the dead memory, has another middle tier adopt
 //     the records, which first ends all that acts in the dead one's name at the
 //     database, and then tells all front ends, which ask the other one for what they
 //     were waiting for. A front end never goes to another middle tier by itself: only
@@ -51,5 +51,5 @@
 //	auction middle --name mt1 --keeper S --listen :9001 --database 'host=/run/postgresql'
 //	auction front  --keeper S --listen :80 --control :8081 --middle mt1=h1:9001,mt2=h2:9001
 //	curl -d user=1 -d item=7 -d amount=1200 http://localhost/api/bid
-//	auction rescue --target rdma://mt1 --dead mt1 --adopt mt2=h2:9001 --front fe1:8081,fe2:8081
+//	auction rescue --target rdma://mt1 --key-file K --dead mt1 --adopt mt2=h2:9001 --front fe1:8081 --front fe2:8081
 package main

@@ -85,7 +85,7 @@ func (f *front) begin(ctx context.Context, c net.Conn) context.Context {
 	} else {
 		rand.Read(id[:]) // never fails
 	}
-	a := &asker{tier: f.tier, session: hex.EncodeToString(id[:])}
+	a := &asker{tier: f.tier, session: hex.EncodeToString(id[:]), log: f.log}
 	f.asked.Store(c, a)
 	return context.WithValue(ctx, askerKey{}, a)
 }

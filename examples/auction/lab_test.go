@@ -124,7 +124,7 @@ func TestMiddleStands(t *testing.T) {
 		v.auction("middle", "--name", "mt1", "--keeper", "/run/keeper", "--listen", "0.0.0.0:"+middlePort, "--database", pgtest.RelayedAt(t, s.dsn, l).DSN)
 		s.browserOf("mt1").do(new([]category), "categories")
 		s.struck(func() { v.must(v.Stop(t.Context())) }, func() {
-			v.must(fence(t.Context(), v.target, victimFence))
+			v.must(stands(t.Context(), v.target, "", victimFence))
 			s.rescue(v.target)
 		})
 	})

@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"lazystate/backdoor"
+	"lazystate/internal/pause"
 	"lazystate/mtcp/salvage"
 )
 
@@ -23,11 +26,21 @@ type rescue struct {
 	adopts node   // who goes on with its requests
 	fronts []string
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	out    io.Writer // of what its operator, or the monitor, is told
 	log    *slog.Logger
+	began  time.Time
+}
+
+// step says what has been done, and when.
+func (r *rescue) step(name string, args ...any) {
+	r.log.Info("rescue", append([]any{"step", name, "after", time.Since(r.began)}, args...)...)
 }
 
 // mostBox is larger than any box of a middle tier: what says that it is has been damaged.
 const mostBox = 1 << 20
+
+// halts is how long CPUs may run on that have not seen their fence yet.
+const halts = 50 * time.Millisecond
 
 // telling is how long a front end or a middle tier has to answer a monitor.
 const telling = 30 * time.Second
@@ -35,6 +48,7 @@ const telling = 30 * time.Second
 // run reads what the dead one knew, has it adopted, and only then has anybody ask. A
 // front end that does not answer is dead too: whoever takes its place is told as well.
 func (r *rescue) run(ctx context.Context, t *backdoor.Target) error {
+	r.step("fenced")
 	records, err := r.records(ctx, t)
 	if err != nil {
 		return err
@@ -42,13 +56,23 @@ func (r *rescue) run(ctx context.Context, t *backdoor.Target) error {
 	if err := r.adopt(ctx, records); err != nil {
 		return fmt.Errorf("%s adopts what %s had: %w", r.adopts.name, r.dead, err)
 	}
-	return r.tell(ctx)
+	r.step("adopted")
+	if err := r.tell(ctx); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(r.out, "%s goes on with %d requests of %s\n", r.adopts.name, len(records), r.dead)
+	return err
 }
 
 // records are what its boxes say. One that cannot be read is named: a request of that
 // session's might be done twice.
 func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record, err error) {
 	states, err := salvage.States(ctx, t, mostBox)
+	if err == nil && slices.ContainsFunc(states, func(s salvage.State) bool { return s.Err != nil }) {
+		if err = pause.For(ctx, halts); err == nil { // it was written to, perhaps
+			states, err = salvage.States(ctx, t, mostBox)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +87,14 @@ func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record,
 		}
 		if err != nil {
 			r.log.Error("rescue: a box is lost", "of", s.Remote, "err", err)
+			if _, err := fmt.Fprintf(r.out, "lost: a box of %s: %.200q\n", s.Remote, err.Error()); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		all = append(all, st.Records...)
 	}
-	r.log.Info("rescue: boxes read", "boxes", len(states), "records", len(all))
+	r.step("boxes read", "boxes", len(states), "records", len(all))
 	return all, nil
 }
 
@@ -135,7 +162,13 @@ func (r *rescue) tell(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DialContext: r.dial, DisableKeepAlives: true}} // and no proxy
 	errs := make(chan error, len(r.fronts))
 	for _, addr := range r.fronts {
-		go func() { errs <- tellOne(ctx, client, addr, url.Values{"node": {r.dead}, "instead": {r.adopts.name}}) }()
+		go func() {
+			err := tellOne(ctx, client, addr, url.Values{"node": {r.dead}, "instead": {r.adopts.name}})
+			if err == nil {
+				r.step("told", "front", addr)
+			}
+			errs <- err
+		}()
 	}
 	var failed []error
 	for range r.fronts {

@@ -5,11 +5,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"lazystate/backdoor"
 	"lazystate/examples/mortal"
@@ -153,7 +155,7 @@ func (s *site) rescue(target *backdoor.Target) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	r := &rescue{dead: "mt1", adopts: nodes[1], dial: s.dial, log: slog.New(slog.DiscardHandler)}
+	r := &rescue{dead: "mt1", adopts: nodes[1], dial: s.dial, out: io.Discard, log: slog.New(slog.DiscardHandler), began: time.Now()}
 	for _, addr := range frontAddrs {
 		r.fronts = append(r.fronts, net.JoinHostPort(addr, controlPort))
 	}

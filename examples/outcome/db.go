@@ -4,6 +4,7 @@ package outcome
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -79,24 +80,32 @@ func (d *DB) End(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return all(c.Query(ctx, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-		WHERE application_name = $1 AND pid <> pg_backend_pid()`, name))
+	return terminate(ctx, c, "application_name = $1", name)
 }
 
 // end ends the server process of one transaction. What it shows of a number is the
 // lower half.
 func end(ctx context.Context, c *pgx.Conn, xid uint64) error {
-	return all(c.Query(ctx, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-		WHERE backend_xid::text = $1 AND pid <> pg_backend_pid()`, strconv.FormatUint(uint64(uint32(xid)), 10)))
+	return terminate(ctx, c, "backend_xid::text = $1", strconv.FormatUint(uint64(uint32(xid)), 10))
 }
 
-// all waits for a query's last row.
-func all(rows pgx.Rows, err error) error {
-	if err != nil {
-		return err
+// ending is how long server processes may take to end.
+const ending = 10 * time.Second
+
+// terminate ends those server processes that a condition names, all at once, and
+// returns when they are gone: a process leaves the view behind the end of its
+// transaction. (PostgreSQL's own wait looks every 100 ms, for one process after another.)
+func terminate(ctx context.Context, c *pgx.Conn, which, arg string) error {
+	for late := time.Now().Add(ending); ; time.Sleep(time.Millisecond) {
+		var n int
+		err := c.QueryRow(ctx, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND `+which, arg).Scan(&n)
+		if err != nil || n == 0 {
+			return err
+		}
+		if time.Now().After(late) {
+			return fmt.Errorf("%d of PostgreSQL's processes do not end (%s, %s)", n, which, arg)
+		}
 	}
-	rows.Close()
-	return rows.Err()
 }
 
 // whose is a database's identity, with the first digits of its log's current

@@ -27,7 +27,7 @@ type Healer struct {
 	Floor uint64   `yaml:"floor"` // memory: pages
 
 	Name    string   `yaml:"name"` // external
-	Argv    []string `yaml:"argv"`
+	Argv    []string `yaml:"argv"` // external; salvage: run when the machine is fenced
 	Timeout Duration `yaml:"timeout"`
 
 	SCD     string `yaml:"scd"`     // salvage: control socket of the recovery node's scd; "": the usual one
@@ -144,8 +144,8 @@ func (h *Healer) check() error {
 	if h.Kind != "memory" && (h.Free != nil || h.Floor != 0) {
 		return errors.New("free and floor belong to a memory healer")
 	}
-	if (h.Kind == "external") != (h.Argv != nil) {
-		return errors.New("argv belongs to an external healer, which needs it")
+	if h.Kind != kindSalvage && (h.Kind == "external") != (h.Argv != nil) {
+		return errors.New("argv belongs to an external healer, which needs it, or to a salvage healer")
 	}
 	if err := h.checkSalvage(); err != nil {
 		return err
