@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,11 +15,12 @@ import (
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
 	"lazystate/tools/target"
+	"lazystate/tools/testbed"
 )
 
 // victim is a machine of the lab with one process of the auction, and its keeper.
 type victim struct {
-	*lab.VM
+	*testbed.Victim
 	t      *testing.T
 	target *backdoor.Target
 }
@@ -39,23 +39,20 @@ func kernels(t *testing.T, f func(t *testing.T, kernel string)) {
 	}
 }
 
-// victim boots one on the site's network.
-func (s *site) victim(kernel, addr string) *victim {
+// victim boots one on the site's network, with an address and perhaps more.
+func (s *site) victim(kernel, addr string, more ...string) *victim {
 	t := s.t
 	t.Helper()
 	vm := lab.New(t, lab.Config{Kernel: kernel, NICs: []lab.NIC{{Addr: addr + "/24"}}})
-	v := &victim{VM: vm, t: t}
-	v.must(lab.Cable(vm.Config().Net, "br0", s.rig.Wire.Try))
-	v.must(vm.Insmod(t.Context(), lab.Module(t, vm, "backdoor"), "allow_fence=1"))
-	v.must(armed.GiveKeys(t.Context(), vm, armed.Keys{victimFence.Slot: victimFence.Key}))
+	on, err := testbed.Arm(t.Context(), vm, armed.Keys{victimFence.Slot: victimFence.Key})
+	v := &victim{Victim: on, t: t}
+	v.must(err)
+	v.must(v.Joins(t.Context(), s.rig.Wire.Try, more...))
 	mem, err := target.Open(t.Context(), "lab:"+vm.Name(), target.Options{Writable: true})
 	v.must(err)
 	t.Cleanup(func() { mem.Close() })
 	v.target, err = backdoor.Open(t.Context(), mem)
 	v.must(err)
-	const config = `{"servers": "/run/keeper", "socket": "/run/scd", "metrics": "-", "journal": "/run/moves"}`
-	v.must(vm.WriteFile(t.Context(), "/etc/scd.yaml", []byte(config), 0o600))
-	v.run("scd", "lazystate/tools/scd", "--config", "/etc/scd.yaml")
 	return v
 }
 
@@ -66,29 +63,10 @@ func (v *victim) must(err error) {
 	}
 }
 
-// run starts a program there.
-func (v *victim) run(name, pkg string, args ...string) {
-	v.t.Helper()
-	bin, err := lab.Program(v.t.Context(), name, pkg)
-	v.must(err)
-	at := filepath.Join("/bin", name)
-	v.must(v.Put(v.t.Context(), bin, at))
-	_, err = v.Start(v.t.Context(), lab.Proc{Argv: append([]string{at}, args...), Log: "/tmp/" + name + ".log"})
-	v.must(err)
-}
-
-// auction starts its process, again until the keeper is there.
+// auction starts its process.
 func (v *victim) auction(args ...string) {
 	v.t.Helper()
-	for {
-		r, err := v.Run(v.t.Context(), "/bin/scd", "ls", "--socket", "/run/scd")
-		v.must(err)
-		if r.Exit == 0 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	v.run("auction", "lazystate/examples/auction", args...)
+	v.must(v.Launch(v.t.Context(), "lazystate/examples/auction", args...))
 }
 
 // struck has a crowd ask while something happens to a machine, and what helps against it.
@@ -101,11 +79,10 @@ func (s *site) struck(strike, help func()) {
 func TestFrontStands(t *testing.T) {
 	kernels(t, func(t *testing.T, kernel string) {
 		s := sited(t)
-		v := s.victim(kernel, "10.9.0.3")
 		s.fe[0].Unaddr(s.service.String())
-		_, err := v.Must(t.Context(), "ip", "addr", "add", s.service.String(), "dev", "eth0")
-		v.must(err)
-		v.auction("front", "--keeper", "/run/keeper", "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort, "--middle", middles)
+		v := s.victim(kernel, "10.9.0.3", s.service.String())
+		v.auction("front", "--keeper", testbed.VictimKeeper, "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort, "--middle", middles)
+		_ = s.browser().Close() // somebody listens
 		s.struck(func() { v.must(v.Stop(t.Context())) }, func() {
 			report := s.rescuer.From(v.target, victimFence, s.service)
 			t.Logf("%d sessions, %v", report.Saved(), report.Steps)
@@ -121,7 +98,7 @@ func TestMiddleStands(t *testing.T) {
 		v := s.victim(kernel, middleAddrs[0])
 		var l net.Listener
 		s.client.Do(func() (err error) { l, err = net.Listen("tcp", "10.9.0.9:0"); return err })
-		v.auction("middle", "--name", "mt1", "--keeper", "/run/keeper", "--listen", "0.0.0.0:"+middlePort, "--database", pgtest.RelayedAt(t, s.dsn, l).DSN)
+		v.auction("middle", "--name", "mt1", "--keeper", testbed.VictimKeeper, "--listen", "0.0.0.0:"+middlePort, "--database", pgtest.RelayedAt(t, s.dsn, l).DSN)
 		s.browserOf("mt1").do(new([]category), "categories")
 		s.struck(func() { v.must(v.Stop(t.Context())) }, func() {
 			v.must(stands(t.Context(), v.target, "", victimFence))
