@@ -47,7 +47,10 @@ func (s *site) victim(kernel, addr string, more ...string) *victim {
 	on, err := testbed.Arm(t.Context(), vm, armed.Keys{victimFence.Slot: victimFence.Key})
 	v := &victim{Victim: on, t: t}
 	v.must(err)
-	v.must(v.Joins(t.Context(), s.rig.Wire.Try, more...))
+	v.must(lab.Cable(vm.Config().Net, "br0", s.rig.Wire.Try))
+	for _, a := range more {
+		v.must(v.Addr(t.Context(), a))
+	}
 	mem, err := target.Open(t.Context(), "lab:"+vm.Name(), target.Options{Writable: true})
 	v.must(err)
 	t.Cleanup(func() { mem.Close() })
@@ -66,7 +69,8 @@ func (v *victim) must(err error) {
 // auction starts its process.
 func (v *victim) auction(args ...string) {
 	v.t.Helper()
-	v.must(v.Launch(v.t.Context(), "lazystate/examples/auction", args...))
+	_, err := v.Launch(v.t.Context(), "lazystate/examples/auction", args...)
+	v.must(err)
 }
 
 // struck has a crowd ask while something happens to a machine, and what helps against it.

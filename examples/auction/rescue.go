@@ -31,9 +31,11 @@ type rescue struct {
 	began  time.Time
 }
 
-// step says what has been done, and when.
+// step says what has been done, and when: since the rescue began, and in microseconds
+// since 1970.
 func (r *rescue) step(name string, args ...any) {
-	r.log.Info("rescue", append([]any{"step", name, "after", time.Since(r.began)}, args...)...)
+	now := time.Now()
+	r.log.Info("rescue", append([]any{"step", name, "after", now.Sub(r.began), "us", now.UnixMicro()}, args...)...)
 }
 
 // mostBox is larger than any box of a middle tier: what says that it is has been damaged.

@@ -133,7 +133,10 @@ func (d *demo) until(ctx context.Context, what string, f func() bool) error {
 func (d *demo) setUp(ctx context.Context) error {
 	b := d.bed
 	b.S1.Unaddr(prefix()) // it is the machine's
-	if err := d.vm.Joins(ctx, b.Wire().Try, prefix()); err != nil {
+	if err := lab.Cable(d.vm.Config().Net, "br0", b.Wire().Try); err != nil {
+		return err
+	}
+	if err := d.vm.Addr(ctx, prefix()); err != nil {
 		return err
 	}
 	if _, err := b.S2.Serve(ctx, "web", "--keeper", "KEEPER", "--listen", "0.0.0.0:PORT", "--root", b.Dir()); err != nil {

@@ -29,7 +29,7 @@ func boot(ctx context.Context, kernel string, file []byte) (*testbed.Victim, err
 		err = v.WriteFile(ctx, guestRoot+"/file", file, 0o644)
 	}
 	if err == nil {
-		err = v.Launch(ctx, "lazystate/examples/web", "--keeper", testbed.VictimKeeper, "--listen", fmt.Sprintf("0.0.0.0:%d", testbed.Port), "--root", guestRoot)
+		_, err = v.Launch(ctx, "lazystate/examples/web", "--keeper", testbed.VictimKeeper, "--listen", fmt.Sprintf("0.0.0.0:%d", testbed.Port), "--root", guestRoot)
 	}
 	if err != nil {
 		return nil, errors.Join(err, vm.Down())

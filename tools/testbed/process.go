@@ -68,6 +68,11 @@ const Self = ""
 
 // start runs a program on a machine until the bed is taken down.
 func (b *Bed) start(h *netrig.Host, name string, args ...string) (*Process, error) {
+	return b.startOn(h, nil, name, args...)
+}
+
+// startOn gives it a standard input; nil: there is none.
+func (b *Bed) startOn(h *netrig.Host, in *os.File, name string, args ...string) (*Process, error) {
 	path := filepath.Join(b.bin, name)
 	if name == Self {
 		exe, err := os.Executable()
@@ -78,6 +83,9 @@ func (b *Bed) start(h *netrig.Host, name string, args ...string) (*Process, erro
 	}
 	p := &Process{Cmd: exec.Command(path, args...)}
 	p.Stderr = &p.log
+	if in != nil {
+		p.Stdin = in
+	}
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a death signal would come with the thread's end
 	if err := h.Try(p.Start); err != nil {
 		return nil, err
@@ -102,6 +110,9 @@ func (p *Process) Ended(ctx context.Context) error {
 	p.once.Do(func() { err = p.Wait() })
 	return errors.Join(err, ctx.Err())
 }
+
+// Log is all that the process has written to stderr.
+func (p *Process) Log() string { return p.log.String() }
 
 // Said is the end of what the process has written to stderr.
 func (p *Process) Said() string {

@@ -4,7 +4,6 @@ package testbed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 
@@ -14,7 +13,10 @@ import (
 
 // Victim is a virtual machine whose kernel is to die under its servers (§3.9.2): with
 // backdoor.ko, which has its sessions' boxes, and an scd, which keeps them.
-type Victim struct{ *lab.VM }
+type Victim struct {
+	*lab.VM
+	has map[string]bool // programs that were put there
+}
 
 // Where its servers find their keeper, and its operator the daemon.
 const (
@@ -25,7 +27,7 @@ const (
 // Arm makes a machine that has booted a victim, of monitors with these keys; params are
 // further ones of the module. It returns when the daemon answers.
 func Arm(ctx context.Context, vm *lab.VM, keys armed.Keys, params ...string) (*Victim, error) {
-	v := &Victim{vm}
+	v := &Victim{vm, map[string]bool{}}
 	ko, err := v.ModuleFile("backdoor")
 	if err == nil {
 		err = v.Insmod(ctx, ko, append([]string{"allow_fence=1"}, params...)...)
@@ -38,7 +40,7 @@ func Arm(ctx context.Context, vm *lab.VM, keys armed.Keys, params ...string) (*V
 		err = v.WriteFile(ctx, "/etc/scd.yaml", []byte(cfg), 0o600)
 	}
 	if err == nil {
-		err = v.Launch(ctx, "lazystate/tools/scd", "--config", "/etc/scd.yaml")
+		_, err = v.Launch(ctx, "lazystate/tools/scd", "--config", "/etc/scd.yaml")
 	}
 	if err == nil {
 		err = v.await(ctx)
@@ -58,19 +60,21 @@ func (v *Victim) await(ctx context.Context) error {
 	})
 }
 
-// Launch builds one of our commands, puts it there and starts it.
-func (v *Victim) Launch(ctx context.Context, pkg string, args ...string) error {
+// Launch starts one of our commands; the first time it is built and put there.
+func (v *Victim) Launch(ctx context.Context, pkg string, args ...string) (pid int, err error) {
 	name := path.Base(pkg)
-	bin, err := lab.Program(ctx, name, pkg)
-	if err != nil {
-		return err
-	}
 	at := path.Join("/bin", name)
-	if err := v.Put(ctx, bin, at); err != nil {
-		return err
+	if !v.has[name] {
+		bin, err := lab.Program(ctx, name, pkg)
+		if err != nil {
+			return 0, err
+		}
+		if err := v.Put(ctx, bin, at); err != nil {
+			return 0, err
+		}
+		v.has[name] = true
 	}
-	_, err = v.Start(ctx, lab.Proc{Argv: append([]string{at}, args...), Log: "/tmp/" + name + ".log"})
-	return err
+	return v.Start(ctx, lab.Proc{Argv: append([]string{at}, args...), Log: "/tmp/" + name + ".log"})
 }
 
 // Outlive waits until so many boxes lie in memory that outlives the kernel.
@@ -90,12 +94,8 @@ func (v *Victim) Panic(ctx context.Context) {
 	go v.Start(ctx, lab.Proc{Argv: []string{"/bin/sh", "-c", "echo c >/proc/sysrq-trigger"}})
 }
 
-// Joins has it on the network whose bridge br0 wire has, with further addresses.
-func (v *Victim) Joins(ctx context.Context, wire func(func() error) error, addrs ...string) error {
-	err := lab.Cable(v.Config().Net, "br0", wire)
-	for _, a := range addrs {
-		_, e := v.Must(ctx, "ip", "addr", "add", a, "dev", "eth0")
-		err = errors.Join(err, e)
-	}
+// Addr gives it an address more.
+func (v *Victim) Addr(ctx context.Context, cidr string) error {
+	_, err := v.Must(ctx, "ip", "addr", "add", cidr, "dev", "eth0")
 	return err
 }
