@@ -24,6 +24,7 @@ type Spec struct {
 	For     time.Duration
 	Mix     string
 	Think   float64
+	Normal  bool
 	Visit   int
 	Seed    uint64
 	Fronts  []netip.AddrPort
@@ -57,14 +58,10 @@ func Main() {
 
 func (s *Spec) run(ctx context.Context) (out Outcome) {
 	var dialed atomic.Uint64
-	l := &load.Load{
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			at := s.Fronts[dialed.Add(1)%uint64(len(s.Fronts))]
-			return (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
-		},
-		Clients: s.Clients, For: s.For, Mix: load.Named[s.Mix], Think: s.Think, Visit: s.Visit,
-		Size: load.Size{Categories: categories, Users: users, Items: items}, Seed: s.Seed, Name: fmt.Sprint("seed ", s.Seed), Reply: patience,
-	}
+	l := s.load(func(ctx context.Context) (net.Conn, error) { // half of them to each
+		at := s.Fronts[dialed.Add(1)%uint64(len(s.Fronts))]
+		return (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
+	})
 	sum := load.Sum(l.Run(ctx))
 	for _, e := range sum.Events {
 		if e.Err != nil {
@@ -77,7 +74,7 @@ func (s *Spec) run(ctx context.Context) (out Outcome) {
 
 // Load has clients ask; a failure is an error, for here nothing dies.
 func (s *Bed) Load(ctx context.Context, spec Spec) (out Outcome, err error) {
-	spec.Fronts = s.fronts()
+	spec.Fronts = s.Fronts[:]
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return out, err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"lazystate/bench/auctionload"
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
+	"lazystate/examples/outcome/postgres"
 	"lazystate/tools/testbed"
 )
 
@@ -64,12 +66,17 @@ func numbers(text string) (all []int, err error) {
 	return all, nil
 }
 
-func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
+func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err error) {
 	defer testbed.Done()
 	clients, err := numbers(crowds)
 	if err != nil {
 		return nil, err
 	}
+	db, err := postgres.Start("auction")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 	measured := map[string]map[int][]float64{}
 	rng := rand.New(rand.NewPCG(o.Seed, 39))
 	for run := range o.Runs {
@@ -78,7 +85,7 @@ func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 			if measured[c.name] == nil {
 				measured[c.name] = map[int][]float64{}
 			}
-			err := auctionload.On(ctx, c.site, func(b *auctionload.Bed) error {
+			err := auctionload.On(ctx, db, c.site, func(b *auctionload.Bed) error {
 				for _, n := range clients {
 					out, err := b.Load(ctx, auctionload.Spec{Clients: n, For: o.Window, Mix: "bidding", Think: think, Seed: o.Seed*1000 + uint64(run)*100 + uint64(n)})
 					if err != nil {

@@ -20,6 +20,7 @@ type Load struct {
 	For     time.Duration // new requests are made so long; 0: as long as Run's context lasts
 	Mix     Mix
 	Think   float64 // times TPC-W's think time, a mean of 7 s; 0: none
+	Normal  bool    // think times are normally distributed, as in Figure 3.11
 	Visit   int     // mean of requests over a connection; 0: one lasts for all
 	Size    Size
 	Seed    uint64
@@ -67,7 +68,14 @@ const (
 	thinkMost = 10
 )
 
+// spread is a normal think time's standard deviation, in means; the dissertation does
+// not say it.
+const spread = 1.0 / 3
+
 func (l *Load) think(rng *rand.Rand) time.Duration {
+	if l.Normal {
+		return time.Duration(l.Think * float64(thinkMean) * max(0, 1+spread*rng.NormFloat64()))
+	}
 	return time.Duration(l.Think * float64(thinkMean) * min(rng.ExpFloat64(), thinkMost))
 }
 
