@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/bench/guest"
+	"lazystate/bench/result"
 	"lazystate/internal/netrig"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
@@ -91,12 +93,15 @@ func (v *Victims) all() (all []*testbed.Victim) {
 	return all
 }
 
-// VM is one of them, to say what it is.
-func (v *Victims) VM() *lab.VM { return v.all()[0].VM }
+// Tiers are those that they are of.
+func (v *Victims) Tiers() Tiers { return Tiers{Front: v.front() != nil, Middle: v.middle() != nil} }
+
+// Machine describes them, and the host.
+func (v *Victims) Machine() result.Machine { return guest.MachineOf(v.all()[0].VM) }
 
 // join has them on a bed's network, and the service's address at the front end.
 func (v *Victims) join(ctx context.Context, wire func(func() error) error) error {
-	if err := lab.Cable(v.VM().Config().Net, "br0", wire); err != nil { // they share one
+	if err := lab.Cable(v.all()[0].Config().Net, "br0", wire); err != nil { // they share one
 		return err
 	}
 	if v.Front == nil {
