@@ -30,8 +30,8 @@ func loadCommand() *ucli.Command {
 		},
 		Action: func(c *ucli.Context) error {
 			mix := load.Named[c.String("mix")]
-			if mix == nil || c.Int("clients") < 1 || c.Float64("think") < 0 || c.Int("visit") < 0 {
-				return cli.Usagef("load: a mix that there is, one client at least, nothing negative")
+			if mix == nil || c.Int("clients") < 1 || c.Float64("think") < 0 || c.Int("visit") < 0 || c.Duration("for") <= 0 {
+				return cli.Usagef("load: a mix that there is, one client at least, a time to do it in, nothing negative")
 			}
 			n, err := load.SizeOf(c.Context, c.String("database"))
 			if err != nil {

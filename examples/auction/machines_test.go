@@ -69,6 +69,38 @@ func TestAdopterDies(t *testing.T) {
 	}
 }
 
+// All connections of a middle tier wait for a lock that a dead one holds, at a database
+// that nobody has told. Who adopts ends that first, and needs none of them.
+func TestAdopterWaitsForTheDead(t *testing.T) {
+	env, there := waiting(t, "begun:1")
+	s := sited(t, env...)
+	all := []*browser{s.browserOf("mt1")}
+	all[0].ask("bid", "user", 2, "item", 1, "amount", 500)
+	keepertest.Await(t, there[0])
+	for i := range connections + 1 {
+		b := s.browserOf("mt2")
+		b.ask("bid", "user", 2, "item", 1, "amount", 600+i)
+		all = append(all, b)
+	}
+	s.until("mt2's connections, which wait", func() bool {
+		n := pgtest.Column[int64](t, s.dsn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'auction mt2' AND wait_event_type = 'Lock'")
+		return n[0] == connections
+	})
+	s.middleDies()()
+	done := 0
+	for _, b := range all {
+		r, _ := b.hear()
+		if r.Result != nil {
+			done++
+		} else if r.Refused == "" { // a higher one was there first
+			t.Errorf("%+v", r)
+		}
+	}
+	if n := pgtest.Column[int64](t, s.dsn, "SELECT count(*) FROM bids"); done == 0 || n[0] != int64(done) {
+		t.Errorf("clients were told of %d bids, the database has %d", done, n[0])
+	}
+}
+
 // The machine of a front end dies while it waits for a middle tier, and with a reply
 // in its hands.
 func TestFrontDies(t *testing.T) {

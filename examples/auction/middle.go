@@ -9,6 +9,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"lazystate/examples/outcome"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
@@ -19,6 +21,7 @@ type middle struct {
 	name   string // of its node: what all its connections to the database are called
 	ledger *ledger
 	free   chan *outcome.DB // connections that nobody uses
+	apart  chan *outcome.DB // one more, for what the others may all be waiting for
 	log    *slog.Logger
 }
 
@@ -35,10 +38,15 @@ type middleConfig struct {
 
 // serveMiddle serves until ctx ends.
 func serveMiddle(ctx context.Context, cfg middleConfig, log *slog.Logger) error {
-	m := &middle{name: cfg.name, ledger: newLedger(), free: make(chan *outcome.DB, cfg.connections), log: log}
+	m := &middle{name: cfg.name, ledger: newLedger(), free: make(chan *outcome.DB, cfg.connections), apart: make(chan *outcome.DB, 1), log: log}
 	for range cfg.connections {
 		m.free <- &outcome.DB{DSN: cfg.database, Name: actsAs(cfg.name)}
 	}
+	go func() { // who needs it is in a hurry
+		db := &outcome.DB{DSN: cfg.database, Name: actsAs(cfg.name)}
+		_, _ = db.Conn(ctx)
+		m.apart <- db
+	}()
 	l, err := listen(ctx, cfg.keeper, middleService, cfg.listen, cbox.Config{Snapshot: snapshotRoom, Log: 2 * mostLine})
 	if err != nil {
 		return err
@@ -97,9 +105,13 @@ func (m *middle) accept(ctx context.Context, l net.Listener) error {
 
 // use lends a connection to the database.
 func (m *middle) use(ctx context.Context, f func(*outcome.DB) error) error {
+	return lend(ctx, m.free, f)
+}
+
+func lend(ctx context.Context, from chan *outcome.DB, f func(*outcome.DB) error) error {
 	select {
-	case db := <-m.free:
-		defer func() { m.free <- db }()
+	case db := <-from:
+		defer func() { from <- db }()
 		return f(db)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -107,13 +119,15 @@ func (m *middle) use(ctx context.Context, f func(*outcome.DB) error) error {
 }
 
 // adopt takes on what a dead middle tier has left, once nothing acts in its name at the
-// database any more: what that had begun and not exported holds locks, and what was
-// under way would still be done.
+// database any more: what that had begun and not exported holds locks, for which all
+// our connections may be waiting, and what was under way would still be done.
 func (m *middle) adopt(ctx context.Context, a *adoption, h home) error {
 	if a.Of == m.name {
 		return fmt.Errorf("%s is to adopt what it has itself", m.name)
 	}
-	err := m.use(ctx, func(db *outcome.DB) error { return db.End(ctx, actsAs(a.Of)) })
+	err := lend(ctx, m.apart, func(db *outcome.DB) error {
+		return db.Try(ctx, func(*pgx.Conn) error { return db.End(ctx, actsAs(a.Of)) })
+	})
 	if err != nil {
 		return err
 	}

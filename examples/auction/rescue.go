@@ -101,20 +101,26 @@ func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record,
 }
 
 // adopt gives the records to another middle tier, over as many connections as they need
-// boxes; without any it is to know that it takes the other's place all the same.
+// boxes, all at once; without any it is to know that it takes the other's place all the
+// same.
 func (r *rescue) adopt(ctx context.Context, all []record) error {
-	for {
+	var parts [][]record
+	for first := true; first || len(all) > 0; first = false {
 		n, err := fitting(all)
 		if err != nil {
 			return err
 		}
-		if err := r.adoptSome(ctx, all[:n]); err != nil {
-			return err
-		}
-		if all = all[n:]; len(all) == 0 {
-			return nil
-		}
+		parts, all = append(parts, all[:n]), all[n:]
 	}
+	errs := make(chan error, len(parts))
+	for _, some := range parts {
+		go func() { errs <- r.adoptSome(ctx, some) }()
+	}
+	var failed error
+	for range parts {
+		failed = errors.Join(failed, <-errs)
+	}
+	return failed
 }
 
 // fitting is how many records go into one line.

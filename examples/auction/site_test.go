@@ -38,6 +38,8 @@ const (
 	servicePort = "8000"
 	controlPort = "8001"
 	middlePort  = "9000"
+
+	connections = 4 // of a middle tier to the database, beside the one that is apart
 )
 
 var (
@@ -73,7 +75,7 @@ func sitedEach(t *testing.T, env [2][]string) *site {
 	s.fe[0].Addr(s.service.String())
 	far := [2]string{pgtest.Relayed(t, s.dsn, false).DSN, s.dsn}
 	for i, m := range s.mt {
-		s.middle[i] = []string{"middle", "--name", m.Name, "--keeper", m.Socket, "--listen", "0.0.0.0:" + middlePort, "--database", far[i], "--connections", "4"}
+		s.middle[i] = []string{"middle", "--name", m.Name, "--keeper", m.Socket, "--listen", "0.0.0.0:" + middlePort, "--database", far[i], "--connections", fmt.Sprint(connections)}
 		s.procs[i] = m.Run(env[i], s.middle[i]...)
 	}
 	for i, m := range s.fe {
