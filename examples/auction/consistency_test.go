@@ -3,12 +3,19 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lazystate/bench/result"
 	"lazystate/examples/auction/load"
@@ -99,4 +106,45 @@ func (c *consistency) add(row consistent) error {
 		return err
 	}
 	return os.Rename(c.path+".new", c.path)
+}
+
+// readConsistency reads such a file, and nothing else that is JSON.
+func readConsistency(path string) (*consistency, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &consistency{path: path}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return c, d.Decode(c)
+}
+
+// A soak's file says what its runs did, and the one that is committed is whole.
+func TestConsistencyFile(t *testing.T) {
+	want := consistency{path: filepath.Join(t.TempDir(), "soak.json"), Begun: time.Now().UTC().Truncate(time.Second), Clients: 3}
+	row := consistent{Death: "front", Mix: "bids", Seed: 1, OK: true}
+	row.found(&load.Verdict{Done: 1, Twice: []string{"bid 7"}}, load.Sum([]load.Event{{Kind: "bid", Key: "7", ID: 1}, {Kind: "bid", Refused: true}}))
+	for _, r := range []consistent{row, {Death: "middle", Mix: "registrations"}} {
+		if err := want.add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := readConsistency(want.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(&want, got, cmpopts.IgnoreUnexported(consistency{})); d != "" {
+		t.Error(d)
+	}
+	if got.Runs != 2 || got.Good != 1 || got.Rows[0].Replies != 2 || got.Rows[0].Twice != 1 {
+		t.Errorf("%+v", got)
+	}
+	kept, err := readConsistency("../../bench/results/soak-auction.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return // no soak has been committed yet
+	}
+	if err != nil || kept.Runs != len(kept.Rows) || kept.Runs == 0 || kept.Source == "" {
+		t.Errorf("%+v, %v", kept, err)
+	}
 }
