@@ -80,7 +80,7 @@ func (s *Bed) Crash(ctx context.Context, deadline time.Duration) (*Recovery, err
 	return r, errors.Join(errs[:]...)
 }
 
-// fencing is how long CPUs have that cannot answer, for they stand.
+// fencing is how long CPUs have that cannot answer, for they stand: bdmon.yaml's fence.
 const fencing = time.Millisecond
 
 // recoverFront is what bdmon's healer does (tools/heal): it fences, and the second front

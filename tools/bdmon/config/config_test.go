@@ -89,7 +89,7 @@ func TestWholeFile(t *testing.T) {
 // A salvage healer's command is told how the machine was fenced; what it prints is what
 // was carried out, and what was lost. One that fails is run again.
 func TestSalvageCommand(t *testing.T) {
-	const file = "targets: [{name: a, url: 'lab:a', key_file: k, healers: [{kind: salvage, sensors: [failed], argv: [/bin/sh, -c, '%s'], timeout: 1m}]}]\n"
+	const file = "targets: [{name: a, url: 'lab:a', key_file: k, healers: [{kind: salvage, sensors: [failed], argv: [/bin/sh, -c, '%s'], timeout: 1m, fence: 1ms}]}]\n"
 	made := func(script string) *heal.Salvage {
 		c, err := Parse(fmt.Appendf(nil, file, script))
 		if err != nil {
@@ -97,7 +97,7 @@ func TestSalvageCommand(t *testing.T) {
 		}
 		h, err := c.Targets[0].Healers[0].Build()
 		s, ok := h.(*heal.Salvage)
-		if err != nil || !ok || len(s.How) != 1 || !strings.HasPrefix(s.How[0], "run /bin/sh") {
+		if err != nil || !ok || s.Fence != time.Millisecond || len(s.How) != 1 || !strings.HasPrefix(s.How[0], "run /bin/sh") {
 			t.Fatalf("%+v, %v", h, err)
 		}
 		return s

@@ -30,8 +30,9 @@ type Healer struct {
 	Argv    []string `yaml:"argv"` // external; salvage: run when the machine is fenced
 	Timeout Duration `yaml:"timeout"`
 
-	SCD     string `yaml:"scd"`     // salvage: control socket of the recovery node's scd; "": the usual one
-	Machine string `yaml:"machine"` // salvage: what that calls the target
+	SCD     string   `yaml:"scd"`     // salvage: control socket of the recovery node's scd; "": the usual one
+	Machine string   `yaml:"machine"` // salvage: what that calls the target
+	Fence   Duration `yaml:"fence"`   // salvage: how long its CPUs may take to answer the fence; 0: 100 ms if its port is cut anyway, else 5 s
 }
 
 // Spare is who is never killed.

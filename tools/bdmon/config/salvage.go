@@ -25,8 +25,8 @@ const (
 
 func (h *Healer) checkSalvage() error {
 	switch {
-	case h.Kind != kindSalvage && (h.SCD != "" || h.Machine != ""):
-		return errors.New("scd and machine belong to a salvage healer")
+	case h.Kind != kindSalvage && (h.SCD != "" || h.Machine != "" || h.Fence != 0):
+		return errors.New("scd, machine and fence belong to a salvage healer")
 	case h.Kind != kindSalvage:
 		return nil
 	case h.Machine == "" && len(h.Argv) == 0:
@@ -44,7 +44,7 @@ func (h *Healer) checkSalvage() error {
 // salvage has the scd of the recovery node, which is this machine, do the rest, or a
 // command, or the one and then the other.
 func (h *Healer) salvage() *heal.Salvage {
-	s := &heal.Salvage{Machine: h.Machine, Confirm: cmp.Or(time.Duration(h.Confirm), defaultSuspects), Carry: h.carry}
+	s := &heal.Salvage{Machine: h.Machine, Confirm: cmp.Or(time.Duration(h.Confirm), defaultSuspects), Fence: time.Duration(h.Fence), Carry: h.carry}
 	if h.Machine != "" {
 		s.How = append(s.How, "the recovery node takes over the addresses and sessions of "+h.Machine)
 	}
