@@ -85,11 +85,13 @@ type Dead struct {
 
 var key = uapi.Key{1, 2, 3}
 
-// What a dead machine has room for.
+// What a dead machine has room for, beside its own kernel: a session's box is no larger
+// than boxPages.
 const (
-	ram   = 256 << 20
-	boxes = 256
-	pages = boxes * 512 // of all boxes; most are never touched
+	ownRAM   = 32 << 20
+	boxPages = 512
+	pageSize = 4096
+	spare    = 16 // sessions that may come while it dies
 )
 
 // Die is the machine's end, and that of its addresses: they go first, so that nobody
@@ -101,7 +103,9 @@ func (m *Machine) Die(addrs ...netip.Prefix) *Dead {
 	}
 	const kernel = "6.12"
 	members, values := extracttest.Manifest(kernel)
-	d := &Dead{bdtest.New(bdtest.WithRAM(ram), bdtest.WithManifest(members, values), bdtest.WithBoxes(boxes, pages), bdtest.WithFence(), bdtest.WithKey(0, key)), m.t}
+	boxes := len(m.Keeper.Sessions()) + spare
+	pages := boxes * boxPages
+	d := &Dead{bdtest.New(bdtest.WithRAM(ownRAM+pages*pageSize), bdtest.WithManifest(members, values), bdtest.WithBoxes(boxes, pages), bdtest.WithFence(), bdtest.WithKey(0, key)), m.t}
 	frozen, err := extracttest.Dig(d.Target, kernel).All(m.Keeper, m.stack, nil)
 	m.must(err)
 	for _, p := range m.procs {
