@@ -111,16 +111,15 @@ func (s *site) browser() *browser {
 // browserOf is one whose requests go to a middle tier.
 func (s *site) browserOf(middle string) *browser {
 	s.t.Helper()
-	nodes, err := nodesOf(middles)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	tier, err := newTier(nodes, "")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	return browserOf(s.t, middles, middle, s.browser)
+}
+
+// browserOf connects until requests go to a middle tier of these.
+func browserOf(t *testing.T, nodes, middle string, connect func() *browser) *browser {
+	t.Helper()
+	tier := tierOf(t, nodes, "")
 	for {
-		b := s.browser()
+		b := connect()
 		if n, _ := tier.of(b.session()); n.name == middle {
 			return b
 		}
