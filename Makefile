@@ -90,7 +90,7 @@ soak: build kmod ## the kernel modules', the RDMA suite's, the DSM core's and th
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./tools/bddrill ./tools/lab ./tools/bdmon ./tools/pkg/pkgtest
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany' ./tools/scd ./mtcp/escrow
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 AUCTION_RECORD=$(CURDIR)/bench/results/soak-auction.json go test -timeout 6h -count=1 -v ./examples/auction/... ./examples/outcome/...
-	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/fig39 ./bench/fig311 ./bench/fig312
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/auctionload ./bench/fig39 ./bench/fig311 ./bench/fig312
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add
 # of the installed sources), for it must be built on the target.
