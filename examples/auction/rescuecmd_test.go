@@ -69,7 +69,8 @@ func TestRescueCommand(t *testing.T) {
 	if r, _ := b.hear(); r.Result == nil {
 		t.Errorf("the client was told %+v", r)
 	}
-	if code, said := rescued("", "--fenced", "cpus"); code != 0 { // who asks again is told the same
+	// Who asks again is told the same; a front end that is not there keeps nobody.
+	if code, said := rescued("", "--fenced", "cpus", "--front", nowhere); code != 0 || !strings.Contains(said, "a front end is not told") {
 		t.Errorf("exit %d: %s", code, said)
 	}
 }

@@ -31,6 +31,7 @@ type site struct {
 	rescuer *mortal.Rescuer // at fe[1]
 	service netip.Prefix    // the address of fe[0] that clients know
 	middle  [2][]string     // how its processes are started
+	told    []string        // where front ends that live are told things
 	procs   [2]*keepertest.Process
 }
 
@@ -79,6 +80,7 @@ func sitedEach(t *testing.T, env [2][]string) *site {
 		s.procs[i] = m.Run(env[i], s.middle[i]...)
 	}
 	for i, m := range s.fe {
+		s.told = append(s.told, net.JoinHostPort(frontAddrs[i], controlPort))
 		m.Run(env[i], "front", "--keeper", m.Socket, "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort,
 			"--middle", middles, "--notes", filepath.Join(t.TempDir(), "notes"))
 	}
@@ -130,6 +132,7 @@ func browserOf(t *testing.T, nodes, middle string, connect func() *browser) *bro
 // frontDies is the end of fe1, and its sessions go on at fe2.
 func (s *site) frontDies() {
 	s.t.Helper()
+	s.told = s.told[1:] // a monitor that asked the other one would wait
 	report := s.rescuer.Salvage(s.fe[0].Die(s.service, netip.MustParsePrefix(frontAddrs[0]+"/24")), s.service)
 	for _, o := range report.Sessions {
 		if o.Err != nil {
@@ -156,10 +159,7 @@ func (s *site) rescue(target *backdoor.Target) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	r := &rescue{dead: "mt1", adopts: nodes[1], dial: s.dial, out: io.Discard, log: slog.New(slog.DiscardHandler), began: time.Now()}
-	for _, addr := range frontAddrs {
-		r.fronts = append(r.fronts, net.JoinHostPort(addr, controlPort))
-	}
+	r := &rescue{dead: "mt1", adopts: nodes[1], fronts: s.told, dial: s.dial, out: io.Discard, log: slog.New(slog.DiscardHandler), began: time.Now()}
 	if err := r.run(s.t.Context(), target); err != nil {
 		s.t.Fatal(err)
 	}
