@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lazystate/examples/auction/load"
+	"lazystate/tools/testbed"
 )
 
 // Crowd asks from this process, so that what its clients see and what becomes of
@@ -48,6 +49,16 @@ func (s *Bed) Crowd(ctx context.Context, spec Spec) *Crowd {
 		c.ended.Go(func() { c.events[i] = l.Run(ctx) })
 	}
 	return c
+}
+
+// Settled waits until each client has had a reply: who has connected and is not accepted
+// yet is in no box, and gets a reset.
+func (c *Crowd) Settled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return testbed.Await(ctx, "a reply for each client", func() bool {
+		return c.loads[0].Met()+c.loads[1].Met() == c.loads[0].Clients+c.loads[1].Clients
+	})
 }
 
 // Open counts the requests that a front end has under way.

@@ -97,6 +97,9 @@ func crash(ctx context.Context, o *trial.Options, db *postgres.Cluster, v *aucti
 		if err := pause.For(ctx, after); err != nil {
 			return err
 		}
+		if err := c.Settled(ctx); err != nil {
+			return err
+		}
 		if err := underWay(ctx, c, dies); err != nil {
 			return err
 		}

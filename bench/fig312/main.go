@@ -128,6 +128,9 @@ func (s *series) once(ctx context.Context, db *postgres.Cluster, i, run int) (er
 			return err
 		}
 		crowd := b.Crowd(ctx, auctionload.Spec{Clients: clients, Mix: "browsing", Think: think, Normal: true, Visit: visit, Seed: s.o.Seed*1000 + uint64(run)})
+		if err := crowd.Settled(ctx); err != nil {
+			return err
+		}
 		if err := pause.For(ctx, warming+s.o.Window); err != nil {
 			return err
 		}
