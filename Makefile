@@ -81,7 +81,7 @@ bench: build ## every table and figure into bench/results
 survival: build ## what survives which failure: the matrix of README, measured for hours, a run at a time; RUNS=5 of each row on both kernels
 	@$(setup) && go run ./bench/survival --runs $(or $(RUNS),5)
 
-soak: build kmod ## the kernel modules', the RDMA suite's, salvage's and the DSM core's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them
+soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auction's and the DSM core's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./backdoor/rdma ./backdoor/inic ./verbs/verbstest/proxy ./verbs/ibv ./tools/bdrping
 	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
 	@$(setup) && LAZYSTATE_SOAK=1 go test -p 2 -timeout 3h -count=1 -v -run 'Litmus|Exhaustive|Conditions|TwoFailures|Unreadable|Mutations' ./dsm
@@ -90,6 +90,8 @@ soak: build kmod ## the kernel modules', the RDMA suite's, salvage's and the DSM
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./tools/bddrill ./tools/lab ./tools/bdmon ./tools/pkg/pkgtest
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany' ./tools/scd ./mtcp/escrow
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 LAZYSTATE_SEED=$(or $(SEED),1) go test -timeout 10h -count=1 -v ./mtcp/salvage # what it did is in bench/results/soak-salvage.json; SALVAGE_RUNS=200: so many machines fail
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 AUCTION_RECORD=$(CURDIR)/bench/results/soak-auction.json go test -timeout 6h -count=1 -v ./examples/auction/... ./examples/outcome/...
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/auctionload ./bench/fig39 ./bench/fig311 ./bench/fig312
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add
 # of the installed sources), for it must be built on the target.

@@ -32,7 +32,7 @@ var layers = []struct {
 	{"lab", true, []string{"tools/lab", "tools/lab/*"}},
 	{"glue", false, []string{"tools/target", "tools/control", "tools/heal"}},
 	{"bed", false, []string{"tools/testbed"}},
-	{"commands", true, []string{"tools/*", "tools/*/*", "tools/*/*/*", "kmod/*", "bench", "bench/*", "bench/*/*", "bench/*/*/*", "examples/*"}},
+	{"commands", true, []string{"tools/*", "tools/*/*", "tools/*/*/*", "kmod/*", "bench", "bench/*", "bench/*/*", "bench/*/*/*", "examples/*", "examples/*/*"}},
 }
 
 // forbidden are imports that the order of the layers alone would allow.

@@ -16,7 +16,7 @@ long="kmod/kmodtest tools/bddrill tools/bdrping verbs/ibv backdoor/inic kmod/rdm
 # These are modules of their own, so that their libraries stay out of ours.
 {
 	go test "$@" $(printf './%s ' $long) ./... 2>&1 || echo $? >build/test.code
-	for m in bench/plot examples/caddy; do
+	for m in bench/plot examples/caddy test/browser; do
 		go -C $m test "$@" ./... 2>&1 || echo $? >build/test.code
 	done
 } | tee "$log"

@@ -49,6 +49,8 @@ var benches = []bench{
 	{name: "table22"}, {name: "fig211"}, {name: "fig212"}, {name: "handoff"}, {name: "criu"}, {name: "agentcost"}, {name: "table21"}, {name: "fig215"},
 	{name: "fig28", program: "ttcp"}, {name: "fig29", program: "ttcp", args: []string{"--processes=2"}}, {name: "fig210", program: "ttcp", args: []string{"--mute=true", "--processes=2"}},
 	{name: "fig213"}, {name: "fig214", program: "fig213", args: []string{"--sizes=true"}},
+	{name: "fig39"}, {name: "fig310", program: "fig39", args: []string{"--latency=true"}},
+	{name: "fig311"}, {name: "fig312"}, {name: "fig312-connections", program: "fig312", args: []string{"--connections=true"}},
 	{name: "dsmmicro"}, {name: "sor"}, {name: "recovery"}, {name: "table43"}, {name: "fig47", program: "table43", args: []string{"--figure=4.7"}}, {name: "fig48", program: "table43", args: []string{"--figure=4.8"}},
 	{name: "detect"}, {name: "falsepos"}, {name: "fig313"}, {name: "fig314"}, {name: "peers"},
 }

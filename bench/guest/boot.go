@@ -79,9 +79,10 @@ func (g *Guest) Unload(ctx context.Context) error {
 }
 
 // Machine describes host and guest.
-func (g *Guest) Machine() result.Machine { return machineOf(g.VM) }
+func (g *Guest) Machine() result.Machine { return MachineOf(g.VM) }
 
-func machineOf(vm *lab.VM) result.Machine {
+// MachineOf describes host and guest of any machine of the lab.
+func MachineOf(vm *lab.VM) result.Machine {
 	m, i := result.Host(), vm.Info()
 	m.VM()
 	m.Accel, m.GuestKernel, m.GuestPackage = i.Accel, i.Kernel, i.Package

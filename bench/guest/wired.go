@@ -154,7 +154,7 @@ func (w *Wired) StopNIC() error {
 }
 
 // Machine describes host and target.
-func (w *Wired) Machine() result.Machine { return machineOf(w.VM) }
+func (w *Wired) Machine() result.Machine { return MachineOf(w.VM) }
 
 // URL of the target by a carrier.
 func (w *Wired) URL(c Carrier) string {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 
+	"lazystate/examples/outcome"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
 )
@@ -45,8 +46,8 @@ func takeAll(ctx context.Context, k *keeper.Client, dsn string, log *slog.Logger
 			continue
 		}
 		go func() {
-			b := &seller{s: s, ch: s.Channels()[0], log: log.With("session", s.ID()), db: database{dsn: dsn, name: "shop " + fmt.Sprintf("%x", s.ID())}}
-			defer b.db.close()
+			b := &seller{s: s, ch: s.Channels()[0], log: log.With("session", s.ID()), db: outcome.DB{DSN: dsn, Name: fmt.Sprintf("shop %x", s.ID()), Alone: true}}
+			defer b.db.Close()
 			err := b.run(ctx)
 			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, cbox.ErrMigrated) {
 				err = nil // the client has gone, or the session
@@ -64,7 +65,7 @@ type seller struct {
 	s   *cbox.Session
 	ch  *cbox.Channel
 	log *slog.Logger
-	db  database
+	db  outcome.DB
 	seq uint64 // of the last request
 }
 
@@ -113,7 +114,7 @@ func (b *seller) resume(ctx context.Context, st state) error {
 // sell makes an order in a transaction, again if that was aborted.
 func (b *seller) sell(ctx context.Context, order string) error {
 	for {
-		t, err := b.db.order(ctx, b.row(), order)
+		t, err := take(ctx, &b.db, b.row(), order)
 		if err != nil {
 			return b.decide(err)
 		}
@@ -127,7 +128,7 @@ func (b *seller) sell(ctx context.Context, order string) error {
 		reply, again := t.reply, false
 		if err != nil { // it may have been, for all we know
 			b.log.Warn("commit", "xid", t.name.XID, "err", err)
-			b.db.close()
+			b.db.Close()
 			if reply, again, err = b.settle(ctx, t.name); err != nil {
 				return b.decide(err)
 			}
@@ -139,12 +140,12 @@ func (b *seller) sell(ctx context.Context, order string) error {
 }
 
 // settle finds out what became of a transaction; again: nothing.
-func (b *seller) settle(ctx context.Context, t txn) (reply string, again bool, err error) {
-	reply, o, err := b.db.settle(ctx, t, b.row(), func(o Outcome) {
+func (b *seller) settle(ctx context.Context, t outcome.Txn) (reply string, again bool, err error) {
+	o, err := b.db.Settle(ctx, t, b.row().found(&reply), func(o outcome.Outcome) {
 		b.log.Info("asked", "xid", t.XID, "outcome", o.String())
 		at(o.String())
 	})
-	return reply, o == Aborted, err
+	return reply, o == outcome.Aborted, err
 }
 
 // decide says that something cannot be known or done. That might be otherwise
@@ -152,7 +153,7 @@ func (b *seller) settle(ctx context.Context, t txn) (reply string, again bool, e
 func (b *seller) decide(cause error) error {
 	b.log.Error("order", "seq", b.seq, "err", cause)
 	reply := "unavailable: " + cause.Error()
-	if errors.Is(cause, ErrUnknown) {
+	if errors.Is(cause, outcome.ErrUnknown) {
 		reply = unknown + cause.Error()
 	}
 	reply = oneLine(reply)

@@ -10,7 +10,7 @@
 // the reply is read back; aborted, then it is issued again; still in progress,
 // because the dead client's server process lives, then that is ended first, and
 // asked again; or nobody knows any more, which the client is told by name
-// (UnknownError).
+// (examples/outcome).
 //
 // The trap: a reply that depends on the database is a choice like any other. So
 // refusals are transactions too, with a row of their own, and what could not be

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"lazystate/examples/outcome/pgtest"
 	"lazystate/mtcp/keeper/keepertest"
 	"lazystate/tools/testbed"
 	"lazystate/tools/testbed/bedtest"
@@ -17,14 +18,14 @@ import (
 // it. Each order is made exactly once. What the first machine's back end goes on with,
 // when nobody has the session there any more, is ended or has counted.
 func TestMovesInMidTransaction(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	for i, point := range []string{"begun", "exported", "committed", "replied", "asked", "answered"} {
 		way := bedtest.Ways[i%len(bedtest.Ways)]
 		t.Run(point+" by "+way, func(t *testing.T) {
-			run1(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
+			pgtest.Exec(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
 			bedtest.On(t, "shop-front", way, func(b *bedtest.Bed) {
 				file := filepath.Join(t.TempDir(), "there")
-				t.Setenv(waitAt, point+":2:"+file)
+				t.Setenv(keepertest.WaitAt, point+":2:"+file)
 				for _, s := range []*testbed.Site{b.S1, b.S2} {
 					if _, err := b.Launch(s.Host, testbed.Self, "back", "--keeper", s.Keeper, "--database", dsn); err != nil {
 						t.Fatal(err)
@@ -32,16 +33,15 @@ func TestMovesInMidTransaction(t *testing.T) {
 					if _, err := s.Serve(t.Context(), testbed.Self, "front", "--keeper", s.Keeper, "--listen", "0.0.0.0:PORT"); err != nil {
 						t.Fatal(err)
 					}
-					t.Setenv(waitAt, "")
+					t.Setenv(keepertest.WaitAt, "")
 				}
-				o := &open{Service: &keepertest.Service{Addr: b.Addr()}, t: t, dsn: dsn}
-				c := b.Client("curl", o.orders(2, 3, 4)...)
-				awaitFile(t, file)
+				c := b.Client("curl", orders(b.Addr(), 2, 3, 4)...)
+				keepertest.Await(t, file)
 				b.Hop()
 				if err := os.Remove(file); err != nil {
 					t.Fatal(err)
 				}
-				o.balance(c.Rest(), 2, 3, 4)
+				balance(t, dsn, c.Rest(), 2, 3, 4)
 			})
 		})
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,56 +14,57 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lazystate/examples/outcome/pgtest"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/keeper/keepertest"
 )
 
 // shopping is curl with some orders of pens, all on one connection.
-func (o *open) shopping(ns ...int) *keepertest.Client {
-	return keepertest.NewClient(o.t, "curl", o.orders(ns...)...)
+func shopping(t *testing.T, addr string, ns ...int) *keepertest.Client {
+	return keepertest.NewClient(t, "curl", orders(addr, ns...)...)
 }
 
 // orders are curl's arguments for that.
-func (o *open) orders(ns ...int) []string {
+func orders(addr string, ns ...int) []string {
 	args := []string{}
 	for i, n := range ns {
 		if i > 0 {
 			args = append(args, "--next")
 		}
-		args = append(args, "-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused", "-d", "item=pen", "-d", "n="+strconv.Itoa(n), "http://"+o.Addr+"/buy")
+		args = append(args, "-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused", "-d", "item=pen", "-d", "n="+strconv.Itoa(n), "http://"+addr+"/buy")
 	}
 	return args
 }
 
 // balance checks the books: each order is there once, and the client was told
 // what they say.
-func (o *open) balance(told []byte, ns ...int) {
-	o.t.Helper()
+func balance(t *testing.T, dsn string, told []byte, ns ...int) {
+	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(string(told), "\n"), "\n")
-	if diff := cmp.Diff(column[string](o.t, o.dsn, "SELECT reply FROM orders ORDER BY seq, id"), lines); diff != "" {
-		o.t.Errorf("the books say - and the client was told +\n%s", diff)
+	if diff := cmp.Diff(pgtest.Column[string](t, dsn, "SELECT reply FROM orders ORDER BY seq, id"), lines); diff != "" {
+		t.Errorf("the books say - and the client was told +\n%s", diff)
 	}
 	sold := 0
 	for i, n := range ns {
 		sold += n
 		if i >= len(lines) || !strings.Contains(lines[i], fmt.Sprintf(": %d pen for %d", n, 120*n)) {
-			o.t.Errorf("order %d, of %d pens, is not in %q", i, n, lines)
+			t.Errorf("order %d, of %d pens, is not in %q", i, n, lines)
 		}
 	}
-	if left := column[int](o.t, o.dsn, "SELECT stock FROM item WHERE name = 'pen'"); !slices.Equal(left, []int{1000 - sold}) {
-		o.t.Errorf("%v pens are left of 1000, %d are sold", left, sold)
+	if left := pgtest.Column[int](t, dsn, "SELECT stock FROM item WHERE name = 'pen'"); !slices.Equal(left, []int{1000 - sold}) {
+		t.Errorf("%v pens are left of 1000, %d are sold", left, sold)
 	}
 }
 
 // Either process dies at each point of its work on each of three requests.
 func TestExactlyOnce(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	for _, point := range []string{"begun", "exported", "committed", "replied", "asked", "answered"} {
 		for n := 1; n <= 3; n++ {
 			t.Run(fmt.Sprint(point, " ", n), func(t *testing.T) {
-				run1(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
-				o := opened(t, dsn, dsn, fmt.Sprintf("%s=%s:%d", dieAt, point, n))
-				o.balance(o.shopping(2, 3, 4).Rest(), 2, 3, 4)
+				pgtest.Exec(t, dsn, "DELETE FROM orders; UPDATE item SET stock = 1000 WHERE name = 'pen'")
+				o := opened(t, dsn, dsn, fmt.Sprintf("%s=%s:%d", keepertest.DieAt, point, n))
+				balance(t, dsn, shopping(t, o.Addr, 2, 3, 4).Rest(), 2, 3, 4)
 			})
 		}
 	}
@@ -73,9 +73,9 @@ func TestExactlyOnce(t *testing.T) {
 // Committed: the process died when it had, and before it said so. The reply is
 // what the database has of it.
 func TestCommitted(t *testing.T) {
-	dsn := postgres(t)
-	o := opened(t, dsn, dsn, dieAt+"=committed:1")
-	o.balance(o.shopping(7).Rest(), 7)
+	dsn := stocked(t)
+	o := opened(t, dsn, dsn, keepertest.DieAt+"=committed:1")
+	balance(t, dsn, shopping(t, o.Addr, 7).Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"committed"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -84,9 +84,9 @@ func TestCommitted(t *testing.T) {
 // Aborted: the process died before it committed, and PostgreSQL knows. It may
 // have been asked before it had noticed.
 func TestAborted(t *testing.T) {
-	dsn := postgres(t)
-	o := opened(t, dsn, dsn, dieAt+"=exported:1")
-	o.balance(o.shopping(7).Rest(), 7)
+	dsn := stocked(t)
+	o := opened(t, dsn, dsn, keepertest.DieAt+"=exported:1")
+	balance(t, dsn, shopping(t, o.Addr, 7).Rest(), 7)
 	got := o.outcomes()
 	if len(got) == 0 || got[len(got)-1] != "aborted" || slices.Contains(got, "committed") {
 		t.Errorf("PostgreSQL answered %q", got)
@@ -96,10 +96,9 @@ func TestAborted(t *testing.T) {
 // In progress: the process died with its machine, so PostgreSQL was not told,
 // and its own process for it waits for the commit for ever.
 func TestInProgressIsEnded(t *testing.T) {
-	dsn := postgres(t)
-	_, through := relayed(t, false)
-	o := opened(t, dsn, strings.Replace(dsn, "host="+cluster.dir, through, 1), dieAt+"=exported:1")
-	o.balance(o.shopping(7).Rest(), 7)
+	dsn := stocked(t)
+	o := opened(t, dsn, pgtest.Relayed(t, dsn, false).DSN, keepertest.DieAt+"=exported:1")
+	balance(t, dsn, shopping(t, o.Addr, 7).Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"in progress", "aborted"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -108,20 +107,19 @@ func TestInProgressIsEnded(t *testing.T) {
 // In progress, and the dead process's commit, which was under way, arrives
 // before anybody has ended it: then it counts.
 func TestInProgressIsCommittedAfterAll(t *testing.T) {
-	dsn := postgres(t)
-	r, through := relayed(t, true)
+	dsn := stocked(t)
+	r := pgtest.Relayed(t, dsn, true)
 	file := filepath.Join(t.TempDir(), "asked")
-	back := strings.Replace(dsn, "host="+cluster.dir, through, 1)
-	o := &open{Service: keepertest.New(t, keeper.Config{}), t: t, dsn: dsn}
-	o.start([]string{"front", "--keeper", o.Socket, "--listen", o.Addr}, nil)
-	first := o.start([]string{"back", "--keeper", o.Socket, "--database", back}, nil)
-	c := o.shopping(7)
-	await(t, r.held)
+	o := &open{keepertest.Guard(t, keeper.Config{}), t, dsn}
+	o.Start(nil, "front", "--keeper", o.Socket, "--listen", o.Addr)
+	first := o.Start(nil, "back", "--keeper", o.Socket, "--database", r.DSN)
+	c := shopping(t, o.Addr, 7)
+	await(t, r.Held)
 	first.Kill()
-	o.start([]string{"back", "--keeper", o.Socket, "--database", back}, []string{waitAt + "=in progress:1:" + file})
-	awaitFile(t, file)
-	close(r.free)
-	for until := time.Now().Add(keepertest.Hang); len(column[int64](t, dsn, "SELECT id FROM orders")) == 0; time.Sleep(time.Millisecond) {
+	o.Start([]string{keepertest.WaitAt + "=in progress:1:" + file}, "back", "--keeper", o.Socket, "--database", r.DSN)
+	keepertest.Await(t, file)
+	close(r.Free)
+	for until := time.Now().Add(keepertest.Hang); len(pgtest.Column[int64](t, dsn, "SELECT id FROM orders")) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("the commit does not arrive")
 		}
@@ -129,7 +127,7 @@ func TestInProgressIsCommittedAfterAll(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	o.balance(c.Rest(), 7)
+	balance(t, dsn, c.Rest(), 7)
 	if got := o.outcomes(); !slices.Equal(got, []string{"in progress", "committed"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -138,79 +136,36 @@ func TestInProgressIsCommittedAfterAll(t *testing.T) {
 // Too old: the session waited so long that PostgreSQL has forgotten. Neither a
 // reply nor another try would be right, and the client is told by name.
 func TestTooOld(t *testing.T) {
-	dsn := postgres(t)
-	o := &open{Service: keepertest.New(t, keeper.Config{}), t: t, dsn: dsn}
-	o.start([]string{"front", "--keeper", o.Socket, "--listen", o.Addr}, nil)
-	first := o.start([]string{"back", "--keeper", o.Socket, "--database", dsn}, []string{dieAt + "=exported:1"})
-	c := o.shopping(7, 8)
+	dsn := stocked(t)
+	o := &open{keepertest.Guard(t, keeper.Config{}), t, dsn}
+	o.Start(nil, "front", "--keeper", o.Socket, "--listen", o.Addr)
+	first := o.Start([]string{keepertest.DieAt + "=exported:1"}, "back", "--keeper", o.Socket, "--database", dsn)
+	c := shopping(t, o.Addr, 7, 8)
 	await(t, first.Done())
-	forget(t)
-	o.start([]string{"back", "--keeper", o.Socket, "--database", dsn}, nil)
+	pgtest.Forget(t)
+	o.Start(nil, "back", "--keeper", o.Socket, "--database", dsn)
 	told := strings.SplitAfterN(string(c.Rest()), "\n", 2)
 	if want := "is unknown: it is too long ago"; !strings.HasPrefix(told[0], unknown) || !strings.Contains(told[0], want) {
 		t.Errorf("the client was told %q", told[0])
 	}
-	o.balance([]byte(told[1]), 8)
+	balance(t, dsn, []byte(told[1]), 8)
 	if got := o.outcomes(); !slices.Equal(got, []string{"unknown"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
 }
 
-// forget lets PostgreSQL come so much further that it drops what it knows of
-// transactions that are over.
-func forget(t *testing.T) {
-	t.Helper()
-	advance(t)
-	run1(t, adminDSN(), "ALTER DATABASE template0 ALLOW_CONNECTIONS true")
-	for _, name := range column[string](t, adminDSN(), "SELECT datname FROM pg_database") {
-		run1(t, fmt.Sprintf("host=%s user=shop dbname=%s", cluster.dir, name), "VACUUM (FREEZE)")
-	}
-}
-
-// A database that has not come so far as its own transaction has lost it in a
-// crash; another one says nothing of it, nor does one that took its place.
-func TestOutcomeElsewhere(t *testing.T) {
-	d := database{dsn: postgres(t), name: "test"}
-	defer d.close()
-	done, err := d.order(t.Context(), row{"a", 1}, "item=pen&n=1")
-	if err == nil {
-		err = done.commit(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := done.name.Home
-	for _, c := range []struct {
-		t    txn
-		r    row
-		want Outcome
-	}{
-		{txn{done.name.XID, home}, row{"a", 1}, Committed},
-		{txn{done.name.XID, "1/00000001"}, row{"a", 1}, Committed}, // a standby that has it
-		{txn{done.name.XID, home}, row{"a", 2}, Aborted},           // the number is another's
-		{txn{1<<40 + 1000, home}, row{"a", 1}, Aborted},
-		{txn{1<<40 + 1000, "1/00000001"}, row{"a", 1}, Unknown},
-		{txn{done.name.XID, "1/00000001"}, row{"a", 2}, Unknown},
-	} {
-		_, got, err := d.outcome(t.Context(), c.t, c.r)
-		if got != c.want || errors.Is(err, ErrUnknown) != (c.want == Unknown) {
-			t.Errorf("%v for %v: %v, %v, want %v", c.t, c.r, got, err, c.want)
-		}
-	}
-}
-
 // PostgreSQL itself dies with a transaction that is about to be committed.
 func TestDatabaseDies(t *testing.T) {
-	dsn := postgres(t)
+	dsn := stocked(t)
 	file := filepath.Join(t.TempDir(), "exported")
-	o := opened(t, dsn, dsn, waitAt+"=exported:1:"+file)
-	c := o.shopping(7, 8)
-	awaitFile(t, file)
-	crash(t)
+	o := opened(t, dsn, dsn, keepertest.WaitAt+"=exported:1:"+file)
+	c := shopping(t, o.Addr, 7, 8)
+	keepertest.Await(t, file)
+	pgtest.Crash(t)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	o.balance(c.Rest(), 7, 8)
+	balance(t, dsn, c.Rest(), 7, 8)
 	if got := o.outcomes(); !slices.Equal(got, []string{"aborted"}) {
 		t.Errorf("PostgreSQL answered %q", got)
 	}
@@ -218,8 +173,8 @@ func TestDatabaseDies(t *testing.T) {
 
 // What is refused is a transaction as well, and no other item's stock.
 func TestRefusals(t *testing.T) {
-	dsn := postgres(t)
-	o := opened(t, dsn, dsn, dieAt+"=committed:2")
+	dsn := stocked(t)
+	o := opened(t, dsn, dsn, keepertest.DieAt+"=committed:2")
 	get := func(args ...string) string {
 		return string(keepertest.NewClient(t, "curl", append(append([]string{"-sS", "--retry", "100", "--retry-delay", "1", "--retry-connrefused"}, args...), "http://"+o.Addr+"/buy")...).Rest())
 	}
@@ -237,7 +192,7 @@ func TestRefusals(t *testing.T) {
 	if got := get(); !strings.HasPrefix(got, "POST") {
 		t.Errorf("GET: %q", got)
 	}
-	if n := column[int64](t, dsn, "SELECT count(*) FROM orders"); n[0] != 5 {
+	if n := pgtest.Column[int64](t, dsn, "SELECT count(*) FROM orders"); n[0] != 5 {
 		t.Errorf("%d orders in the books", n[0])
 	}
 }
@@ -248,17 +203,5 @@ func await(t *testing.T, c <-chan struct{}) {
 	case <-c:
 	case <-time.After(keepertest.Hang):
 		t.Fatal("it does not come")
-	}
-}
-
-func awaitFile(t *testing.T, name string) {
-	t.Helper()
-	for until := time.Now().Add(keepertest.Hang); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(name); err == nil {
-			return
-		}
-		if time.Now().After(until) {
-			t.Fatal("it does not come so far")
-		}
 	}
 }

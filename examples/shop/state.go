@@ -5,24 +5,18 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+
+	"lazystate/examples/outcome"
 )
 
 // state is a back end's snapshot (§2.3.2): that of a request whose reply is not
 // in an earlier one. It says either what the reply is, or which transaction
 // decides it.
 type state struct {
-	Seq   uint64 `json:"seq"` // of the request in its session
-	Order string `json:"order,omitempty"`
-	Txn   txn    `json:"txn,omitzero"`    // about to be committed
-	Reply string `json:"reply,omitempty"` // decided
-}
-
-// txn names a transaction for good. A number alone does not: after a crash a
-// database may give numbers out again that were never written to its log, and a
-// standby that took its place goes on counting from where it had come.
-type txn struct {
-	XID  uint64 `json:"xid"`
-	Home string `json:"home"` // the database's identity and timeline
+	Seq   uint64      `json:"seq"` // of the request in its session
+	Order string      `json:"order,omitempty"`
+	Txn   outcome.Txn `json:"txn,omitzero"`    // about to be committed
+	Reply string      `json:"reply,omitempty"` // decided
 }
 
 func (s state) encode() ([]byte, error) { return json.Marshal(s) }

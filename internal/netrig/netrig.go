@@ -197,6 +197,9 @@ func (h *Host) Try(f func() error) error {
 	return nil
 }
 
+// Path is where programs find the namespace while this process lives: nsenter --net.
+func (h *Host) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), int(h.ns)) }
+
 // Addr gives the host an address, usable at once.
 func (h *Host) Addr(cidr string) {
 	h.t.Helper()

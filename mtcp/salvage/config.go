@@ -111,12 +111,15 @@ type Place interface {
 	Provoke(local, remote netip.AddrPort) error
 }
 
+// mostBox is how large a box may be if nobody says otherwise.
+const mostBox = 16 << 20
+
 func (c *Config) defaults() {
 	if c.Owner == nil {
 		c.Owner = func(_ string, _ netip.AddrPort, uid uint32) (uint32, error) { return uid, nil }
 	}
 	if c.Box == 0 {
-		c.Box = 16 << 20
+		c.Box = mostBox
 	}
 	if c.Boxes == 0 {
 		c.Boxes = 1 << 30

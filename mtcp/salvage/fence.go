@@ -3,6 +3,7 @@
 package salvage
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -22,6 +23,23 @@ func (r *run) fence() error {
 		return nil
 	}
 	return err
+}
+
+// Stands reports why a machine may still speak for its addresses, to whoever relies on
+// another's fence. portCut: that one has said that its port is cut and its CPUs have
+// not answered; then the error is a *backdoor.PortOnlyError.
+func Stands(ctx context.Context, t *backdoor.Target, portCut bool) error {
+	if portCut {
+		return &backdoor.PortOnlyError{Err: errors.New("as who asks has said")}
+	}
+	v, err := t.LockView(ctx)
+	if err != nil {
+		return err
+	}
+	if v.State != uapi.LockFenced || !v.Free.Empty() {
+		return errors.New("it is not fenced, or not wholly: two machines would speak for its addresses")
+	}
+	return nil
 }
 
 // read reads sockets and boxes. Where the port alone is cut, CPUs that run

@@ -169,7 +169,7 @@ func (r *run) directory() error {
 			s.Err = ErrElsewhere
 		case s.Here:
 		case b.Len() > r.Box:
-			s.Err = &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), r.Box)}
+			s.Err = tooLarge(b, r.Box)
 		case b.Len() > left:
 			s.Err = ErrTooLarge
 		default:
@@ -178,6 +178,10 @@ func (r *run) directory() error {
 		r.sessions = append(r.sessions, s)
 	}
 	return nil
+}
+
+func tooLarge(b *backdoor.Box, most uint64) error {
+	return &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), most)}
 }
 
 // here are the connections that live here. Of those that another daemon was salvaging

@@ -34,6 +34,7 @@ type Conn struct {
 	input  []byte // read since the request began
 	given  int    // of it, to the server
 	unkept bool   // input is not all of it
+	begins uint64 // where in the client's stream
 
 	wmu    sync.Mutex // held while bytes are on their way into the session
 	date   time.Time
@@ -51,6 +52,7 @@ type Conn struct {
 // newConn goes on with a session, where its snapshot says.
 func newConn(s *cbox.Conn) (*Conn, error) {
 	c := &Conn{Conn: s, changed: make(chan struct{})}
+	c.begins, _ = s.Positions()
 	b, ok := s.Import()
 	if !ok {
 		return c, nil
@@ -61,6 +63,7 @@ func newConn(s *cbox.Conn) (*Conn, error) {
 	}
 	c.date, c.held, c.done, c.skip, c.saved = st.date, st.held, st.done, st.done, st.done
 	c.values, c.input = st.values, st.input
+	c.begins -= uint64(len(st.input))
 	return c, nil
 }
 
@@ -148,6 +151,8 @@ func (c *Conn) next() {
 		ahead = append(ahead, c.input[c.given:]...)
 	}
 	c.input, c.given, c.unkept, c.frame = ahead, 0, false, frame{}
+	read, _ := c.Positions()
+	c.begins = read - uint64(len(ahead))
 	c.date, c.held, c.done, c.skip, c.saved, c.values, c.turn = time.Time{}, false, 0, 0, 0, nil, 0
 	_ = c.export(false) // if it cannot be, the next read says so
 	c.wmu.Unlock()

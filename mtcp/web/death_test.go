@@ -64,6 +64,9 @@ func site(t *testing.T, calls *atomic.Int32) (http.Handler, []byte) {
 	})))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
+		if c := From(r.Context()); c != nil {
+			w.Header().Set("Begins", strconv.FormatUint(c.Begins(), 10))
+		}
 		mux.ServeHTTP(w, r)
 	}), file
 }
@@ -209,6 +212,7 @@ func (d *dying) Read(p []byte) (int, error) {
 
 func readAll(t *testing.T, src io.Reader, all []ask, answered chan<- int) {
 	r := bufio.NewReader(src)
+	begins := 0
 	for i, a := range all {
 		resp, err := http.ReadResponse(r, nil)
 		if err != nil {
@@ -226,6 +230,10 @@ func readAll(t *testing.T, src io.Reader, all []ask, answered chan<- int) {
 		if _, err := http.ParseTime(resp.Header.Get("Date")); err != nil {
 			t.Error(err)
 		}
+		if got := resp.Header.Get("Begins"); got != strconv.Itoa(begins) {
+			t.Errorf("request %d begins at %s, not %d", i, got, begins)
+		}
+		begins += len(a.text)
 		answered <- i
 	}
 }

@@ -113,6 +113,15 @@ func (c *Conn) Date() (t time.Time) {
 	return c.date
 }
 
+// Begins is where in the client's stream the request begins that is worked on: with
+// the session's ID it names the request for good, also in a replay, and what the
+// client asks later has more (§3.6.7).
+func (c *Conn) Begins() uint64 {
+	c.rmu.Lock()
+	defer c.rmu.Unlock()
+	return c.begins
+}
+
 // Once returns what f does, and in every replay of the request that same value:
 // for clocks, random numbers and whatever else a handler could not find again
 // (§2.6.1). f itself may run twice. A request's calls come one after another.

@@ -135,6 +135,24 @@ func TestMonitorDiesOverSalvage(t *testing.T) {
 	r.eventually(t, "the end of the incident", func() bool { return strings.Contains(r.audit(t), `"result":"healed"`) })
 }
 
+// Where a machine had nothing but what another goes on with, a command of the service's
+// own carries it out, once it is fenced.
+func TestSalvagesByCommand(t *testing.T) {
+	r := newRig(t)
+	r.configure(t, `
+    healers:
+      - {kind: salvage, sensors: [panicked, failed], argv: [/bin/sh, -c, 'echo fenced by $LAZYSTATE_FENCED'], confirm: 50ms}
+    repair: {coalesce: 1ms}
+`)
+	r.owned(t, r.start(t))
+	r.Crash(uapi.PanicPanic, "the end")
+	r.Hang(false)
+	r.eventually(t, "the end of the incident", func() bool { return strings.Contains(r.audit(t), `"result":"healed"`) })
+	if log := r.audit(t); !r.Fenced() || !strings.Contains(log, "fenced by cpus") || !strings.Contains(log, "run /bin/sh -c echo") {
+		t.Errorf("fenced: %v; audit %s", r.Fenced(), log)
+	}
+}
+
 // An operator fences by hand.
 func TestFenceByHand(t *testing.T) {
 	r := newRig(t)

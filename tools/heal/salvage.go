@@ -3,6 +3,7 @@
 package heal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 
 // Salvage has the sessions of a machine that is dead go on elsewhere.
 type Salvage struct {
-	Machine string        // as the recovery node calls it
+	Machine string        // as the recovery node calls it; empty: there is none that takes sessions over
+	How     []string      // what Carry does, for the plan; nil: that takeover
 	Confirm time.Duration // how long a machine without a panic must have been dead
 	Fence   time.Duration // most time for its CPUs to stop at the fence; 0: 100 ms if its port is cut anyway, else 5 s
 	Reset   bool          // power-cycle it then: nothing in its memory is needed any more
@@ -82,7 +84,10 @@ func (h *Salvage) Plan(ctx context.Context, in *repair.Incident) (*repair.Plan, 
 	if _, err := p.Target.Region(uapi.KindFence); err != nil {
 		return nil, fmt.Errorf("fence %s: %w", p.Name, err)
 	}
-	steps := []string{"it is dead: " + why, "fence it for good", "the recovery node takes over the addresses and sessions of " + h.Machine}
+	steps := append([]string{"it is dead: " + why, "fence it for good"}, h.How...)
+	if h.How == nil {
+		steps = append(steps, "the recovery node takes over the addresses and sessions of "+h.Machine)
+	}
 	if h.Reset {
 		steps = append(steps, "power-cycle it")
 	}
@@ -127,7 +132,7 @@ func (h *Salvage) Apply(ctx context.Context, in *repair.Incident, _ *repair.Plan
 	out.Done = append(out.Done, fmt.Sprintf("%s after %s", how, time.Since(began)))
 	c, err := h.Carry(ctx, portOnly)
 	if err != nil {
-		return out, fmt.Errorf("salvage %s: %w", h.Machine, err)
+		return out, fmt.Errorf("salvage %s: %w", cmp.Or(h.Machine, p.Name), err)
 	}
 	h.carried.Store(true)
 	h.needed.Store(false)

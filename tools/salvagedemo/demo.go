@@ -79,7 +79,7 @@ func prefix() string { return testbed.Shared.String() + "/24" }
 type demo struct {
 	c   *ucli.Context
 	out io.Writer
-	vm  *victim
+	vm  *testbed.Victim
 	bed *testbed.Bed
 	sum string // of the file
 }
@@ -96,14 +96,15 @@ func (d *demo) play(ctx context.Context) error {
 	stop, ended := make(chan struct{}), make(chan error, 2)
 	go func() { ended <- files.download(ctx, d.c.Int("rate")<<20, d.sum) }()
 	go func() { ended <- numbers.asks(ctx, stop) }()
-	if err := d.vm.outlive(ctx, 2); err != nil {
+	if err := d.vm.Outlive(ctx, 2); err != nil {
 		return err
 	}
 	if err := d.until(ctx, "the beginning of the file", func() bool { return files.has() >= beginning }); err != nil {
 		return err
 	}
 	d.say("%d KiB of %d MiB and %d answers have come; now its kernel panics", files.has()>>10, d.c.Int("size"), numbers.has())
-	at := d.vm.panics(ctx)
+	at := time.Now()
+	d.vm.Panic(ctx)
 	if err := d.until(ctx, "the sessions at the recovery node", func() bool {
 		all, err := d.bed.S2.Sessions(ctx)
 		return err == nil && len(all) == 2
@@ -135,7 +136,7 @@ func (d *demo) setUp(ctx context.Context) error {
 	if err := lab.Cable(d.vm.Config().Net, "br0", b.Wire().Try); err != nil {
 		return err
 	}
-	if _, err := d.vm.Must(ctx, "ip", "addr", "add", prefix(), "dev", "eth0"); err != nil {
+	if err := d.vm.Addr(ctx, prefix()); err != nil {
 		return err
 	}
 	if _, err := b.S2.Serve(ctx, "web", "--keeper", "KEEPER", "--listen", "0.0.0.0:PORT", "--root", b.Dir()); err != nil {

@@ -15,7 +15,6 @@ import (
 	ucli "github.com/urfave/cli/v2"
 
 	"lazystate/backdoor"
-	"lazystate/backdoor/uapi"
 	"lazystate/internal/cli"
 	"lazystate/mtcp/salvage"
 	"lazystate/mtcp/steer"
@@ -180,7 +179,7 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 		return r.lines, nil
 	}
 	cfg := salvage.Config{
-		Target: t, Fence: func(ctx context.Context) error { return stands(ctx, t, portCut) },
+		Target: t, Fence: func(ctx context.Context) error { return salvage.Stands(ctx, t, portCut) },
 		Services: r.Prefixes, Gate: d.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
 		Entrust: d.mover.Entrust, Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name), Point: point,
 	}
@@ -196,21 +195,6 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 	}
 	r.boot, r.lines = t.BootID(), lines(report)
 	return r.lines, nil
-}
-
-// stands reports why a machine may still speak for its addresses.
-func stands(ctx context.Context, t *backdoor.Target, portCut bool) error {
-	if portCut {
-		return &backdoor.PortOnlyError{Err: errors.New("as who asks has said")}
-	}
-	v, err := t.LockView(ctx)
-	if err != nil {
-		return err
-	}
-	if v.State != uapi.LockFenced || !v.Free.Empty() {
-		return errors.New("it is not fenced, or not wholly: two machines would speak for its addresses")
-	}
-	return nil
 }
 
 // owner: whose process may have a session is this machine's to say.

@@ -5,6 +5,7 @@ package testbed
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,7 +37,7 @@ func programs() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "build", "-o", dir+"/", "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/ttcp", "lazystate/examples/web").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", dir+"/", "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/ttcp", "lazystate/examples/web", "lazystate/examples/auction").CombinedOutput()
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return "", fmt.Errorf("build the daemons and servers: %w: %s", err, out)
@@ -68,6 +69,11 @@ const Self = ""
 // start runs a program on a machine until the bed is taken down: one of those that were
 // built, or whatever is at an absolute path.
 func (b *Bed) start(h *netrig.Host, name string, args ...string) (*Process, error) {
+	return b.startOn(h, nil, name, args...)
+}
+
+// startOn gives it a standard input; nil: there is none.
+func (b *Bed) startOn(h *netrig.Host, in *os.File, name string, args ...string) (*Process, error) {
 	path := name
 	if !filepath.IsAbs(name) {
 		path = filepath.Join(b.bin, name)
@@ -81,6 +87,9 @@ func (b *Bed) start(h *netrig.Host, name string, args ...string) (*Process, erro
 	}
 	p := &Process{Cmd: exec.Command(path, args...)}
 	p.Stderr = &p.log
+	if in != nil {
+		p.Stdin = in
+	}
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a death signal would come with the thread's end
 	if err := h.Try(p.Start); err != nil {
 		return nil, err
@@ -96,6 +105,18 @@ func (p *Process) Kill() {
 		_ = p.Wait()
 	})
 }
+
+// Ended waits until the process has ended by itself, and says how.
+func (p *Process) Ended(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL) })
+	defer stop()
+	var err error
+	p.once.Do(func() { err = p.Wait() })
+	return errors.Join(err, ctx.Err())
+}
+
+// Log is all that the process has written to stderr.
+func (p *Process) Log() string { return p.log.String() }
 
 // Said is the end of what the process has written to stderr.
 func (p *Process) Said() string {

@@ -158,6 +158,19 @@ func (b *Bed) Launch(h *netrig.Host, program string, args ...string) (*Process, 
 	return b.start(h, program, args...)
 }
 
+// Poised runs a program on a machine that waits for a line on its standard input, which
+// begin gives it.
+func (b *Bed) Poised(h *netrig.Host, program string, args ...string) (p *Process, begin func() error, err error) {
+	in, out, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer in.Close()
+	b.frame.Cleanup(func() { _ = out.Close() })
+	p, err = b.startOn(h, in, program, args...)
+	return p, func() error { _, err := out.WriteString("\n"); return err }, err
+}
+
 // limit bounds what goes to a host and what comes from it.
 func (b *Bed) limit(h *netrig.Host, bits uint64) error {
 	if bits == 0 {

@@ -27,7 +27,7 @@ const asServer = "KEEPERTEST_SERVER"
 
 // Main is a package's TestMain, for a command with this run function; after is
 // what is done when the tests have ended.
-func Main(m *testing.M, run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int, after ...func()) {
+func Main(m interface{ Run() int }, run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int, after ...func()) {
 	if os.Getenv(asServer) != "" {
 		os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 	}
@@ -144,10 +144,21 @@ func Command(t testing.TB, args ...string) *exec.Cmd {
 // test, and must not have failed by then.
 func Go(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
+	return begun(t, cmd, leash.Start)
+}
+
+// GoOn is Go where on runs a function, as netrig's Host.Try.
+func GoOn(t testing.TB, on func(f func() error) error, cmd *exec.Cmd) *Process {
+	t.Helper()
+	return begun(t, cmd, func(cmd *exec.Cmd, sig syscall.Signal) (func() error, error) { return leash.StartOn(on, cmd, sig) })
+}
+
+func begun(t testing.TB, cmd *exec.Cmd, start func(*exec.Cmd, syscall.Signal) (func() error, error)) *Process {
+	t.Helper()
 	if cmd.Stderr == nil {
 		cmd.Stderr = os.Stderr
 	}
-	wait, err := leash.Start(cmd, syscall.SIGKILL)
+	wait, err := start(cmd, syscall.SIGKILL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -85,6 +86,34 @@ func TestWholeFile(t *testing.T) {
 	}
 }
 
+// A salvage healer's command is told how the machine was fenced; what it prints is what
+// was carried out, and what was lost. One that fails is run again.
+func TestSalvageCommand(t *testing.T) {
+	const file = "targets: [{name: a, url: 'lab:a', key_file: k, healers: [{kind: salvage, sensors: [failed], argv: [/bin/sh, -c, '%s'], timeout: 1m, fence: 1ms}]}]\n"
+	made := func(script string) *heal.Salvage {
+		c, err := Parse(fmt.Appendf(nil, file, script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := c.Targets[0].Healers[0].Build()
+		s, ok := h.(*heal.Salvage)
+		if err != nil || !ok || s.Fence != time.Millisecond || len(s.How) != 1 || !strings.HasPrefix(s.How[0], "run /bin/sh") {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		return s
+	}
+	s := made("echo by $LAZYSTATE_FENCED; echo lost: two")
+	for portOnly, how := range map[bool]string{false: "by cpus", true: "by port"} {
+		got, err := s.Carry(t.Context(), portOnly)
+		if err != nil || !slices.Equal(got.Live, []string{how}) || !slices.Equal(got.Lost, []string{"two"}) {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if got, err := made("echo nobody is there >&2; exit 1").Carry(t.Context(), false); err == nil || !strings.Contains(err.Error(), "nobody is there") {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // A salvage healer needs nothing but the machine's name.
 func TestSalvageHealer(t *testing.T) {
 	c, err := Parse([]byte("targets: [{name: a, url: 'lab:a', key_file: k, healers: [{kind: salvage, sensors: [panicked, failed], machine: web1}]}]\n"))
@@ -126,6 +155,8 @@ func TestMistakes(t *testing.T) {
 		"another's port": {"targets: [{name: a, url: 'rdma://a', key_file: k, port_command: [f]}]\n", "it is bdnic's"},
 		"healer's kind":  {one("    key_file: k\n    healers: [{kind: magic, sensors: [NPROCS]}]\n"), "[5:22] targets[0].healers[0].kind: want proc, memory, external or salvage"},
 		"salvage of":     {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed]}]\n"), "needs the machine"},
+		"salvage by":     {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], argv: [a], scd: /s}]\n"), "scd without the machine"},
+		"salvage's time": {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], machine: m, timeout: 3s}]\n"), "is its command's"},
 		"salvage kills":  {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], machine: m, nproc: 3}]\n"), "kills nobody"},
 		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "targets[0].healers[0]: no sensors"},
 		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},

@@ -27,11 +27,12 @@ type Healer struct {
 	Floor uint64   `yaml:"floor"` // memory: pages
 
 	Name    string   `yaml:"name"` // external
-	Argv    []string `yaml:"argv"`
+	Argv    []string `yaml:"argv"` // external; salvage: run when the machine is fenced
 	Timeout Duration `yaml:"timeout"`
 
-	SCD     string `yaml:"scd"`     // salvage: control socket of the recovery node's scd; "": the usual one
-	Machine string `yaml:"machine"` // salvage: what that calls the target
+	SCD     string   `yaml:"scd"`     // salvage: control socket of the recovery node's scd; "": the usual one
+	Machine string   `yaml:"machine"` // salvage: what that calls the target
+	Fence   Duration `yaml:"fence"`   // salvage: how long its CPUs may take to answer the fence; 0: 100 ms if its port is cut anyway, else 5 s
 }
 
 // Spare is who is never killed.
@@ -144,8 +145,8 @@ func (h *Healer) check() error {
 	if h.Kind != "memory" && (h.Free != nil || h.Floor != 0) {
 		return errors.New("free and floor belong to a memory healer")
 	}
-	if (h.Kind == "external") != (h.Argv != nil) {
-		return errors.New("argv belongs to an external healer, which needs it")
+	if h.Kind != kindSalvage && (h.Kind == "external") != (h.Argv != nil) {
+		return errors.New("argv belongs to an external healer, which needs it, or to a salvage healer")
 	}
 	if err := h.checkSalvage(); err != nil {
 		return err

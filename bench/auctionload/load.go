@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package auctionload
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"lazystate/examples/auction/load"
+)
+
+// Arg is the first argument of a process that is the load.
+const Arg = "auctionload"
+
+// Spec is what is asked for.
+type Spec struct {
+	Clients int
+	For     time.Duration
+	Mix     string
+	Think   float64
+	Normal  bool
+	Visit   int
+	Seed    uint64
+	Fronts  []netip.AddrPort
+}
+
+// Outcome is what became of it.
+type Outcome struct {
+	Replies  int
+	Rate     float64 // a second
+	MeanMs   float64
+	WorstMs  float64
+	Failures []string
+}
+
+// Main is the load, if this process is one; it does not return then.
+func Main() {
+	if len(os.Args) != 3 || os.Args[1] != Arg {
+		return
+	}
+	var s Spec
+	err := json.Unmarshal([]byte(os.Args[2]), &s)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(s.run(context.Background()))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func (s *Spec) run(ctx context.Context) (out Outcome) {
+	var dialed atomic.Uint64
+	l := s.load(func(ctx context.Context) (net.Conn, error) { // half of them to each
+		at := s.Fronts[dialed.Add(1)%uint64(len(s.Fronts))]
+		return (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
+	})
+	sum := load.Sum(l.Run(ctx))
+	for _, e := range sum.Events {
+		if e.Err != nil {
+			out.Failures = append(out.Failures, e.Err.Error())
+		}
+	}
+	out.Replies, out.Rate, out.MeanMs, out.WorstMs = sum.Replies, sum.Rate(), sum.Mean.Seconds()*1e3, sum.Worst.Seconds()*1e3
+	return out
+}
+
+// Load has clients ask; a failure is an error, for here nothing dies.
+func (s *Bed) Load(ctx context.Context, spec Spec) (out Outcome, err error) {
+	spec.Fronts = s.Fronts[:]
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return out, err
+	}
+	printed, err := s.On(ctx, s.Clients[0].Host, Arg, string(text))
+	if err == nil {
+		err = json.Unmarshal(printed, &out)
+	}
+	if err == nil && len(out.Failures) > 0 {
+		err = fmt.Errorf("%d requests failed, one by: %s", len(out.Failures), out.Failures[0])
+	}
+	return out, err
+}

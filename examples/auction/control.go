@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "net/http"
+
+// controls are what a monitor says to a front end.
+func (f *front) controls() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /dead", func(w http.ResponseWriter, r *http.Request) {
+		dead, instead := r.FormValue("node"), r.FormValue("instead")
+		if err := f.tier.replace(dead, instead); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		f.log.Info("a middle tier is dead", "node", dead, "instead", instead)
+	})
+	return mux
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package salvage
+
+import (
+	"context"
+	"net/netip"
+
+	"lazystate/backdoor"
+	"lazystate/backdoor/uapi"
+	"lazystate/mtcp/cbox"
+)
+
+// State is what the root of a session exported last.
+type State struct {
+	Entry         int // in the target's directory
+	Local, Remote netip.AddrPort
+	ID            cbox.ID
+	Name          string // of the service
+	Data          []byte // nil: nothing was exported
+	Err           error  // why it cannot be read
+}
+
+// States reads the last snapshots of all boxes of a target, which must be fenced, and
+// leaves connections alone: for services whose requests are asked again elsewhere, as
+// those of a middle tier are (§3.6.7). It takes as many batches for all boxes as for
+// one. most is how large a box may be; 0: 16 MiB.
+func States(ctx context.Context, t *backdoor.Target, most uint64) ([]State, error) {
+	if most == 0 {
+		most = mostBox
+	}
+	boxes, err := t.Boxes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]State, len(boxes))
+	g := &gather{ctx: ctx, read: t.ReadEach}
+	g.each(len(boxes), func(i int, read func([]backdoor.VARead) error) {
+		b := &boxes[i]
+		all[i] = State{Entry: b.Entry, Local: b.Local, Remote: b.Remote, Err: b.Err}
+		if b.Err == nil {
+			all[i].Err = all[i].read(b, most, read)
+		}
+	})
+	if g.failed != nil {
+		return nil, g.failed
+	}
+	return all, t.Check(ctx)
+}
+
+func (s *State) read(b *backdoor.Box, most uint64, read func([]backdoor.VARead) error) error {
+	if b.Len() > most {
+		return tooLarge(b, most)
+	}
+	im, err := cbox.ReadImage(b.Len(), (&session{box: b}).fetch(read))
+	if err != nil {
+		return err
+	}
+	s.ID, s.Name = im.Head.ID(), uapi.CString(im.Head.ProcTable[0].Name[:])
+	if snap := im.Snapshots[0]; snap != nil {
+		s.Data = snap.Data
+	}
+	return nil
+}

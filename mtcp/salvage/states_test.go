@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package salvage
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"lazystate/backdoor"
+)
+
+// What all servers of a dead machine exported last is read in as many batches as that
+// of one; a box that is damaged is named, and no other suffers.
+func TestStates(t *testing.T) {
+	var batches []uint64
+	for _, n := range []int{1, 20} {
+		w := newWorld(t, "ipv4", adding)
+		var clients []*adder
+		for i := range n {
+			a := w.dial()
+			a.ask(10 + i)
+			a.hear(10 + i)
+			clients = append(clients, a)
+		}
+		w.die(nil)
+		target, err := backdoor.Open(t.Context(), w.machine.Memory())
+		w.must(err)
+		boxes, err := target.Boxes(t.Context())
+		w.must(err)
+		if n > 1 {
+			w.machine.Poke64(boxes[0].Pages[0], 1)
+		}
+		before := target.Stats().Batches
+		all, err := States(t.Context(), target, 0)
+		w.must(err)
+		batches = append(batches, target.Stats().Batches-before)
+		if len(all) != n {
+			t.Fatalf("%d states of %d", len(all), n)
+		}
+		for i, s := range all {
+			if n > 1 && i == 0 {
+				if s.Err == nil {
+					t.Error("a damaged box is not named")
+				}
+				continue
+			}
+			a := clientOf(t, clients, s.Remote.String())
+			if s.Err != nil || s.Name != adding.name || len(s.Data) != 8 {
+				t.Errorf("%+v", s)
+				continue
+			}
+			if got := binary.LittleEndian.Uint64(s.Data); got != a.summed && got != a.summed-a.answered { // the last answer is heard before it is exported
+				t.Errorf("the sum %d, want %d", got, a.summed)
+			}
+		}
+	}
+	if batches[1] > batches[0] {
+		t.Errorf("%d batches for one box, %d for 20", batches[0], batches[1])
+	}
+}
+
+func clientOf(t *testing.T, all []*adder, remote string) *adder {
+	t.Helper()
+	for _, a := range all {
+		if a.LocalAddr().String() == remote {
+			return a
+		}
+	}
+	t.Fatalf("a session of %s", remote)
+	return nil
+}
