@@ -65,8 +65,9 @@ func (r *run) read() error {
 	return r.Target.Check(r.ctx)
 }
 
-// The fence was waited for longer than backdoor.PollPeriod. So a CPU that takes
-// interrupts only now has its poll overdue, and finds the request before anything else.
+// The fence was asked for before the run began. Once that is longer ago than
+// backdoor.PollPeriod, a CPU that takes interrupts only now has its poll overdue, and
+// finds the request before anything else.
 const (
 	wakes = 2 * time.Millisecond  // then it is known whether any has run
 	halts = 50 * time.Millisecond // then those that have not stopped hang, and change nothing
@@ -81,6 +82,9 @@ func (r *run) woke() (bool, error) {
 		return false, err
 	}
 	end, fenced := time.Now().Add(wakes), false
+	if seen := r.began.Add(3 * backdoor.PollPeriod / 2); seen.After(end) {
+		end = seen // whoever has fenced it may have waited for nobody
+	}
 	if stamp != nil && stamp.Cause == uapi.PanicPanic {
 		end = time.Now()
 	}

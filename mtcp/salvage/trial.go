@@ -10,6 +10,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/internal/pause"
 	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/steer"
 )
 
 // SetAsideError is a session that nobody goes on with any more: what a machine, or
@@ -149,6 +150,21 @@ func (r *run) acquit(ctx context.Context, all []*session) {
 	}
 	for _, s := range all {
 		r.Keeper.Acquit(s.ID)
+	}
+	r.acquitHere()
+}
+
+// acquitHere ends the trials of those that another try, which did not come to its end,
+// has left here: nobody else would.
+func (r *run) acquitHere() {
+	here := map[steer.Flow]bool{}
+	for _, s := range r.sessions {
+		here[s.flow] = s.Here
+	}
+	for _, k := range r.Keeper.Sessions() {
+		if here[steer.Flow{Local: k.Local, Remote: k.Remote}] {
+			r.Keeper.Acquit(k.ID)
+		}
 	}
 }
 
