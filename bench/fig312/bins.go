@@ -19,7 +19,7 @@ type bin struct {
 // across is a crash, with as many bins before as behind it.
 type across struct {
 	runs   [][]bin
-	gaps   []float64 // ms: the longest that nobody received anything, behind the crash
+	gaps   []float64 // ms: the longest that no client of the first front end received anything, behind the crash
 	failed int
 	why    error
 }
@@ -33,7 +33,7 @@ type one struct {
 }
 
 func (o one) String() string {
-	return fmt.Sprintf("%d requests failed; nobody received anything for %.0f ms at most", o.failed, o.gap.Seconds()*1e3)
+	return fmt.Sprintf("%d requests failed; no client of the first front end received anything for %.0f ms at most", o.failed, o.gap.Seconds()*1e3)
 }
 
 // bins sorts what clients have seen into seconds around a moment.
@@ -48,7 +48,7 @@ func bins(seen auctionload.Seen, at time.Time, window time.Duration) one {
 		return &o.bins[i]
 	}
 	var heard []time.Time
-	for _, events := range seen {
+	for front, events := range seen {
 		for i := range events {
 			e := &events[i]
 			if e.Connected {
@@ -60,7 +60,9 @@ func bins(seen auctionload.Seen, at time.Time, window time.Duration) one {
 				continue
 			}
 			in(e.Done).bytes += e.Bytes
-			heard = append(heard, e.Done)
+			if front == 0 {
+				heard = append(heard, e.Done)
+			}
 		}
 	}
 	o.gap = gap(heard, at, at.Add(window))
@@ -120,7 +122,7 @@ func (s *series) figure() *result.Figure {
 			x := float64(j - len(a.runs[0])/2)
 			fig.Add(c.name, x, a.each(j, value), text(result.Median(a.each(j, other))), text(result.Median(a.each(j, failed))))
 		}
-		fig.Notef("%s: %d requests failed in %d runs; nobody received anything for %.0f ms at most behind the crash (median of the runs)", c.name, a.failed, len(a.runs), result.Median(a.gaps))
+		fig.Notef("%s: %d requests failed in %d runs; no client of the first front end received anything for %.0f ms at most behind the crash (median of the runs)", c.name, a.failed, len(a.runs), result.Median(a.gaps))
 		if a.why != nil {
 			fig.Notef("%s: one failed by: %v", c.name, a.why)
 		}

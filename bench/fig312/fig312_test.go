@@ -38,8 +38,8 @@ func TestBins(t *testing.T) {
 	at := time.Now()
 	s := func(x float64) time.Time { return at.Add(time.Duration(x * float64(time.Second))) }
 	seen := auctionload.Seen{
-		{{Sent: s(-1.5), Done: s(-1.2), Bytes: 2048, Connected: true}, {Sent: s(-3), Done: s(-2.5), Bytes: 1, Connected: true}, {Sent: s(0.1), Err: errors.New("a reset")}},
 		{{Sent: s(0.2), Done: s(0.3), Bytes: 1024}, {Sent: s(1.1), Done: s(1.6), Bytes: 512, Connected: true}, {Sent: s(1.9), Done: s(2.5), Bytes: 1}},
+		{{Sent: s(-1.5), Done: s(-1.2), Bytes: 2048, Connected: true}, {Sent: s(-3), Done: s(-2.5), Bytes: 1, Connected: true}, {Sent: s(0.1), Err: errors.New("a reset")}},
 	}
 	got := bins(seen, at, 2*time.Second)
 	want := []bin{{bytes: 2048, connections: 1}, {}, {bytes: 1024, failed: 1}, {bytes: 512, connections: 1}}
