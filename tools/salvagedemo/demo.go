@@ -87,15 +87,21 @@ type demo struct {
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
 func (d *demo) play(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx) // a client that fails ends the play
+	defer cancel(nil)
 	if err := d.setUp(ctx); err != nil {
 		return err
 	}
 	files, numbers := newClient("the download", d.bed.Clients[0]), newClient("the other client", d.bed.Clients[0])
 	stop, ended := make(chan struct{}), make(chan error, 2)
-	go func() { ended <- files.download(ctx, d.c.Int("rate")<<20, d.sum) }()
-	go func() { ended <- numbers.asks(ctx, stop) }()
+	plays := func(err error) {
+		if err != nil {
+			cancel(err)
+		}
+		ended <- err
+	}
+	go func() { plays(files.download(ctx, d.c.Int("rate")<<20, d.sum)) }()
+	go func() { plays(numbers.asks(ctx, stop)) }()
 	if err := d.vm.Outlive(ctx, 2); err != nil {
 		return err
 	}
