@@ -45,11 +45,21 @@ func (s *Soak) Save(ctx context.Context, path string) error {
 		return fmt.Errorf("record of soaks %s: %w", path, err)
 	}
 	all = slices.DeleteFunc(all, func(o *Soak) bool { return o == nil || o.Test == s.Test })
-	if text, err = json.MarshalIndent(append(all, s), "", "  "); err != nil {
-		return err
+	return WriteRecord(path, append(all, s))
+}
+
+// WriteRecord has a file say v, in JSON. The file is whole at any time: what is
+// recorded takes hours, and may be interrupted.
+func WriteRecord(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path+".new", append(text, '\n'), 0o644)
 	}
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("record of soaks: %w", err)
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
-	return os.Rename(path+".new", path)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", path, err)
+	}
+	return nil
 }

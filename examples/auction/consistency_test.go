@@ -98,14 +98,7 @@ func (c *consistency) add(row consistent) error {
 	if row.OK {
 		c.Good++
 	}
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(c.path+".new", append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(c.path+".new", c.path)
+	return result.WriteRecord(c.path, c)
 }
 
 // readConsistency reads such a file, and nothing else that is JSON.

@@ -4,9 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"os"
 	"time"
 
 	"lazystate/bench/result"
@@ -46,12 +43,5 @@ func (s *soak) add(row drillRun) error {
 	if row.OK {
 		s.Good++
 	}
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(s.path+".new", append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	return os.Rename(s.path+".new", s.path)
+	return result.WriteRecord(s.path, s)
 }
