@@ -4,15 +4,14 @@ package auctionload
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"lazystate/examples/auction/load"
+	"lazystate/tools/testbed"
 )
 
 // Arg is the first argument of a process that is the load.
@@ -41,19 +40,7 @@ type Outcome struct {
 
 // Main is the load, if this process is one; it does not return then.
 func Main() {
-	if len(os.Args) != 3 || os.Args[1] != Arg {
-		return
-	}
-	var s Spec
-	err := json.Unmarshal([]byte(os.Args[2]), &s)
-	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(s.run(context.Background()))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	testbed.Child(Arg, func(s Spec) Outcome { return s.run(context.Background()) })
 }
 
 func (s *Spec) run(ctx context.Context) (out Outcome) {
@@ -75,14 +62,7 @@ func (s *Spec) run(ctx context.Context) (out Outcome) {
 // Load has clients ask; a failure is an error, for here nothing dies.
 func (s *Bed) Load(ctx context.Context, spec Spec) (out Outcome, err error) {
 	spec.Fronts = s.Fronts[:]
-	text, err := json.Marshal(spec)
-	if err != nil {
-		return out, err
-	}
-	printed, err := s.On(ctx, s.Clients[0].Host, Arg, string(text))
-	if err == nil {
-		err = json.Unmarshal(printed, &out)
-	}
+	out, err = testbed.Ask[Spec, Outcome](ctx, s.Bed, s.Clients[0].Host, Arg, spec)
 	if err == nil && len(out.Failures) > 0 {
 		err = fmt.Errorf("%d requests failed, one by: %s", len(out.Failures), out.Failures[0])
 	}

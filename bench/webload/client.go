@@ -5,13 +5,11 @@ package webload
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -23,19 +21,7 @@ const Arg = "webload"
 
 // Main is the load, if this process is one; it does not return then.
 func Main() {
-	if len(os.Args) != 3 || os.Args[1] != Arg {
-		return
-	}
-	var s Spec
-	err := json.Unmarshal([]byte(os.Args[2]), &s)
-	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode((&load{Spec: s}).run())
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	testbed.Child(Arg, func(s Spec) Outcome { return (&load{Spec: s}).run() })
 }
 
 // load is one client machine's.

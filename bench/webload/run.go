@@ -4,7 +4,6 @@ package webload
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"slices"
@@ -54,7 +53,7 @@ func Run(ctx context.Context, b *testbed.Bed, s Spec) (out Outcome, err error) {
 		one := s
 		one.Agent, one.Seed = c.Socket(), s.Seed*1000+uint64(i)
 		wg.Go(func() {
-			got, e := on(ctx, b, c, one)
+			got, e := testbed.Ask[Spec, Outcome](ctx, b, c.Host, Arg, one)
 			mu.Lock()
 			defer mu.Unlock()
 			err = errors.Join(err, e)
@@ -63,17 +62,5 @@ func Run(ctx context.Context, b *testbed.Bed, s Spec) (out Outcome, err error) {
 	}
 	wg.Wait()
 	slices.Sort(out.Millis)
-	return out, err
-}
-
-func on(ctx context.Context, b *testbed.Bed, c *testbed.Client, s Spec) (out Outcome, err error) {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return out, err
-	}
-	printed, err := b.On(ctx, c.Host, Arg, string(text))
-	if err == nil {
-		err = json.Unmarshal(printed, &out)
-	}
 	return out, err
 }
