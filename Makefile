@@ -78,7 +78,7 @@ generate: ## regenerate what is generated and fail if that changes anything
 bench: build ## every table and figure into bench/results
 	@$(setup) && go run ./bench/all
 
-survival: build ## what survives which failure: the matrix of README, measured for hours, a run at a time; RUNS=5 of each row on both kernels
+survival: build ## what survives which failure: a matrix of failures and carriers, measured for hours, a run at a time; RUNS=5 of each row on both kernels
 	@$(setup) && go run ./bench/survival --runs $(or $(RUNS),5)
 
 soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auction's and the DSM core's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them

@@ -34,6 +34,7 @@ install_packages() {
 	fi
 	say "apt-get install $*"
 	# The tests start a PostgreSQL of their own: the package is not to make one of the machine's.
+	[ -e /etc/postgresql-common ] || say "PostgreSQL is to have no cluster of the machine's: /etc/postgresql-common/createcluster.conf says so"
 	[ -e /etc/postgresql-common ] || { mkdir /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }
 	# shellcheck disable=SC2068
 	apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $@ >&2

@@ -36,7 +36,7 @@ func readers() []*ucli.Command {
 		{Name: "watch", Usage: "print events as they come", ArgsUsage: "[TARGET]", Flags: []ucli.Flag{jsonFlag()}, Action: watchEvents},
 		{
 			Name: "audit", Usage: "print the last lines of the audit log, as JSON", ArgsUsage: "[TARGET]", Action: auditLog,
-			Flags: []ucli.Flag{&ucli.IntFlag{Name: "lines", Value: 20, Usage: "so many `LINES`; 0: all"}},
+			Flags: []ucli.Flag{&ucli.IntFlag{Name: "lines", Value: 20, Usage: "so many `LINES`; 0: all of the last MiB"}},
 		},
 	}
 }
