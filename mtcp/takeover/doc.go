@@ -14,7 +14,7 @@
 //	Leave: guard
 //	freeze, dump, send            ->  Arrive: guard, then the address
 //	Release, if nothing Changed   <-  restore
-//	                              ->  Open: announce, guard off; sockets go live
+//	                              ->  Open: guard off, announce; sockets go live
 //	Done: guard off; discard
 //
 // Where the old host is dead, the peers can be asked between Announce and Open

@@ -122,9 +122,11 @@ func (l *Link) Asker(ip netip.Addr) (*tcprepair.Asker, error) {
 	return tcprepair.NewAsker(l.index, ip.Is6())
 }
 
-// Open announces the address and takes the guard off. Every socket of it must
-// have been restored: a segment for another is answered with RST.
-func (v *Arriving) Open() error { return errors.Join(v.Announce(), v.Unguard()) }
+// Open takes the guard off and announces the address, in this order: whoever hears
+// that speaks at once, and what the guard would drop is sent again by a timer. Until
+// then nobody sends anything here. Every socket of it must have been restored: a
+// segment for another is answered with RST.
+func (v *Arriving) Open() error { return errors.Join(v.Unguard(), v.Announce()) }
 
 // Unguard takes the guard off and announces nothing: the peers hear what sockets
 // here have to say, and answer where the address was.
