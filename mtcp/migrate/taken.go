@@ -258,14 +258,14 @@ func (t *takenMove) live() error {
 		return err
 	}
 	m.point("noted")
-	arrived := t.segment(wire.ACK)
-	arrived.Seq = t.reply.LSRC + seqnum.Value(delta)
-	m.sayArrived(&arrived)
 	if err := m.remember(certChange{c.ID(), t.reply.Cert}); err != nil { // it lives all the same, and S1 must not
 		m.log.Warn("the certificate of a session that came", "session", c.ID(), "err", err)
 	}
-	err := m.steer.Release(t.flow)
+	arrived := t.segment(wire.ACK)
+	arrived.Seq = t.reply.LSRC + seqnum.Value(delta)
+	err := m.steer.Release(t.flow) // the socket is there, and as deaf as the hold
 	if err == nil {
+		m.sayArrived(&arrived) // whoever hears that speaks at once, and sends again by a timer only
 		err = c.Live(m.point)
 	}
 	if err != nil {
