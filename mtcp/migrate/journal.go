@@ -115,6 +115,15 @@ func (j journal) key() (k wire.Key, err error) {
 	return k, nil
 }
 
+// age is for how long a note has been as it is.
+func (j journal) age(name string) (time.Duration, error) {
+	info, err := os.Stat(j.path(name))
+	if err != nil {
+		return 0, fmt.Errorf("journal of moves: %w", err)
+	}
+	return time.Since(info.ModTime()), nil
+}
+
 // prune forgets notes that nobody asks for any more. The socket of an escrow's holder
 // may lie beside them: that is older than the daemon, and nobody would find it again.
 func (j journal) prune(age time.Duration) error {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"lazystate/mtcp/party"
 )
 
 // Old notes are forgotten; what is kept for as long as the machine runs is not, nor is
@@ -61,5 +63,38 @@ func TestPrune(t *testing.T) {
 	}
 	if _, err := os.Stat(j.path(partingName(draft) + drafted)); err == nil {
 		t.Error("an old draft is kept")
+	}
+}
+
+// What has been in doubt for as long as another server remembers does not go on here,
+// whatever that one says; the rest is asked for.
+func TestDoubtThatIsTooOld(t *testing.T) {
+	m := lone(t)
+	m.resumed = map[string]*resumedMove{}
+	old, young := ID{1}, ID{2}
+	for id, session := range map[ID]string{old: "aa", young: "bb"} {
+		if err := m.journal.part(id, &parting{Peer: "s2", Lead: party.BySource, Sessions: []string{session}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := time.Now().Add(-noteAge)
+	if err := os.Chtimes(m.journal.path(partingName(old)), before, before); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.recall(); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.doubtful) != 1 || m.doubtful[0].id != young {
+		t.Errorf("in doubt: %v", m.doubtful)
+	}
+	for session, outcome := range map[string]string{"aa": itLeft, "bb": ""} {
+		if r := m.resumed[session]; r == nil || r.note.Outcome != outcome {
+			t.Errorf("session %s: %+v", session, r)
+		}
+	}
+	// The daemon after this one knows as well.
+	again, err := m.journal.partings()
+	if err != nil || len(again) != 2 || again[old].Outcome != itLeft || again[young].Outcome != "" {
+		t.Errorf("%v, %v", again, err)
 	}
 }

@@ -162,6 +162,7 @@ const (
 	defaultQueues = 64 << 20
 	defaultBox    = 16 << 20
 	noteAge       = 24 * time.Hour
+	doubtAge      = noteAge - time.Hour // the other server's clock is another
 )
 
 // New opens what moves need; it stays in the network namespace of the calling

@@ -29,6 +29,13 @@ func (m *Mover) recall() error {
 		return err
 	}
 	for id, note := range all {
+		old, err := m.journal.age(partingName(id))
+		if err == nil && note.Outcome == "" && old > doubtAge {
+			err = m.forsake(id, note)
+		}
+		if err != nil {
+			return err
+		}
 		r := &resumedMove{source: source{m: m, id: id, link: link{note.Peer, note.Lead == party.BySource}}, note: note}
 		p := party.ResumeSource(note.Lead, m.cfg.Timing)
 		r.runner = newRunner(p, r.carry, func(why string) {
@@ -42,6 +49,15 @@ func (m *Mover) recall() error {
 		}
 	}
 	return nil
+}
+
+// forsake gives up what has been in doubt for so long that the other server may have
+// forgotten it (prune): its NEVER would say nothing, and what went on here as well
+// would be done twice.
+func (m *Mover) forsake(id ID, note *parting) error {
+	m.log.Warn("a former daemon's move was in doubt for too long: its sessions do not go on here", "move", id, "sessions", len(note.Sessions))
+	note.Outcome = itLeft
+	return m.journal.part(id, note)
 }
 
 // resume asks about them.
