@@ -97,7 +97,10 @@ func (e *end) exported(ndi bool) {
 	m := e.s.m
 	if !e.writes {
 		e.r.Export()
-		m.word64(e.at(uapi.CboxChanLSROff)).Store(e.r.LSR)
+		// The store is a barrier, and mostly nothing was read since the last one.
+		if lsr := m.word64(e.at(uapi.CboxChanLSROff)); lsr.Load() != e.r.LSR {
+			lsr.Store(e.r.LSR)
+		}
 		e.wake(uapi.CboxChanLSROff, uapi.CboxChanWriterWaitsOff)
 		if e.closed {
 			m.word32(e.at(uapi.CboxChanGoneOff)).Store(1)
