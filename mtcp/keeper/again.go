@@ -95,6 +95,9 @@ func (k *Keeper) again(s *session, slot uint32, p *process, region cbox.Region) 
 // gather takes processes at their word, now that their root is there, and finds
 // others for those that have died; mu is held.
 func (k *Keeper) gather(s *session) {
+	if s.box.Slots() == 1 { // the root's: its head need not be read
+		return
+	}
 	h, err := s.box.Head()
 	if err != nil {
 		k.log.Error("a box is damaged", "session", s.id, "err", err)
