@@ -19,7 +19,7 @@ type Frozen struct {
 	fd     int
 	dump   Dump          // what was read before TCP_REPAIR, or cannot change any more
 	first  *unix.TCPInfo // before its send queue was selected for the first time
-	last   *unix.TCPInfo // when the last dump began
+	last   *unix.TCPInfo // when the last dump ended; as first, before there was one
 	queued [2]int        // bytes in the receive and the send queue then
 	unsent uint32        // of the send queue, by the last dump
 	window uint32        // what the peer granted, 0 in the socket meanwhile
@@ -90,6 +90,7 @@ func (f *Frozen) settle() (err error) {
 	if f.first, err = tcpInfo(f.fd); err != nil {
 		return err
 	}
+	f.last = f.first
 	if f.dump.Options.PeekOff >= 0 { // MSG_PEEK would begin behind it
 		if err := setInt(f.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1, "SO_PEEK_OFF"); err != nil {
 			return err

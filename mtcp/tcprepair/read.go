@@ -49,15 +49,12 @@ func (f *Frozen) Changed() (bool, error) {
 	return w.send != 0 || !f.still(now) || f.neverSent(now) != f.unsent, err
 }
 
-// still reports whether nothing has come since the last dump began.
+// still reports whether nothing has come since the last dump, or since it was frozen.
 func (f *Frozen) still(now *unix.TCPInfo) bool {
 	return f.last.State == now.State && f.last.Bytes_received == now.Bytes_received && f.last.Bytes_acked == now.Bytes_acked
 }
 
-func (f *Frozen) read() (_ *Dump, err error) {
-	if f.last, err = tcpInfo(f.fd); err != nil {
-		return nil, err
-	}
+func (f *Frozen) read() (*Dump, error) {
 	for range 10 {
 		d, err := f.once()
 		if err != nil {
