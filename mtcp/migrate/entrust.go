@@ -60,7 +60,7 @@ func (m *Mover) Entrust(all []*landing.Session) (over []func()) {
 		coming[i] = &Coming{Session: s, state: state}
 	}
 	id := newID()
-	m.entrust(coming, func(c *Coming) entrusted {
+	m.entrust(coming, nil, func(c *Coming) entrusted {
 		return entrusted{Move: id[:], Salvaged: true, Minimal: c.Policy == mtcp.Minimal, UID: c.UID}
 	})
 	over = make([]func(), len(all))
@@ -74,8 +74,10 @@ func (m *Mover) Entrust(all []*landing.Session) (over []func()) {
 
 // entrust puts restored sessions into escrow, all at once, of which e says the rest.
 // One that cannot be is lost with this daemon, should that die now. What another
-// server passes off as a session that is here already does not take its place.
-func (m *Mover) entrust(all []*Coming, e func(c *Coming) entrusted) {
+// server passes off as a session that is here already does not take its place. written
+// are their states, if there was time for that before; it is closed.
+func (m *Mover) entrust(all []*Coming, written *states, e func(c *Coming) entrusted) {
+	defer func() { written.close() }()
 	if m.cfg.Escrow == nil {
 		return
 	}
@@ -83,7 +85,14 @@ func (m *Mover) entrust(all []*Coming, e func(c *Coming) entrusted) {
 	if len(all) == 0 {
 		return
 	}
-	if err := m.put(all, e); err != nil {
+	var err error
+	if written == nil {
+		written, err = writeStates(all)
+	}
+	if err == nil {
+		err = m.put(all, written, e)
+	}
+	if err != nil {
 		m.mesh.log.Warn("sessions that come are unprotected", "sessions", len(all), "err", err)
 		return
 	}
@@ -92,28 +101,18 @@ func (m *Mover) entrust(all []*Coming, e func(c *Coming) entrusted) {
 	}
 }
 
-func (m *Mover) put(all []*Coming, more func(c *Coming) entrusted) error {
-	fd, err := unix.MemfdCreate("states", unix.MFD_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("memfd_create", err)
-	}
-	states := os.NewFile(uintptr(fd), "states")
-	defer states.Close()
+func (m *Mover) put(all []*Coming, written *states, more func(c *Coming) entrusted) error {
 	deposits, at := make([]escrow.Deposit, len(all)), int64(0)
 	for i, c := range all {
-		b := c.state.AppendBinary(nil)
-		if _, err := states.Write(b); err != nil {
-			return err
-		}
 		e := more(c)
-		e.Local, e.Remote, e.StateAt, e.StateLen = c.Dump.Local, c.Dump.Remote, at, int64(len(b))
+		e.Local, e.Remote, e.StateAt, e.StateLen = c.Dump.Local, c.Dump.Remote, at, written.lens[i]
 		e.Name, e.Length, e.Linger = c.Name, c.Region.Length, c.Dump.Options.Linger
 		at += e.StateLen
 		about, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
-		deposits[i] = escrow.Deposit{Key: escrow.Key(c.ID()), About: about, FDs: []int{c.Restored.FD(), int(c.Region.File.Fd()), fd}}
+		deposits[i] = escrow.Deposit{Key: escrow.Key(c.ID()), About: about, FDs: []int{c.Restored.FD(), int(c.Region.File.Fd()), int(written.file.Fd())}}
 	}
 	return m.cfg.Escrow.Put(deposits...)
 }

@@ -5,6 +5,7 @@ package migrate
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"lazystate/mtcp"
 	"lazystate/mtcp/wire"
@@ -48,6 +49,7 @@ func (s *State) AppendBinary(b []byte) []byte {
 	if s.Client.Fin {
 		flags |= flagFin
 	}
+	b = slices.Grow(b, stateFixed+2+len(s.Name)+4+len(s.Socket)+4+len(s.Box))
 	b = append(b, stateMagic...)
 	b = le.AppendUint16(b, stateVersion)
 	b = le.AppendUint16(b, flags)

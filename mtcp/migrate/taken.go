@@ -25,7 +25,8 @@ type takenMove struct {
 	syn  wire.Segment
 	req  wire.MigrateRequest
 
-	coming *Coming
+	coming  *Coming
+	written *states // of coming, for escrow; nil: not yet, or no more
 
 	since   time.Time     // of the state request
 	fetched time.Duration // from there to the state reply
@@ -157,6 +158,8 @@ func (t *takenMove) carry(e party.Effect) error {
 		return t.live()
 	case party.Drop:
 		err := m.steer.Release(t.flow)
+		t.written.close()
+		t.written = nil
 		if t.coming != nil {
 			err = errors.Join(err, t.coming.Drop())
 		}
@@ -185,7 +188,9 @@ func (t *takenMove) send(e party.Effect) error {
 		if seg.Options, err = wire.AppendSYN(nil, *t.reply, shownMSS); err != nil {
 			return err
 		}
-		return m.sender.Send(seg)
+		err = m.sender.Send(seg)
+		t.write() // while the client answers
+		return err
 	case party.Refuse:
 		m.refuse(t.flow, t.syn, t.req.Cert, wire.ReasonSource)
 		return nil
@@ -238,6 +243,18 @@ func (t *takenMove) restore() error {
 	return nil
 }
 
+// write has the state lie where escrow can have it from. Where that fails, entrust tries
+// again.
+func (t *takenMove) write() {
+	if t.written != nil || t.m.cfg.Escrow == nil {
+		return
+	}
+	var err error
+	if t.written, err = writeStates([]*Coming{t.coming}); err != nil {
+		t.m.log.Debug("write the state of a session that comes", "err", err)
+	}
+}
+
 // live: the client has left S1 and told what it has.
 func (t *takenMove) live() error {
 	m, c := t.m, t.coming
@@ -251,9 +268,10 @@ func (t *takenMove) live() error {
 		return err
 	}
 	v, _ := m.service(t.flow.Local, c.Name)
-	m.entrust([]*Coming{c}, func(*Coming) entrusted {
+	m.entrust([]*Coming{c}, t.written, func(*Coming) entrusted {
 		return entrusted{Move: t.id[:], UID: v.UID, Client: true, Delta: delta, Cert: t.reply.Cert}
 	})
+	t.written = nil
 	if err := m.journal.note(t.id); err != nil {
 		return err
 	}

@@ -157,7 +157,7 @@ func (t *targetMove) restore() error {
 
 // entrust puts all of them into escrow.
 func (t *targetMove) entrust() {
-	t.m.entrust(t.coming, func(c *Coming) entrusted {
+	t.m.entrust(t.coming, nil, func(c *Coming) entrusted {
 		v, _ := t.m.service(c.Local(), c.Name)
 		e := entrusted{Move: t.id[:], UID: v.UID, Cert: c.Cert}
 		if t.proposal.way == ByGateway {
