@@ -114,7 +114,7 @@ func (g *givenMove) carry(e party.Effect) error {
 	case party.Send:
 		if e.Msg == party.State {
 			g.prepared = time.Since(g.since)
-			if err := g.m.journal.part(g.id, g.parting()); err != nil {
+			if err := g.m.journal.sign(g.id); err != nil {
 				return err
 			}
 			last := frame{kindOf(party.State), g.id, []byte(e.Why)}
@@ -150,8 +150,21 @@ func (m *Mover) mayTake(r request, i keeper.Info) error {
 	return nil
 }
 
-// capture checks the certificate once more, against numbers that cannot change.
+// capture notes what is about to be given away while nothing waits for it; the note
+// counts from when the state goes out.
 func (g *givenMove) capture() error {
+	err := g.m.journal.draft(g.id, g.parting())
+	if err == nil {
+		err = g.freeze()
+	}
+	if err != nil {
+		return errors.Join(err, g.m.journal.parted(g.id))
+	}
+	return nil
+}
+
+// freeze checks the certificate once more, against numbers that cannot change.
+func (g *givenMove) freeze() error {
 	g.begun = time.Now()
 	held, err := g.m.cfg.Keeper.Hold(g.session, g.m.cfg.Freeze)
 	if err != nil {
