@@ -33,6 +33,11 @@ func NewConn(fd int) (*Conn, error) {
 	return c, nil
 }
 
+// KnownConn is NewConn of a socket whose ends are known.
+func KnownConn(fd int, local, remote netip.AddrPort) *Conn {
+	return &Conn{fd: fd, local: local, remote: remote}
+}
+
 // dupConn is NewConn of a duplicate.
 func dupConn(f *os.File) (*Conn, error) {
 	fd, err := dupFD(f)

@@ -154,11 +154,7 @@ func (s *Session) take() (*keeper.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := keeper.NewConn(fd)
-	if err != nil {
-		err = errors.Join(err, unix.Close(fd))
-	}
-	return conn, err
+	return keeper.KnownConn(fd, s.Dump.Local, s.Dump.Remote), nil
 }
 
 // Lose is Drop of what lives nowhere else: its client is told so.
