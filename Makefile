@@ -94,17 +94,22 @@ soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auctio
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/auctionload ./bench/fig39 ./bench/fig311 ./bench/fig312
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add
-# of the installed sources), for it must be built on the target.
-prefix  ?= /usr
-source  := $(DESTDIR)$(prefix)/src/lazystate-1.0
+# of the installed sources), for it must be built on the target. What makes
+# machines sick stays with the sources: bddrill and bdlab need the modules for the
+# lab's kernels, bd_inject among them, and the programs beside them in build/bin,
+# none of which belongs on a machine that is watched; mtcpdemo needs the web server
+# of examples/. make drill, make lab and make demo-migrate run them.
+prefix    ?= /usr
+source    := $(DESTDIR)$(prefix)/src/lazystate-1.0
+installed := bdmon bdctl bdagent bdnic scd mtcpd dsmd dsmrun dsmlog dsmtop
 install: binaries cbox cdsm ## commands, units, man pages, configuration, the C libraries and the module's sources, under DESTDIR
-	@for c in bdmon bdctl bdagent bdnic bdlab bddrill scd mtcpd mtcpdemo dsmd dsmrun dsmlog dsmtop; do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
+	@for c in $(installed); do install -D -m 755 $(commands)/$$c $(DESTDIR)$(prefix)/bin/$$c; done
 	@for u in tools/pkg/*.service; do install -D -m 644 $$u $(DESTDIR)$(prefix)/lib/systemd/system/$${u##*/}; done
 	@install -D -m 644 tools/pkg/backdoor.rules $(DESTDIR)$(prefix)/lib/udev/rules.d/60-backdoor.rules
 	@install -D -m 644 tools/pkg/backdoor.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/backdoor.conf
 	@for l in libcbox.a libdsm.a; do install -D -m 644 $(built)/lib/$$l $(DESTDIR)$(prefix)/lib/$$l; done
 	@cd $(built)/include && for h in lazystate/*.h lazystate/*.m4 lazystate/uapi/*.h; do install -D -m 644 $$h $(DESTDIR)$(prefix)/include/$$h; done
-	@for m in tools/pkg/man/*; do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
+	@for m in $(foreach c,$(installed),tools/pkg/man/$(c).*); do install -D -m 644 $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; done
 	@for y in bdmon bdnic scd gateway; do install -D -m 640 tools/pkg/$$y.yaml $(DESTDIR)$(prefix)/share/doc/lazystate/examples/$$y.yaml; done
 	@[ -e $(DESTDIR)/etc/lazystate/bdmon.yaml ] || install -D -m 640 tools/pkg/bdmon.yaml $(DESTDIR)/etc/lazystate/bdmon.yaml
 	@[ -e $(DESTDIR)/etc/logrotate.d/lazystate ] || install -D -m 644 tools/pkg/lazystate.logrotate $(DESTDIR)/etc/logrotate.d/lazystate

@@ -41,18 +41,8 @@ func CacheDir() string {
 	return "/var/cache/lazystate"
 }
 
-// guestInit returns the guest's init, built from source in a checkout, else
-// the one installed beside the command.
+// guestInit returns the guest's init, built from source.
 func guestInit(ctx context.Context) (string, error) {
-	if sourceRoot() == "" {
-		exe, err := os.Executable()
-		if err != nil {
-			return "", err
-		}
-		path := filepath.Join(filepath.Dir(exe), "guestinit")
-		_, err = os.Stat(path)
-		return path, err
-	}
 	return Program(ctx, "guestinit", "lazystate/tools/lab/guestinit")
 }
 
@@ -102,6 +92,9 @@ func GoBuildCgo(ctx context.Context, out, pkg string) error {
 }
 
 func goBuild(ctx context.Context, out, pkg, cgo string) error {
+	if sourceRoot() == "" {
+		return fmt.Errorf("build %s: neither the working directory nor this command lies in a checkout of lazystate", pkg)
+	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}

@@ -109,15 +109,18 @@ func expected(t *testing.T) map[string]fs.FileMode {
 		}
 		return names
 	}
-	add("usr/bin", 0o755, "bdagent", "bdctl", "bddrill", "bdlab", "bdmon", "bdnic", "dsmd", "dsmlog", "dsmrun", "dsmtop", "mtcpd", "mtcpdemo", "scd")
+	commands := []string{"bdagent", "bdctl", "bdmon", "bdnic", "dsmd", "dsmlog", "dsmrun", "dsmtop", "mtcpd", "scd"}
+	add("usr/bin", 0o755, commands...)
+	for _, c := range commands {
+		for _, page := range found("tools/pkg/man", c+".*") {
+			add("usr/share/man/man"+page[len(page)-1:], 0o644, page)
+		}
+	}
 	add("usr/lib/systemd/system", 0o644, found("tools/pkg", "*.service")...)
 	add("usr/lib", 0o644, "udev/rules.d/60-backdoor.rules", "sysusers.d/backdoor.conf", "libcbox.a", "libdsm.a")
 	add("usr/include/lazystate", 0o644, "cbox.h", "dsm.h", "parmacs.h", "parmacs.m4", "uapi/cbox.h", "uapi/dsm.h", "uapi/scd.h")
 	add("usr/share/doc/lazystate", 0o644, found("docs", "*.md")...)
 	add("usr/share/doc/lazystate/examples", 0o640, found("tools/pkg", "*.yaml")...)
-	for _, page := range found("tools/pkg/man", "*") {
-		add("usr/share/man/man"+page[len(page)-1:], 0o644, page)
-	}
 	add("usr/src/lazystate-1.0", 0o644, found("kmod", "dkms.conf", "Kbuild", "*.[ch]", "uapi/*.h", "rdma/*")...)
 	return want
 }
@@ -216,22 +219,23 @@ func includesExist(t *testing.T, src string) {
 func (in *installed) names(t *testing.T) {
 	n := 0
 	named := regexp.MustCompile(`/usr/(?:bin|lib|share|include|src)/[\w./@-]*\w`)
-	page := regexp.MustCompile(`man:([\w.]+)\((\d)\)`)
-	for name, mode := range in.modes {
-		if !mode.IsRegular() || !strings.HasPrefix(name, "usr/lib/systemd/") && !strings.HasPrefix(name, "usr/share/") {
+	page := regexp.MustCompile(`man:([\w.]+)\((\d)\)|(?m:^\.Xr ([\w.]+) (\d))`)
+	for path, mode := range in.modes {
+		if !mode.IsRegular() || !strings.HasPrefix(path, "usr/lib/systemd/") && !strings.HasPrefix(path, "usr/share/") {
 			continue
 		}
-		text := read(t, filepath.Join(in.root, name))
-		for _, path := range named.FindAllString(text, -1) {
+		text := read(t, filepath.Join(in.root, path))
+		for _, file := range named.FindAllString(text, -1) {
 			n++
-			if _, ok := in.modes[path[1:]]; !ok {
-				t.Errorf("%s names %s, which is not installed", name, path)
+			if _, ok := in.modes[file[1:]]; !ok {
+				t.Errorf("%s names %s, which is not installed", path, file)
 			}
 		}
 		for _, m := range page.FindAllStringSubmatch(text, -1) {
 			n++
-			if file := fmt.Sprintf("usr/share/man/man%s/%s.%s", m[2], m[1], m[2]); in.modes[file] == 0 {
-				t.Errorf("%s names %s, which is not installed", name, m[0])
+			name, section := m[1]+m[3], m[2]+m[4] // of a unit, or of a page's own references
+			if file := fmt.Sprintf("usr/share/man/man%s/%s.%s", section, name, section); in.modes[file] == 0 {
+				t.Errorf("%s names %s, which is not installed", path, m[0])
 			}
 		}
 	}
