@@ -18,8 +18,7 @@ import (
 
 var errDead = errors.New("this monitor is dead")
 
-// mortalLimit is below the sum of six bombs and the five who live there: few
-// processes make few operations, and each is a run of its own.
+// mortalLimit is below the sum of six bombs and the five who live there.
 const mortalLimit = 8
 
 // A monitor is killed at every operation of a repair, one after the other. The
@@ -77,12 +76,20 @@ type mortal struct {
 	posted        map[ProcessID]int
 }
 
-func newMortal(t *testing.T) *mortal {
-	m := &mortal{sick: newSick(t, bdtest.WithRAM(2<<20)), posted: map[ProcessID]int{}}
+// newFew is a sick machine with few processes: a repair makes few operations, and
+// each of them is a run of its own.
+func newFew(t *testing.T) *sick {
+	t.Helper()
+	m := newSick(t, bdtest.WithRAM(2<<20))
 	m.target.SetSensor(bdtest.Sensor{ID: m.nprocs, Class: uapi.Level, Limit: mortalLimit, Name: SensorNProcs})
 	m.bomb(6)
 	m.patient.Lock = defaultLock()
 	m.patient.Lock.Lease, m.patient.Lock.Drain = 100*time.Millisecond, 10*time.Millisecond
+	return m
+}
+
+func newMortal(t *testing.T) *mortal {
+	m := &mortal{sick: newFew(t), posted: map[ProcessID]int{}}
 	reqs, err := m.patient.Target.Region(uapi.KindKillReq)
 	if err != nil {
 		t.Fatal(err)
@@ -128,14 +135,14 @@ func (m *mortal) wrote(op *backdoor.Op) {
 	}
 }
 
-func (m *mortal) small() *ProcRepairHealer {
+func (m *sick) small() *ProcRepairHealer {
 	h := m.healer()
 	h.Policy = policy.Basic{Kind: policy.PolicyTooManyProcs, Limit: 4}
 	h.Confirm = Confirm{Window: 4 * time.Millisecond, Every: 2 * time.Millisecond}
 	return h
 }
 
-func (m *mortal) event() sensorbox.Event {
+func (m *sick) event() sensorbox.Event {
 	e := m.exceeded()
 	e.Limit, e.TargetLimit = mortalLimit, mortalLimit
 	return e

@@ -50,7 +50,8 @@ func (p *Patient) log() *slog.Logger {
 	return p.Log
 }
 
-// Sensors is fetch_sb: the target's own box and the pages of its user space.
+// Sensors is fetch_sb: the target's own box and the pages of its user space. What
+// is read after a reboot or an unload is no word of this machine.
 func (p *Patient) Sensors(ctx context.Context) (*sensorbox.View, error) {
 	box, err := p.Target.Region(uapi.KindSensorbox)
 	if err != nil {
@@ -71,13 +72,13 @@ func (p *Patient) Sensors(ctx context.Context) (*sensorbox.View, error) {
 	if id := backdoor.BootID(v.Header.BootID); err == nil && id != p.Target.BootID() {
 		err = &sensorbox.CorruptError{Why: "it carries the boot id " + id.String()}
 	}
-	if err == nil {
-		return v, nil
-	}
-	if other := p.Target.Check(ctx); Lost(other) { // strange words of another machine are no damage of this one
+	if other := p.Target.Check(ctx); Lost(other) { // nor are strange words of another machine damage of this one
 		err = other
 	}
-	return nil, fmt.Errorf("fetch sensor box of %s: %w", p.Name, err)
+	if err != nil {
+		return nil, fmt.Errorf("fetch sensor box of %s: %w", p.Name, err)
+	}
+	return v, nil
 }
 
 // Lost reports whether err says that the target is no longer the machine that

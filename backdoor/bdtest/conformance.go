@@ -240,10 +240,19 @@ func conformRepair(t *testing.T, m backdoor.Memory, target *Target) {
 	}
 }
 
-// conformIdentity: another machine is never read as the old one.
+// conformIdentity: another machine is never read as the old one, and what was
+// meant for the old one is not written to it.
 func conformIdentity(t *testing.T, m backdoor.Memory, target *Target) {
 	bt := opened(t, m)
+	reqs, err := bt.Region(uapi.KindKillReq)
+	if err != nil {
+		t.Fatal(err)
+	}
 	target.Reboot()
+	stray := []byte("stray")
+	if err := backdoor.Do(t.Context(), m, reqs.Write(0, stray)); err == nil || bytes.Contains(target.Peek(target.Area(uapi.KindKillReq), 4096), stray) {
+		t.Errorf("a write to the machine that was: %v", err)
+	}
 	if _, err := bt.Tasks(t.Context(), backdoor.WalkOptions{}); !errors.Is(err, backdoor.ErrReplaced) {
 		t.Errorf("after a reboot: %v", err)
 	}

@@ -144,8 +144,10 @@ func (m *Memory) one(op *backdoor.Op) error {
 	if err != nil {
 		return err
 	}
-	if readOnly && op.Kind != backdoor.OpRead {
-		return backdoor.ErrReadOnly
+	if op.Kind != backdoor.OpRead {
+		if err := m.mayWrite(r, readOnly); err != nil {
+			return err
+		}
 	}
 	off := r.GPA + (op.Addr - r.Addr)
 	if f.during != nil && op.Kind == backdoor.OpRead {
@@ -157,6 +159,24 @@ func (m *Memory) one(op *backdoor.Op) error {
 		return m.t.access(op, off, half, len(op.Buf))
 	}
 	return m.t.access(op, off, 0, len(op.Buf))
+}
+
+// mayWrite refuses, as every carrier does, what was meant for another kernel's
+// memory: that of before a boot, or of a module that has been unloaded.
+func (m *Memory) mayWrite(r *backdoor.Region, readOnly bool) error {
+	m.t.mu.Lock()
+	defer m.t.mu.Unlock()
+	switch {
+	case readOnly:
+		return backdoor.ErrReadOnly
+	case m.t.gone: // access says so
+		return nil
+	case r.BootID != m.t.boot:
+		return backdoor.ErrReplaced
+	case m.t.generation == 0:
+		return backdoor.ErrWithdrawn
+	}
+	return nil
 }
 
 // access moves op.Buf[from:to] and runs the atomics.
