@@ -17,8 +17,11 @@ func (w *watch) fence(ctx context.Context, who control.Peer, send func(any) erro
 	if err != nil {
 		return err
 	}
-	w.acting.Lock()
-	defer w.acting.Unlock()
+	leave, err := w.turn()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := w.decide(t, who, "fence", map[string]any{}); err != nil {
 		return err
 	}

@@ -115,8 +115,11 @@ func (w *watch) kill(ctx context.Context, who control.Peer, r control.Request, s
 		}
 	}
 	k := backdoor.Kill{PID: r.PID, StartTime: r.Start, Signal: cmp.Or(r.Signal, uint32(syscall.SIGKILL))}
-	w.acting.Lock()
-	defer w.acting.Unlock()
+	leave, err := w.turn()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := w.decide(t, who, "kill", map[string]any{"pid": k.PID, "start_ns": k.StartTime, "signal": k.Signal}); err != nil {
 		return err
 	}
@@ -168,8 +171,11 @@ func (w *watch) hook(ctx context.Context, who control.Peer, r control.Request, s
 			return err
 		}
 	}
-	w.acting.Lock()
-	defer w.acting.Unlock()
+	leave, err := w.turn()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := w.decide(t, who, "hook", map[string]any{"knob": r.Knob, "arg": k.Arg, "value": k.Value}); err != nil {
 		return err
 	}

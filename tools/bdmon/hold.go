@@ -48,13 +48,13 @@ func (w *watch) lockByHand(ctx context.Context, who control.Peer, r control.Requ
 	if lease < time.Millisecond || lease > longestHold {
 		return control.Lock{}, fmt.Errorf("a hold of %v: 1ms to %v", lease, longestHold)
 	}
-	w.acting.Lock()
-	defer w.acting.Unlock()
+	leave, err := w.turn()
+	if err != nil {
+		return control.Lock{}, err
+	}
+	defer leave()
 	if w.locked() {
 		return control.Lock{}, fmt.Errorf("held already: %w", control.ErrFalse)
-	}
-	if !w.owns() {
-		return control.Lock{}, errNotOwner
 	}
 	if err := w.decide(t, who, "lock", map[string]any{"for": lease.String()}); err != nil {
 		return control.Lock{}, err

@@ -175,16 +175,23 @@ func (e *exclusive) Apply(ctx context.Context, in *repair.Incident, p *repair.Pl
 	return e.Healer.Apply(ctx, in, p)
 }
 
-// enter keeps this monitor's slots for its caller, who owns the target.
+// enter is turn for a repair, which waits for nobody who holds the lock by hand.
 func (w *watch) enter() (leave func(), err error) {
+	leave, err = w.turn()
+	if err == nil && w.locked() {
+		leave()
+		return nil, errHeldByHand
+	}
+	return leave, err
+}
+
+// turn keeps this monitor's slots for its caller, who owns the target: still, for
+// a repair that was waited for may have taken longer than the ownership lasts.
+func (w *watch) turn() (leave func(), err error) {
 	w.acting.Lock()
 	if !w.owns() {
 		w.acting.Unlock()
 		return nil, errNotOwner
-	}
-	if w.locked() {
-		w.acting.Unlock()
-		return nil, errHeldByHand
 	}
 	return w.acting.Unlock, nil
 }
