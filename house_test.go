@@ -87,6 +87,14 @@ func generated(name string) bool {
 
 func TestEveryFileNamesItsLicence(t *testing.T) {
 	source := []string{".go", ".c", ".h", ".sh", ".yaml", ".yml", ".mod"}
+	texts := []string{"Apache-2.0"} // in LICENSE
+	others, err := os.ReadDir("LICENSES")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range others {
+		texts = append(texts, o.Name())
+	}
 	for _, name := range tracked(t) {
 		if generated(name) || strings.HasSuffix(name, ".mod") || !slices.Contains(source, filepath.Ext(name)) && !slices.Contains([]string{"Makefile", "Kbuild"}, filepath.Base(name)) {
 			continue
@@ -99,8 +107,15 @@ func TestEveryFileNamesItsLicence(t *testing.T) {
 			t.Fatal(err)
 		}
 		head := src[:min(len(src), 300)]
-		if !bytes.Contains(head, []byte("SPDX-License-Identifier: ")) {
+		_, line, found := strings.Cut(string(head), "SPDX-License-Identifier: ")
+		if !found {
 			t.Errorf("%s has no SPDX line", name)
+		}
+		line, _, _ = strings.Cut(line, "\n")
+		for _, id := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" ()*/", r) }) {
+			if id != "OR" && id != "WITH" && !slices.Contains(texts, id) {
+				t.Errorf("%s is under %s, whose text is not here", name, id)
+			}
 		}
 	}
 }
