@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -73,10 +75,28 @@ func openLog(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
-	if err := endTornLine(path, f); err != nil {
+	if err := errors.Join(endTornLine(path, f), syncName(path, f)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// syncName makes a file's name durable: a decision on disk is worth nothing in a
+// file that no folder names after a power loss. What is no file has no such name.
+func syncName(path string, f *os.File) error {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("open audit log: %w", err)
+	}
+	err = dir.Sync()
+	if errors.Is(err, syscall.EINVAL) { // a file system that has no such thing
+		err = nil
+	}
+	return errors.Join(err, dir.Close())
 }
 
 // NewAudit logs to a writer of the caller's.
