@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"lazystate/sensorbox"
 	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/control"
+	"lazystate/tools/lab"
 )
 
 func TestUsage(t *testing.T) {
@@ -99,6 +101,33 @@ func TestDetectionIsOfTheDrill(t *testing.T) {
 	moved := w.looked(time.Now(), false)
 	if s := w.state(); moved || s.detectedAfter() != 3*time.Millisecond {
 		t.Error("a look after the detection moves the bound")
+	}
+}
+
+// A bystander that was killed and is not waited for yet is gone; a kernel thread is
+// none, nor is who was dead before.
+func TestBystanders(t *testing.T) {
+	d := &drill.Drill{Rogues: []drill.Program{{UID: 100}}, Victims: []drill.Program{{UID: 200}}}
+	before := []lab.Process{
+		{PID: 1, State: "S", Comm: "init"}, {PID: 2, State: "S", Comm: "kthreadd"}, {PID: 3, PPID: 2, State: "I", Comm: "kworker"},
+		{PID: 10, PPID: 1, State: "S", Comm: "sshd"}, {PID: 11, PPID: 1, UID: 26, State: "S", Comm: "postgres"}, {PID: 12, PPID: 1, State: "Z", Comm: "late"},
+		{PID: 20, PPID: 1, UID: 100, State: "R", Comm: "bomb"}, {PID: 30, PPID: 1, UID: 200, State: "S", Comm: "hog"},
+	}
+	for name, c := range map[string]struct {
+		after  []lab.Process
+		harmed []string
+		left   int
+	}{
+		"all well": {[]lab.Process{before[0], before[1], before[3], before[4], {PID: 20, UID: 100, State: "Z"}}, nil, 0},
+		"a zombie": {[]lab.Process{before[0], before[3], {PID: 11, UID: 26, State: "Z"}}, []string{"11 postgres (uid 26)"}, 0},
+		"a gone":   {[]lab.Process{before[0], before[4]}, []string{"10 sshd (uid 0)"}, 0},
+		"rogues":   {append([]lab.Process{{PID: 21, UID: 100, State: "R"}}, before...), nil, 2},
+	} {
+		var r drillRun
+		left := r.count(d, before, c.after)
+		if left != c.left || r.Bystanders != 3 || !slices.Equal(r.Harmed, c.harmed) {
+			t.Errorf("%s: %d rogues, harmed %q of %d", name, left, r.Harmed, r.Bystanders)
+		}
 	}
 }
 

@@ -254,35 +254,13 @@ func (w *watch) goesBeyond(ctx context.Context, base map[string]sensorbox.Sensor
 	return errors.New("the control never went beyond a limit: it shows nothing")
 }
 
-// bystanders compares the guest's own process list with the one before: all
-// are alive that are not of a rogue's uid, and of those none is left.
+// bystanders compares the guest's own process list with the one before.
 func (r *runner) bystanders(ctx context.Context, d *drill.Drill, m *machine, before []lab.Process, out *drillRun) error {
 	after, err := m.vm.PS(ctx)
 	if err != nil {
 		return err
 	}
-	alive, rogue, victim := map[int]bool{}, map[int]bool{}, map[int]bool{}
-	for _, p := range d.Victims {
-		victim[p.UID] = true
-	}
-	for _, p := range d.Rogues {
-		rogue[p.UID] = true
-	}
-	left := 0
-	for _, p := range after {
-		alive[p.PID] = true
-		if rogue[p.UID] && p.State != "Z" {
-			left++
-		}
-	}
-	for _, p := range before {
-		if kernel := p.PPID == 2 || p.PID == 2; !kernel && !rogue[p.UID] && !victim[p.UID] {
-			out.Bystanders++
-			if !alive[p.PID] {
-				out.Harmed = append(out.Harmed, fmt.Sprintf("%d %s (uid %d)", p.PID, p.Comm, p.UID))
-			}
-		}
-	}
+	left := out.count(d, before, after)
 	switch {
 	case len(out.Harmed) > 0:
 		return fmt.Errorf("bystanders are gone: %v", out.Harmed)
@@ -290,4 +268,36 @@ func (r *runner) bystanders(ctx context.Context, d *drill.Drill, m *machine, bef
 		return fmt.Errorf("%d rogue processes are left or came back", left)
 	}
 	return nil
+}
+
+// count notes who lived before, was neither a rogue's nor a victim's, and lives no
+// more, and returns how many of the rogues are left. A zombie is dead: it waits to
+// be waited for.
+func (r *drillRun) count(d *drill.Drill, before, after []lab.Process) (left int) {
+	alive, rogue, victim := map[int]bool{}, map[int]bool{}, map[int]bool{}
+	for _, p := range d.Victims {
+		victim[p.UID] = true
+	}
+	for _, p := range d.Rogues {
+		rogue[p.UID] = true
+	}
+	for _, p := range after {
+		if p.State == "Z" {
+			continue
+		}
+		alive[p.PID] = true
+		if rogue[p.UID] {
+			left++
+		}
+	}
+	for _, p := range before {
+		if kernel := p.PPID == 2 || p.PID == 2; kernel || rogue[p.UID] || victim[p.UID] || p.State == "Z" {
+			continue
+		}
+		r.Bystanders++
+		if !alive[p.PID] {
+			r.Harmed = append(r.Harmed, fmt.Sprintf("%d %s (uid %d)", p.PID, p.Comm, p.UID))
+		}
+	}
+	return left
 }
