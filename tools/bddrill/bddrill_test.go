@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"slices"
@@ -59,6 +60,19 @@ func TestTable(t *testing.T) {
 	var again []drillRun
 	if err := json.Unmarshal(b.Bytes(), &again); err != nil || len(again) != 3 || again[0].Healed != rows[0].Healed {
 		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// What was run for an hour is shown, whatever ends the rest.
+func TestTableAfterInterrupt(t *testing.T) {
+	rows := []drillRun{{Drill: "memhog", Repair: true, Expect: "healed", OK: true}, {Drill: "deep", Why: "context canceled"}}
+	r := &runner{}
+	var b bytes.Buffer
+	if err := r.told(&b, rows, false, context.Canceled); err != context.Canceled || !strings.Contains(b.String(), "memhog") {
+		t.Errorf("%v:\n%s", err, &b)
+	}
+	if err := r.told(&b, rows, false, nil); err == nil || !strings.Contains(err.Error(), "deep") {
+		t.Errorf("a drill that went wrong: %v", err)
 	}
 }
 

@@ -109,10 +109,7 @@ func start(c *ucli.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	rows, err := r.series(c, drill.Seeded(drills, c.Uint64("seed")))
-	if err != nil {
-		return err
-	}
-	if err := r.show(stdout, rows, c.Bool("json")); err != nil {
+	if err := r.told(stdout, rows, c.Bool("json"), err); err != nil {
 		return err
 	}
 	if len(hangs) > 0 {
@@ -142,6 +139,16 @@ func (r *runner) series(c *ucli.Context, drills []drill.Drill) (rows []drillRun,
 		}
 	}
 	return rows, nil
+}
+
+// told shows what has been run, also where ^C cut the rest short: that is what goes
+// on to the caller then.
+func (r *runner) told(w io.Writer, rows []drillRun, asJSON bool, cut error) error {
+	shown := r.show(w, rows, asJSON)
+	if cut != nil {
+		return cut
+	}
+	return shown
 }
 
 // show prints the table with what its words mean; a drill that went wrong is
