@@ -3,12 +3,15 @@
 package result
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"lazystate/internal/atomicfile"
 )
 
 // Figure is one table or figure: named series of points.
@@ -116,20 +119,12 @@ func (f *Figure) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("save %s: %w", f.Name, err)
 	}
-	tmp, err := os.CreateTemp(dir, "."+f.Name+"-*")
-	if err != nil {
-		return fmt.Errorf("save %s: %w", f.Name, err)
-	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	if err := f.Write(tmp); err != nil {
+	var b bytes.Buffer
+	if err := f.Write(&b); err != nil {
 		return err
 	}
-	if err := tmp.Chmod(0o644); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, f.Name+".csv"), b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("save %s: %w", f.Name, err)
 	}
-	if err := tmp.Close(); err != nil {
-		return fmt.Errorf("save %s: %w", f.Name, err)
-	}
-	return os.Rename(tmp.Name(), filepath.Join(dir, f.Name+".csv"))
+	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"lazystate/internal/atomicfile"
 )
 
 // Soak is what came of one test that was repeated for long.
@@ -53,10 +55,7 @@ func (s *Soak) Save(ctx context.Context, path string) error {
 func WriteRecord(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err == nil {
-		err = os.WriteFile(path+".new", append(text, '\n'), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = atomicfile.Write(path, append(text, '\n'), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("record %s: %w", path, err)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lazystate/internal/atomicfile"
 )
 
 // line of the record: what one column made of one run of a row.
@@ -146,20 +149,20 @@ func (r *record) has(kernel, row string, run int) bool {
 // add appends the lines of one run: all, or none if it fails or is killed.
 func (r *record) add(lines []line) error {
 	all := append(append([]line(nil), r.lines...), lines...)
-	tmp := r.path + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	w := csv.NewWriter(f)
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
 	w.Write(heads) // the first error sticks
 	for i := range all {
 		w.Write(all[i].fields())
 	}
 	w.Flush()
-	if err := errors.Join(w.Error(), f.Close()); err != nil {
+	err := w.Error()
+	if err == nil {
+		err = atomicfile.Write(r.path, b.Bytes(), 0o644)
+	}
+	if err != nil {
 		return fmt.Errorf("write the record: %w", err)
 	}
 	r.lines = all
-	return os.Rename(tmp, r.path)
+	return nil
 }

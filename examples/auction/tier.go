@@ -9,10 +9,11 @@ import (
 	"hash/fnv"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"lazystate/internal/atomicfile"
 )
 
 var errLong = errors.New("too much of it")
@@ -116,11 +117,7 @@ func (t *tier) note() error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(filepath.Dir(t.notes), "."+filepath.Base(t.notes))
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, t.notes)
+	return atomicfile.Write(t.notes, b, 0o600)
 }
 
 // add notes a connection to a middle tier; it is closed when that turns out to be dead,

@@ -61,7 +61,7 @@ func TestEveryLeftoverIsSwept(t *testing.T) {
 		},
 		"record half written": func() error {
 			return errors.Join(os.Mkdir(string(dirOf("x")), 0o700), os.WriteFile(dirOf("x").file("meta.json"), []byte(`{"name":`), 0o600),
-				os.WriteFile(dirOf("x").file("meta.part"), nil, 0o600))
+				os.WriteFile(dirOf("x").file(".meta.json-1"), nil, 0o600))
 		},
 		"sockets, swap and initrd": func() error {
 			err := os.Mkdir(string(dirOf("x")), 0o700)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/atomicfile"
 	"lazystate/internal/pause"
 )
 
@@ -50,11 +51,7 @@ func (d stateDir) write(r record) error {
 	if err != nil {
 		return err
 	}
-	part := d.file("meta.part")
-	if err := os.WriteFile(part, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(part, d.file("meta.json"))
+	return atomicfile.Write(d.file("meta.json"), b, 0o600)
 }
 
 func (d stateDir) read() (record, error) {

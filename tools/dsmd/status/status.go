@@ -20,6 +20,7 @@ import (
 	"lazystate/dsm/daemon"
 	"lazystate/dsm/transport"
 	"lazystate/dsm/vtime"
+	"lazystate/internal/atomicfile"
 )
 
 // Report is one node's.
@@ -84,18 +85,7 @@ func Write(run string, r Report) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "new-")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, fmt.Sprintf("node-%d", r.Node)))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return atomicfile.Write(filepath.Join(dir, fmt.Sprintf("node-%d", r.Node)), b, 0o600)
 }
 
 // most is the longest report that is read: of thousands of nodes.

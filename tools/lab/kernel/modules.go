@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"lazystate/internal/atomicfile"
 )
 
 // extraDeps are dependencies that no depends or softdep field names.
@@ -124,21 +126,5 @@ func (k *Kernel) uncompressed(m *Module) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", src, err)
 	}
-	return writeAtomic(m.Path, plain)
-}
-
-func writeAtomic(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".part-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.Write(b); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Write(m.Path, plain, 0o600)
 }
