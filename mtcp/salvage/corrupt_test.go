@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"lazystate/backdoor/bdtest"
+	"lazystate/bench/soaktest"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/extract/extracttest"
 	"lazystate/mtcp/tcprepair"
@@ -35,7 +36,7 @@ func (r *recorder) of(i int, boxes [][]uint64) []bdtest.Area {
 // and nothing is done twice or missing.
 func TestRandomDamage(t *testing.T) {
 	lost, damaged, runs := 0, 0, uint64(lab.Count(12, 400))
-	book := newBook(t, lab.Seed(), int(runs))
+	book := soaktest.New(t, record, lab.Seed(), int(runs))
 	for i := range runs {
 		seed := (lab.Seed()-1)*runs + i
 		rng := rand.New(rand.NewPCG(seed, 5))
@@ -78,8 +79,8 @@ func TestRandomDamage(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	book.add("damaged", damaged)
-	book.add("lost", lost)
+	book.Add("damaged", damaged)
+	book.Add("lost", lost)
 }
 
 // damage changes up to twenty words of the areas; hardly anything is in most of a box.

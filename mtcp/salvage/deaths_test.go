@@ -12,6 +12,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/bdtest"
+	"lazystate/bench/soaktest"
 	"lazystate/mtcp"
 	"lazystate/mtcp/extract/extracttest"
 	"lazystate/mtcp/tcprepair"
@@ -32,15 +33,15 @@ func TestDeaths(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv("SALVAGE_SEED"), 10, 64); err == nil {
 		seeds = []uint64{n}
 	}
-	book := newBook(t, lab.Seed(), len(seeds))
+	book := soaktest.New(t, record, lab.Seed(), len(seeds))
 	for _, seed := range seeds {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			d := newDeath(t, seed)
 			d.happens()
-			book.add("deaths", 1)
-			book.add("sessions", len(d.clients))
+			book.Add("deaths", 1)
+			book.Add("sessions", len(d.clients))
 			if d.bad != "" {
-				book.add("damaged", 1)
+				book.Add("damaged", 1)
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/bench/soaktest"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 	"lazystate/sensorbox"
@@ -109,7 +110,7 @@ func trials(rng *rand.Rand) (all []trial) {
 func TestFailures(t *testing.T) {
 	rng := rand.New(rand.NewPCG(lab.Seed(), 13))
 	all := trials(rng)
-	book := newBook(t, lab.Seed(), len(all))
+	book := soaktest.New(t, record, lab.Seed(), len(all))
 	for _, c := range all {
 		wait := time.Duration(rng.IntN(20_000)) * time.Microsecond
 		t.Run(c.String(), func(t *testing.T) {
@@ -119,11 +120,11 @@ func TestFailures(t *testing.T) {
 				time.Sleep(wait)
 				c.strike(v, clients)
 			})
-			book.add("sessions", len(clients))
+			book.Add("sessions", len(clients))
 			if c.after != nil {
 				c.after(v, v.fenced())
 			}
-			book.add("machines", 1)
+			book.Add("machines", 1)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lazystate/backdoor"
+	"lazystate/bench/soaktest"
 	"lazystate/internal/netrig"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
@@ -75,7 +76,7 @@ func TestFrozenAtRandom(t *testing.T) {
 			x, err := extract.New(v.target, extract.Limits{})
 			v.must(err)
 			stops, sum := lab.Count(40, 1000), frozen{}
-			rng, book := rand.New(rand.NewPCG(lab.Seed(), 1)), newBook(t, lab.Seed(), stops)
+			rng, book := rand.New(rand.NewPCG(lab.Seed(), 1)), soaktest.New(t, record, lab.Seed(), stops)
 			for n := range stops {
 				time.Sleep(time.Duration(rng.IntN(20_000)) * time.Microsecond)
 				v.must(v.vm.Stop(t.Context()))
@@ -90,7 +91,7 @@ func TestFrozenAtRandom(t *testing.T) {
 				p.Stop(t)
 			}
 			for what, n := range map[string]int{"sockets": sum.sockets, "somebody inside": sum.held, "holes in the send queue": sum.holed, "lost": sum.lost} {
-				book.add(what, n)
+				book.Add(what, n)
 			}
 			if sum.lost*10 > sum.sockets {
 				t.Error("more than a tenth is lost")

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/bench/soaktest"
 	"lazystate/tools/lab"
 )
 
@@ -15,9 +16,9 @@ import (
 // 200 in the soak.
 func TestManySessions(t *testing.T) {
 	idle, busy := lab.Count(80, 5000), lab.Count(20, 200)
-	book := newBook(t, 0, 1)
-	book.add("idle", idle)
-	book.add("busy", busy)
+	book := soaktest.New(t, record, 0, 1)
+	book.Add("idle", idle)
+	book.Add("busy", busy)
 	const files = 16 // of a session: both ends, the box, and what of them keeper and server have
 	limit := unix.Rlimit{Cur: uint64(files*(idle+busy) + 4096), Max: uint64(files*(idle+busy) + 4096)}
 	var was unix.Rlimit
@@ -59,10 +60,10 @@ func TestManySessions(t *testing.T) {
 		a.ask(2)
 		a.rest()
 	}
-	book.add("saved", r.Saved())
-	book.add("batches", int(r.Batches))
-	book.add("reads", int(r.Reads))
-	book.add("ms until the last lives", int(lives(r).Milliseconds()))
+	book.Add("saved", r.Saved())
+	book.Add("batches", int(r.Batches))
+	book.Add("reads", int(r.Reads))
+	book.Add("ms until the last lives", int(lives(r).Milliseconds()))
 	t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
 }
 

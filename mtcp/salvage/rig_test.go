@@ -33,6 +33,8 @@ const (
 	hang = 60 * time.Second
 	slot = 1
 	port = 8000
+
+	record = "../../bench/results/soak-salvage.json" // where make soak leaves what came of it
 )
 
 var key = uapi.Key{1, 2, 3}

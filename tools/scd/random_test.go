@@ -20,11 +20,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"lazystate/bench/soaktest"
 )
 
 // Sessions that move at random, by all three ways at once, and every byte of
 // every one of them is verified at both ends. LAZYSTATE_SOAK=1 is 10,000 moves
-// (§2.5.2: any number of times); SCD_SEED repeats a run, SCD_MOVES has it end sooner.
+// (§2.5.2: any number of times), of which it leaves a record; SCD_SEED repeats a run,
+// SCD_MOVES has it end sooner.
 func TestRandomMoves(t *testing.T) {
 	want, seed := 40, uint64(1)
 	if os.Getenv("LAZYSTATE_SOAK") != "" {
@@ -35,6 +38,7 @@ func TestRandomMoves(t *testing.T) {
 			v(n)
 		}
 	}
+	book := soaktest.New(t, "../../bench/results/soak-moves.json", seed, want)
 	t.Logf("%d moves, seed %d", want, seed)
 	w := newGated(t)
 	w.agent("--patience", "20s")
@@ -62,8 +66,11 @@ func TestRandomMoves(t *testing.T) {
 	}
 	stop()
 	clients.Wait()
-	t.Logf("moves %v, did not take place %v, %d transfers, %d bytes", s.moves, s.failed, s.transfers.Load(), s.bytes.Load())
+	book.Add("transfers", int(s.transfers.Load()))
+	book.Add("MiB", int(s.bytes.Load()>>20))
 	for way := range soakClients {
+		book.Add("moves by "+way, s.moves[way])
+		book.Add("did not take place, by "+way, s.failed[way])
 		if s.moves[way] == 0 {
 			t.Errorf("no move by %s", way)
 		}
