@@ -24,7 +24,7 @@ import (
 )
 
 // held is an escrow with a holder of this process's.
-func held(t *testing.T, path string) (*escrow.Escrow, []escrow.Item) {
+func held(t testing.TB, path string) (*escrow.Escrow, []escrow.Item) {
 	t.Helper()
 	e, left, err := escrow.Open(path, func(f *os.File) error {
 		l, err := net.FileListener(f)

@@ -39,7 +39,7 @@ func TestMentionedTooOften(t *testing.T) {
 	}
 }
 
-func lone(t *testing.T) *Mover {
+func lone(t testing.TB) *Mover {
 	quiet := slog.New(slog.DiscardHandler)
 	return &Mover{log: quiet, mesh: newMesh(Config{}, quiet), journal: journal(t.TempDir()), moves: map[ID]move{}, ctx: t.Context()}
 }

@@ -63,7 +63,7 @@ func TestFrozenForTooLong(t *testing.T) {
 }
 
 // keeping gives a mover a keeper, until the test ends, and returns where it listens.
-func keeping(t *testing.T, m *Mover) (path string) {
+func keeping(t testing.TB, m *Mover) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "scd")
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
@@ -85,7 +85,7 @@ func keeping(t *testing.T, m *Mover) (path string) {
 }
 
 // accepted is a session of this process with itself, kept at a keeper.
-func accepted(t *testing.T, path string) *cbox.Conn {
+func accepted(t testing.TB, path string) *cbox.Conn {
 	t.Helper()
 	c, err := keeper.Dial(path, "web")
 	if err != nil {
