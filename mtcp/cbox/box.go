@@ -21,11 +21,13 @@ type Box struct {
 	region Region
 	m      memory
 	head   *Head
+	device bool // the region is the module's
 }
 
 // OpenBox maps a box that came from another process, and checks it.
 func OpenBox(r Region) (*Box, error) {
-	if err := r.Check(); err != nil {
+	device, err := r.check()
+	if err != nil {
 		return nil, err
 	}
 	m, err := r.mapped()
@@ -37,7 +39,7 @@ func OpenBox(r Region) (*Box, error) {
 		m.unmap()
 		return nil, err
 	}
-	return &Box{r, m, h}, nil
+	return &Box{r, m, h, device}, nil
 }
 
 // Close gives up the mapping.
@@ -183,7 +185,7 @@ func (b *Box) Snapshot(slot uint32) (*Snapshot, error) {
 	if slot >= uint32(len(b.head.ProcTable)) {
 		return nil, damaged("slot", "%d of %d", slot, len(b.head.ProcTable))
 	}
-	return lastSnapshot(b.m, &b.head.ProcTable[slot], len(b.head.ChanTable))
+	return lastSnapshot(b, &b.head.ProcTable[slot], len(b.head.ChanTable))
 }
 
 // Finish does for a session whose root has closed it what the root may not have

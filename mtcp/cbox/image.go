@@ -48,7 +48,9 @@ func (b *Box) Fetch(exts []Extent) error {
 		if e.Off > uint64(len(b.m)) || uint64(len(e.Buf)) > uint64(len(b.m))-e.Off {
 			return damaged("extent", "%d bytes at %d of %d", len(e.Buf), e.Off, len(b.m))
 		}
-		copy(e.Buf, b.m[e.Off:])
+		if err := b.read(e.Off, e.Buf); err != nil {
+			return err
+		}
 	}
 	return nil
 }

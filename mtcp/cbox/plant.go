@@ -3,6 +3,7 @@
 package cbox
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -14,8 +15,8 @@ import (
 // (NewRegion(im.Size())) and is still empty. Bind and Thaw follow; then the
 // root can Resume it.
 func (im *Image) Plant(r Region, local, remote netip.AddrPort) (*Box, error) {
-	h := im.Head
-	if err := r.Check(); err != nil {
+	device, err := r.check()
+	if err != nil {
 		return nil, err
 	}
 	if r.Length != im.Size() {
@@ -25,41 +26,45 @@ func (im *Image) Plant(r Region, local, remote netip.AddrPort) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	im.plantRings(m)
-	for slot, raw := range im.raw {
-		if raw != nil {
-			copy(m[h.ProcTable[slot].SnapOff+im.Snapshots[slot].Seq%2*uint64(h.ProcTable[slot].SnapLen):], raw)
-		}
+	b := &Box{region: r, m: m, device: device}
+	for _, e := range im.planting() {
+		err = errors.Join(err, b.write(e.Off, e.Buf))
 	}
 	head := im.planted(local, remote)
-	tables := h.raw[uapi.CboxHeadSize:]
-	copy(m[uapi.CboxHeadSize:], tables)
 	write(m, &head, im.plantedProcs(), im.plantedChans())
-	checked, err := readHead(m)
+	if err == nil {
+		b.head, err = readHead(m)
+	}
 	if err != nil {
 		m.unmap()
-		return nil, fmt.Errorf("plant session %s: %w", h.ID(), err)
+		return nil, fmt.Errorf("plant session %s: %w", im.Head.ID(), err)
 	}
-	return &Box{r, m, checked}, nil
+	return b, nil
 }
 
 // Size is that of the box.
 func (im *Image) Size() int64 { return int64(im.Head.Len) }
 
-func (im *Image) plantRings(m memory) {
+// planting is what the new box has, but its head.
+func (im *Image) planting() []Extent {
 	h := im.Head
+	exts := []Extent{{uapi.CboxHeadSize, h.raw[uapi.CboxHeadSize:]}}
+	for slot, raw := range im.raw {
+		if raw != nil {
+			p := &h.ProcTable[slot]
+			exts = append(exts, Extent{p.SnapOff + im.Snapshots[slot].Seq%2*uint64(p.SnapLen), raw})
+		}
+	}
 	base, lsr := uint64(0), im.Root().LSR
 	if s := im.Snapshots[0]; s != nil {
 		base = s.LogBase
 	}
-	exts := ringExtents(nil, h.Log, base, lsr, im.Log)
+	exts = ringExtents(exts, h.Log, base, lsr, im.Log)
 	exts = ringExtents(exts, h.Hold, 0, im.HeldAt, im.Held)
 	for i, r := range im.Rings {
 		exts = ringExtents(exts, h.ChanTable[i].Ring, 0, r.Log.From, r.Data)
 	}
-	for _, e := range exts {
-		copy(m[e.Off:], e.Buf)
-	}
+	return exts
 }
 
 func (im *Image) planted(local, remote netip.AddrPort) uapi.CboxHead {

@@ -58,19 +58,29 @@ const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
 
 // Check reports why a region that came from somebody else must not be mapped.
 func (r Region) Check() error {
+	_, err := r.check()
+	return err
+}
+
+// check also tells whether it is the module's.
+func (r Region) check() (device bool, err error) {
 	if r.Length < uapi.CboxHeadSize || r.Length > uapi.CboxLenMax || r.Offset < 0 || r.Offset%pageSize != 0 {
-		return damaged("region", "%d bytes at %d", r.Length, r.Offset)
+		return false, damaged("region", "%d bytes at %d", r.Length, r.Offset)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(r.File.Fd()), &st); err != nil {
-		return fmt.Errorf("box's file: %w", err)
+		return false, fmt.Errorf("box's file: %w", err)
 	}
 	if isDevice(&st) {
-		return r.checkDevice()
+		return true, r.checkDevice()
 	}
 	if st.Size-r.Length < r.Offset {
-		return damaged("region", "%d bytes at %d of a file of %d", r.Length, r.Offset, st.Size)
+		return false, damaged("region", "%d bytes at %d of a file of %d", r.Length, r.Offset, st.Size)
 	}
+	return false, r.checkMemfd()
+}
+
+func (r Region) checkMemfd() error {
 	if err := ordinary(r.File); err != nil {
 		return err
 	}

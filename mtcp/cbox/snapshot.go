@@ -4,6 +4,7 @@ package cbox
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"lazystate/backdoor/uapi"
 )
@@ -82,24 +83,30 @@ func DecodeSnapshots(b []byte, chans int) (*Snapshot, error) {
 // copyMost bounds what is copied of a snapshot that changes all the time.
 const copyMost = 64 << 20
 
-// lastSnapshot copies the last snapshot of a process out of a box that is
-// mapped here, while the process may take the next ones: it stores seq = 0
-// before it writes, so a copy is whole if seq has not changed. Pages that nobody
-// has written to it does not touch.
-func lastSnapshot(m memory, p *uapi.CboxProc, chans int) (s *Snapshot, err error) {
+// lastSnapshot copies the last snapshot of a process out of a box, while the process
+// may take the next ones: it stores seq = 0 before it writes, so a copy is whole if
+// seq has not changed.
+func lastSnapshot(from source, p *uapi.CboxProc, chans int) (*Snapshot, error) {
 	b := make([]byte, p.SnapLen)
 	for range max(10, min(1000, copyMost/len(b))) {
 		off := p.SnapOff
-		seq, two := m.word64(off).Load(), m.word64(off+uint64(p.SnapLen)).Load()
+		seq, err := from.number(off)
+		two, err2 := from.number(off + uint64(p.SnapLen))
+		if err = errors.Join(err, err2); err != nil {
+			return nil, err
+		}
 		if two > seq {
 			off, seq = off+uint64(p.SnapLen), two
 		}
 		if seq == 0 {
 			return nil, nil
 		}
-		copy(b, m[off:])
-		if s, err = DecodeSnapshot(b, chans); m.word64(off).Load() == seq {
-			return s, err
+		if err := from.read(off, b); err != nil {
+			return nil, err
+		}
+		s, bad := DecodeSnapshot(b, chans)
+		if now, err := from.number(off); err != nil || now == seq {
+			return s, errors.Join(bad, err)
 		}
 	}
 	return nil, damaged("snapshot", "it changes all the time")
