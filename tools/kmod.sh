@@ -38,7 +38,8 @@ echo "$kernels" | while IFS='	' read -r series release version headers; do
 	rm -f "$out/.built"
 	touch "$root/build/kmod.begun" # what changes during the build is built again
 	sync "$out"
-	if ! make -s -C "$headers" M="$out" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules >"$out/.log" 2>&1; then
+	# A make that calls us lends no jobs to what is no make of its own.
+	if ! MAKEFLAGS= make -s -j "$(nproc)" -C "$headers" M="$out" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules >"$out/.log" 2>&1; then
 		cat "$out/.log" >&2
 		echo "kmod: build against $release failed" >&2
 		exit 1
