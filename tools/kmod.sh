@@ -4,9 +4,9 @@
 # kbuild writes beside its sources, so each kernel gets a copy of them; only
 # what changed is copied and compiled. Arguments go to make and make any output
 # a failure: C=2 runs sparse. The modules get no BTF: nothing reads it, 6.1's
-# headers lack what it is made from, and 6.12's would ask for pahole. As Debian
-# and dkms do, they are stripped of what is for debuggers, nine tenths of them:
-# every test of the lab copies one into its guest.
+# headers lack what it is made from, and 6.12's would ask for pahole. What is for
+# debuggers is not made: as Debian and dkms do they would be stripped of it, nine
+# tenths of them, for every test of the lab copies one into its guest.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -39,7 +39,7 @@ echo "$kernels" | while IFS='	' read -r series release version headers; do
 	touch "$root/build/kmod.begun" # what changes during the build is built again
 	sync "$out"
 	# A make that calls us lends no jobs to what is no make of its own.
-	if ! MAKEFLAGS= make -s -j "$(nproc)" -C "$headers" M="$out" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules >"$out/.log" 2>&1; then
+	if ! MAKEFLAGS= make -s -j "$(nproc)" -C "$headers" M="$out" CONFIG_DEBUG_INFO= CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules >"$out/.log" 2>&1; then
 		cat "$out/.log" >&2
 		echo "kmod: build against $release failed" >&2
 		exit 1
