@@ -12,6 +12,9 @@ start=$(date +%s)
 code=0
 # Tests build commands too, and link those sooner without what debuggers read.
 export GOFLAGS="${GOFLAGS:-} -ldflags=-s"
+# What one of them has built lies there for the others.
+export LAZYSTATE_PROGRAMS="$root/build/programs"
+rm -rf "$LAZYSTATE_PROGRAMS"
 rm -f build/test.code # of a run that was interrupted
 # What takes longest begins first, or it would run alone at the end.
 long="kmod/kmodtest tools/bddrill tools/bdrping verbs/ibv backdoor/inic kmod/rdmatest tools/lab verbs/verbstest/proxy"

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/goprogram"
 	"lazystate/internal/leash"
 	"lazystate/mtcp/cbox/cboxtest"
 )
@@ -73,8 +74,8 @@ func (s *server) run(p program, folder string) {
 // music without end. curl notices nothing.
 func TestServers(t *testing.T) {
 	bin, folder := t.TempDir(), t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin+"/", "lazystate/examples/web", "lazystate/examples/audio").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if err := goprogram.Build(t.Context(), bin, "lazystate/examples/web", "lazystate/examples/audio"); err != nil {
+		t.Fatal(err)
 	}
 	file := make([]byte, 24<<20) // more than fits into two kernels, whose buffers may be 6 and 4 MB: else the server is done with it
 	rng := rand.NewChaCha8([32]byte{1})

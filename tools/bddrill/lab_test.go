@@ -3,9 +3,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"lazystate/internal/goprogram"
 	"lazystate/repair/drill"
 	"lazystate/tools/lab"
 )
@@ -44,11 +45,9 @@ var build = sync.OnceValue(func() (err error) {
 	if programs, err = os.MkdirTemp("", "bddrill-test-"); err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", programs+"/", ".", "./bdcanary", "./bdpipe", "../bdagent", "../bdmon", "../bdnic")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
+	const tools = "lazystate/tools/"
+	return goprogram.Build(context.Background(), programs, tools+"bddrill", tools+"bddrill/bdcanary", tools+"bddrill/bdpipe",
+		tools+"bdagent", tools+"bdmon", tools+"bdnic")
 })
 
 func built(t *testing.T) *bddrill {

@@ -19,6 +19,7 @@ import (
 
 	"lazystate/dsm/client"
 	"lazystate/internal/cli"
+	"lazystate/internal/goprogram"
 	"lazystate/internal/leash"
 	"lazystate/verbs/verbstest"
 )
@@ -117,8 +118,8 @@ func dsmd(t *testing.T) string {
 			t.Fatal(err)
 		}
 		built = dir
-		if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "dsmd"), "lazystate/tools/dsmd").CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
+		if err := goprogram.Build(context.Background(), dir, "lazystate/tools/dsmd"); err != nil {
+			t.Fatal(err)
 		}
 	})
 	return filepath.Join(built, "dsmd")

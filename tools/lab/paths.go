@@ -4,6 +4,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+
+	"lazystate/internal/goprogram"
 )
 
 // sourceRoot finds the project's folder from the working directory or from
@@ -52,13 +55,17 @@ var programs struct {
 	built map[string]bool
 }
 
-// Program builds a static program into the cache, once in a process, and returns
-// its path.
+// Program builds a static program into the cache, once in a process and once in a
+// run of all tests, and returns its path.
 func Program(ctx context.Context, name, pkg string) (string, error) {
 	programs.Lock()
 	defer programs.Unlock()
-	out := filepath.Join(CacheDir(), name)
-	if programs.built[name] {
+	kept, err := goprogram.Kept("static")
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(cmp.Or(kept, CacheDir()), name)
+	if _, err := os.Stat(out); programs.built[name] || kept != "" && err == nil {
 		return out, nil
 	}
 	if err := GoBuild(ctx, out, pkg); err != nil {

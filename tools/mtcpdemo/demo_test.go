@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"lazystate/internal/goprogram"
 	"lazystate/internal/netrig"
 	"lazystate/mtcp/steer"
 	"lazystate/tools/lab"
@@ -29,8 +30,8 @@ func TestDemo(t *testing.T) {
 		lab.Skip(t, "there is no curl")
 	}
 	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin, "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/web").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if err := goprogram.Build(t.Context(), bin, "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/web"); err != nil {
+		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
 	if code := run(context.Background(), []string{"mtcpdemo", "--bin", bin, "--size", "24", "--rate", "8", "--drained", "3"}, strings.NewReader(""), &out, &errs); code != 0 {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"lazystate/internal/goprogram"
 	"lazystate/mtcp/steer"
 	"lazystate/tools/lab"
 )
@@ -26,7 +28,7 @@ var builds struct {
 	dir string
 }
 
-func build(name string, args ...string) (string, error) {
+func build(name string, how func(dir string) error) (string, error) {
 	builds.Lock()
 	defer builds.Unlock()
 	if builds.dir == "" {
@@ -36,17 +38,22 @@ func build(name string, args ...string) (string, error) {
 		}
 		builds.dir = dir
 	}
-	path := filepath.Join(builds.dir, name)
-	out, err := exec.Command("go", append(args, "-o", path, "lazystate/tools/mtcpd")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build mtcpd: %w: %s", err, out)
-	}
-	return path, nil
+	return filepath.Join(builds.dir, name), how(builds.dir)
 }
 
 var (
-	mtcpd  = sync.OnceValues(func() (string, error) { return build("mtcpd", "build") })
-	mortal = sync.OnceValues(func() (string, error) { return build("mtcpd.test", "test", "-c") })
+	mtcpd = sync.OnceValues(func() (string, error) {
+		return build("mtcpd", func(dir string) error { return goprogram.Build(context.Background(), dir, "lazystate/tools/mtcpd") })
+	})
+	mortal = sync.OnceValues(func() (string, error) {
+		return build("mtcpd.test", func(dir string) error {
+			out, err := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "mtcpd.test"), "lazystate/tools/mtcpd").CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("build mtcpd's tests: %w: %s", err, out)
+			}
+			return nil
+		})
+	})
 )
 
 // agent is a client's mtcpd.

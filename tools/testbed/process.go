@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/internal/goprogram"
 	"lazystate/internal/netrig"
 	"lazystate/internal/syncbuf"
 )
@@ -37,10 +38,10 @@ func programs() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "build", "-o", dir+"/", "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/ttcp", "lazystate/examples/web", "lazystate/examples/auction").CombinedOutput()
+	err = goprogram.Build(context.Background(), dir, "lazystate/tools/scd", "lazystate/tools/mtcpd", "lazystate/examples/ttcp", "lazystate/examples/web", "lazystate/examples/auction")
 	if err != nil {
 		_ = os.RemoveAll(dir)
-		return "", fmt.Errorf("build the daemons and servers: %w: %s", err, out)
+		return "", fmt.Errorf("build the daemons and servers: %w", err)
 	}
 	built.dir = dir
 	return dir, nil

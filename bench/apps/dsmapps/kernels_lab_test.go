@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -45,13 +44,12 @@ const there = "/dsm"
 
 func install(t *testing.T, vm *lab.VM, programs ...string) {
 	t.Helper()
-	dir := t.TempDir()
 	for _, p := range programs {
-		out := filepath.Join(dir, path.Base(p))
-		if err := lab.GoBuild(t.Context(), out, "lazystate/"+p); err != nil {
-			t.Fatal(err)
+		bin, err := lab.Program(t.Context(), path.Base(p), "lazystate/"+p)
+		if err == nil {
+			err = vm.Put(t.Context(), bin, path.Join(there, path.Base(p)))
 		}
-		if err := vm.Put(t.Context(), out, path.Join(there, path.Base(p))); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

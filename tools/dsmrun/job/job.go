@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/internal/goprogram"
 	"lazystate/internal/leash"
 	"lazystate/tools/dsmd/status"
 )
@@ -43,11 +44,7 @@ type Result struct {
 
 // Build makes dsmrun, dsmd and more programs, by their import paths.
 func Build(ctx context.Context, dir string, programs ...string) error {
-	args := append([]string{"build", "-buildvcs=false", "-o", dir, "lazystate/tools/dsmd", "lazystate/tools/dsmrun"}, programs...)
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("build dsmrun: %w\n%s", err, out)
-	}
-	return nil
+	return goprogram.Build(ctx, dir, append([]string{"lazystate/tools/dsmd", "lazystate/tools/dsmrun"}, programs...)...)
 }
 
 // Needs asks a program of bench/apps/dsmapps how much memory and how many locks it
