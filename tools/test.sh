@@ -21,7 +21,7 @@ rm -f build/test.code # of a run that was interrupted
 # keeps them: rdmatest's three are beside packages without machines, the two of
 # kmodtest, lab and proxy beside packages that have one at a time. Else one waits for
 # the other, and half of this host with it.
-long="kmod/rdmatest bench/all verbs/roce mtcp/tcprepair bench/ttcp
+long="kmod/rdmatest verbs/roce mtcp/tcprepair bench/ttcp examples/web
 	kmod/kmodtest tools/bddrill tools/bdrping verbs/ibv
 	tools/lab tools/scd verbs/verbstest/proxy mtcp/salvage backdoor/inic"
 # These are modules of their own, so that their libraries stay out of ours.
