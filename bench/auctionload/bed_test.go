@@ -18,7 +18,7 @@ import (
 // Both front ends answer a crowd of this process. Those that die are bench/fig311's.
 func TestCrowd(t *testing.T) {
 	if !lab.Soak() {
-		t.Skip("bench/fig39 has the bed: this one with LAZYSTATE_SOAK=1")
+		t.Skip("bench/fig39 has the bed too: with LAZYSTATE_SOAK=1")
 	}
 	if err := errors.Join(netrig.Usable(), steer.Probe()); err != nil {
 		lab.Skip(t, err.Error())
