@@ -91,7 +91,7 @@ soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auctio
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany' ./tools/scd ./mtcp/escrow # the moves are in bench/results/soak-moves.json
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 LAZYSTATE_SEED=$(or $(SEED),1) go test -timeout 10h -count=1 -v ./mtcp/salvage # what it did is in bench/results/soak-salvage.json; SALVAGE_RUNS=200: so many machines fail
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 AUCTION_RECORD=$(CURDIR)/bench/results/soak-auction.json go test -timeout 6h -count=1 -v ./examples/auction/... ./examples/outcome/...
-	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/auctionload ./bench/fig39 ./bench/fig311 ./bench/fig312
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/all ./bench/auctionload ./bench/fig39 ./bench/fig311 ./bench/fig312
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add
 # of the installed sources), for it must be built on the target. What makes
