@@ -88,9 +88,13 @@ func (w *world) read(s *server, read uint64) {
 	w.until(s, func(n, _ uint64) bool { return n == read })
 }
 
+// until looks less and less often: each look stops the session, and a server that wakes
+// later than the next one, as on a busy host, would never come to anything.
 func (w *world) until(s *server, ok func(read, written uint64) bool) {
 	w.t.Helper()
-	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
+	pause := time.Millisecond
+	for end := time.Now().Add(hang); ; time.Sleep(pause) {
+		pause = min(2*pause, 100*time.Millisecond)
 		if all := s.keep.Sessions(); len(all) == 1 && ok(s.offsets(all[0].ID)) {
 			return
 		}
