@@ -32,7 +32,7 @@ func (m *Mover) guarded(key escrow.Key, socket *os.File, e entrusted, do func())
 }
 
 func (m *Mover) isAside(e entrusted, why any, stack string) {
-	m.log.Error("a session that a former daemon had is set aside, until scd release", "client", e.Remote, "at", e.Local, "panic", why, "stack", stack)
+	m.log.Error("a session that a former daemon had is set aside, until scd release", "client", e.Remote, "at", e.Local, "why", why, "stack", stack)
 }
 
 // setAside leaves only the connection in escrow, and why nobody is to touch it.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -17,8 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/escrow"
 	"lazystate/tools/lab"
 )
@@ -210,8 +213,10 @@ func TestPanicsOverOne(t *testing.T) {
 	}
 }
 
-func panicsOverOne(t *testing.T, step string) {
-	path := filepath.Join(t.TempDir(), "e")
+// threeLeft puts three sessions into escrow of which nobody can make anything: their
+// clients' ends are returned.
+func threeLeft(t *testing.T, path string) map[int]*os.File {
+	t.Helper()
 	about, err := json.Marshal(entrusted{Name: "web"})
 	if err != nil {
 		t.Fatal(err)
@@ -222,6 +227,7 @@ func panicsOverOne(t *testing.T, step string) {
 	}
 	defer box.Close()
 	e, _ := held(t, path)
+	defer e.Close()
 	ends := map[int]*os.File{}
 	for i := range 3 {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -229,12 +235,79 @@ func panicsOverOne(t *testing.T, step string) {
 			t.Fatal(err)
 		}
 		ends[i] = os.NewFile(uintptr(fds[0]), "client")
-		defer ends[i].Close()
+		t.Cleanup(func() { _ = ends[i].Close() })
 		err = e.Put(escrow.Deposit{Key: escrow.Key{byte(i)}, About: about, FDs: []int{fds[1], int(box.Fd())}})
 		if err := errors.Join(err, unix.Close(fds[1])); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return ends
+}
+
+// bookkeeper is a ledger in memory that says in which order it was told things.
+type bookkeeper struct {
+	deaths map[cbox.ID]int
+	asides map[cbox.ID]string
+
+	mu   sync.Mutex
+	told []string
+}
+
+func (b *bookkeeper) say(what string, id cbox.ID) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = append(b.told, fmt.Sprint(what, " ", id[0]))
+	return nil
+}
+
+func (b *bookkeeper) Deaths(id cbox.ID) int   { return b.deaths[id] }
+func (b *bookkeeper) Begin(id cbox.ID) error  { return b.say("begin", id) }
+func (b *bookkeeper) End(id cbox.ID) error    { return b.say("end", id) }
+func (b *bookkeeper) Aside(id cbox.ID) string { return b.asides[id] }
+
+func (b *bookkeeper) SetAside(id cbox.ID, why string) error {
+	b.asides[id] = why
+	return b.say("aside", id)
+}
+
+// Of two sessions former daemons may have died, which could not say so: that of which
+// two have is set aside, the other is tried once more, after the third.
+func TestKilledOverOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "e")
+	ends := threeLeft(t, path)
+	books := &bookkeeper{deaths: map[cbox.ID]int{{0}: 2, {1}: 1}, asides: map[cbox.ID]string{}}
+	next := func() int {
+		e, left := held(t, path)
+		defer e.Close()
+		m := lone(t)
+		m.cfg.Escrow, m.cfg.Ledger = e, books
+		m.sortOut(left)
+		m.revive()
+		m.tasks.Wait()
+		return len(left)
+	}
+	if n := next(); n != 3 {
+		t.Errorf("%d are found", n)
+	}
+	if d := cmp.Diff([]string{"aside 0", "begin 2", "end 2", "begin 1", "end 1"}, books.told); d != "" {
+		t.Error(d)
+	}
+	if n := next(); n != 1 {
+		t.Errorf("%d are set aside", n)
+	}
+	if n, err := escrow.Empty(path); n != 1 || err != nil {
+		t.Errorf("%d are released, %v", n, err)
+	}
+	for i, f := range ends { // none is open
+		if _, err := f.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+func panicsOverOne(t *testing.T, step string) {
+	path := filepath.Join(t.TempDir(), "e")
+	ends := threeLeft(t, path)
 	var log bytes.Buffer
 	next := func(point func(string)) int {
 		e, left := held(t, path)
@@ -246,7 +319,6 @@ func panicsOverOne(t *testing.T, step string) {
 		m.tasks.Wait()
 		return len(left)
 	}
-	_ = e.Close()
 	var first sync.Once
 	if n := next(func(s string) {
 		if s == step {

@@ -17,6 +17,7 @@ import (
 	"lazystate/internal/identity"
 	"lazystate/mtcp/escrow"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/landing"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/takeover"
@@ -65,6 +66,8 @@ type Config struct {
 	// what a former one has left there.
 	Escrow *escrow.Escrow
 	Left   []escrow.Item
+	// Ledger knows which of them former daemons have died of; nil: nobody does.
+	Ledger landing.Ledger
 
 	// LetIn ends what may hold back the client's segments of a session that a former
 	// daemon was salvaging; nil: nothing does.

@@ -4,6 +4,7 @@ package migrate
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,20 +12,101 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/landing"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/tcprepair"
 )
 
 // revive goes on with the sessions of moves that a former daemon has noted, of which
-// S1 will be told that they live here, and with those that wait.
+// S1 will be told that they live here, and with those that wait: all at once, and after
+// them, each by itself, those that a former daemon was at when it died. So of two that
+// were under way together the one that kills is known by the second death, and has none
+// of the others set aside.
 func (m *Mover) revive() {
-	for _, f := range m.found {
-		m.tasks.Go(func() {
-			m.guarded(f.key, f.socket, f.entrusted, func() { m.revived(f, m.reviveOne(f)) })
-			_ = f.socket.Close()
-		})
-	}
+	first, again := m.suspects(m.found)
 	m.found = nil
+	var before []<-chan struct{}
+	for _, f := range first {
+		before = append(before, m.tryOne(f))
+	}
+	m.tasks.Go(func() {
+		for _, f := range again {
+			for _, over := range before {
+				<-over
+			}
+			if m.ctx.Err() != nil {
+				return // they are the next daemon's
+			}
+			before = []<-chan struct{}{m.tryOne(f)}
+		}
+	})
+}
+
+// suspects are those that a former daemon has died of, perhaps; of which two have is
+// set aside (landing.Ledger). guarded knows of panics, this is for what a signal kills.
+func (m *Mover) suspects(all []*found) (first, again []*found) {
+	if m.cfg.Ledger == nil {
+		return all, nil
+	}
+	for _, f := range all {
+		id := cbox.ID(f.key)
+		deaths, why := m.cfg.Ledger.Deaths(id), m.cfg.Ledger.Aside(id)
+		if why == "" && deaths > 1 {
+			why = "two daemons have died of it, of which neither could say so"
+		}
+		switch {
+		case why != "":
+			m.leave(f, why)
+		case deaths > 0:
+			again = append(again, f)
+		default:
+			first = append(first, f)
+		}
+	}
+	return first, again
+}
+
+// leave sets one aside.
+func (m *Mover) leave(f *found, why string) {
+	m.note(f, func(l landing.Ledger, id cbox.ID) error { return l.SetAside(id, why) })
+	m.isAside(f.entrusted, why, "of daemons that were killed there is none")
+	if err := m.setAside(f.key, f.socket, f.entrusted, why); err != nil {
+		m.log.Error("a session is not kept until scd release", "client", f.Remote, "at", f.Local, "err", err)
+	}
+	_, _ = f.socket.Close(), f.region.File.Close()
+}
+
+// onTrial is for how long a session has to be under way until it is believed that this
+// daemon does not die of it: longer than anything there takes (ownerBound).
+const onTrial = 5 * time.Second
+
+// tryOne has a session go on, and does not wait for that. over is closed when it has, or
+// has not, or is believed to do no harm.
+func (m *Mover) tryOne(f *found) (over <-chan struct{}) {
+	ended := make(chan struct{})
+	m.note(f, landing.Ledger.Begin)
+	end := sync.OnceFunc(func() {
+		m.note(f, landing.Ledger.End)
+		close(ended)
+	})
+	believed := time.AfterFunc(onTrial, end)
+	m.tasks.Go(func() {
+		m.guarded(f.key, f.socket, f.entrusted, func() { m.revived(f, m.reviveOne(f)) })
+		_ = f.socket.Close()
+		believed.Stop()
+		end()
+	})
+	return ended
+}
+
+// note: a session is not lost because nobody would know what this daemon died of.
+func (m *Mover) note(f *found, what func(landing.Ledger, cbox.ID) error) {
+	if m.cfg.Ledger == nil {
+		return
+	}
+	if err := what(m.cfg.Ledger, cbox.ID(f.key)); err != nil {
+		m.log.Warn("the ledger of sessions that a former daemon had", "client", f.Remote, "at", f.Local, "err", err)
+	}
 }
 
 // revived says what became of one.

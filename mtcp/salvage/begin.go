@@ -81,9 +81,9 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 // between has not died of one of them.
 func (r *run) finish(all []*session) {
 	all = slices.DeleteFunc(all, func(s *session) bool {
-		r.note(s, Ledger.Begin)
+		r.note(s, landing.Ledger.Begin)
 		s.Err = s.restore(r)
-		r.note(s, Ledger.End)
+		r.note(s, landing.Ledger.End)
 		return s.Err != nil
 	})
 	if len(all) == 0 {
@@ -92,11 +92,11 @@ func (r *run) finish(all []*session) {
 	r.Point("restored")
 	r.entrust(all)
 	for _, s := range all {
-		r.note(s, Ledger.Begin)
+		r.note(s, landing.Ledger.Begin)
 		if s.Err = s.live(r); s.Err == nil {
 			s.Live = time.Since(r.began)
 		}
-		r.note(s, Ledger.End)
+		r.note(s, landing.Ledger.End)
 	}
 }
 

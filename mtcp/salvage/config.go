@@ -61,8 +61,9 @@ type Config struct {
 	// step 6); threshold and round-trip times nobody can be told.
 	Fresh bool
 
-	// Ledger is this process's, which may die of a session; nil: nobody notes that.
-	Ledger Ledger
+	// Ledger is this process's, which may die of a session; nil: nobody notes that. What
+	// is known of a machine's death is in the boxes.
+	Ledger landing.Ledger
 	// Trial is for how long a session must have lived here before another that was on
 	// trial at a machine that has died is tried again; 0: a second.
 	Trial time.Duration

@@ -14,6 +14,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/extract"
+	"lazystate/mtcp/landing"
 	"lazystate/mtcp/steer"
 )
 
@@ -309,7 +310,7 @@ func (r *run) extract(all []*session) error {
 }
 
 // note: a session is not lost because nobody would know what this process died of.
-func (r *run) note(s *session, what func(Ledger, cbox.ID) error) {
+func (r *run) note(s *session, what func(landing.Ledger, cbox.ID) error) {
 	if r.Ledger == nil {
 		return
 	}

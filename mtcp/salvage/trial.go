@@ -10,6 +10,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/internal/pause"
 	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/landing"
 	"lazystate/mtcp/steer"
 )
 
@@ -18,20 +19,6 @@ import (
 type SetAsideError struct{ Why string }
 
 func (e *SetAsideError) Error() string { return "set aside: " + e.Why }
-
-// Ledger notes which session is being made to live. It outlives this process, and
-// not the machine; what is known of a machine's death is in the boxes.
-type Ledger interface {
-	// Deaths is how often this process has died of a session.
-	Deaths(id cbox.ID) int
-	// Begin comes before the session lives, End when it does, or does not.
-	Begin(id cbox.ID) error
-	End(id cbox.ID) error
-	// SetAside is for good: an older state of the session may lie in the memory of
-	// another machine, too. Aside says why it was set aside; "": it was not.
-	SetAside(id cbox.ID, why string) error
-	Aside(id cbox.ID) (why string)
-}
 
 // onTrial is for how long a session must have lived until it is believed to do no harm.
 const onTrial = time.Second
@@ -54,7 +41,7 @@ func (r *run) judge() {
 	for _, s := range r.live() {
 		if why := r.verdict(s, suspects); why != "" {
 			s.Err = &SetAsideError{why}
-			r.note(s, func(l Ledger, id cbox.ID) error { return l.SetAside(id, why) })
+			r.note(s, func(l landing.Ledger, id cbox.ID) error { return l.SetAside(id, why) })
 		}
 	}
 }

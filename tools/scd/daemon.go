@@ -30,17 +30,18 @@ import (
 
 // state is everything that lives as long as the process.
 type state struct {
-	cfg    *config.Config
-	log    *slog.Logger
-	keeper *keeper.Keeper
-	stack  *tcprepair.Stack
-	mover  *migrate.Mover
-	escrow *escrow.Escrow // nil: there is none
-	rescue []*rescue      // by the configuration's salvage
-	gate   *steer.Server  // of all of them; nil without
-	asides *asides        // nil without
-	lock   *os.File       // of the journal
-	tasks  sync.WaitGroup
+	cfg     *config.Config
+	log     *slog.Logger
+	keeper  *keeper.Keeper
+	stack   *tcprepair.Stack
+	mover   *migrate.Mover
+	escrow  *escrow.Escrow // nil: there is none
+	rescue  []*rescue      // by the configuration's salvage
+	gate    *steer.Server  // of all of them; nil without
+	asides  *asides        // nil without
+	revived *ledger        // likewise
+	lock    *os.File       // of the journal
+	tasks   sync.WaitGroup
 }
 
 // point is told of every step of a move; tests kill the daemon at one.
@@ -76,6 +77,7 @@ func newDaemon(cfg *config.Config, log *slog.Logger) (*state, error) {
 	}
 	if err == nil {
 		d.openEscrow(&mc)
+		d.openRevived(&mc)
 		d.mover, err = migrate.New(mc)
 	}
 	if err != nil {

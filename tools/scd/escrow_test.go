@@ -63,6 +63,37 @@ func TestReleasedClientIsTold(t *testing.T) {
 	<-over // whatever it has come to
 }
 
+// A session that came kills each daemon that goes on with it: the third one sets it
+// aside, and serves. Its client is told when all is released.
+func TestRevivalKillsTheDaemon(t *testing.T) {
+	w := newWorld(t, false)
+	s1, s2 := w.sites["s1"], w.sites["s2"]
+	s2.killedAt("alive")
+	got := &taken{rein: make(rein), sum: sha256.New()}
+	cmd, errs := w.curl(nil, got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(w.addr, port), 2*inKernels))
+	w.only()
+	over := make(chan error, 1)
+	go func() { over <- s1.ctl("move", "--to", "s2", w.addr.String()) }()
+	s2.scd.died(t)
+	for range 2 {
+		s2.launchSCD("SCD_KILL=revive")
+		s2.scd.died(t)
+	}
+	s2.startSCD("SCD_KILL=revive")
+	s2.await("a session that is set aside", func() bool { return strings.Contains(s2.scd.log.String(), "is set aside, until scd release") })
+	s2.scd.kill()
+	var out, said bytes.Buffer
+	if code := run(t.Context(), []string{"scd", "--config", s2.path("scd.yaml"), "release"}, strings.NewReader(""), &out, &said); code != 0 || out.String() != "1 session(s) have ended\n" {
+		t.Errorf("exit %d: %s%s", code, out.String(), said.String())
+	}
+	close(got.rein)
+	if err := cmd.Wait(); err == nil || !strings.Contains(errs.String(), "reset by peer") {
+		t.Errorf("curl: %v: %s", err, errs)
+	}
+	s1.scd.kill()
+	<-over // whatever it has come to
+}
+
 // The holder that a daemon starts goes on when that has hung up, and ends by the
 // command for that, or by SIGTERM as anything does.
 func TestRelease(t *testing.T) {

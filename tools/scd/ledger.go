@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,10 +15,11 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/migrate"
 )
 
-// ledger notes in the journal which session of a dead machine is being made to live:
-// the next daemon knows of what the last one died. A line is "begin ID" or "end ID";
+// ledger notes in the journal which session of a dead machine, or of a former daemon's
+// escrow, is being made to live: the next daemon knows of what the last one died. A line is "begin ID" or "end ID";
 // the first one names the machine's boot. Each is one write, which a kill does not
 // tear; who damages the file damages nothing else, for a word that is not understood
 // is no death.
@@ -41,6 +41,8 @@ const (
 	mostLedger = 8 << 20 // bytes that are believed
 	mostWhy    = 200
 	asidesName = " asides" // no machine's, which are escaped
+
+	revivedName = " revived"
 )
 
 // openNotes opens a file of the journal's folder for what is salvaged.
@@ -97,14 +99,14 @@ func openAsides(journal string) (*asides, error) {
 	return a, nil
 }
 
-// Aside implements salvage.Ledger.
+// Aside implements landing.Ledger.
 func (a *asides) Aside(id cbox.ID) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.why[id]
 }
 
-// SetAside implements salvage.Ledger.
+// SetAside implements landing.Ledger.
 func (a *asides) SetAside(id cbox.ID, why string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,15 +124,16 @@ func (a *asides) close() error {
 	return a.file.Close()
 }
 
-// openLedger reads that of a machine's boot; another boot's is over.
-func openLedger(journal, machine string, boot backdoor.BootID, a *asides) (*ledger, error) {
-	f, err := openNotes(journal, url.PathEscape(machine))
+// openLedger reads that of a machine's boot; another boot's is over, and so is one in
+// which everything has ended.
+func openLedger(journal, name string, boot backdoor.BootID, a *asides) (*ledger, error) {
+	f, err := openNotes(journal, name)
 	if err != nil {
 		return nil, err
 	}
 	l := &ledger{a, f, map[cbox.ID]int{}}
 	ours, err := l.read(boot)
-	if err == nil && !ours {
+	if err == nil && !(ours && l.open()) {
 		if err = f.Truncate(0); err == nil {
 			err = say(f, "boot", boot.String())
 		}
@@ -139,6 +142,23 @@ func openLedger(journal, machine string, boot backdoor.BootID, a *asides) (*ledg
 		return nil, errors.Join(fmt.Errorf("ledger of salvages: %w", err), f.Close())
 	}
 	return l, nil
+}
+
+// openRevived opens the ledger of what former daemons have left in escrow. Sessions are
+// named for good, so it is of no boot. A daemon without one goes on.
+func (d *state) openRevived(mc *migrate.Config) {
+	var err error
+	if d.asides == nil {
+		d.asides, err = openAsides(d.cfg.Journal)
+	}
+	if err == nil {
+		d.revived, err = openLedger(d.cfg.Journal, revivedName, backdoor.BootID{}, d.asides)
+	}
+	if err != nil {
+		d.log.Warn("should this daemon die of a session that a former one has left, the next one will not know", "err", err)
+		return
+	}
+	mc.Ledger = d.revived
 }
 
 // read reports whether it is of this boot.
@@ -160,10 +180,20 @@ func (l *ledger) read(boot backdoor.BootID) (ours bool, err error) {
 	})
 }
 
-// Deaths implements salvage.Ledger.
+// open reports whether anything has not ended.
+func (l *ledger) open() bool {
+	for _, n := range l.begun {
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Deaths implements landing.Ledger.
 func (l *ledger) Deaths(id cbox.ID) int { return l.begun[id] }
 
-// Begin implements salvage.Ledger.
+// Begin implements landing.Ledger.
 func (l *ledger) Begin(id cbox.ID) error {
 	err := say(l.file, "begin", hex.EncodeToString(id[:]))
 	if point != nil {
@@ -172,7 +202,12 @@ func (l *ledger) Begin(id cbox.ID) error {
 	return err
 }
 
-// End implements salvage.Ledger.
+// End implements landing.Ledger.
 func (l *ledger) End(id cbox.ID) error { return say(l.file, "end", hex.EncodeToString(id[:])) }
 
-func (l *ledger) close() error { return l.file.Close() }
+func (l *ledger) close() error {
+	if l == nil {
+		return nil
+	}
+	return l.file.Close()
+}

@@ -21,7 +21,7 @@ func ledgerOf(t *testing.T, journal string, boot backdoor.BootID) *ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := openLedger(journal, "a/b", boot, a)
+	l, err := openLedger(journal, "a%2Fb", boot, a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -292,8 +292,14 @@ func (p *process) kill() {
 
 func (s *site) startSCD(env ...string) {
 	s.t.Helper()
-	s.scd = s.start("scd", []string{"--config", s.path("scd.yaml"), "--log-level", "debug"}, env...)
+	s.launchSCD(env...)
 	s.await("the daemon", func() bool { _, err := os.Stat(s.path("control")); return err == nil && s.ctl("ls") == nil })
+}
+
+// launchSCD is startSCD of one that may die at once.
+func (s *site) launchSCD(env ...string) {
+	s.t.Helper()
+	s.scd = s.start("scd", []string{"--config", s.path("scd.yaml"), "--log-level", "debug"}, env...)
 }
 
 // noHolder ends what waits for a daemon that will not come.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
 
@@ -107,7 +108,7 @@ func (d *state) closeRescues() error {
 	if d.gate != nil {
 		errs = errors.Join(errs, d.gate.Close())
 	}
-	return errors.Join(errs, d.asides.close())
+	return errors.Join(errs, d.revived.close(), d.asides.close())
 }
 
 // salvage has the sessions of a machine go on here, that somebody has fenced. It
@@ -183,7 +184,7 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 		Services: r.Prefixes, Gate: d.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
 		Entrust: d.mover.Entrust, Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name), Point: point,
 	}
-	if l, err := openLedger(d.cfg.Journal, r.Name, t.BootID(), d.asides); err != nil {
+	if l, err := openLedger(d.cfg.Journal, url.PathEscape(r.Name), t.BootID(), d.asides); err != nil {
 		d.log.Warn("salvage: should this daemon die of a session, the next one will not know", "err", err)
 	} else {
 		defer l.close()
