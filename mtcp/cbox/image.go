@@ -56,8 +56,9 @@ func (b *Box) Fetch(exts []Extent) error {
 }
 
 // ReadImage reads head and snapshots of a box of length bytes, which nobody
-// changes meanwhile (Freeze, or the fence of a machine): two batches, three if
-// the head is large. What has to be known of the socket comes next, then Fill.
+// changes meanwhile (Freeze, or the fence of a machine): two batches, one more if
+// the head is large, and one more if a snapshot is. What has to be known of the socket
+// comes next, then Fill.
 func ReadImage(length uint64, fetch Fetch) (*Image, error) {
 	b := make([]byte, min(length, pageSize))
 	if err := fetch([]Extent{{0, b}}); err != nil {
@@ -81,30 +82,55 @@ func ReadImage(length uint64, fetch Fetch) (*Image, error) {
 	return im, im.readSnapshots(fetch)
 }
 
+// snapLook is how much is read of both buffers of a process before it is known which of
+// them counts: all of a small snapshot, and no more than a page's worth of a large one,
+// of which the other buffer and what lies behind its end are nobody's business.
+const snapLook = 1 << 10
+
 func (im *Image) readSnapshots(fetch Fetch) error {
 	procs := im.Head.ProcTable
 	im.Snapshots, im.raw = make([]*Snapshot, len(procs)), make([][]byte, len(procs))
 	var exts []Extent
 	var slots []int
-	for i, p := range procs {
-		if p.State != uapi.CboxProcFree {
+	for i := range procs {
+		if p := &procs[i]; p.State != uapi.CboxProcFree {
+			look := min(p.SnapLen, snapLook)
 			slots = append(slots, i)
-			exts = append(exts, Extent{p.SnapOff, make([]byte, 2*uint64(p.SnapLen))})
+			exts = append(exts, Extent{p.SnapOff, make([]byte, look)}, Extent{p.SnapOff + uint64(p.SnapLen), make([]byte, look)})
 		}
 	}
 	if err := fetch(exts); err != nil {
 		return fmt.Errorf("read snapshots: %w", err)
 	}
+	last, rest := make([][]byte, len(slots)), []Extent{}
 	for i, slot := range slots {
-		s, err := DecodeSnapshots(exts[i].Buf, len(im.Head.ChanTable))
+		which, err := lastOf(exts[2*i].Buf, exts[2*i+1].Buf)
 		if err != nil {
 			return fmt.Errorf("process %d: %w", slot, err)
 		}
-		if s == nil {
+		if which < 0 {
 			continue
 		}
-		half := uint64(len(exts[i].Buf) / 2)
-		im.setSnapshot(slot, s, exts[i].Buf[s.Seq%2*half:][:half])
+		e := exts[2*i+which]
+		n, have := min(snapshotLen(e.Buf), uint64(procs[slot].SnapLen)), uint64(len(e.Buf))
+		if n > have {
+			e.Buf = append(e.Buf, make([]byte, n-have)...)
+			rest = append(rest, Extent{e.Off + have, e.Buf[have:]})
+		}
+		last[i] = e.Buf
+	}
+	if err := fetch(rest); err != nil {
+		return fmt.Errorf("read snapshots: %w", err)
+	}
+	for i, slot := range slots {
+		if last[i] == nil {
+			continue
+		}
+		s, err := DecodeSnapshot(last[i], len(im.Head.ChanTable))
+		if err != nil {
+			return fmt.Errorf("process %d: %w", slot, err)
+		}
+		im.setSnapshot(slot, s, last[i])
 	}
 	return nil
 }

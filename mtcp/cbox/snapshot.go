@@ -58,26 +58,28 @@ func DecodeSnapshot(b []byte, chans int) (*Snapshot, error) {
 	return out, nil
 }
 
-// DecodeSnapshots reads a private copy of both buffers of a process and
-// returns the newer one; nil if the process has not exported yet. A sequence
-// word without a sound snapshot to it is damage: the one before will not do,
-// because its log has gone. So is one that is not its snapshot's number: it was
-// written last, or is 0.
-func DecodeSnapshots(b []byte, chans int) (*Snapshot, error) {
-	half := len(b) / 2
-	for _, b := range [][]byte{b[:half], b[half:]} {
-		if seq := seqOf(b); seq != 0 && seq != numberOf(b) {
-			return nil, damaged("snapshot", "%d: number %d", seq, numberOf(b))
+// lastOf says which of a process's two buffers has its last snapshot, by what they begin
+// with; -1: it has not exported yet. A sequence word without a sound snapshot to it is
+// damage: the one before will not do, because its log has gone. So is one that is not its
+// snapshot's number: it was written last, or is 0.
+func lastOf(buffers ...[]byte) (which int, err error) {
+	which = -1
+	newest := uint64(0)
+	for i, b := range buffers {
+		seq := seqOf(b)
+		if seq != 0 && seq != numberOf(b) {
+			return 0, damaged("snapshot", "%d: number %d", seq, numberOf(b))
+		}
+		if seq > newest {
+			which, newest = i, seq
 		}
 	}
-	newest := b[:half]
-	if seqOf(b[half:]) > seqOf(newest) {
-		newest = b[half:]
-	}
-	if seqOf(newest) == 0 {
-		return nil, nil
-	}
-	return DecodeSnapshot(newest, chans)
+	return which, nil
+}
+
+// snapshotLen is how much of a buffer a snapshot takes, as its first bytes say.
+func snapshotLen(b []byte) uint64 {
+	return uapi.CboxSnapSize + uint64(le.Uint16(b[uapi.CboxSnapEndsOff:]))*uapi.CboxEndSize + uint64(le.Uint32(b[uapi.CboxSnapLenOff:]))
 }
 
 // copyMost bounds what is copied of a snapshot that changes all the time.

@@ -115,12 +115,14 @@ func TestDamagedSnapshot(t *testing.T) {
 	w.die(nil)
 	rng, bad := rand.New(rand.NewPCG(1, 2)), map[int]bool{}
 	for i, pages := range w.grave.Boxes[:2] {
-		box := w.machine.Peek(pages[0], 4096)
-		head, err := cbox.DecodeHead(box, uint64(len(pages)*4096))
+		im, err := cbox.ReadImage(uint64(len(pages)*4096), func(exts []cbox.Extent) error {
+			for _, e := range exts {
+				copy(e.Buf, w.peek(pages, e.Off, len(e.Buf)))
+			}
+			return nil
+		})
 		w.must(err)
-		p := head.ProcTable[0]
-		s, err := cbox.DecodeSnapshots(w.peek(pages, p.SnapOff, 2*int(p.SnapLen)), len(head.ChanTable))
-		w.must(err)
+		p, s := im.Head.ProcTable[0], im.Snapshots[0]
 		at := p.SnapOff + s.Seq%2*uint64(p.SnapLen) + uint64(rng.IntN(64+len(s.Data)))
 		w.flip(pages, at, rng.IntN(8))
 		bad[i] = true
