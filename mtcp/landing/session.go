@@ -83,6 +83,16 @@ func (s *Session) Fixup(delta uint64) error {
 // Restore makes the socket, which neither hears nor says anything yet. known: the
 // client has nothing behind where this server begins.
 func (s *Session) Restore(stack *tcprepair.Stack, known bool) error {
+	return s.restore(known, stack.Restore)
+}
+
+// RestoreOn is Restore for a thread of another namespace than that of the socket, which
+// another one has made. Who did closes that afterwards: it does nothing to a connection.
+func (s *Session) RestoreOn(stack *tcprepair.Stack, socket *tcprepair.Empty, known bool) error {
+	return s.restore(known, func(d *tcprepair.Dump) (*tcprepair.Restored, error) { return stack.RestoreOn(socket, d) })
+}
+
+func (s *Session) restore(known bool, of func(*tcprepair.Dump) (*tcprepair.Restored, error)) error {
 	d, err := s.Dump.Obey(s.Conn, s.Move)
 	if err != nil {
 		return err
@@ -90,7 +100,7 @@ func (s *Session) Restore(stack *tcprepair.Stack, known bool) error {
 	if known {
 		d.Resend()
 	}
-	s.Restored, err = stack.Restore(d)
+	s.Restored, err = of(d)
 	return err
 }
 

@@ -445,3 +445,32 @@ func TestNoDescriptorsAreLeft(t *testing.T) {
 		t.Errorf("%d descriptors, %d before", is, was)
 	}
 }
+
+// A socket is of the namespace where it was made: what another thread makes of it is a
+// connection there. Of a dump that makes no sense nothing is left.
+func TestRestoredByAnotherThread(t *testing.T) {
+	w := newWorld(t, false)
+	client, server := w.connect("tcp4")
+	f, d := w.freeze(server)
+	empty := func() (e *Empty) {
+		t.Helper()
+		w.servers[1].Do(func() (err error) { e, err = w.stacks[1].Socket(w.ours); return err })
+		return e
+	}
+	e := empty()
+	r, err := w.stacks[1].RestoreOn(e, d) // by a thread that is in neither server's
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Close() // it is the connection's by now
+	w.switchTo(1)
+	moved := w.live(r)
+	if err := f.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, client, moved)
+	e = empty()
+	if _, err := w.stacks[1].RestoreOn(e, &Dump{}); err == nil || e.fd >= 0 {
+		t.Errorf("%v, and the socket is %d", err, e.fd)
+	}
+}

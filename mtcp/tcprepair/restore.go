@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -33,24 +34,60 @@ func (s *Stack) Restore(d *Dump) (*Restored, error) {
 	if err := d.Check(); err != nil {
 		return nil, err
 	}
-	fresh := s.fresh(d)
-	if fresh == nil {
+	e, err := s.Socket(d.Local.Addr())
+	if err != nil {
+		return nil, err
+	}
+	return s.restoreOn(e, d)
+}
+
+// Empty is a socket that nothing has been made of yet. It is of the namespace of the
+// thread that made it, and so is what becomes of it, on whatever thread.
+type Empty struct{ fd int }
+
+// Socket makes one for connections of an address, in the namespace of the calling thread.
+func (s *Stack) Socket(local netip.Addr) (*Empty, error) {
+	if s.fresh(local) == nil {
 		return nil, fmt.Errorf("restore socket: %w", unix.EAFNOSUPPORT)
 	}
-	fd, err := unix.Socket(sockaddr.Family(d.Local.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
+	fd, err := unix.Socket(sockaddr.Family(local), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, fmt.Errorf("restore socket: %w", err)
 	}
-	r := &Restored{stack: s, fd: fd, dump: d}
-	if err := r.restore(fresh); err != nil {
+	return &Empty{fd}, nil
+}
+
+// Close closes one that has not become a connection, or the attempt at one.
+func (e *Empty) Close() {
+	if e != nil && e.fd >= 0 {
+		unix.Close(e.fd)
+		e.fd = -1
+	}
+}
+
+// RestoreOn is Restore on a socket that is there already, in the namespace of that,
+// for a dump of its address's family. It has the socket from then on, also after an error.
+func (s *Stack) RestoreOn(e *Empty, d *Dump) (*Restored, error) {
+	if err := d.Check(); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return s.restoreOn(e, d)
+}
+
+func (s *Stack) restoreOn(e *Empty, d *Dump) (*Restored, error) {
+	r := &Restored{stack: s, fd: e.fd, dump: d}
+	e.fd = -1
+	if err := r.restore(s.fresh(d.Local.Addr())); err != nil {
 		r.Abandon()
 		return nil, fmt.Errorf("restore socket %s of %s: %w", d.Local, d.Remote, err)
 	}
 	return r, nil
 }
 
-func (s *Stack) fresh(d *Dump) *Options {
-	if d.Local.Addr().Is4() {
+// fresh has a new socket's options; nil: there is no such family.
+func (s *Stack) fresh(local netip.Addr) *Options {
+	if local.Is4() {
 		return s.defaults[0]
 	}
 	return s.defaults[1]
@@ -185,7 +222,7 @@ func (r *Restored) awake() error {
 	if err := r.buffers(); err != nil {
 		return err
 	}
-	lacks, err := d.Options.apply(r.fd, r.stack.fresh(d), true)
+	lacks, err := d.Options.apply(r.fd, r.stack.fresh(d.Local.Addr()), true)
 	r.lacks = append(r.lacks, lacks...)
 	if err != nil {
 		return err
