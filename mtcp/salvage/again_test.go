@@ -101,7 +101,7 @@ func (w *world) killed(after int) {
 	var err error
 	cfg.Target, err = backdoor.Open(w.t.Context(), w.carrier)
 	w.must(err)
-	cfg.Place = p
+	cfg.Place, cfg.AtOnce = p, 1 // so many windows are so many sessions
 	cfg.Fence = func(ctx context.Context) error { return cfg.Target.Fence(ctx, w.fence) }
 	go func() {
 		defer close(ended)
@@ -124,7 +124,7 @@ func TestAgainWhereSomeLive(t *testing.T) {
 		a.ask(3)
 		a.rest()
 	}
-	w.die(func(_ int, _ *tcprepair.Dump, s *extracttest.Sock) { s.Set("tcp_sock.snd_cwnd", 10) })
+	w.die(func(_ int, _ *tcprepair.Dump, s *extracttest.Sock) { s.Set("tcp_sock.snd_cwnd", 12) })
 	w.killed(2)
 	here := map[string]bool{}
 	for _, s := range w.s2.keep.Sessions() {

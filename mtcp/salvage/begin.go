@@ -3,7 +3,6 @@
 package salvage
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -12,47 +11,78 @@ import (
 )
 
 // begin has sessions go on: those whose clients have answered at once, the others
-// when they have not.
+// when they have not. Those that somebody waits for are asked first and go on first.
 func (r *run) begin(all []*session) {
-	waiting := map[*tcprepair.Dump]*session{}
-	var dumps []*tcprepair.Dump
-	for _, s := range all {
-		waiting[s.found.Dump], dumps = s, append(dumps, s.found.Dump)
+	all = slices.Clone(all)
+	owingFirst(all)
+	silent, dumps := map[*tcprepair.Dump]*session{}, make([]*tcprepair.Dump, len(all))
+	for i, s := range all {
+		silent[s.found.Dump], dumps[i] = s, s.found.Dump
 	}
-	answers := r.ask(dumps)
-	for a := range answers {
-		var batch []*session
-		for more := true; more; {
-			s := waiting[a.dump]
-			delete(waiting, a.dump)
-			if s.Err = a.err; s.Err == nil {
-				s.Asked = true
-				batch = append(batch, s)
-			}
-			if len(batch) >= r.together() {
+	var ready []*session
+	heard := func(a answer) {
+		s := silent[a.dump]
+		delete(silent, a.dump)
+		if s.Err = a.err; s.Err == nil {
+			s.Asked = true
+			ready = append(ready, s)
+		}
+	}
+	for answers := r.ask(dumps); ; {
+		if len(ready) == 0 {
+			a, more := <-answers
+			if !more {
 				break
 			}
+			heard(a)
+		}
+		for more := true; more; {
+			var a answer
 			select {
 			case a, more = <-answers:
+				if more {
+					heard(a)
+				}
 			default:
 				more = false
 			}
 		}
-		r.finish(batch)
+		ready = r.finishSome(ready)
 	}
-	rest := slices.Collect(maps.Values(waiting))
-	for batch := range slices.Chunk(rest, r.together()) {
-		r.finish(batch)
+	for rest := slices.DeleteFunc(all, func(s *session) bool { return silent[s.found.Dump] == nil }); len(rest) > 0; {
+		rest = r.finishSome(rest)
 	}
 }
 
-// together is how many sessions go on at once: who is to keep them is asked once for
-// all, but the first waits for the last.
-func (r *run) together() int {
-	if r.Entrust == nil {
+// owingFirst puts those first that somebody waits for.
+func owingFirst(all []*session) {
+	slices.SortStableFunc(all, func(a, b *session) int {
+		switch {
+		case a.owes == b.owes:
+			return 0
+		case a.owes:
+			return -1
+		}
 		return 1
+	})
+}
+
+// finishSome has some of those that are ready go on, and returns the others.
+func (r *run) finishSome(ready []*session) (rest []*session) {
+	n := batchOf(ready, r.together())
+	r.finish(slices.Clone(ready[:n]))
+	return ready[n:]
+}
+
+// batchOf puts those first that go on next, and says how many: one that somebody waits for
+// does not wait for those that nobody does.
+func batchOf(ready []*session, most int) int {
+	owingFirst(ready)
+	n := slices.IndexFunc(ready, func(s *session) bool { return !s.owes })
+	if n <= 0 { // all do, or none
+		n = len(ready)
 	}
-	return 32
+	return min(n, most)
 }
 
 // answer is a client's.
@@ -77,27 +107,21 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 	return answers
 }
 
-// finish has sessions go on here. The ledger is told of each by itself: who dies in
-// between has not died of one of them.
-func (r *run) finish(all []*session) {
-	all = slices.DeleteFunc(all, func(s *session) bool {
-		r.note(s, landing.Ledger.Begin)
-		s.Err = s.restore(r)
-		r.note(s, landing.Ledger.End)
-		return s.Err != nil
-	})
-	if len(all) == 0 {
+// finish has a batch go on here.
+func (r *run) finish(batch []*session) {
+	batch = r.restore(batch)
+	if len(batch) == 0 {
 		return
 	}
 	r.Point("restored")
-	r.entrust(all)
-	for _, s := range all {
-		r.note(s, landing.Ledger.Begin)
-		if s.Err = s.live(r); s.Err == nil {
-			s.Live = time.Since(r.began)
+	r.entrust(batch)
+	r.atOnce(batch, func(s *session) error {
+		if err := s.live(r); err != nil {
+			return err
 		}
-		r.note(s, landing.Ledger.End)
-	}
+		s.Live = time.Since(r.began)
+		return nil
+	})
 }
 
 func (r *run) entrust(all []*session) {

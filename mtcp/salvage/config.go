@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"lazystate/backdoor"
@@ -61,6 +62,10 @@ type Config struct {
 	// step 6); threshold and round-trip times nobody can be told.
 	Fresh bool
 
+	// AtOnce is how many sessions are made to live at once; 0: as many as this process
+	// has CPUs for, eight at most.
+	AtOnce int
+
 	// Ledger is this process's, which may die of a session; nil: nobody notes that. What
 	// is known of a machine's death is in the boxes.
 	Ledger landing.Ledger
@@ -73,7 +78,8 @@ type Config struct {
 	Silent time.Duration
 	Log    *slog.Logger
 
-	// Point, if there is one, is told of every step: tests kill the daemon there.
+	// Point, if there is one, is told of every step, by several goroutines at once: tests
+	// kill the daemon there.
 	Point func(string)
 }
 
@@ -130,6 +136,9 @@ func (c *Config) defaults() {
 	}
 	if c.Ask.Wait == 0 {
 		c.Ask.Wait = 5 * time.Millisecond
+	}
+	if c.AtOnce <= 0 {
+		c.AtOnce = min(runtime.GOMAXPROCS(0), mostTogether)
 	}
 	if c.Trial == 0 {
 		c.Trial = onTrial

@@ -64,6 +64,7 @@ func newDeath(t *testing.T, seed uint64) *death {
 	services := [][]process{{adding}, {fronting, backing}}
 	d.world = newWorld(t, []string{"ipv4", "ipv6"}[d.rng.IntN(2)], services[d.rng.IntN(2)]...)
 	d.cfg.Policy, d.cfg.NotAsking = []mtcp.Policy{mtcp.Minimal, mtcp.Whole}[d.rng.IntN(2)], d.one(4)
+	d.cfg.AtOnce = 1 + d.rng.IntN(4)
 	d.dig = func(m *bdtest.Target) extracttest.Machine {
 		d.memory = &recorder{Recorder: bdtest.Recorder{Target: m}}
 		return d.memory
@@ -126,7 +127,7 @@ func (d *death) dies() {
 		victim = d.rng.IntN(len(d.clients))
 	}
 	d.die(func(i int, dump *tcprepair.Dump, s *extracttest.Sock) {
-		s.Set("tcp_sock.snd_cwnd", 10)
+		s.Set("tcp_sock.snd_cwnd", 12)
 		d.memory.marks = append(d.memory.marks, len(d.memory.Areas))
 		if i == victim {
 			d.bad = dump.Remote.String()

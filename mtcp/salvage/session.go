@@ -15,6 +15,7 @@ import (
 	"lazystate/mtcp/extract"
 	"lazystate/mtcp/landing"
 	"lazystate/mtcp/steer"
+	"lazystate/mtcp/tcprepair"
 )
 
 // session is one on its way.
@@ -26,6 +27,8 @@ type session struct {
 	found  *extract.Found
 	facts  landing.Facts
 	policy mtcp.Policy
+	owes   bool             // its client waits for something, as far as can be seen
+	socket *tcprepair.Empty // what is to be its
 	plan   *landing.Session // restored
 	over   func()           // nobody need keep it any more; nil: nobody does
 	trial  uint32           // uapi.CboxTrial*, of its box
@@ -58,7 +61,11 @@ func (s *session) open(read func([]backdoor.VARead) error, p mtcp.Policy, silent
 	if err != nil {
 		return err
 	}
-	return im.Fill(fetch, plan.Move, p)
+	if err := im.Fill(fetch, plan.Move, p); err != nil {
+		return err
+	}
+	s.owes = len(d.In) > 0 || len(d.Out) > 0 || !s.resting()
+	return nil
 }
 
 // fetch reads what a box has at its offsets.
@@ -90,6 +97,7 @@ func (s *session) place() error {
 // restore makes its box and its socket here, which says nothing yet. The error leaves
 // nothing behind.
 func (s *session) restore(r *run) error {
+	defer s.socket.Close()
 	if err := s.whole(); err != nil {
 		return err
 	}
@@ -111,10 +119,7 @@ func (s *session) restore(r *run) error {
 	}
 	plan.Box.Try(s.again)
 	// Asked or not, Dump says what counts as sent.
-	window := s.window(r)
-	err = plan.Restore(r.Stack, false)
-	window()
-	if err == nil {
+	if err = plan.RestoreOn(r.Stack, s.socket, false); err == nil {
 		err = plan.Reserve(r.Keeper, uid)
 	}
 	if err != nil {
@@ -156,28 +161,6 @@ const stampMargin = time.Minute
 func (s *session) clock() {
 	if d := s.found.Dump; d.Nxt == d.Una {
 		d.Elapse(stampMargin)
-	}
-}
-
-// mostSegments is more than any path holds: the window comes from a stranger's memory.
-const mostSegments = 8192
-
-// window has the socket that is made until it is called begin with the window that
-// the dead one had. Without it the session begins as a new one does, no more.
-func (s *session) window(r *run) (made func()) {
-	n := min(s.Start.Cwnd, mostSegments)
-	if r.Fresh || n == 0 {
-		return func() {}
-	}
-	undo, err := r.Place.Begin(s.Local.Addr(), s.Remote.Addr(), n)
-	if err != nil {
-		s.Notes = append(s.Notes, err.Error())
-		return func() {}
-	}
-	return func() {
-		if err := undo(); err != nil {
-			s.Notes = append(s.Notes, err.Error())
-		}
 	}
 }
 

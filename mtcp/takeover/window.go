@@ -15,6 +15,10 @@ import (
 // routeProtocol marks our routes (RTA_PROTOCOL) for who finds them later.
 const routeProtocol = 0x4d
 
+// InitialWindow is how many segments a connection begins with where no route says
+// otherwise (include/net/tcp.h, TCP_INIT_CWND; RFC 6928).
+const InitialWindow = 10
+
 // Begin has connections to a peer that are made from now on begin with a congestion
 // window of so many segments, until undo: by a route to this peer alone, which is
 // otherwise that to its network. There is no other way to tell TCP; what others

@@ -135,14 +135,18 @@ func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (n int, err er
 }
 
 // AskEach is Ask that says at once of each dump when its peer has answered, or why
-// its state is of no use (ErrAhead, ErrGone).
+// its state is of no use (ErrAhead, ErrGone). They are asked in order.
 func (a *Asker) AskEach(dumps []*Dump, times int, wait time.Duration, answered func(*Dump, error)) error {
 	open := make(map[connection]*question, len(dumps))
 	for _, d := range dumps {
 		open[connection{d.Remote, d.Local}] = &question{dump: d}
 	}
 	for round := 1; round <= times && len(open) > 0; round++ {
-		for _, q := range open {
+		for _, d := range dumps {
+			q := open[connection{d.Remote, d.Local}]
+			if q == nil || q.dump != d {
+				continue
+			}
 			seg, err := q.dump.probe()
 			if err != nil {
 				return err
