@@ -22,8 +22,11 @@ type Limits struct {
 // Found is what a socket's memory says.
 type Found struct {
 	Sock uint64
-	Held bool  // somebody was inside when it stopped: it was put together by rule
-	Err  error // *LostError: what follows is not to be used
+	Held bool // somebody was inside when it stopped: it was put together by rule
+	// Spoke: the peer has said something since this end did, a jiffy later at least. False
+	// where the manifest does not tell: it is a hint at who waits for whom.
+	Spoke bool
+	Err   error // *LostError: what follows is not to be used
 
 	Dump  *tcprepair.Dump
 	Holes []Hole // of Dump.Out, in order
@@ -154,7 +157,7 @@ func printable(name string) string {
 func (e *extraction) found(addr uint64, w *walked) Found {
 	f := Found{Sock: addr, Err: w.err}
 	if w.s != nil {
-		f.Held, f.Path = w.s.held, w.s.path
+		f.Held, f.Spoke, f.Path = w.s.held, w.s.spoke, w.s.path
 		f.rcvNxt, f.copied, f.sndUna = w.s.rcvNxt, w.s.copied, w.s.sndUna
 		f.received, f.acked = w.s.bytesReceived, w.s.bytesAcked
 	}

@@ -3,6 +3,7 @@
 package extract
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"lazystate/backdoor"
+	"lazystate/backdoor/bdtest"
 	"lazystate/mtcp"
 	"lazystate/mtcp/extract/extracttest"
 )
@@ -116,6 +118,40 @@ func TestExtractMicroseconds(t *testing.T) {
 	s.SetBit("tcp_sock.tcp_usec_ts", 1)
 	if f := r.one(t, s); f.Err != nil || f.Dump.Negotiated.Timestamp != (5_000_100+77)|1 {
 		t.Errorf("%d, %v", f.Dump.Negotiated.Timestamp, f.Err)
+	}
+}
+
+// The peer has spoken last if its data came in a later jiffy than ours left. A module that
+// does not tell has nobody speak.
+func TestWhoSpokeLast(t *testing.T) {
+	for _, kernel := range kernels {
+		members, values := extracttest.Manifest(kernel)
+		size := members["tcp_sock"].Off
+		members[lastSent], members[lastCame] = backdoor.Member{Off: size - 8, Size: 4}, backdoor.Member{Off: size - 4, Size: 4}
+		machine := bdtest.New(bdtest.WithRAM(32<<20), bdtest.WithManifest(members, values), bdtest.ByHand())
+		target, err := backdoor.Open(t.Context(), machine.Memory())
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := New(target, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &rig{extracttest.New(machine, kernel, 1), machine, target, x}
+		for _, c := range []struct {
+			sent, came uint32
+			want       bool
+		}{{5, 6, true}, {6, 6, false}, {7, 6, false}, {0xffffffff, 1, true}, {1, 0xffffffff, false}} {
+			s := r.Established(ends(1))
+			machine.Poke(s.Addr+uint64(size)-8, binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, c.sent), c.came))
+			if f := r.one(t, s); f.Err != nil || f.Spoke != c.want {
+				t.Errorf("%s: sent at %d, came at %d: %v, %v", kernel, c.sent, c.came, f.Spoke, f.Err)
+			}
+		}
+		plain := newRig(t, kernel, 32<<20, 1)
+		if f := plain.one(t, plain.Established(ends(1))); f.Err != nil || f.Spoke {
+			t.Errorf("%s: %v, %v", kernel, f.Spoke, f.Err)
+		}
 	}
 }
 

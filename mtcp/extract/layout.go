@@ -59,8 +59,15 @@ var sockFields = []string{
 	"tcp_sock.bytes_received", "tcp_sock.bytes_acked",
 }
 
-// sockOptional are there if the kernel was configured for what they mean.
-var sockOptional = []string{"tcp_sock.md5sig_info", "tcp_sock.ao_info", "tcp_sock.is_mptcp"}
+// sockOptional are there if the kernel was configured for what they mean, or the module
+// is young enough to tell.
+var sockOptional = []string{"tcp_sock.md5sig_info", "tcp_sock.ao_info", "tcp_sock.is_mptcp", lastSent, lastCame}
+
+// When a socket sent and received data last, in jiffies.
+const (
+	lastSent = "tcp_sock.lsndtime"
+	lastCame = "inet_connection_sock.icsk_ack.lrcvtime"
+)
 
 var sockBits = []string{"sock.sk_userlocks", "inet_connection_sock.icsk_ca_state", "tcp_sock.nonagle", "tcp_sock.repair"}
 

@@ -31,6 +31,7 @@ type socket struct {
 	shutRead   bool
 	nodelay    bool
 	cork       bool
+	spoke      bool   // the peer, since this end did
 	ca         uint64 // struct tcp_congestion_ops
 	path       mtcp.Path
 }
@@ -75,7 +76,8 @@ func (y *layout) decode(addr uint64, buf []byte) (*socket, error) {
 		wl1: r.seq("tcp_sock.snd_wl1"), bytesReceived: r.word("tcp_sock.bytes_received"), bytesAcked: r.word("tcp_sock.bytes_acked"),
 		shutRead: r.word("sock.sk_shutdown")&rcvShutdown != 0,
 		nodelay:  r.bits("tcp_sock.nonagle")&nagleOff != 0, cork: r.bits("tcp_sock.nonagle")&nagleCork != 0,
-		ca: r.word("inet_connection_sock.icsk_ca_ops"),
+		ca:    r.word("inet_connection_sock.icsk_ca_ops"),
+		spoke: int32(r.u32(lastCame)-r.u32(lastSent)) > 0, // 0 and 0 where nobody tells
 	}
 	s.held = s.owned || r.u32("sock.sk_lock.slock") != 0
 	if err := r.refuse(); err != nil {

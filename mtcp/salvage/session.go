@@ -64,7 +64,7 @@ func (s *session) open(read func([]backdoor.VARead) error, p mtcp.Policy, silent
 	if err := im.Fill(fetch, plan.Move, p); err != nil {
 		return err
 	}
-	s.owes = len(d.In) > 0 || len(d.Out) > 0 || !s.resting()
+	s.owes = s.found.Spoke || len(d.In) > 0 || len(d.Out) > 0 || !s.resting()
 	return nil
 }
 
