@@ -89,7 +89,7 @@ func (a *asker) try(ctx context.Context, n node, changed <-chan struct{}, q *req
 			return reply{}, err
 		}
 		a.conn, a.to = c, n.name
-		a.tier.add(c, n.name)
+		a.tier.add(c, n.name, a.session)
 	}
 	var got answer
 	err := send(a.conn, message{Request: q})

@@ -9,11 +9,12 @@ func (f *front) controls() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /dead", func(w http.ResponseWriter, r *http.Request) {
 		dead, instead := r.FormValue("node"), r.FormValue("instead")
-		if err := f.tier.replace(dead, instead); err != nil {
+		sessions := r.Form["session"] // of which the other one has all records already; none: of all
+		if err := f.tier.replace(dead, instead, sessions...); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		f.log.Info("a middle tier is dead", "node", dead, "instead", instead)
+		f.log.Info("a middle tier is dead", "node", dead, "instead", instead, "sessions", len(sessions))
 	})
 	return mux
 }

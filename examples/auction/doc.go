@@ -32,8 +32,9 @@
 //     rescue" (bdmon: a salvage healer's argv): that reads the boxes in the dead memory, has another middle tier adopt
 //     the records, which first ends all that acts in the dead one's name at the
 //     database, and then tells all front ends, which ask the other one for what they
-//     were waiting for. A front end never goes to another middle tier by itself: only
-//     who has the records may be asked.
+//     were waiting for. Requests that were under way come first: front ends are told of
+//     their sessions when these records are adopted. A front end never goes to another
+//     middle tier by itself: only who has the records may be asked.
 //   - Both die, in either order: a front end that takes sessions over asks the dead
 //     middle tier until it is told, or has been told before.
 //   - A process dies alone. Its keeper (scd) hands what it had to the next one.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"time"
 
 	"lazystate/backdoor"
@@ -47,28 +48,60 @@ const halts = 50 * time.Millisecond
 // telling is how long a front end or a middle tier has to answer a monitor.
 const telling = 30 * time.Second
 
-// run reads what the dead one knew, has it adopted, and only then has anybody ask. A
-// front end that does not answer is dead too: whoever takes its place is told as well.
+// run reads what the dead one knew, and has the other one go on with that.
 func (r *rescue) run(ctx context.Context, t *backdoor.Target) error {
 	r.step("fenced")
-	records, err := r.records(ctx, t)
+	first, rest, err := r.records(ctx, t)
 	if err != nil {
 		return err
 	}
-	if err := r.adopt(ctx, records); err != nil {
-		return fmt.Errorf("%s adopts what %s had: %w", r.adopts.name, r.dead, err)
-	}
-	r.step("adopted")
-	if err := r.tell(ctx); err != nil {
+	if err := r.goOn(ctx, first, rest); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(r.out, "%s goes on with %d requests of %s\n", r.adopts.name, len(records), r.dead)
+	_, err = fmt.Fprintf(r.out, "%s goes on with %d requests of %s\n", r.adopts.name, len(first)+len(rest), r.dead)
 	return err
 }
 
-// records are what its boxes say. One that cannot be read is named: a request of that
-// session's might be done twice.
-func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record, err error) {
+// goOn has records adopted, and only then has anybody ask. Those that somebody waits for
+// come first: as soon as all records of a session are adopted, front ends are told that
+// this one may be asked for elsewhere, and need not wait for those of the others. Of a
+// session that is not among them nothing is known before all is adopted: it may have no
+// record, or one in the last of them. A front end that does not answer is dead too: whoever
+// takes its place is told as well.
+func (r *rescue) goOn(ctx context.Context, first, rest []record) error {
+	var early sync.WaitGroup
+	defer early.Wait()
+	if len(first) > 0 {
+		if err := r.adopt(ctx, first); err != nil {
+			return r.inVain(err)
+		}
+		r.step("adopted what somebody waits for")
+		early.Go(func() { _ = r.tell(ctx, "told of what it waits for", sessionsOf(first)) }) // who is not told yet is told of all
+	}
+	if err := r.adopt(ctx, rest); err != nil {
+		return r.inVain(err)
+	}
+	r.step("adopted")
+	return r.tell(ctx, "told", nil)
+}
+
+func (r *rescue) inVain(err error) error {
+	return fmt.Errorf("%s adopts what %s had: %w", r.adopts.name, r.dead, err)
+}
+
+// sessionsOf names each of them once.
+func sessionsOf(records []record) (all []string) {
+	for i := range records {
+		all = append(all, records[i].Request.Session)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// records are what its boxes say; first are those of all sessions for which one of them
+// was at work. One that cannot be read is named: a request of that session's might be done
+// twice.
+func (r *rescue) records(ctx context.Context, t *backdoor.Target) (first, rest []record, err error) {
 	states, err := salvage.States(ctx, t, mostBox)
 	if err == nil && slices.ContainsFunc(states, func(s salvage.State) bool { return s.Err != nil }) {
 		if err = pause.For(ctx, halts); err == nil { // it was written to, perhaps
@@ -76,8 +109,10 @@ func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record,
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var all []record
+	waited := map[string]bool{} // by session
 	for i := range states {
 		s := &states[i]
 		if s.Err == nil && (s.Data == nil || s.Name != middleService) {
@@ -90,14 +125,26 @@ func (r *rescue) records(ctx context.Context, t *backdoor.Target) (all []record,
 		if err != nil {
 			r.log.Error("rescue: a box is lost", "of", s.Remote, "err", err)
 			if _, err := fmt.Fprintf(r.out, "lost: a box of %s: %.200q\n", s.Remote, err.Error()); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			continue
 		}
 		all = append(all, st.Records...)
+		if s.Read || !s.Written { // a line exports, and then it answers
+			for _, session := range sessionsOf(st.Records) {
+				waited[session] = true
+			}
+		}
 	}
-	r.step("boxes read", "boxes", len(states), "records", len(all))
-	return all, nil
+	for i := range all {
+		if waited[all[i].Request.Session] {
+			first = append(first, all[i])
+		} else {
+			rest = append(rest, all[i])
+		}
+	}
+	r.step("boxes read", "boxes", len(states), "records", len(all), "waited", len(first))
+	return first, rest, nil
 }
 
 // adopt gives the records to another middle tier, over as many connections as they need
@@ -163,17 +210,19 @@ func (r *rescue) adoptSome(ctx context.Context, some []record) error {
 	return nil
 }
 
-// tell has all front ends ask the other one, at once; one at least must have heard.
-func (r *rescue) tell(ctx context.Context) error {
+// tell has all front ends ask the other one, for these sessions or for all, at once; one at
+// least must have heard.
+func (r *rescue) tell(ctx context.Context, step string, sessions []string) error {
 	ctx, cancel := context.WithTimeout(ctx, telling)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DialContext: r.dial, DisableKeepAlives: true}} // and no proxy
 	errs := make(chan error, len(r.fronts))
+	what := url.Values{"node": {r.dead}, "instead": {r.adopts.name}, "session": sessions}
 	for _, addr := range r.fronts {
 		go func() {
-			err := tellOne(ctx, client, addr, url.Values{"node": {r.dead}, "instead": {r.adopts.name}})
+			err := tellOne(ctx, client, addr, what)
 			if err == nil {
-				r.step("told", "front", addr)
+				r.step(step, "front", addr)
 			}
 			errs <- err
 		}()

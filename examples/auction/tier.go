@@ -41,14 +41,21 @@ type tier struct {
 	notes string
 
 	mu      sync.Mutex
-	instead map[string]string // of one that is dead, by name
+	instead map[string]string // of one that is dead, by name; of a session of its, by sessionAt
 	changed chan struct{}     // closed when instead has changed
-	lines   map[net.Conn]string
+	lines   map[net.Conn]asking
 }
+
+// asking is who asks over a connection, and whom.
+type asking struct{ node, session string }
+
+// sessionAt names a session whose records another middle tier has before it has all of
+// the dead one's.
+func (a asking) sessionAt() string { return a.node + " " + a.session }
 
 // newTier knows what the process before was told.
 func newTier(nodes []node, notes string) (*tier, error) {
-	t := &tier{nodes: nodes, notes: notes, instead: map[string]string{}, changed: make(chan struct{}), lines: map[net.Conn]string{}}
+	t := &tier{nodes: nodes, notes: notes, instead: map[string]string{}, changed: make(chan struct{}), lines: map[net.Conn]asking{}}
 	if notes == "" {
 		return t, nil
 	}
@@ -73,7 +80,7 @@ func (t *tier) of(session string) (n node, changed <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for range t.nodes { // a circle is not followed for ever
-		name, dead := t.instead[n.name]
+		name, dead := t.insteadOf(asking{n.name, session})
 		if !dead {
 			break
 		}
@@ -82,26 +89,41 @@ func (t *tier) of(session string) (n node, changed <-chan struct{}) {
 	return n, t.changed
 }
 
+// insteadOf is who has what a session is to be told of a middle tier that is dead; mu is
+// held.
+func (t *tier) insteadOf(a asking) (name string, dead bool) {
+	if name, dead = t.instead[a.sessionAt()]; !dead {
+		name, dead = t.instead[a.node]
+	}
+	return name, dead
+}
+
 func (t *tier) index(name string) int {
 	return slices.IndexFunc(t.nodes, func(n node) bool { return n.name == name })
 }
 
 // replace has another middle tier asked in the place of one that is dead, also for what
-// is under way.
-func (t *tier) replace(dead, by string) error {
+// is under way; for these sessions alone, if there are any. Those stay with it whatever is
+// said of the others later: by then it has what came after the dead one's records.
+func (t *tier) replace(dead, by string, sessions ...string) error {
 	if t.index(dead) < 0 || t.index(by) < 0 || dead == by {
 		return fmt.Errorf("%q in the place of %q: these are no middle tiers", by, dead)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.instead[dead] = by
+	if len(sessions) == 0 {
+		t.instead[dead] = by
+	}
+	for _, s := range sessions {
+		t.instead[asking{dead, s}.sessionAt()] = by
+	}
 	if err := t.note(); err != nil {
 		return err
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
-	for c, name := range t.lines {
-		if name == dead {
+	for c, a := range t.lines {
+		if _, gone := t.insteadOf(a); gone {
 			_ = c.Close()
 		}
 	}
@@ -120,13 +142,14 @@ func (t *tier) note() error {
 	return atomicfile.Write(t.notes, b, 0o600)
 }
 
-// add notes a connection to a middle tier; it is closed when that turns out to be dead,
-// or is already.
-func (t *tier) add(c net.Conn, name string) {
+// add notes a connection to a middle tier, for a session; it is closed when that turns out
+// to be dead, or is already.
+func (t *tier) add(c net.Conn, name, session string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lines[c] = name
-	if _, dead := t.instead[name]; dead {
+	a := asking{name, session}
+	t.lines[c] = a
+	if _, gone := t.insteadOf(a); gone {
 		_ = c.Close()
 	}
 }

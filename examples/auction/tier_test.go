@@ -27,10 +27,7 @@ func tierOf(t *testing.T, nodes, notes string) *tier {
 func TestTier(t *testing.T) {
 	notes := filepath.Join(t.TempDir(), "notes")
 	fe1, fe2 := tierOf(t, "a=1,b=2,c=3", notes), tierOf(t, "a=1,b=2,c=3", "")
-	of := func(tier *tier, i int) string {
-		n, _ := tier.of(fmt.Sprintf("%032x", i))
-		return n.name
-	}
+	of := func(tier *tier, i int) string { return nodeOf(tier, fmt.Sprintf("%032x", i)) }
 	count := map[string]int{}
 	for i := range 300 {
 		count[of(fe1, i)]++
@@ -74,8 +71,8 @@ func TestReplaceHangsUp(t *testing.T) {
 	toB, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	tier.add(toA, "a")
-	tier.add(toB, "b")
+	tier.add(toA, "a", "one")
+	tier.add(toB, "b", "two")
 	if err := tier.replace("a", "b"); err != nil {
 		t.Fatal(err)
 	}
@@ -88,10 +85,67 @@ func TestReplaceHangsUp(t *testing.T) {
 	}
 	late, l := net.Pipe()
 	defer l.Close()
-	tier.add(late, "a")
+	tier.add(late, "a", "three")
 	if _, err := late.Write([]byte{1}); err == nil {
 		t.Error("one that was on its way when it was said is open")
 	}
+}
+
+// Sessions whose records another one has already are asked of that one, and stay with it;
+// the others wait until they are told, and so does the next process.
+func TestReplaceForSome(t *testing.T) {
+	notes := filepath.Join(t.TempDir(), "notes")
+	one := tierOf(t, "a=1,b=2,c=3", notes)
+	var ofA []string
+	for i := 0; len(ofA) < 3; i++ {
+		if s := fmt.Sprintf("%032x", i); nodeOf(one, s) == "a" {
+			ofA = append(ofA, s)
+		}
+	}
+	moves, waits := ofA[0], ofA[1]
+	toA, a := net.Pipe()
+	stays, still := net.Pipe()
+	defer a.Close()
+	defer still.Close()
+	one.add(toA, "a", moves)
+	one.add(stays, "a", waits)
+	_, changed := one.of(moves)
+	if err := one.replace("a", "b", moves, ofA[2]); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("who dials is not told")
+	}
+	if _, err := toA.Write([]byte{1}); err == nil {
+		t.Error("a connection of a session that moves is open")
+	}
+	go func() { _, _ = still.Read(make([]byte, 1)) }()
+	if _, err := stays.Write([]byte{1}); err != nil {
+		t.Errorf("one of a session that waits: %v", err)
+	}
+	check := func(moved, waiting string) {
+		t.Helper()
+		for _, of := range []*tier{one, tierOf(t, "a=1,b=2,c=3", notes)} {
+			if nodeOf(of, moves) != moved || nodeOf(of, ofA[2]) != moved || nodeOf(of, waits) != waiting {
+				t.Errorf("what moves goes to %s and %s, what waits to %s", nodeOf(of, moves), nodeOf(of, ofA[2]), nodeOf(of, waits))
+			}
+		}
+	}
+	check("b", "a")
+	if err := one.replace("a", "c"); err != nil {
+		t.Fatal(err)
+	}
+	check("b", "c")
+	if err := one.replace("b", "c"); err != nil || nodeOf(one, moves) != "c" {
+		t.Errorf("and when that is dead: %s, %v", nodeOf(one, moves), err)
+	}
+}
+
+func nodeOf(t *tier, session string) string {
+	n, _ := t.of(session)
+	return n.name
 }
 
 func TestNodesOf(t *testing.T) {

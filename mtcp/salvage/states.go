@@ -18,6 +18,7 @@ type State struct {
 	ID            cbox.ID
 	Name          string // of the service
 	Data          []byte // nil: nothing was exported
+	Read, Written bool   // something was, since that: hints, by the box's own words
 	Err           error  // why it cannot be read
 }
 
@@ -57,6 +58,8 @@ func (s *State) read(b *backdoor.Box, most uint64, read func([]backdoor.VARead) 
 		return err
 	}
 	s.ID, s.Name = im.Head.ID(), uapi.CString(im.Head.ProcTable[0].Name[:])
+	root := im.Root()
+	s.Read, s.Written = im.Head.Read > root.LSR, im.Head.Written > root.LSW
 	if snap := im.Snapshots[0]; snap != nil {
 		s.Data = snap.Data
 	}

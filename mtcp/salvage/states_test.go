@@ -5,6 +5,7 @@ package salvage
 import (
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"lazystate/backdoor"
 )
@@ -68,4 +69,51 @@ func clientOf(t *testing.T, all []*adder, remote string) *adder {
 	}
 	t.Fatalf("a session of %s", remote)
 	return nil
+}
+
+// What was done since the last export is told: half a number was read, or nothing.
+func TestStatesSayWhatCameSince(t *testing.T) {
+	w := newWorld(t, "ipv4", adding)
+	waits, rests := w.dial(), w.dial()
+	for _, a := range []*adder{waits, rests} {
+		a.ask(3)
+		a.rest()
+	}
+	_, err := waits.Write(make([]byte, 4)) // half a number
+	w.must(err)
+	w.until(w.s1, waits, func(read, _ uint64) bool { return read == 8*3+4 })
+	w.exported(rests, 8*3)
+	w.die(nil)
+	target, err := backdoor.Open(t.Context(), w.machine.Memory())
+	w.must(err)
+	all, err := States(t.Context(), target, 0)
+	w.must(err)
+	for i := range all {
+		if a := clientOf(t, []*adder{waits, rests}, all[i].Remote.String()); all[i].Err != nil || all[i].Read != (a == waits) || all[i].Written {
+			t.Errorf("%+v", all[i])
+		}
+	}
+}
+
+// exported waits until the server has exported what it has done for so much of a client's.
+func (w *world) exported(a *adder, read uint64) {
+	w.t.Helper()
+	for end := time.Now().Add(hang); ; time.Sleep(10 * time.Millisecond) {
+		for _, s := range w.s1.keep.Sessions() {
+			if s.Remote.String() != a.LocalAddr().String() {
+				continue
+			}
+			held, err := w.s1.keep.Hold(s.ID, hang)
+			w.must(err)
+			snap, err := held.Box.Snapshot(0)
+			held.Thaw()
+			w.must(err)
+			if snap != nil && snap.LSR == read {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			w.t.Fatal("the server does not export")
+		}
+	}
 }
