@@ -22,6 +22,7 @@ type middle struct {
 	ledger *ledger
 	free   chan *outcome.DB // connections that nobody uses
 	apart  chan *outcome.DB // one more, for what the others may all be waiting for
+	ends   shared
 	log    *slog.Logger
 }
 
@@ -125,8 +126,10 @@ func (m *middle) adopt(ctx context.Context, a *adoption, h home) error {
 	if a.Of == m.name {
 		return fmt.Errorf("%s is to adopt what it has itself", m.name)
 	}
-	err := lend(ctx, m.apart, func(db *outcome.DB) error {
-		return db.Try(ctx, func(*pgx.Conn) error { return db.End(ctx, actsAs(a.Of)) })
+	err := m.ends.do(ctx, a.Of, func() error {
+		return lend(ctx, m.apart, func(db *outcome.DB) error {
+			return db.Try(ctx, func(*pgx.Conn) error { return db.End(ctx, actsAs(a.Of)) })
+		})
 	})
 	if err != nil {
 		return err
