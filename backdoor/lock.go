@@ -205,6 +205,10 @@ type FenceOptions struct {
 	// anyway; 0: Timeout. If none has after a few PollPeriods, none takes interrupts,
 	// and one that does so later stops at once: its poll is overdue.
 	Seen time.Duration
+
+	// Heir has the sessions from then on; 0: who has them now. If that is another, it
+	// has to be the one that this supersedes, which must be fenced: *HeirError.
+	Heir, Supersedes Heir
 }
 
 // PollPeriod is how often each CPU of a target looks for requests, that of its NIC
@@ -234,7 +238,7 @@ func (e *PortOnlyError) Unwrap() error { return e.Err }
 // of its CPUs, that CPU goes on, and sends the carrier's frames and no others.
 //
 // ErrNoRegion if it was not loaded with allow_fence; a *FreeError names the CPUs
-// that did not stop in time.
+// that did not stop in time; a *HeirError is another's inheritance, and no fence.
 func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = answerTime
@@ -243,8 +247,12 @@ func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 		return fmt.Errorf("fence: monitor slot %d: a target has %d", o.Slot, uapi.Monitors)
 	}
 	err := t.around(ctx, func() error {
-		seq := t.seq.next(uapi.KindFence, o.Slot, 0)
-		r := uapi.LockReq{Want: uapi.FenceWant, Epoch: uint32(seq), Monitor: o.Slot, Seq: seq, Commit: uint32(seq)}
+		heir, above, err := o.inherits(ctx, t)
+		if err != nil {
+			return err
+		}
+		seq := t.seq.next(uapi.KindFence, o.Slot, above)
+		r := uapi.LockReq{Want: uapi.FenceWant, Epoch: uint32(seq), LeaseMs: uint32(heir), Monitor: o.Slot, Seq: seq, Commit: uint32(seq)}
 		if t.mem.Caps().NeedsCPU { // and none of the others may be inside the kernel, with a lock that it needs
 			r.Flags, r.DrainMs = uapi.LockSpare|uapi.LockDrain, uint32(fenceDrain/time.Millisecond)
 		}

@@ -349,7 +349,8 @@ struct bd_lock_ack {
 
 /*
  * Fence. M writes like a lock request with want = BD_FENCE_WANT; nothing
- * takes it back but a reset.
+ * takes it back but a reset. lease_ms says nothing to T: it is who has T's
+ * sessions (0: nobody), in the record with the highest seq of all slots.
  */
 #define BD_FENCE_WANT	0x46454e43u
 
