@@ -42,6 +42,24 @@ func Stands(ctx context.Context, t *backdoor.Target, portCut bool) error {
 	return nil
 }
 
+// Inherits reports why the sessions of a machine are not this recovery node's, which is
+// called so: they were given to another one when it was fenced (a *backdoor.HeirError),
+// which may serve them by now, however little is heard of it. Of a machine that has no such
+// fence, or lets nobody read it, that is not known.
+func Inherits(ctx context.Context, t *backdoor.Target, heir backdoor.Heir) error {
+	is, err := t.Heir(ctx)
+	var no *backdoor.AccessError
+	switch {
+	case errors.Is(err, backdoor.ErrNoRegion), errors.As(err, &no):
+		return nil
+	case err != nil:
+		return err
+	case is != 0 && is != heir:
+		return &backdoor.HeirError{Is: is, Wanted: heir}
+	}
+	return nil
+}
+
 // read reads sockets and boxes. Where the port alone is cut, CPUs that run
 // meanwhile stop at the request that lies in their memory: once they have, it is
 // read again, and nothing changes any more.

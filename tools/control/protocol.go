@@ -29,7 +29,8 @@ type Request struct {
 	To string `json:"to,omitempty"` // scd: the server that sessions go to
 	By string `json:"by,omitempty"` // scd: takeover, gateway, client; of salvage: ByPort
 
-	DryRun bool `json:"dry_run,omitempty"` // salvage: say what would be done
+	DryRun bool   `json:"dry_run,omitempty"` // salvage: say what would be done
+	Heir   uint32 `json:"heir,omitempty"`    // salvage: whose the sessions are (backdoor.Heir); 0: those of this host's name
 }
 
 // Response is one line from bdmon; a watch sends many.

@@ -24,6 +24,11 @@ type Salvage struct {
 	Fence   time.Duration // most time for its CPUs to stop at the fence; 0: 100 ms if its port is cut anyway, else 5 s
 	Reset   bool          // power-cycle it then: nothing in its memory is needed any more
 
+	// Heir is the recovery node; 0: whoever has the sessions may have them. Where another
+	// was given them before it is not fenced anew, unless Supersedes says that this one is
+	// fenced, too.
+	Heir, Supersedes backdoor.Heir
+
 	// Carry has the recovery node carry them out. portOnly: the machine is cut off
 	// at its port, but its CPUs have not said that they stand.
 	Carry func(ctx context.Context, portOnly bool) (*Carried, error)
@@ -115,7 +120,7 @@ func (h *Salvage) dead(ctx context.Context, p *repair.Patient) (string, error) {
 func (h *Salvage) Apply(ctx context.Context, in *repair.Incident, _ *repair.Plan) (*repair.Outcome, error) {
 	out, p := &repair.Outcome{}, in.Patient
 	began := time.Now()
-	o := backdoor.FenceOptions{Slot: p.Slot, Key: p.Key, Timeout: h.Fence, Seen: fenceSeen}
+	o := backdoor.FenceOptions{Slot: p.Slot, Key: p.Key, Timeout: h.Fence, Seen: fenceSeen, Heir: h.Heir, Supersedes: h.Supersedes}
 	if o.Timeout == 0 && p.Target.Memory().Caps().CutsPort {
 		o.Timeout = defaultFence
 	}

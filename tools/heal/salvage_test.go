@@ -177,6 +177,28 @@ func TestSalvage(t *testing.T) {
 	}
 }
 
+// A machine whose sessions another recovery node was given is left alone, unless that one
+// is said to be fenced as well.
+func TestAnothersSessions(t *testing.T) {
+	for _, supersedes := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPatient(t, true, true, true)
+			if err := p.Target.Fence(t.Context(), backdoor.FenceOptions{Key: key, Heir: backdoor.HeirOf("rn1")}); err != nil {
+				t.Fatal(err)
+			}
+			var asked []bool
+			h, want := healer(&asked, nil), repair.Aborted
+			h.Confirm, h.Heir = time.Second, backdoor.HeirOf("rn2")
+			if supersedes {
+				h.Supersedes, want = backdoor.HeirOf("rn1"), repair.Healed
+			}
+			if r := p.treat(t, h); r.Result != want || (len(asked) > 0) != supersedes {
+				t.Errorf("superseded %v: %v, asked %v: %v", supersedes, r.Result, asked, r.Err)
+			}
+		})
+	}
+}
+
 // Whoever resets machines knows of what is to be carried out before Plan says so, and
 // no more when it has been, or nobody will.
 func TestExpected(t *testing.T) {

@@ -29,7 +29,8 @@ func commands() []*ucli.Command {
 		{Name: "drain", Usage: "move all addresses, or sessions, to another server", Flags: []ucli.Flag{socket, asJSON, to, by}, Action: mover("drain", 0)},
 		{Name: "salvage", Usage: "have the sessions of a dead and fenced machine go on here", ArgsUsage: "MACHINE", Flags: []ucli.Flag{socket, asJSON,
 			&ucli.BoolFlag{Name: "dry-run", Usage: "read its memory and say which would; fence nothing, take nothing over"},
-			&ucli.BoolFlag{Name: "port-cut", Usage: "its CPUs may not stand, but its port is cut: nobody hears it"}}, Action: salvaged},
+			&ucli.BoolFlag{Name: "port-cut", Usage: "its CPUs may not stand, but its port is cut: nobody hears it"},
+			&ucli.StringFlag{Name: "as", Usage: "`NAME` that the machine's monitor has given this recovery node (recovery in bdmon.yaml); without: this host's"}}, Action: salvaged},
 		{Name: "release", Usage: "end what waits for the daemon, which has ended and is not to come back", Action: release},
 		holder(),
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"sync"
 
@@ -119,7 +120,7 @@ func (d *state) salvage(ctx context.Context, q control.Request, send func(any) e
 			continue
 		}
 		act := func() ([]control.Salvaged, error) {
-			return r.run(context.WithoutCancel(ctx), d, q.By == control.ByPort)
+			return r.run(context.WithoutCancel(ctx), d, q)
 		}
 		if q.DryRun {
 			act = func() ([]control.Salvaged, error) { return r.look(ctx, d) }
@@ -168,7 +169,29 @@ func (r *rescue) look(ctx context.Context, d *state) ([]control.Salvaged, error)
 	return all, nil
 }
 
-func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Salvaged, error) {
+// heir is this recovery node, as who asks calls it.
+func heir(q control.Request) (backdoor.Heir, error) {
+	if q.Heir != 0 {
+		return backdoor.Heir(q.Heir), nil
+	}
+	name, err := os.Hostname()
+	return backdoor.HeirOf(name), err
+}
+
+// stands makes sure that the machine says nothing any more, and that no other recovery
+// node was given its sessions, before anything of it is taken over.
+func stands(ctx context.Context, t *backdoor.Target, q control.Request) error {
+	h, err := heir(q)
+	if err != nil {
+		return err
+	}
+	if err := salvage.Inherits(ctx, t, h); err != nil {
+		return err
+	}
+	return salvage.Stands(ctx, t, q.By == control.ByPort)
+}
+
+func (r *rescue) run(ctx context.Context, d *state, q control.Request) ([]control.Salvaged, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t, done, err := r.open(ctx, d)
@@ -180,7 +203,7 @@ func (r *rescue) run(ctx context.Context, d *state, portCut bool) ([]control.Sal
 		return r.lines, nil
 	}
 	cfg := salvage.Config{
-		Target: t, Fence: func(ctx context.Context) error { return salvage.Stands(ctx, t, portCut) },
+		Target: t, Fence: func(ctx context.Context) error { return stands(ctx, t, q) },
 		Services: r.Prefixes, Gate: d.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
 		Entrust: d.mover.Entrust, Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name), Point: point,
 	}
@@ -240,6 +263,9 @@ func salvaged(c *ucli.Context) error {
 	q := control.Request{Cmd: "salvage", Target: c.Args().First(), DryRun: c.Bool("dry-run")}
 	if c.Bool("port-cut") {
 		q.By = control.ByPort
+	}
+	if name := c.String("as"); name != "" {
+		q.Heir = uint32(backdoor.HeirOf(name))
 	}
 	lost := 0
 	err = ctl.Stream(q, func(raw json.RawMessage) error {

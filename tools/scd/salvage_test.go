@@ -110,9 +110,16 @@ func (d *deadly) dies(sessions int) *bdtest.Target {
 
 func (d *deadly) fence(machine *bdtest.Target) {
 	d.t.Helper()
+	d.fenceFor(machine, backdoor.FenceOptions{})
+}
+
+// fenceFor says whose its sessions are.
+func (d *deadly) fenceFor(machine *bdtest.Target, o backdoor.FenceOptions) {
+	d.t.Helper()
 	target, err := backdoor.Open(d.t.Context(), machine.Memory())
 	if err == nil {
-		err = target.Fence(d.t.Context(), backdoor.FenceOptions{Key: fenceKey})
+		o.Key = fenceKey
+		err = target.Fence(d.t.Context(), o)
 	}
 	if err != nil {
 		d.t.Fatal(err)
@@ -157,6 +164,31 @@ func TestSalvage(t *testing.T) {
 			t.Errorf("%+v", line)
 		}
 	}
+}
+
+// The sessions of a machine were given to another recovery node: this one takes nothing
+// over, whatever it is called, until whoever fences again says that the other one is fenced.
+func TestSalvageOfAnothers(t *testing.T) {
+	w := newDeadly(t, nil)
+	s2, finish := w.s2, w.idle()
+	machine := w.dies(1)
+	one, two := backdoor.HeirOf("rn1"), backdoor.HeirOf("rn2")
+	refused := func(args ...string) {
+		t.Helper()
+		if _, err := s2.salvaged(args...); err == nil || !strings.Contains(err.Error(), "were given to recovery node") || w.has("s2") || len(s2.ls()) != 0 {
+			t.Errorf("%q: %v, the address is here: %v", args, err, w.has("s2"))
+		}
+	}
+	w.fenceFor(machine, backdoor.FenceOptions{Heir: one})
+	refused("s1")
+	refused("--as", "rn2", "s1")
+	w.fenceFor(machine, backdoor.FenceOptions{Heir: two, Supersedes: one})
+	refused("--as", "rn1", "s1")
+	if all, err := s2.salvaged("--as", "rn2", "s1"); err != nil || len(all) != 1 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	finish()
+	s2.await("the end", func() bool { return len(s2.ls()) == 0 })
 }
 
 // Kill -9 of the daemon at a step of a salvage; it is started again and asked again.

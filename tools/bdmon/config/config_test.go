@@ -97,7 +97,7 @@ func TestSalvageCommand(t *testing.T) {
 		}
 		h, err := c.Targets[0].Healers[0].Build()
 		s, ok := h.(*heal.Salvage)
-		if err != nil || !ok || s.Fence != time.Millisecond || len(s.How) != 1 || !strings.HasPrefix(s.How[0], "run /bin/sh") {
+		if err != nil || !ok || s.Fence != time.Millisecond || len(s.How) != 1 || !strings.HasPrefix(s.How[0], "run /bin/sh") || s.Heir != 0 {
 			t.Fatalf("%+v, %v", h, err)
 		}
 		return s
@@ -121,7 +121,7 @@ func TestSalvageHealer(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, err := c.Targets[0].Healers[0].Build()
-	if s, ok := h.(*heal.Salvage); err != nil || !ok || s.Machine != "web1" || s.Confirm != 2*time.Second || s.Carry == nil {
+	if s, ok := h.(*heal.Salvage); err != nil || !ok || s.Machine != "web1" || s.Confirm != 2*time.Second || s.Carry == nil || s.Heir == 0 || s.Supersedes != 0 {
 		t.Errorf("%+v, %v", h, err)
 	}
 }
@@ -157,6 +157,8 @@ func TestMistakes(t *testing.T) {
 		"salvage of":     {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed]}]\n"), "needs the machine"},
 		"salvage by":     {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], argv: [a], scd: /s}]\n"), "scd without the machine"},
 		"salvage's time": {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], machine: m, timeout: 3s}]\n"), "is its command's"},
+		"salvage's heir": {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], machine: m, recovery: a, supersedes: a}]\n"), "the recovery node itself"},
+		"no salvage's":   {one("    key_file: k\n    healers: [{kind: proc, sensors: [a], recovery: a}]\n"), "belong to a salvage healer"},
 		"salvage kills":  {one("    key_file: k\n    healers: [{kind: salvage, sensors: [failed], machine: m, nproc: 3}]\n"), "kills nobody"},
 		"no sensors":     {one("    key_file: k\n    healers: [{kind: proc}]\n"), "targets[0].healers[0]: no sensors"},
 		"memory healer":  {one("    key_file: k\n    healers: [{kind: memory, sensors: [OOM]}]\n"), "no policy"},

@@ -33,6 +33,9 @@ type Healer struct {
 	SCD     string   `yaml:"scd"`     // salvage: control socket of the recovery node's scd; "": the usual one
 	Machine string   `yaml:"machine"` // salvage: what that calls the target
 	Fence   Duration `yaml:"fence"`   // salvage: how long its CPUs may take to answer the fence; 0: 100 ms if its port is cut anyway, else 5 s
+
+	Recovery   string `yaml:"recovery"`   // salvage: the recovery node's name, which the fence notes; "": this host's, with machine, else none
+	Supersedes string `yaml:"supersedes"` // salvage: another one's, which is fenced whenever this monitor acts
 }
 
 // Spare is who is never killed.

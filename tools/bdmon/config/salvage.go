@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"time"
 
+	"lazystate/backdoor"
 	"lazystate/tools/control"
 	"lazystate/tools/heal"
 	scd "lazystate/tools/scd/config"
@@ -25,8 +27,8 @@ const (
 
 func (h *Healer) checkSalvage() error {
 	switch {
-	case h.Kind != kindSalvage && (h.SCD != "" || h.Machine != "" || h.Fence != 0):
-		return errors.New("scd, machine and fence belong to a salvage healer")
+	case h.Kind != kindSalvage && (h.SCD != "" || h.Machine != "" || h.Fence != 0 || h.Recovery != "" || h.Supersedes != ""):
+		return errors.New("scd, machine, fence, recovery and supersedes belong to a salvage healer")
 	case h.Kind != kindSalvage:
 		return nil
 	case h.Machine == "" && len(h.Argv) == 0:
@@ -37,14 +39,32 @@ func (h *Healer) checkSalvage() error {
 		return errors.New("a salvage healer kills nobody: it has no policy, nobody to spare, no limits")
 	case h.Timeout != 0 && len(h.Argv) == 0:
 		return errors.New("the timeout of a salvage healer is its command's")
+	case h.Supersedes != "" && h.heir() == backdoor.HeirOf(h.Supersedes):
+		return errors.New("supersedes is the recovery node itself")
 	}
 	return nil
+}
+
+// heir is the recovery node, 0 where a command alone carries something out that has no
+// name: it may be run from anywhere.
+func (h *Healer) heir() backdoor.Heir {
+	name := h.Recovery
+	if name == "" && h.Machine != "" {
+		name, _ = os.Hostname() // as scd calls itself
+	}
+	if name == "" {
+		return 0
+	}
+	return backdoor.HeirOf(name)
 }
 
 // salvage has the scd of the recovery node, which is this machine, do the rest, or a
 // command, or the one and then the other.
 func (h *Healer) salvage() *heal.Salvage {
-	s := &heal.Salvage{Machine: h.Machine, Confirm: h.confirms(), Fence: time.Duration(h.Fence), Carry: h.carry}
+	s := &heal.Salvage{Machine: h.Machine, Confirm: h.confirms(), Fence: time.Duration(h.Fence), Carry: h.carry, Heir: h.heir()}
+	if h.Supersedes != "" {
+		s.Supersedes = backdoor.HeirOf(h.Supersedes)
+	}
 	if h.Machine != "" {
 		s.How = append(s.How, "the recovery node takes over the addresses and sessions of "+h.Machine)
 	}
@@ -57,7 +77,11 @@ func (h *Healer) salvage() *heal.Salvage {
 func (h *Healer) carry(ctx context.Context, portOnly bool) (*heal.Carried, error) {
 	out := &heal.Carried{}
 	if h.Machine != "" {
-		if err := takeOver(ctx, out, cmp.Or(h.SCD, scd.DefaultSocket), h.Machine, portOnly); err != nil {
+		q := control.Request{Cmd: "salvage", Target: h.Machine, Heir: uint32(h.heir())}
+		if portOnly {
+			q.By = control.ByPort
+		}
+		if err := takeOver(ctx, out, cmp.Or(h.SCD, scd.DefaultSocket), q); err != nil {
 			return nil, err
 		}
 	}
@@ -106,16 +130,12 @@ func (h *Healer) command(ctx context.Context, out *heal.Carried, portOnly bool) 
 
 var errEnd = errors.New("no more answers")
 
-func takeOver(ctx context.Context, out *heal.Carried, socket, machine string, portOnly bool) error {
+func takeOver(ctx context.Context, out *heal.Carried, socket string, q control.Request) error {
 	c, err := control.Dial(ctx, socket)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	q := control.Request{Cmd: "salvage", Target: machine}
-	if portOnly {
-		q.By = control.ByPort
-	}
 	err = c.Stream(q, func(raw json.RawMessage) error {
 		var s control.Salvaged
 		if err := json.Unmarshal(raw, &s); err != nil {
