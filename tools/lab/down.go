@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"lazystate/internal/pause"
@@ -35,18 +34,19 @@ func (vm *VM) tearDown() error {
 	if o.proxy != nil {
 		o.proxy.close()
 	}
+	var err error
 	if o.qemu != nil {
-		syscall.Kill(o.qemu.pid, syscall.SIGKILL)
-		<-o.qemu.exited
+		if err = o.qemu.end(); errors.Is(err, os.ErrProcessDone) {
+			err = nil
+		}
 	}
 	if vm.ch != nil {
 		vm.ch.close()
 	}
 	defer o.locks.close()
 	return locked(func() error {
-		var err error
 		if len(vm.record.Config.NICs) > 0 {
-			err = dropNet(vm.record)
+			err = errors.Join(err, dropNet(vm.record))
 		}
 		return errors.Join(err, os.RemoveAll(filepath.Dir(vm.dir.ram())), os.RemoveAll(string(vm.dir)))
 	})

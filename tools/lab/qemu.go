@@ -96,9 +96,27 @@ func nicArgs(vm string, i, queues, mtu int) []string {
 
 // process is a running QEMU. It dies with the owner, whatever ends that.
 type process struct {
-	pid    int
+	*os.Process
 	exited chan struct{}
 	err    error // valid once exited is closed
+}
+
+// follow notes the end of a process that was started; wait returns at that.
+func follow(p *os.Process, wait func() error) *process {
+	f := &process{Process: p, exited: make(chan struct{})}
+	go func() {
+		f.err = wait()
+		close(f.exited)
+	}()
+	return f
+}
+
+// end kills QEMU and waits for its end; os.ErrProcessDone if it had ended before,
+// for its number may be somebody else's since.
+func (p *process) end() error {
+	err := p.Kill()
+	<-p.exited
+	return err
 }
 
 // ended says how QEMU ended: by itself is an error too, but without a reason.
@@ -135,12 +153,7 @@ func startQEMU(net, logPath string, args []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{pid: cmd.Process.Pid, exited: make(chan struct{})}
-	go func() {
-		p.err = wait()
-		close(p.exited)
-	}()
-	return p, nil
+	return follow(cmd.Process, wait), nil
 }
 
 func start(net string, cmd *exec.Cmd) (wait func() error, err error) {

@@ -103,7 +103,7 @@ func (vm *VM) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	vm.record.QEMUPID = vm.owner.qemu.pid
+	vm.record.QEMUPID = vm.owner.qemu.Pid
 	if err := vm.dir.write(vm.record); err != nil {
 		return err
 	}
