@@ -209,7 +209,7 @@ func FuzzDecodePageTableEntry(f *testing.F) {
 	f.Add(uint64(1<<63|0x1234_5067), uint64(0xffff_ffff_a000_1abc))
 	f.Add(uint64(0x8000_00e3), uint64(0xffff_c900_0020_0123))
 	f.Fuzz(func(t *testing.T, entry, va uint64) {
-		p := &pageTables{levels: 4, cache: map[uint64]uint64{}}
+		p := frames{}
 		w := &walk{va: va}
 		for level := 4; level > 0 && !w.done; level-- {
 			shift := 12 + 9*(level-1)

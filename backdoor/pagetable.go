@@ -5,7 +5,6 @@ package backdoor
 import (
 	"context"
 	"encoding/binary"
-	"sync"
 )
 
 const (
@@ -17,9 +16,6 @@ const (
 
 	// physMask keeps bits 12..51 of an entry; above lie NX and protection keys.
 	physMask = 0x000ffffffffff000
-
-	// cachedPages bounds the translation cache; it is emptied when full.
-	cachedPages = 4096
 )
 
 // pageTables walks the target's own page tables, remotely and level by level.
@@ -27,42 +23,25 @@ const (
 type pageTables struct {
 	root   uint64 // physical address of the top level
 	levels int    // 4 or 5; 0: the manifest does not tell
-
-	mu    sync.Mutex
-	cache map[uint64]uint64 // virtual page -> physical page
 }
 
-func newPageTables(m *Manifest) *pageTables {
-	root, ok := m.Value("page_table_root")
-	levels, _ := m.Value("page_table_levels")
-	if !ok || levels < 4 || levels > 5 {
-		return &pageTables{}
-	}
-	return &pageTables{root: root & physMask, levels: int(levels), cache: map[uint64]uint64{}}
-}
+// frames are the physical pages of virtual ones. They are believed for one compound
+// read: what a running target has freed it maps anew, another module's memory
+// perhaps, and no generation tells of it.
+type frames map[uint64]uint64
 
-// InvalidateTranslations forgets cached vmalloc and module translations. A
-// caller that keeps addresses over a vfree on the target must call it.
-func (t *Target) InvalidateTranslations() {
-	t.space.tables.mu.Lock()
-	defer t.space.tables.mu.Unlock()
-	clear(t.space.tables.cache)
-}
-
-func (p *pageTables) lookup(va uint64) (uint64, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pa, ok := p.cache[va>>pageShift]
+func (f frames) lookup(va uint64) (uint64, bool) {
+	pa, ok := f[va>>pageShift]
 	return pa | va&(pageSize-1), ok
 }
 
-func (p *pageTables) store(va, pa uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.cache) >= cachedPages {
-		clear(p.cache)
+func newPageTables(m *Manifest) pageTables {
+	root, ok := m.Value("page_table_root")
+	levels, _ := m.Value("page_table_levels")
+	if !ok || levels < 4 || levels > 5 {
+		return pageTables{}
 	}
-	p.cache[va>>pageShift] = pa &^ (pageSize - 1)
+	return pageTables{root: root & physMask, levels: int(levels)}
 }
 
 // walk is one virtual page on its way down.
@@ -72,17 +51,17 @@ type walk struct {
 	done  bool
 }
 
-// translate fills the cache with the pages that reads[walks...] touch: one
-// batch a level for all of them.
-func (t *Target) translate(ctx context.Context, reads []VARead, walks []int, batch int) error {
-	p := t.space.tables
+// translate finds the pages that reads[walks...] touch: one batch a level for all
+// of them.
+func (t *Target) translate(ctx context.Context, reads []VARead, walks []int, batch int) (frames, error) {
+	f, p := frames{}, t.space.tables
 	var todo []*walk
 	pages := map[uint64]*walk{}
 	for _, i := range walks {
 		first := reads[i].VA &^ (pageSize - 1)
 		last := (reads[i].VA + uint64(len(reads[i].Buf)) - 1) &^ (pageSize - 1)
 		for va := first; ; va += pageSize {
-			if _, ok := p.lookup(va); !ok && pages[va] == nil {
+			if pages[va] == nil {
 				pages[va] = &walk{va: va, table: p.root}
 				todo = append(todo, pages[va])
 			}
@@ -92,15 +71,15 @@ func (t *Target) translate(ctx context.Context, reads []VARead, walks []int, bat
 		}
 	}
 	for level := p.levels; level >= 1; level-- {
-		if err := t.walkLevel(ctx, todo, level, batch); err != nil {
-			return err
+		if err := t.walkLevel(ctx, f, todo, level, batch); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return f, nil
 }
 
 // walkLevel reads one entry for each page that is not yet done.
-func (t *Target) walkLevel(ctx context.Context, todo []*walk, level, batch int) error {
+func (t *Target) walkLevel(ctx context.Context, f frames, todo []*walk, level, batch int) error {
 	var reads []VARead
 	var whose []*walk
 	shift := pageShift + 9*(level-1)
@@ -129,20 +108,20 @@ func (t *Target) walkLevel(ctx context.Context, todo []*walk, level, batch int) 
 	}
 	for i, w := range whose {
 		if w.done = reads[i].Err != nil; !w.done {
-			t.space.tables.step(w, binary.LittleEndian.Uint64(reads[i].Buf), level, shift)
+			f.step(w, binary.LittleEndian.Uint64(reads[i].Buf), level, shift)
 		}
 	}
 	return nil
 }
 
 // step follows one entry.
-func (p *pageTables) step(w *walk, entry uint64, level, shift int) {
+func (f frames) step(w *walk, entry uint64, level, shift int) {
 	switch {
 	case entry&pagePresent == 0:
 		w.done = true
 	case level == 1, entry&pagePS != 0 && level <= 3:
 		offset := w.va & (1<<shift - 1)
-		p.store(w.va, entry&physMask&^(1<<shift-1)|offset)
+		f[w.va>>pageShift] = (entry&physMask&^(1<<shift-1) | offset) &^ (pageSize - 1)
 		w.done = true
 	default:
 		w.table = entry & physMask
@@ -150,12 +129,12 @@ func (p *pageTables) step(w *walk, entry uint64, level, shift int) {
 }
 
 // splitPages cuts a translated read into pages.
-func (t *Target) splitPages(pieces []piece, reads []VARead, i int) []piece {
+func (t *Target) splitPages(f frames, pieces []piece, reads []VARead, i int) []piece {
 	r := &reads[i]
 	va := r.VA
 	for buf := r.Buf; len(buf) > 0; {
 		n := min(uint64(len(buf)), pageSize-va&(pageSize-1))
-		pa, ok := t.space.tables.lookup(va)
+		pa, ok := f.lookup(va)
 		if !ok {
 			r.Err = &AddressError{va, "not mapped"}
 			return pieces

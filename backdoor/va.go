@@ -35,7 +35,7 @@ type addressSpace struct {
 	base     uint64   // page_offset_base
 	physBase uint64
 	hasPhys  bool
-	tables   *pageTables
+	tables   pageTables
 }
 
 func newAddressSpace(regions []Region, m *Manifest) addressSpace {
@@ -117,11 +117,12 @@ func (t *Target) readVA(ctx context.Context, reads []VARead, batch int) error {
 	}
 	pieces, walks := t.split(reads)
 	if len(walks) > 0 {
-		if err := t.translate(ctx, reads, walks, batch); err != nil {
+		found, err := t.translate(ctx, reads, walks, batch)
+		if err != nil {
 			return err
 		}
 		for _, i := range walks {
-			pieces = t.splitPages(pieces, reads, i)
+			pieces = t.splitPages(found, pieces, reads, i)
 		}
 	}
 	return t.runPieces(ctx, reads, pieces, batch)

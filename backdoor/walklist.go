@@ -42,28 +42,6 @@ func walkList(head, first uint64, most int, visit func(link uint64) (next uint64
 	return nil
 }
 
-// List returns the links of the circular list at head (a struct list_head), at
-// most max of them. Each costs a round trip: N dependent reads.
-func (t *Target) List(ctx context.Context, head uint64, most int) ([]uint64, error) {
-	var links []uint64
-	next := func(link uint64) (uint64, error) {
-		buf := make([]byte, 8)
-		err := t.ReadVA(ctx, []VARead{{VA: link, Buf: buf}})
-		return binary.LittleEndian.Uint64(buf), err
-	}
-	err := t.around(ctx, func() error {
-		first, err := next(head)
-		if err != nil {
-			return err
-		}
-		return walkList(head, first, most, func(link uint64) (uint64, error) {
-			links = append(links, link)
-			return next(link)
-		})
-	})
-	return links, err
-}
-
 // byList finds the thread groups on the circular list of init_task: the
 // cross-check of the IDR walk, and the fallback where the IDR is damaged.
 func (w *walker) byList(ctx context.Context) ([]*found, error) {
