@@ -2,10 +2,7 @@
 
 package policy
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Kind is one of the six policies of §3.7.2.
 type Kind uint8
@@ -34,14 +31,6 @@ func (k Kind) String() string {
 		return fmt.Sprintf("policy(%d)", uint8(k))
 	}
 	return kindNames[k]
-}
-
-// ParseKind is the inverse of String.
-func ParseKind(name string) (Kind, error) {
-	if i := slices.Index(kindNames, name); i > 0 {
-		return Kind(i), nil
-	}
-	return 0, fmt.Errorf("policy %q: want one of %q", name, kindNames[1:])
 }
 
 // Memory reports whether the policy reclaims memory; the others repair the

@@ -68,16 +68,6 @@ func (vm *VM) Sysctl(ctx context.Context, key, value string) error {
 	return vm.WriteFile(ctx, "/proc/sys/"+strings.ReplaceAll(key, ".", "/"), []byte(value), 0)
 }
 
-// SetAddr gives an interface an address, brings it up and, if gateway is not
-// empty, makes that the default route.
-func (vm *VM) SetAddr(ctx context.Context, iface, addr, gateway string) error {
-	argv := []string{iface, addr}
-	if gateway != "" {
-		argv = append(argv, gateway)
-	}
-	return vm.builtIn(ctx, wire.Request{Op: wire.OpNet, Argv: argv})
-}
-
 // Symbol returns an address from the guest's /proc/kallsyms.
 func (vm *VM) Symbol(ctx context.Context, name string) (uint64, error) {
 	b, err := vm.ReadFile(ctx, "/proc/kallsyms")

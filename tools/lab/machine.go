@@ -27,10 +27,7 @@ func (vm *VM) Serial() string { return vm.dir.file("serial.log") }
 // SerialSocket is the console itself: one client at a time.
 func (vm *VM) SerialSocket() string { return vm.dir.file("serial.sock") }
 
-// Netns is the name of the VM's network namespace, as ip-netns(8) knows it.
-func (vm *VM) Netns() string { return netnsPrefix + vm.record.Config.Net }
-
-// TAP is the host's end of the guest's i-th interface, inside Netns.
+// TAP is the host's end of the guest's i-th interface, inside Info().Net.
 func (vm *VM) TAP(i int) string { return tapName(vm.record.Name, i) }
 
 // MAC is the hardware address of the guest's i-th interface.

@@ -54,8 +54,6 @@ func (c *call) builtIn() (wire.Reply, error) {
 		return wire.Reply{}, insmod(r.Path, r.Argv)
 	case wire.OpRmmod:
 		return wire.Reply{}, rmmod(r.Argv)
-	case wire.OpNet:
-		return wire.Reply{}, netArgs(r.Argv)
 	case wire.OpSwapon:
 		return wire.Reply{}, swapon(r.Path)
 	case wire.OpReboot:
@@ -69,13 +67,6 @@ func mountArgs(a []string) error {
 		return fmt.Errorf("mount wants source, target, type and options, not %q", a)
 	}
 	return mount{a[0], a[1], a[2], a[3]}.do()
-}
-
-func netArgs(a []string) error {
-	if len(a) < 2 || len(a) > 3 {
-		return fmt.Errorf("net wants interface, address/bits and perhaps a gateway, not %q", a)
-	}
-	return configureNet(a[0], a[1], strings.Join(a[2:], ""))
 }
 
 func reboot(a []string) error {

@@ -29,7 +29,7 @@ func bringUp(n wire.Net) error {
 			return fmt.Errorf("rename %s to %s: %w", name, n.Name, err)
 		}
 	}
-	return configureNet(n.Name, n.Addr, "")
+	return configureNet(n.Name, n.Addr)
 }
 
 func findMAC(mac string) (string, error) {
@@ -46,7 +46,7 @@ func findMAC(mac string) (string, error) {
 	}
 }
 
-func configureNet(name, addr, gateway string) error {
+func configureNet(name, addr string) error {
 	if addr != "" {
 		p, err := netip.ParsePrefix(addr)
 		if err != nil {
@@ -63,10 +63,7 @@ func configureNet(name, addr, gateway string) error {
 			return fmt.Errorf("mask of %s: %w", name, err)
 		}
 	}
-	if err := linkUp(name); err != nil || gateway == "" {
-		return err
-	}
-	return addRoute(gateway)
+	return linkUp(name)
 }
 
 func withSocket(f func(fd int) error) error {
@@ -115,32 +112,5 @@ func rename(from, to string) error {
 		copy(whole[:16], req.name[:])
 		copy(whole[16:], req.newname[:])
 		return ioctlPtr(fd, unix.SIOCSIFNAME, unsafe.Pointer(&whole[0]))
-	})
-}
-
-// rtentry is struct rtentry of linux/route.h on a 64-bit machine.
-type rtentry struct {
-	_               uint64
-	dst, gate, mask unix.RawSockaddrInet4
-	flags           uint16
-	_               int16
-	_               uint64
-	_               uintptr
-	metric          int16
-	_               uintptr
-	mtu, window     uint64
-	initialRTT      uint16
-}
-
-func addRoute(gateway string) error {
-	gw, err := netip.ParseAddr(gateway)
-	if err != nil {
-		return err
-	}
-	r := rtentry{flags: unix.RTF_UP | unix.RTF_GATEWAY}
-	r.dst.Family, r.mask.Family, r.gate.Family = unix.AF_INET, unix.AF_INET, unix.AF_INET
-	r.gate.Addr = gw.As4()
-	return withSocket(func(fd int) error {
-		return ioctlPtr(fd, unix.SIOCADDRT, unsafe.Pointer(&r))
 	})
 }

@@ -91,11 +91,6 @@ func (k *Kernel) Vmlinuz() string { return filepath.Join(k.Dir, "image/boot/vmli
 // Vmlinux is the uncompressed image with its PVH entry: fast, no KASLR.
 func (k *Kernel) Vmlinux() string { return filepath.Join(k.Dir, "vmlinux") }
 
-// SystemMap is the symbol table of the image.
-func (k *Kernel) SystemMap() string {
-	return filepath.Join(k.Dir, "image/boot/System.map-"+k.Release)
-}
-
 // HeadersDir is what a module is built against.
 func (k *Kernel) HeadersDir() string {
 	return filepath.Join(k.Dir, "headers/usr/src/linux-headers-"+k.Release)

@@ -19,7 +19,6 @@ const (
 	OpInsmod  Op = "insmod"  // Path, Argv: parameters
 	OpRmmod   Op = "rmmod"   // Argv: names, removed in this order
 	OpPS      Op = "ps"      // Reply.Text: pid ppid uid state comm
-	OpNet     Op = "net"     // Argv: interface, address/bits [, gateway]
 	OpSwapon  Op = "swapon"  // Path
 	OpStatus  Op = "status"  // Reply.Status
 	OpReboot  Op = "reboot"  // Argv[0]: "restart" or "poweroff"
