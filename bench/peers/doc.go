@@ -6,8 +6,9 @@
 // and whom does it kill?
 //
 // The trap: "healed" is not "something was killed". A machine counts as healed
-// from the moment on from which the useful program runs within 10 % of its time
-// before until the end of the window. systemd-oomd is not here: it
+// from the first half minute on in which the useful program runs within 10 % of its
+// time before, if most of what follows until the end of the window is as good; all
+// have the three minutes that our own drills have. systemd-oomd is not here: it
 // ends at its start where no systemd is process 1 (docs/paper-map.md says how
 // that was tried).
 //

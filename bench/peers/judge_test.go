@@ -12,7 +12,7 @@ import (
 
 var (
 	released = time.Unix(1000, 0)
-	ended    = released.Add(45 * time.Second)
+	ended    = released.Add(3 * time.Minute)
 	alone    = drill.Iterations{{Took: 500 * time.Millisecond}, {Took: 500 * time.Millisecond}, {Took: 510 * time.Millisecond}}
 )
 
@@ -31,19 +31,22 @@ func iterations(phases ...phase) (its drill.Iterations) {
 	return its
 }
 
-func TestHealedMeansWellUntilTheEnd(t *testing.T) {
+func TestHealedMeansWellFromThenOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		its    drill.Iterations
 		healed bool
 		after  float64
 		slow   float64
 	}{
-		"never sick":        {iterations(phase{45, 0.5}), true, 0, 1},
-		"healed after 12 s": {iterations(phase{12, 4}, phase{45, 0.5}), true, 12, 1},
-		"sick again":        {iterations(phase{20, 0.5}, phase{45, 5}), false, 0, 10},
-		"half as fast":      {iterations(phase{45, 1}), false, 0, 2},
+		"never sick":        {iterations(phase{180, 0.5}), true, 0, 1},
+		"healed after 12 s": {iterations(phase{12, 4}, phase{180, 0.5}), true, 12, 1},
+		"a busy neighbour":  {iterations(phase{12, 4}, phase{90, 0.5}, phase{100, 2}, phase{180, 0.5}), true, 12, 1},
+		"at the end too":    {iterations(phase{12, 4}, phase{160, 0.5}, phase{180, 2}), true, 12, 1},
+		"sick again":        {iterations(phase{50, 0.5}, phase{180, 5}), false, 0, 10},
+		"half as fast":      {iterations(phase{180, 1}), false, 0, 2},
 		"lost":              {iterations(phase{1, 0.5}), false, 0, 0},
-		"too late to tell":  {iterations(phase{40, 5}, phase{45, 0.5}), false, 0, 1},
+		"too late to tell":  {iterations(phase{168, 5}, phase{180, 0.5}), false, 0, 1},
+		"healed by itself":  {iterations(phase{100, 5}, phase{180, 0.5}), true, 100, 1},
 	} {
 		var o outcome
 		o.judge(alone, c.its, released, ended)

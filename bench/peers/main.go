@@ -20,7 +20,7 @@ import (
 func main() {
 	b := bench{}
 	p := trial.Program{
-		Name: "peers", About: "who heals the drills: the kernel, a pids limit, earlyoom, or this project", Runs: 3, Timeout: 30 * time.Minute, Window: 20 * time.Second,
+		Name: "peers", About: "who heals the drills: the kernel, a pids limit, earlyoom, or this project", Runs: 3, Timeout: 4 * time.Hour, Window: 3 * time.Minute,
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&b.only, "only", "", "peers, separated by commas (default: all)")
 			fs.StringVar(&b.names, "drills", "forkbomb-cpu,memhog", "drills, separated by commas: "+strings.Join(drills, ", "))
@@ -61,6 +61,7 @@ func (b *bench) measure(ctx context.Context, o *trial.Options) (*result.Figure, 
 		XNames: b.drills, Columns: []string{"healed", "rogues left", "kills of OOM killer or earlyoom", "others killed in all runs", "useful program at the end, x of alone"},
 	}
 	fig.Notef("a bar as high as the window (%v) is not healed within it; each run is a machine of its own, of the same window; details are of the last run, but others killed", o.Window)
+	fig.Notef("healed: from the first %v in which the median of the useful program is within %.0f %% of alone, if most of what follows until the end of the window is as well", last, 100*(drill.Well-1))
 	fig.Notef("others killed: processes of other users than the rogue that were there before the release and are gone at the end of the window, by whatever killed them; 0: none")
 	fig.Notef("systemd-oomd not measured: it needs systemd as process 1, which tells it the cgroups to watch")
 	for _, p := range peers {

@@ -108,11 +108,12 @@ func (b *bench) watch(ctx context.Context, o *trial.Options, g *guest.Guest, pro
 	return out, errors.Join(out.bystanders(ctx, g, before), out.countKills(ctx, g, p))
 }
 
-// last is how long a healed machine must have been well.
-const last = 10 * time.Second
+// last is how long a healed machine must be well, as in our own drills.
+const last = 30 * time.Second
 
-// judge finds the first moment from which on the useful program ran as alone,
-// in every stretch of last until the end. its are its iterations from the
+// judge finds the first moment from which on the useful program ran as alone for so
+// long, and for most of what follows: neighbours of the host spoil a stretch now and
+// then, a machine that is sick again spoils all. its are its iterations from the
 // release to the end of the window.
 func (o *outcome) judge(alone, its drill.Iterations, released, end time.Time) {
 	usual := alone.Median()
@@ -120,16 +121,28 @@ func (o *outcome) judge(alone, its drill.Iterations, released, end time.Time) {
 	// A lost machine ends few iterations, each of which may be short; a busy
 	// host ends three in five of the usual.
 	enough := int(last * 3 / (5 * usual))
-	for at := end.Add(-last); !at.Before(released); at = at.Add(-200 * time.Millisecond) {
+	var well []bool // of the stretch that begins at each step
+	const step = 200 * time.Millisecond
+	for at := released; !at.Add(last).After(end); at = at.Add(step) {
 		stretch := until(since(its, at), at.Add(last))
-		if len(stretch) < enough || !stretch.AsBefore(alone, drill.Well) {
-			return
+		well = append(well, len(stretch) >= enough && stretch.AsBefore(alone, drill.Well))
+	}
+	good := 0
+	for i := len(well) - 1; i >= 0; i-- {
+		if !well[i] {
+			continue
 		}
-		o.healed, o.after = true, at.Sub(released)
-		for _, it := range stretch { // what the stretch forgives is not yet healed
-			if it.Took > 2*usual {
-				o.after = it.At.Sub(released)
-			}
+		if good++; 2*good > len(well)-i {
+			o.healed, o.after = true, time.Duration(i)*step
+		}
+	}
+	if !o.healed {
+		return
+	}
+	first := released.Add(o.after)
+	for _, it := range until(since(its, first), first.Add(last)) { // what the stretch forgives is not yet healed
+		if it.Took > 2*usual {
+			o.after = it.At.Sub(released)
 		}
 	}
 }

@@ -44,7 +44,7 @@ type Curve struct {
 // Program is the bench of the figure.
 func (c Config) Program() *trial.Program {
 	return &trial.Program{
-		Name: c.Name, About: c.About, Runs: 3, Timeout: 15 * time.Minute, Window: c.Window,
+		Name: c.Name, About: c.About, Runs: 3, Timeout: 45 * time.Minute, Window: c.Window,
 		Flags:   func(fs *flag.FlagSet) { fs.Var(&c.Sizes, "sizes", "numbers of processes, separated by commas") },
 		Takes:   func(o *trial.Options) time.Duration { return c.takes(o) },
 		Measure: c.measure,

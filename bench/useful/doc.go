@@ -11,8 +11,8 @@
 // counts with the time it has taken so far, as a lower bound.
 //
 //	useful.Config{
-//		Name: "fig313", Lab: lab.Config{SwapMiB: 256}, Limits: "NPROCS:60", Drill: healed,
-//		Window: 10 * time.Second, Sizes: useful.Sizes{100, 400},
+//		Name: "fig313", Lab: lab.Config{SwapMiB: 256}, Limits: "NPROCS:40", Drill: healed,
+//		Window: 10 * time.Second, Sizes: useful.Sizes{50, 100, 200, 400},
 //		Curves: []useful.Curve{{Name: "CPU bomb", Program: bomb}},
 //	}.Program().Exit()
 package useful
