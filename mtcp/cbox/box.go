@@ -51,6 +51,9 @@ func (b *Box) Close() {
 // Region is where it lies.
 func (b *Box) Region() Region { return b.region }
 
+// Outlives reports whether it lies in memory that outlives its kernel.
+func (b *Box) Outlives() bool { return b.device }
+
 // ID, Generation and Slots are what a box says once and for all.
 func (b *Box) ID() ID             { return b.head.ID() }
 func (b *Box) Generation() uint64 { return b.head.Generation }
@@ -121,8 +124,10 @@ func (b *Box) Bind(conn syscall.Conn, read, written uint64) error {
 	if err := control(conn, func(fd int) (err error) { r, w, err = offsets(fd, 0, 0); return }); err != nil {
 		return fmt.Errorf("bind session %s to a socket: %w", b.head.ID(), err)
 	}
-	if err := b.region.bind(conn); err != nil {
-		return fmt.Errorf("bind session %s to a socket: %w", b.head.ID(), err)
+	if b.device {
+		if err := b.region.bind(conn); err != nil {
+			return fmt.Errorf("bind session %s to a socket: %w", b.head.ID(), err)
+		}
 	}
 	b.m.put64(uapi.CboxHeadReadBaseOff, read-r)
 	b.m.put64(uapi.CboxHeadWriteBaseOff, written-w)

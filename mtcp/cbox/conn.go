@@ -85,7 +85,7 @@ func Create(conn *net.TCPConn, cfg Config) (*Conn, error) {
 
 func create(conn *net.TCPConn, cfg Config, h uapi.CboxHead, procs []uapi.CboxProc, chans []uapi.CboxChan) (*Conn, error) {
 	var r Region
-	if err := control(conn, func(fd int) (err error) { r, err = newRegion(int64(h.Len), fd); return }); err != nil {
+	if err := control(conn, func(fd int) (err error) { r, _, err = newRegion(int64(h.Len), fd); return }); err != nil {
 		return nil, err
 	}
 	c, err := fill(conn, cfg, r, h, procs, chans)

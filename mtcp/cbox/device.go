@@ -76,12 +76,9 @@ func (r Region) checkDevice() error {
 	return nil
 }
 
-// bind tells the module of the socket of a box, if the box is the module's. A
-// connection that has ended has nothing to be salvaged.
+// bind tells the module of the socket of a box of its own. A connection that has ended
+// has nothing to be salvaged.
 func (r Region) bind(conn syscall.Conn) error {
-	if !r.Outlives() {
-		return nil
-	}
 	err := control(conn, func(fd int) error {
 		q := uapi.IOCBoxSocket{Version: uapi.VersionMajor, Socket: int32(fd)}
 		return ioctl(int(r.File.Fd()), uapi.IoctlBoxSocket, q.Encode())

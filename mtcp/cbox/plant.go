@@ -10,15 +10,32 @@ import (
 	"lazystate/backdoor/uapi"
 )
 
-// Plant makes the box of a session that has come here: local and remote are
-// the ends of its connection now. The region has the size of the old box
-// (NewRegion(im.Size())) and is still empty. Bind and Thaw follow; then the
-// root can Resume it.
+// New makes the box of a session that has come here, in a region of its own: local and
+// remote are the ends of its connection now. Bind and Thaw follow; then the root can
+// Resume it.
+func (im *Image) New(local, remote netip.AddrPort) (*Box, error) {
+	r, device, err := newRegion(im.Size(), noSocket)
+	if err != nil {
+		return nil, err
+	}
+	b, err := im.plant(r, device, local, remote)
+	if err != nil {
+		return nil, errors.Join(err, r.File.Close())
+	}
+	return b, nil
+}
+
+// Plant is New in a region that has the size of the old box (NewRegion(im.Size())) and
+// is still empty.
 func (im *Image) Plant(r Region, local, remote netip.AddrPort) (*Box, error) {
 	device, err := r.check()
 	if err != nil {
 		return nil, err
 	}
+	return im.plant(r, device, local, remote)
+}
+
+func (im *Image) plant(r Region, device bool, local, remote netip.AddrPort) (*Box, error) {
 	if r.Length != im.Size() {
 		return nil, &SizeError{"continuation box", uint64(im.Size()), uint64(r.Length)}
 	}

@@ -33,13 +33,18 @@ type Region struct {
 
 // NewRegion makes room for a box: in memory that outlives the kernel where there
 // is such memory for this process, else in a memfd.
-func NewRegion(length int64) (Region, error) { return newRegion(length, noSocket) }
+func NewRegion(length int64) (Region, error) {
+	r, _, err := newRegion(length, noSocket)
+	return r, err
+}
 
-func newRegion(length int64, socket int) (Region, error) {
+// newRegion also tells whether it is the module's.
+func newRegion(length int64, socket int) (r Region, device bool, err error) {
 	if r, err := newDeviceRegion(length, socket); err == nil {
-		return r, nil
+		return r, true, nil
 	}
-	return newMemfdRegion(length)
+	r, err = newMemfdRegion(length)
+	return r, false, err
 }
 
 // newMemfdRegion makes a memfd that can neither grow nor shrink: whoever maps it

@@ -81,7 +81,7 @@ func (k *Keeper) admit(svc service, id cbox.ID, box *cbox.Box, conn *Conn, owner
 	if id != (cbox.ID{}) && id != box.ID() {
 		return nil, unix.EINVAL
 	}
-	s := &session{service: svc, id: box.ID(), generation: box.Generation(), box: box, region: region, outlives: region.Outlives(), conn: conn,
+	s := &session{service: svc, id: box.ID(), generation: box.Generation(), box: box, region: region, outlives: box.Outlives(), conn: conn,
 		owners: map[uint32]*process{}, waiting: map[uint32]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -61,13 +61,10 @@ func (s *Session) ID() cbox.ID { return s.Image.Head.ID() }
 
 // Plant makes the session's box.
 func (s *Session) Plant() (err error) {
-	if s.Region, err = cbox.NewRegion(s.Image.Size()); err != nil {
-		return err
+	if s.Box, err = s.Image.New(s.Dump.Local, s.Dump.Remote); err == nil {
+		s.Region = s.Box.Region()
 	}
-	if s.Box, err = s.Image.Plant(s.Region, s.Dump.Local, s.Dump.Remote); err != nil {
-		return errors.Join(err, s.Region.File.Close())
-	}
-	return nil
+	return err
 }
 
 // Fixup takes RCVD_WHILE_MIGRATING into account, before Restore.

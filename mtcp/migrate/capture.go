@@ -43,7 +43,10 @@ func Capture(held *keeper.Held, stack *tcprepair.Stack, asked Asked) (*Captured,
 }
 
 func (c *Captured) freeze(stack *tcprepair.Stack) error {
-	return c.socket(func(fd int) (err error) { c.frozen, err = stack.Freeze(fd); return err })
+	return c.socket(func(fd int) (err error) {
+		c.frozen, err = stack.FreezeKnown(fd, c.held.Conn.Local(), c.held.Conn.Remote())
+		return err
+	})
 }
 
 func (c *Captured) socket(f func(fd int) error) error {

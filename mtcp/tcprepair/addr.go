@@ -4,21 +4,10 @@ package tcprepair
 
 import (
 	"fmt"
-	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"lazystate/internal/sockaddr"
 )
-
-// ends returns a socket's addresses, if they mean something elsewhere.
-func ends(fd int) (local, remote netip.AddrPort, err error) {
-	if local, remote, err = sockaddr.Ends(fd); err == nil {
-		err = checkAddrs(local, remote)
-	}
-	return local, remote, err
-}
 
 // disconnect is connect(AF_UNSPEC), which x/sys cannot say. In repair mode it
 // sends nothing (net/ipv4/tcp.c, tcp_disconnect).

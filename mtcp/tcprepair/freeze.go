@@ -5,9 +5,11 @@ package tcprepair
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/internal/sockaddr"
 	"lazystate/mtcp/cbox"
 )
 
@@ -33,10 +35,22 @@ type Frozen struct {
 // nothing has happened to the socket then. Keys of TCP_MD5SIG cost more to find
 // than all the rest: cbox.CheckMovable does, when a session is registered.
 func (s *Stack) Freeze(fd int) (*Frozen, error) {
+	local, remote, err := sockaddr.Ends(fd)
+	if err != nil {
+		if unfit := cbox.CheckSocket(fd); unfit != nil {
+			return nil, unfit
+		}
+		return nil, fmt.Errorf("freeze socket: %w", err)
+	}
+	return s.FreezeKnown(fd, local, remote)
+}
+
+// FreezeKnown is Freeze of a socket whose ends are known.
+func (s *Stack) FreezeKnown(fd int, local, remote netip.AddrPort) (*Frozen, error) {
 	if err := cbox.CheckSocket(fd); err != nil {
 		return nil, err
 	}
-	f := &Frozen{stack: s, fd: fd}
+	f := &Frozen{stack: s, fd: fd, dump: Dump{Local: local, Remote: remote}}
 	if err := f.freeze(); err != nil {
 		return nil, fmt.Errorf("freeze socket: %w", err)
 	}
@@ -64,7 +78,7 @@ func (s *Stack) Rescue(fd int) (*Frozen, error) {
 
 func (f *Frozen) freeze() (err error) {
 	d := &f.dump
-	if d.Local, d.Remote, err = ends(f.fd); err != nil {
+	if err := checkAddrs(d.Local, d.Remote); err != nil { // they mean something elsewhere
 		return err
 	}
 	if err := d.Options.read(f.fd, d.Local.Addr().Is6()); err != nil {
