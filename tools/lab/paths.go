@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"lazystate/internal/goprogram"
@@ -52,30 +53,40 @@ func guestInit(ctx context.Context) (string, error) {
 // programs are those that this process has built: sources do not change under it.
 var programs struct {
 	sync.Mutex
-	built map[string]bool
+	built map[string]bool // by path
 }
 
-// Program builds a static program into the cache, once in a process and once in a
-// run of all tests, and returns its path.
-func Program(ctx context.Context, name, pkg string) (string, error) {
+// once builds a program unless this process has, and returns its path.
+func once(out string, build func() error) (string, error) {
 	programs.Lock()
 	defer programs.Unlock()
-	kept, err := goprogram.Kept("static")
-	if err != nil {
-		return "", err
-	}
-	out := filepath.Join(cmp.Or(kept, CacheDir()), name)
-	if _, err := os.Stat(out); programs.built[name] || kept != "" && err == nil {
+	if programs.built[out] {
 		return out, nil
 	}
-	if err := GoBuild(ctx, out, pkg); err != nil {
+	if err := build(); err != nil {
 		return "", err
 	}
 	if programs.built == nil {
 		programs.built = map[string]bool{}
 	}
-	programs.built[name] = true
+	programs.built[out] = true
 	return out, nil
+}
+
+// Program builds a static program into the cache, once in a process and once in a
+// run of all tests, and returns its path.
+func Program(ctx context.Context, name, pkg string) (string, error) {
+	kept, err := goprogram.Kept("static")
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(cmp.Or(kept, CacheDir()), name)
+	return once(out, func() error {
+		if _, err := os.Stat(out); kept != "" && err == nil {
+			return nil
+		}
+		return GoBuild(ctx, out, pkg)
+	})
 }
 
 // goCommand is PATH's go, or the one bootstrap.sh fetched into the checkout.
@@ -87,8 +98,7 @@ func goCommand() string {
 	return "go"
 }
 
-// GoBuild builds a static program for a guest or the host; the replacement of out is atomic, because
-// others may be reading it.
+// GoBuild builds a static program for a guest or the host.
 func GoBuild(ctx context.Context, out, pkg string) error {
 	return goBuild(ctx, out, pkg, "CGO_ENABLED=0")
 }
@@ -102,16 +112,25 @@ func goBuild(ctx context.Context, out, pkg, cgo string) error {
 	if sourceRoot() == "" {
 		return fmt.Errorf("build %s: neither the working directory nor this command lies in a checkout of lazystate", pkg)
 	}
+	return replace(out, func(part string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, goCommand(), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", part, pkg)
+		cmd.Env = append(os.Environ(), cgo, "GOOS=linux", "GOARCH=amd64")
+		return cmd
+	})
+}
+
+// replace has a go command write a file, which replaces what was there at once,
+// because others may be reading that.
+func replace(out string, build func(part string) *exec.Cmd) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}
 	part := fmt.Sprintf("%s.%d.part", out, os.Getpid())
 	defer os.Remove(part)
-	cmd := exec.CommandContext(ctx, goCommand(), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", part, pkg)
+	cmd := build(part)
 	cmd.Dir = sourceRoot()
-	cmd.Env = append(os.Environ(), cgo, "GOOS=linux", "GOARCH=amd64")
 	if b, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w: %s", pkg, err, b)
+		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, b)
 	}
 	if err := os.Rename(part, out); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

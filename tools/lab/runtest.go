@@ -5,7 +5,9 @@ package lab
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"io/fs"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,12 +70,9 @@ const testDir = "/lab-test"
 // the process.
 func PutTest(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) Proc {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "guest.test")
-	build := append([]string{"test", "-c", "-o", bin}, b.Flags...)
-	cmd := exec.CommandContext(t.Context(), goCommand(), append(build, pkg)...)
-	cmd.Dir, cmd.Env = sourceRoot(), append(os.Environ(), b.Env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the tests of %s: %v\n%s", pkg, err, out)
+	bin, err := testProgram(t.Context(), b, pkg)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := shipTest(t, vm, bin, testDir, pkg); err != nil {
 		t.Fatalf("ship the tests of %s: %v", pkg, err)
@@ -81,6 +81,22 @@ func PutTest(t *testing.T, vm *VM, b TestBuild, pkg string, args ...string) Proc
 		Argv: append([]string{testDir + "/guest.test"}, args...),
 		Dir:  testDir, Env: []string{guestEnv + "=1", labEnv + "=" + os.Getenv(labEnv), soakEnv + "=" + os.Getenv(soakEnv)},
 	}
+}
+
+// testProgram builds a package's tests into the cache, once in a process for each
+// way of building, and returns their path.
+func testProgram(ctx context.Context, b TestBuild, pkg string) (string, error) {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%q %q", b.Flags, b.Env)
+	name := fmt.Sprintf("%s-%08x.test", strings.ReplaceAll(path.Clean(pkg), "/", "_"), h.Sum32())
+	out := filepath.Join(CacheDir(), "tests", name)
+	return once(out, func() error {
+		return replace(out, func(part string) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, goCommand(), slices.Concat([]string{"test", "-c", "-o", part}, b.Flags, []string{pkg})...)
+			cmd.Env = append(os.Environ(), b.Env...)
+			return cmd
+		})
+	})
 }
 
 func shipTest(t *testing.T, vm *VM, bin, dir, pkg string) error {
