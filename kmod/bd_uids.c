@@ -132,14 +132,20 @@ static u64 weight(const struct bd_uid *u)
 	return u->tasks + u->forks_per_s + (u->footprint >> 8);
 }
 
-/* Where more users live than the table holds, the lightest are left out. */
+/*
+ * Where more users live than the table holds, the lightest are left out. Two
+ * censuses may meet here (bd_census.c): the count is looked at once, so that none
+ * of them takes a place beyond the last.
+ */
 static struct bd_uid *room(u64 heavier)
 {
 	struct bd_uid *least = &draft.uid[0];
-	u32 i;
+	u32 i, n = READ_ONCE(draft.count);
 
-	if (draft.count < BD_UIDS_MAX)
-		return &draft.uid[draft.count++];
+	if (n < BD_UIDS_MAX) {
+		WRITE_ONCE(draft.count, n + 1);
+		return &draft.uid[n];
+	}
 	draft.overflow++;
 	for (i = 1; i < BD_UIDS_MAX; i++)
 		if (weight(&draft.uid[i]) < weight(least))
@@ -169,6 +175,7 @@ static struct bd_uid record_of(u32 i, u64 span_ns)
 /* Short and without interrupts: a CPU held by a monitor leaves it whole. */
 static void copy_out(void)
 {
+	u32 n = READ_ONCE(draft.count);
 	unsigned long flags;
 	u64 seq;
 
@@ -176,10 +183,10 @@ static void copy_out(void)
 	seq = READ_ONCE(out->seq) | 1;	/* two censuses that met leave it odd once, not for ever */
 	WRITE_ONCE(out->seq, seq);
 	smp_wmb();	/* odd before anything moves */
-	out->count = draft.count;
+	out->count = n;
 	out->overflow = draft.overflow;
 	out->mono_ns = draft.mono_ns;
-	memcpy(out->uid, draft.uid, draft.count * sizeof(draft.uid[0]));
+	memcpy(out->uid, draft.uid, n * sizeof(draft.uid[0]));
 	smp_wmb();	/* everything before it is even again */
 	WRITE_ONCE(out->seq, seq + 1);
 	local_irq_restore(flags);
@@ -197,7 +204,7 @@ u64 bd_uids_publish(u64 now_ns)
 	struct bd_uid u, *r;
 	u32 i;
 
-	draft.count = 0;
+	WRITE_ONCE(draft.count, 0);
 	draft.overflow = atomic_xchg(&overflow, 0);
 	draft.mono_ns = now_ns;
 	for (i = 0; i < WHO; i++) {
