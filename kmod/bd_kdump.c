@@ -57,11 +57,16 @@ void bd_kdump_sample(u64 now_ns)
 
 int bd_kdump_init(void)
 {
+	int err;
+
 	last_ns = 0;
 	post_notifiers = filp_open(POST_NOTIFIERS, O_RDONLY, 0);
 	if (IS_ERR(post_notifiers))
 		post_notifiers = NULL;	/* no sysfs */
-	return publish();
+	err = publish();
+	if (err)
+		bd_kdump_exit();
+	return err;
 }
 
 void bd_kdump_exit(void)

@@ -170,6 +170,7 @@ static int oom_init(void)
 int bd_sensor_mem_init(void)
 {
 	u64 ram = totalram_pages();
+	int err;
 
 	swap_auto = 0;
 	meminfo_ns = 0;
@@ -190,7 +191,10 @@ int bd_sensor_mem_init(void)
 				      "SWAPIN_RATE", "pages/s", "vm_event_states");
 	swap_out.s = bd_sensor_builtin(BD_ID_SWAPOUT_RATE, BD_LEVEL, 0, 0,
 				       "SWAPOUT_RATE", "pages/s", "vm_event_states");
-	return oom_init();
+	err = oom_init();
+	if (err)
+		bd_sensor_mem_exit();	/* /proc/meminfo is open */
+	return err;
 }
 
 void bd_sensor_mem_exit(void)
