@@ -125,7 +125,8 @@ func TestSoakInShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s soak
-	if err := json.Unmarshal(text, &s); err != nil || s.Seed != seed || s.Good != len(short) || s.Runs != len(short) || s.Machine.Cores == 0 {
+	if err := json.Unmarshal(text, &s); err != nil || s.Seed != seed || s.Good != len(short) || s.Runs != len(short) || s.Machine.Cores == 0 ||
+		s.Machine.Accel == "" || !strings.HasPrefix(s.Machine.GuestKernel, "6.12") || s.Machine.GuestCPUs != 2 || s.Machine.GuestMemMiB != 512 || s.Load == "" {
 		t.Errorf("%v: %s", err, text)
 	}
 	for i, d := range drill.Seeded(short, seed) {

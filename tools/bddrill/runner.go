@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"lazystate/bench/guest"
 	"lazystate/internal/pause"
 	"lazystate/repair/drill"
 )
@@ -56,7 +57,7 @@ func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *drillRun) (*mac
 	if err != nil {
 		return nil, err
 	}
-	row.Kernel, row.Accel = m.vm.Release(), m.vm.Info().Accel
+	row.Kernel, row.Accel, row.machine = m.vm.Release(), m.vm.Info().Accel, guest.MachineOf(m.vm)
 	if !r.emulated && strings.HasPrefix(row.Accel, "tcg") {
 		r.emulated = true
 		r.out.say("no usable KVM on this host: QEMU emulates the machines (TCG), many times slower than they would run")

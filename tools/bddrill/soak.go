@@ -13,22 +13,24 @@ import (
 // hours and may be interrupted.
 type soak struct {
 	path string
+	load string // of the host, before
 
 	Seed    uint64         `json:"seed"`
 	Begun   time.Time      `json:"begun"`
-	Machine result.Machine `json:"machine"`
-	Source  string         `json:"source"` // commit of the tree it ran in; "": in none
-	Targets string         `json:"targets"`
+	Machine result.Machine `json:"machine"` // with the target of the last run
+	Load    string         `json:"load"`    // of the host
+	Source  string         `json:"source"`  // commit of the tree it ran in; "": in none
 	Runs    int            `json:"runs"`
 	Good    int            `json:"good"`
 	Rows    []drillRun     `json:"rows"`
 }
 
 func newSoak(ctx context.Context, path string, seed uint64) *soak {
-	s := &soak{path: path, Seed: seed, Begun: time.Now().UTC().Truncate(time.Second), Machine: result.Host(), Targets: "2 vCPUs, 512 MiB, 512 MiB of swap"}
+	s := &soak{path: path, load: result.Load(), Seed: seed, Begun: time.Now().UTC().Truncate(time.Second)}
 	if path != "" {
+		s.Machine = result.Host()
 		s.Machine.VM()
-		s.Source, _ = result.Source(ctx) // an installed bddrill runs anywhere
+		s.Source, _ = result.Source(ctx) // sources need not be a checkout
 	}
 	return s
 }
@@ -38,6 +40,10 @@ func (s *soak) add(row drillRun) error {
 	if s.path == "" {
 		return nil
 	}
+	if row.machine.GuestKernel != "" { // it has booted
+		s.Machine = row.machine
+	}
+	s.Load = s.load + " before, " + result.Load() + " after"
 	s.Rows = append(s.Rows, row)
 	s.Runs++
 	if row.OK {

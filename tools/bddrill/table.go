@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"lazystate/bench/result"
 	"lazystate/tools/bdmon/daemon"
 )
 
@@ -44,6 +45,8 @@ type drillRun struct {
 	Harmed     []string      `json:"harmed,omitempty"`
 	Lost       string        `json:"lost,omitempty"`
 	Took       time.Duration `json:"took_ns"` // the whole run, boot to teardown
+
+	machine result.Machine // it ran on
 }
 
 // fill takes the times of a repair, all from the crossing of L.
