@@ -76,6 +76,33 @@ func TestTableAfterInterrupt(t *testing.T) {
 	}
 }
 
+// Each sign of a hang has a deadline: its own L, or that of the clocks for a panic.
+func TestSignsHaveDeadlines(t *testing.T) {
+	died := time.Now()
+	for name, c := range map[string]struct {
+		seen control.Event
+		died time.Time
+		late bool
+	}{
+		"a stall in time":  {control.Event{Kind: "stalled", Limit: 400_000, StallUs: 430_000}, time.Time{}, false},
+		"a stall, late":    {control.Event{Kind: "stalled", Limit: 400_000, StallUs: 900_000}, time.Time{}, true},
+		"a suspicion":      {control.Event{Kind: "suspected"}, time.Time{}, false},
+		"a panic in time":  {control.Event{Kind: "panicked", Time: died.Add(30 * time.Millisecond)}, died, false},
+		"before we saw it": {control.Event{Kind: "panicked", Time: died.Add(-time.Millisecond)}, died, false},
+		"a panic, late":    {control.Event{Kind: "panicked", Time: died.Add(2 * time.Second)}, died, true},
+	} {
+		l := shortest(map[string]sensorbox.Sensor{
+			"TICKS.0": {Limit: 500_000, Flags: sensorbox.Clock}, "TICKS.1": {Limit: 400_000, Flags: sensorbox.Clock}, "NPROCS": {Limit: 300}, "heart": {Flags: sensorbox.Clock},
+		})
+		if l != 400*time.Millisecond {
+			t.Fatalf("the clocks' L is %v", l)
+		}
+		if err := tooLate(c.seen, c.died, l); (err != nil) != c.late {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Detection counts from the release, and from the crossing that was seen first.
 func TestDetectionIsOfTheDrill(t *testing.T) {
 	nothing, err := daemon.NewLedger(os.DevNull, "t")

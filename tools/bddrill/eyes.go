@@ -5,8 +5,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"lazystate/backdoor"
+	"lazystate/internal/pause"
 	"lazystate/repair"
 	"lazystate/repair/drill"
 	"lazystate/sensorbox"
@@ -50,6 +52,16 @@ func (e *eyes) crowded(ctx context.Context, now map[string]sensorbox.Sensor) boo
 	}
 	l := now[repair.SensorNProcs].Limit
 	return l > 0 && n > l
+}
+
+// stamped waits for the machine's last words and returns when they were there, or
+// when ctx ended.
+func (e *eyes) stamped(ctx context.Context) time.Time {
+	for {
+		if p, err := e.target.PanicStamp(ctx); p != nil || err != nil || pause.For(ctx, lookEvery) != nil {
+			return time.Now()
+		}
+	}
 }
 
 // beyond names the drill's sensors that are beyond L; a pressure sensor counts

@@ -48,7 +48,7 @@ func hangsNamed(name string) []*hangKind {
 	return some
 }
 
-const hangSeenWithin = 20 * time.Second
+const hangSeenWithin = time.Minute
 
 // hangRow is one line of the table.
 type hangRow struct {
@@ -123,16 +123,15 @@ func (r *runner) breakIt(ctx context.Context, h *hangKind, m *machine, d *drill.
 	if err != nil {
 		return err
 	}
-	struck, seen, err := r.strike(ctx, h, m, w)
+	struck, seen, late, err := r.strike(ctx, h, m, w)
 	// The diagnosis freezes the machine: the monitor hands over the writer's place.
 	if err = errors.Join(err, w.stop()); err != nil {
 		return err
 	}
 	row.detected = seen.Time.Sub(struck)
 	r.out.say("%s: DETECTED %v after the trigger: %s", h.name, row.detected.Round(time.Millisecond), seen.Text)
-	// The deadline is L, and a sample later; on a busy host more samples.
-	if seen.StallUs > 2*int64(seen.Limit) {
-		return fmt.Errorf("announced long after the deadline: %s", seen.Text)
+	if late != nil {
+		return late
 	}
 	found, err := r.diagnose(ctx, m)
 	if err != nil {
@@ -148,23 +147,61 @@ func (r *runner) breakIt(ctx context.Context, h *hangKind, m *machine, d *drill.
 	return nil
 }
 
-// strike pulls the trigger and waits for the first sign.
-func (r *runner) strike(ctx context.Context, h *hangKind, m *machine, w *watch) (struck time.Time, seen control.Event, err error) {
+// strike pulls the trigger and waits for the first sign; late says that it came
+// after its deadline.
+func (r *runner) strike(ctx context.Context, h *hangKind, m *machine, w *watch) (struck time.Time, seen control.Event, late, err error) {
 	if err := pause.For(ctx, time.Second); err != nil {
-		return struck, seen, err
+		return struck, seen, nil, err
 	}
+	before, err := w.eyes.sensors(ctx)
+	if err != nil {
+		return struck, seen, nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, hangSeenWithin, fmt.Errorf("not detected within %v", hangSeenWithin))
+	defer cancel()
 	r.out.say("%s: %s: %s", h.name, h.about, h.trigger)
-	signs := w.awaitHang()
+	signs, stamp := w.awaitHang(), make(chan time.Time, 1)
+	go func() { stamp <- w.eyes.stamped(ctx) }()
+	defer func() { cancel(); <-stamp }() // the eyes are closed after this
 	struck = time.Now()
 	r.pull(ctx, m, h.trigger)
 	select {
 	case seen = <-signs:
-		return struck, seen, nil
-	case <-time.After(hangSeenWithin):
-		return struck, seen, fmt.Errorf("not detected within %v", hangSeenWithin)
 	case <-ctx.Done():
-		return struck, seen, ctx.Err()
+		return struck, seen, nil, context.Cause(ctx)
 	}
+	var died time.Time
+	if seen.Kind == sensorbox.Panicked.String() {
+		died = <-stamp
+		stamp <- died
+	}
+	return struck, seen, tooLate(seen, died, shortest(before)), nil
+}
+
+// tooLate holds a sign against its deadline, which is L and a sample later; on a
+// busy host more samples. A stamped panic has no L of its own: it is there when the
+// machine dies, and is to be seen as soon as a clock that stands still would be.
+func tooLate(seen control.Event, died time.Time, l time.Duration) error {
+	after := time.Duration(seen.StallUs) * time.Microsecond
+	if !died.IsZero() {
+		after = seen.Time.Sub(died)
+	} else if l = time.Duration(seen.Limit) * time.Microsecond; l == 0 {
+		return nil // a suspicion, of sensors that have stalled before it
+	}
+	if after > 2*l {
+		return fmt.Errorf("announced %v after it happened, the deadline is %v: %s", after.Round(time.Millisecond), l, seen.Text)
+	}
+	return nil
+}
+
+// shortest is the least L of the machine's clocks.
+func shortest(box map[string]sensorbox.Sensor) (l time.Duration) {
+	for _, s := range box {
+		if own := time.Duration(s.Limit) * time.Microsecond; s.Flags&sensorbox.Clock != 0 && own > 0 && (l == 0 || own < l) {
+			l = own
+		}
+	}
+	return l
 }
 
 // diagnose asks for the cause as the one writer.
