@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/leak"
 )
 
 // TestUnloadWithConnections: the module goes while monitors are connected; what
@@ -143,12 +143,9 @@ func TestReboot(t *testing.T) {
 	})
 }
 
-var cycles = lab.Count(40, 100)
-
 // TestCycles: many connections, and as many loads under a connection, and the
-// kernel's caches hold what they held before (DECISIONS 8). Machines of their
-// own, at the same time: caches are not merged, so that one cannot hide in
-// another's noise.
+// kernel has back what it had before (DECISIONS 8). Machines of their own, at the
+// same time.
 func TestCycles(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		t.Parallel()
@@ -157,7 +154,7 @@ func TestCycles(t *testing.T) {
 		own := map[string][2]string{"6.1": {"10.77.0.3", "fd77::3"}, "6.12": {"10.77.0.4", "fd77::4"}}[kernel]
 		k := &loaded{addr: own[0], counter: firstCounter}
 		k.vm = lab.New(t, lab.Config{
-			Kernel: kernel, VCPUs: 1, Append: "slab_nomerge", Net: network(), NICs: []lab.NIC{{Addr: k.addr + "/24"}},
+			Kernel: kernel, VCPUs: 1, Append: leak.Append, Net: network(), NICs: []lab.NIC{{Addr: k.addr + "/24"}},
 			Files: map[string]string{rdmaTool: rdmaTool}, Modules: []string{"rdma_rxe", "rdma_cm"},
 		})
 		addRxe(t, k.vm, own[1])
@@ -168,15 +165,16 @@ func TestCycles(t *testing.T) {
 			one  func(*testing.T)
 		}{{"connect", k.connectOnce}, {"load", k.loadOnce}} {
 			t.Run(c.name, func(t *testing.T) {
-				for range 10 { // what is kept for good is allocated by now
-					c.one(t)
-				}
-				time.Sleep(freed)
-				slabs := k.slabs(t)
-				for range cycles {
-					c.one(t)
-				}
-				k.notGrown(t, slabs)
+				leak.Check(t, k.vm, lab.Count(40, 300), func(times int) {
+					t.Helper()
+					for range times {
+						c.one(t)
+					}
+					// vmalloc's area is flushed when a module is loaded
+					if err := errors.Join(k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "bd_inject"), "i_am_a_lab=1"), k.vm.Rmmod(t.Context(), "bd_inject")); err != nil {
+						t.Fatal(err)
+					}
+				})
 			})
 		}
 		k.healthy(t)
@@ -200,66 +198,4 @@ func (k *loaded) loadOnce(t *testing.T) {
 	if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "backdoor_rdma")); err != nil {
 		t.Fatal(err)
 	}
-}
-
-type slab struct{ active, perSlab int }
-
-// freed is when RCU has freed keys and CM ids: in batches, up to five seconds
-// late (6.1 holds all of the last dozen grants that long).
-const freed = 6 * time.Second
-
-// slabs reads /proc/slabinfo after what may be freed was: vmalloc's area is
-// flushed when a module is loaded. What a CPU keeps for itself counts as in use,
-// so the caches are made to give it up.
-func (k *loaded) slabs(t *testing.T) map[string]slab {
-	t.Helper()
-	if err := errors.Join(k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "bd_inject"), "i_am_a_lab=1"), k.vm.Rmmod(t.Context(), "bd_inject")); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		if err := k.vm.Sysctl(t.Context(), "vm.drop_caches", "3"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(t, k.vm, "/bin/busybox", "sh", "-c", "for f in /sys/kernel/slab/*/shrink; do echo 1 >$f; done")
-	all := map[string]slab{}
-	for line := range strings.Lines(k.file(t, "/proc/slabinfo")) {
-		var name string
-		var s slab
-		var total, size int
-		if n, _ := fmt.Sscan(line, &name, &s.active, &total, &size, &s.perSlab); n == 5 {
-			all[name] = s
-		}
-	}
-	return all
-}
-
-// notGrown looks again for a while: what a busy host delays is freed later, what
-// has leaked is not.
-func (k *loaded) notGrown(t *testing.T, before map[string]slab) {
-	t.Helper()
-	var grown []string
-	for end := time.Now().Add(time.Minute); ; time.Sleep(freed) {
-		if grown = k.grown(t, before); len(grown) == 0 || time.Now().After(end) {
-			break
-		}
-	}
-	for _, g := range grown {
-		t.Error(g)
-	}
-}
-
-func (k *loaded) grown(t *testing.T, before map[string]slab) (all []string) {
-	t.Helper()
-	after := k.slabs(t)
-	if len(after) < 50 {
-		t.Fatalf("/proc/slabinfo has %d caches", len(after))
-	}
-	for name, a := range after {
-		// the one slab that the CPU allocates from is counted whole
-		if n := a.active - before[name].active; n >= cycles*3/4 && n > 2*a.perSlab {
-			all = append(all, fmt.Sprintf("cache %s: %d objects before, %d after %d cycles", name, before[name].active, a.active, cycles))
-		}
-	}
-	return all
 }
