@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -81,7 +80,7 @@ func TestInitOnOneCPU(t *testing.T) {
 				t.Fatal(path, err)
 			}
 		}
-		for range 20 {
+		for range Count(4, 20) {
 			write(cpu1, []byte("0"))
 			for range 4 {
 				write("/lab-busy", busy)
@@ -282,44 +281,6 @@ func TestBuiltModuleFits(t *testing.T) {
 	})
 }
 
-func TestStopAndReset(t *testing.T) {
-	vm := New(t, Config{Kernel: "6.12", VCPUs: 1}) // see mostAborts: a reset is a boot, and is not begun again
-	ctx := t.Context()
-	if err := vm.Stop(ctx); err != nil {
-		t.Fatal(err)
-	}
-	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-	defer cancel()
-	if err := vm.Ping(short); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a stopped machine answers: %v", err)
-	}
-	if err := vm.Cont(ctx); err != nil {
-		t.Fatal(err)
-	}
-	before, err := vm.BootID(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	under := make(chan error, 1)
-	go func() { _, err := vm.Run(ctx, "sleep", "1000"); under <- err }()
-	waitGone(t, "the wait for a sleeper", func() bool {
-		all, err := vm.PS(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return slices.ContainsFunc(all, func(p Process) bool { return p.Comm == "sleep" })
-	})
-	if err := vm.Reset(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-under; !errors.Is(err, ErrRebooted) {
-		t.Errorf("what ran during the reset ends with %v", err)
-	}
-	if after, err := vm.BootID(ctx); err != nil || after == before {
-		t.Errorf("boot id %s before and %s after, %v", before, after, err)
-	}
-}
-
 func TestNetworkIsTheLabsOwn(t *testing.T) {
 	vm := Shared(t, plain("6.1"))
 	err := InNetns(vm.Config().Net, func() error {
@@ -330,30 +291,5 @@ func TestNetworkIsTheLabsOwn(t *testing.T) {
 	}
 	if out := must(t, vm, "ip", "route"); strings.Contains(out, "default") {
 		t.Errorf("the guest has a default route: %s", out)
-	}
-}
-
-func TestPackages(t *testing.T) {
-	// On the KASLR machine, which the next test wants too.
-	vm := Shared(t, withKASLR)
-	if got := must(t, vm, "column", "--version"); !strings.Contains(got, "util-linux") {
-		t.Errorf("column of bsdextrautils says %q", got)
-	}
-}
-
-var withKASLR = Config{KASLR: true, MemMiB: 256, Packages: []string{"bsdextrautils"}}
-
-func TestKASLR(t *testing.T) {
-	const linked = 0xffffffff81000000 // _text without KASLR
-	random, err := Shared(t, withKASLR).Symbol(t.Context(), "_text")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fixed, err := Shared(t, plain("6.1")).Symbol(t.Context(), "_text")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if random == linked || fixed != linked {
-		t.Errorf("_text at %#x with KASLR and %#x without", random, fixed)
 	}
 }

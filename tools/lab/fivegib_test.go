@@ -27,6 +27,7 @@ const (
 // there shows what the guest's /proc does.
 func TestFiveGiB(t *testing.T) {
 	lab.Need(t)
+	t.Parallel()
 	var fs unix.Statfs_t
 	if err := unix.Statfs("/dev/shm", &fs); err != nil {
 		t.Fatal(err)

@@ -85,6 +85,7 @@ func waitGone(t *testing.T, what string, gone func() bool) {
 }
 
 func TestKilledOwnerTakesQEMUAlongAndIsSwept(t *testing.T) {
+	t.Parallel() // the second machine of its name waits until another test's is gone, and is refused then
 	Need(t)
 	name := fmt.Sprintf("killed-%d", os.Getpid())
 	owner := startOwner(t, name)
@@ -177,6 +178,7 @@ func TestStaleQEMUIsKilled(t *testing.T) {
 // What shares /dev/shm need not share /run: memory is swept only when nobody
 // holds its own lock.
 func TestMemoryOfAnotherRunIsKept(t *testing.T) {
+	t.Parallel()
 	Need(t)
 	name := fmt.Sprintf("foreign-%d", os.Getpid())
 	if err := os.MkdirAll(filepath.Join(shmRoot, name), 0o700); err != nil {
@@ -217,7 +219,12 @@ func TestNetOfALivingTestIsKept(t *testing.T) {
 	}
 }
 
+// In make soak: in make test bdlab's tests do it.
 func TestDownByAnotherProcess(t *testing.T) {
+	if !Soak() {
+		t.Skip("bdlab down of a machine that bdlab up has made shows it")
+	}
+	t.Parallel()
 	Need(t)
 	name := fmt.Sprintf("asked-%d", os.Getpid())
 	owner := startOwner(t, name)
@@ -242,6 +249,7 @@ func TestDownByAnotherProcess(t *testing.T) {
 // Each way in which a boot fails is an error with the last lines of the
 // guest's console, and leaves nothing.
 func TestFailedBoots(t *testing.T) {
+	t.Parallel()
 	Need(t)
 	name := fmt.Sprintf("failed-%d", os.Getpid())
 	for _, c := range []struct {
@@ -274,94 +282,11 @@ func TestFailedBoots(t *testing.T) {
 	}
 }
 
-// A shared machine that no test uses goes for one that has no place otherwise.
-func TestIdleMachineMakesRoom(t *testing.T) {
-	most := func(t *testing.T) {
-		t.Helper()
-		places.Lock()
-		defer places.Unlock()
-		if places.up > places.taken || places.taken != 2 {
-			t.Errorf("%d machines in %d places", places.up, places.taken)
-		}
-	}
-	var first, second *VM
-	t.Run("first", func(t *testing.T) { first = Shared(t, plain("6.1")) })
-	t.Run("second", func(t *testing.T) { second = Shared(t, plain("6.12")); most(t) })
-	t.Run("third", func(t *testing.T) {
-		third := New(t, small)
-		most(t)
-		must(t, third, "true")
-		must(t, second, "true")
-		if err := first.Ping(t.Context()); err == nil {
-			t.Error("the one that was idle for longer is still there")
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if Shared(t, plain("6.12")) != second {
-			t.Error("the other was booted again")
-		}
-		if _, err := Up(ctx, fmt.Sprintf("fourth-%d", os.Getpid()), small); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("with both in use: %v", err)
-		}
-	})
-	if again := Shared(t, plain("6.1")); again == first {
-		t.Error("a machine that is down was given out")
-	}
-}
-
-func TestTwoMachinesShareANetwork(t *testing.T) {
-	Need(t)
-	c := small
-	c.Net = fmt.Sprintf("pair-%d", os.Getpid())
-	vms := map[string]*VM{}
-	for i, kernel := range []string{"6.1", "6.12"} {
-		c.Kernel = kernel
-		c.NICs = []NIC{{Addr: fmt.Sprintf("10.77.1.%d/24", i+1)}}
-		vm, err := Up(t.Context(), fmt.Sprintf("pair%d-%d", i, os.Getpid()), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer vm.Down()
-		vms[kernel] = vm
-	}
-	must(t, vms["6.1"], "ping", "-c", "1", "-W", "5", "10.77.1.2")
-	if err := vms["6.12"].Down(); err != nil {
-		t.Fatal(err)
-	}
-	if err := InNetns(c.Net, func() error { return nil }); err != nil {
-		t.Errorf("the namespace went with the first of two: %v", err)
-	}
-	must(t, vms["6.1"], "true")
-	if err := vms["6.1"].Down(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(netnsRoot + "/" + netnsPrefix + c.Net); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the namespace outlives both: %v", err)
-	}
-}
-
 func TestQMPErrors(t *testing.T) {
 	vm := Shared(t, plain("6.1"))
 	var refused *QMPError
 	if _, err := vm.QMP(t.Context(), "no-such-command", nil); !errors.As(err, &refused) || refused.Class != "CommandNotFound" {
 		t.Errorf("%v", err)
-	}
-}
-
-// TestResetOfADeadMachine: what kills QEMU in the middle of a reset, and an
-// order to a QEMU that is no more, are told at once, with QEMU's last words.
-func TestResetOfADeadMachine(t *testing.T) {
-	vm := New(t, Config{MemMiB: 128, VCPUs: 1})
-	if err := os.WriteFile(vm.dir.file("qemu.log"), []byte("assertion failed\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	time.AfterFunc(300*time.Millisecond, func() { syscall.Kill(vm.Info().QEMUPID, syscall.SIGKILL) })
-	for _, when := range []string{"dies of it", "is dead already"} {
-		start := time.Now()
-		err := vm.Reset(t.Context())
-		if took := time.Since(start); took > 30*time.Second || !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "assertion failed") {
-			t.Errorf("QEMU %s: %v after %v", when, err, took)
-		}
 	}
 }
 
@@ -380,6 +305,7 @@ func TestHopeless(t *testing.T) {
 
 // TestBootsAgain: a QEMU that gives up while its guest boots is begun again.
 func TestBootsAgain(t *testing.T) {
+	t.Parallel()
 	Need(t)
 	const name = "gives-up"
 	gaveUp := make(chan int, 1)

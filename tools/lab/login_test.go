@@ -15,13 +15,14 @@ import (
 // TestLogin: in and out twice, also after an attempt that broke off in the
 // middle; of a machine that stands still the login ends with its context.
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	vm := New(t, Config{MemMiB: 256, Login: true})
 	login := func(bound time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), bound)
 		defer cancel()
 		return vm.Login(ctx)
 	}
-	if err := login(60 * time.Second); err != nil {
+	if err := login(2 * time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := net.Dial("unix", vm.SerialSocket())
@@ -32,7 +33,7 @@ func TestLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
-	if err := login(60 * time.Second); err != nil {
+	if err := login(2 * time.Minute); err != nil {
 		t.Error(err)
 	}
 	if err := vm.Stop(t.Context()); err != nil {
@@ -44,7 +45,7 @@ func TestLogin(t *testing.T) {
 	if err := vm.Cont(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := login(60 * time.Second); err != nil {
+	if err := login(2 * time.Minute); err != nil {
 		t.Errorf("and goes on: %v", err)
 	}
 	vm.record.Config.Login = false
