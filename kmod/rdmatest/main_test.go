@@ -35,6 +35,16 @@ func onEach(t *testing.T, f func(t *testing.T, kernel string)) {
 	}
 }
 
+// onOne is onEach in make soak. In make test a test whose subject is the same code
+// on both kernels runs on one of them.
+func onOne(t *testing.T, kernel string, f func(t *testing.T, kernel string)) {
+	if lab.Soak() {
+		onEach(t, f)
+		return
+	}
+	t.Run(kernel, func(t *testing.T) { f(t, kernel) })
+}
+
 func network() string { return fmt.Sprintf("rdmatest-%d", os.Getpid()) }
 
 const (
@@ -155,6 +165,18 @@ func alone(t *testing.T, kernel, cmdline string) *loaded {
 	k.insmod(t, "allow_repair=1")
 	k.peer = newPeer(t, watcher(t))
 	return k
+}
+
+// step is a part of a test that closes what it opens: the parts share one load.
+type step struct {
+	name string
+	run  func(*loaded, *testing.T)
+}
+
+func (k *loaded) each(t *testing.T, steps []step) {
+	for _, s := range steps {
+		t.Run(s.name, func(t *testing.T) { s.run(k, t) })
+	}
 }
 
 func (k *loaded) insmod(t *testing.T, params ...string) {

@@ -93,64 +93,60 @@ func memory(regions map[string]uapi.Region) []uapi.Region {
 	return all
 }
 
-// TestMemory: the pieces tile the RAM that backdoor.ko exports, but for the page
+// memoryPieces: the pieces tile the RAM that backdoor.ko exports, but for the page
 // that has the monitors' keys; their first and last words can be read, and each
 // begins where its address says.
-func TestMemory(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		c := k.dial(t, hello{})
-		pieces := memory(c.table(t))
-		var hidden []uint64
-		for i, r := range pieces {
-			for _, at := range []uint64{0, r.Len/2&^7 + 4, r.Len - 8} {
-				theirs, err := k.vm.PMemSave(t.Context(), r.GPA+at, 8)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if ours := c.read(t, r.Addr+at, r.Key, 8); !bytes.Equal(ours, theirs) && at == 0 {
-					t.Errorf("%s+%#x: we read %x, QEMU %x", uapi.CString(r.Name[:]), at, ours, theirs)
-				}
+func (k *loaded) memoryPieces(t *testing.T) {
+	c := k.dial(t, hello{})
+	pieces := memory(c.table(t))
+	var hidden []uint64
+	for i, r := range pieces {
+		for _, at := range []uint64{0, r.Len/2&^7 + 4, r.Len - 8} {
+			theirs, err := k.vm.PMemSave(t.Context(), r.GPA+at, 8)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if i > 0 && r.GPA == pieces[i-1].GPA+pieces[i-1].Len+4096 {
-				hidden = append(hidden, r.GPA-4096)
+			if ours := c.read(t, r.Addr+at, r.Key, 8); !bytes.Equal(ours, theirs) && at == 0 {
+				t.Errorf("%s+%#x: we read %x, QEMU %x", uapi.CString(r.Name[:]), at, ours, theirs)
 			}
 		}
-		if len(hidden) != 1 {
-			t.Fatalf("%d pages are left out: %#x", len(hidden), hidden)
+		if i > 0 && r.GPA == pieces[i-1].GPA+pieces[i-1].Len+4096 {
+			hidden = append(hidden, r.GPA-4096)
 		}
-		page, err := k.vm.PMemSave(t.Context(), hidden[0], 4096)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key := keys[1]
-		if !bytes.Contains(page, key[:]) {
-			t.Error("the page that is left out has no key in it")
-		}
-		k.healthy(t)
-	})
+	}
+	if len(hidden) != 1 {
+		t.Fatalf("%d pages are left out: %#x", len(hidden), hidden)
+	}
+	page, err := k.vm.PMemSave(t.Context(), hidden[0], 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := keys[1]
+	if !bytes.Contains(page, key[:]) {
+		t.Error("the page that is left out has no key in it")
+	}
+	c.close(t)
+	k.healthy(t)
 }
 
-// TestOutOfRange: addresses that no key covers end the queue pair with a remote
+// outOfRange: addresses that no key covers end the queue pair with a remote
 // access error, and do nothing to the target.
-func TestOutOfRange(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		c := k.dial(t, hello{})
-		for name := range wild(c.table(t), c.grant) {
-			at := wild(c.table(t), c.grant)[name] // each connection has keys of its own
-			if _, err := c.tryRead(t, at.addr, at.key, at.n); !errors.Is(err, statusAccess) {
-				t.Errorf("%s: %v", name, err)
-			}
-			again := k.again(t, &c)
-			at = wild(again.table(t), again.grant)[name]
-			if err := again.tryWrite(t, at.addr, at.key, make([]byte, at.n)); !errors.Is(err, statusAccess) {
-				t.Errorf("write, %s: %v", name, err)
-			}
-			k.again(t, &c)
+func (k *loaded) outOfRange(t *testing.T) {
+	c := k.dial(t, hello{})
+	for name := range wild(c.table(t), c.grant) {
+		at := wild(c.table(t), c.grant)[name] // each connection has keys of its own
+		if _, err := c.tryRead(t, at.addr, at.key, at.n); !errors.Is(err, statusAccess) {
+			t.Errorf("%s: %v", name, err)
 		}
-		k.healthy(t)
-	})
+		again := k.again(t, &c)
+		at = wild(again.table(t), again.grant)[name]
+		if err := again.tryWrite(t, at.addr, at.key, make([]byte, at.n)); !errors.Is(err, statusAccess) {
+			t.Errorf("write, %s: %v", name, err)
+		}
+		k.again(t, &c)
+	}
+	c.close(t)
+	k.healthy(t)
 }
 
 // access is one that the target must refuse.
@@ -192,71 +188,68 @@ func (k *loaded) again(t *testing.T, c **conn) *conn {
 	return *c
 }
 
-// TestReadOnly: what is not a hook cannot be changed, by writes or by atomics;
+// readOnly: what is not a hook cannot be changed, by writes or by atomics;
 // and hooks by writes alone, for a device in software is not atomic.
-func TestReadOnly(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel, "allow_repair=1")
-		c := k.dial(t, hello{})
-		names := slices.Sorted(maps.Keys(c.table(t)))
-		var writable []string
-		for _, name := range names {
-			r := c.table(t)[name]
-			before := c.read(t, r.Addr, r.Key, 8)
-			err := c.tryWrite(t, r.Addr, r.Key, before)
-			switch {
-			case err == nil && r.Perm&uapi.PermWrite != 0:
-				writable = append(writable, name)
-			case !errors.Is(err, statusAccess) || r.Perm&uapi.PermWrite != 0:
-				t.Errorf("write to %s with permission %d: %v", name, r.Perm, err)
-			}
-			if err != nil {
-				r = k.again(t, &c).table(t)[name]
-			}
-			if _, err := c.operate(t, "add %s %x %x 1", c.n, r.Addr, r.Key); err == nil {
-				t.Errorf("fetch and add on %s was done", name)
-			}
-			k.again(t, &c)
+func (k *loaded) readOnly(t *testing.T) {
+	c := k.dial(t, hello{})
+	names := slices.Sorted(maps.Keys(c.table(t)))
+	var writable []string
+	for _, name := range names {
+		r := c.table(t)[name]
+		before := c.read(t, r.Addr, r.Key, 8)
+		err := c.tryWrite(t, r.Addr, r.Key, before)
+		switch {
+		case err == nil && r.Perm&uapi.PermWrite != 0:
+			writable = append(writable, name)
+		case !errors.Is(err, statusAccess) || r.Perm&uapi.PermWrite != 0:
+			t.Errorf("write to %s with permission %d: %v", name, r.Perm, err)
 		}
-		if d := gocmp.Diff([]string{"kill", "knob", "lock", "owner", "proposal"}, writable); d != "" {
-			t.Error(d)
+		if err != nil {
+			r = k.again(t, &c).table(t)[name]
 		}
-		k.healthy(t)
-	})
+		if _, err := c.operate(t, "add %s %x %x 1", c.n, r.Addr, r.Key); err == nil {
+			t.Errorf("fetch and add on %s was done", name)
+		}
+		k.again(t, &c)
+	}
+	if d := gocmp.Diff([]string{"kill", "knob", "lock", "owner", "proposal"}, writable); d != "" {
+		t.Error(d)
+	}
+	c.close(t)
+	k.healthy(t)
 }
 
-// TestRegionChange: a region comes and goes while monitors are connected. Its
+// regionChange: a region comes and goes while monitors are connected. Its
 // key dies with it; no other key changes, for nobody.
-func TestRegionChange(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
-		k := load(t, kernel)
-		k.inject(t)
-		a, b := k.dial(t, hello{}), k.dial(t, hello{monitor: 1})
-		before := a.table(t)
-		generation := a.generation(t)
-		k.trigger(t, "region add")
-		with := a.table(t)
-		lab, ok := with["lab"]
-		if !ok || a.generation(t) <= generation {
-			t.Fatalf("generation %d, then %d; %v", generation, a.generation(t), slices.Sorted(maps.Keys(with)))
-		}
-		delete(with, "lab")
-		if d := gocmp.Diff(before, with); d != "" {
-			t.Errorf("other regions changed: %s", d)
-		}
-		if got := a.read(t, lab.Addr, lab.Key, 4); !bytes.Equal(got, []byte{0x5a, 0x5a, 0x5a, 0x5a}) {
-			t.Errorf("the new region has %x", got)
-		}
-		k.trigger(t, "region del")
-		if d := gocmp.Diff(before, a.table(t)); d != "" {
-			t.Errorf("before and after: %s", d)
-		}
-		if _, err := a.tryRead(t, lab.Addr, lab.Key, 4); !errors.Is(err, statusAccess) {
-			t.Errorf("a region that went: %v", err)
-		}
-		b.read(t, b.grant.RootAddr, b.grant.RootKey, uapi.RootSize)
-		k.healthy(t)
-	})
+func (k *loaded) regionChange(t *testing.T) {
+	k.inject(t)
+	a, b := k.dial(t, hello{}), k.dial(t, hello{monitor: 1})
+	before := a.table(t)
+	generation := a.generation(t)
+	k.trigger(t, "region add")
+	with := a.table(t)
+	lab, ok := with["lab"]
+	if !ok || a.generation(t) <= generation {
+		t.Fatalf("generation %d, then %d; %v", generation, a.generation(t), slices.Sorted(maps.Keys(with)))
+	}
+	delete(with, "lab")
+	if d := gocmp.Diff(before, with); d != "" {
+		t.Errorf("other regions changed: %s", d)
+	}
+	if got := a.read(t, lab.Addr, lab.Key, 4); !bytes.Equal(got, []byte{0x5a, 0x5a, 0x5a, 0x5a}) {
+		t.Errorf("the new region has %x", got)
+	}
+	k.trigger(t, "region del")
+	if d := gocmp.Diff(before, a.table(t)); d != "" {
+		t.Errorf("before and after: %s", d)
+	}
+	if _, err := a.tryRead(t, lab.Addr, lab.Key, 4); !errors.Is(err, statusAccess) {
+		t.Errorf("a region that went: %v", err)
+	}
+	b.read(t, b.grant.RootAddr, b.grant.RootKey, uapi.RootSize)
+	a.close(t)
+	b.close(t)
+	k.healthy(t)
 }
 
 func (c *conn) generation(t *testing.T) uint64 {

@@ -21,36 +21,48 @@ const lease = 5 * time.Second
 
 // TestSilentMonitor: a monitor that does nothing keeps its grant, for its NIC
 // answers; one whose machine has died loses it within the lease, and may come again.
+// Both targets have the monitor at the same time, for most of this is waiting.
 func TestSilentMonitor(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
+	type silent struct {
+		*loaded
+		first, joined *conn
+	}
+	var both []silent
+	for _, kernel := range kernels {
 		k := load(t, kernel, fmt.Sprintf("rdma.lease=%d", int(lease.Seconds())))
 		a := k.dial(t, hello{})
-		joined := k.dial(t, hello{join: a.grant.Grant})
-		time.Sleep(2 * lease)
-		if lines := k.grants(t, 1); !strings.Contains(lines[0], "qps 2 ") {
-			t.Errorf("after two leases of nothing: %q", lines)
+		both = append(both, silent{k, a, k.dial(t, hello{join: a.grant.Grant})})
+	}
+	time.Sleep(2 * lease)
+	for _, s := range both {
+		if lines := s.grants(t, 1); !strings.Contains(lines[0], "qps 2 ") {
+			t.Errorf("%s: after two leases of nothing: %q", s.addr, lines)
 		}
-		a.stands(t)
-		joined.stands(t)
+		s.first.stands(t)
+		s.joined.stands(t)
+	}
 
-		far := watcher(t)
-		if err := far.Stop(t.Context()); err != nil { // its vCPUs: nobody says goodbye
-			t.Fatal(err)
-		}
-		stopped := time.Now()
-		t.Cleanup(func() { far.Cont(context.Background()) })
-		k.grants(t, 0)
-		t.Logf("its grant has ended %v after it stopped; the lease is %v", time.Since(stopped).Round(time.Millisecond), lease)
-		if err := far.Cont(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		a.gone(t)
-		joined.gone(t)
-		c := k.dial(t, hello{})
+	far := watcher(t)
+	if err := far.Stop(t.Context()); err != nil { // its vCPUs: nobody says goodbye
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	t.Cleanup(func() { far.Cont(context.Background()) })
+	for _, s := range both {
+		s.grants(t, 0)
+		t.Logf("%s: its grant has ended %v after it stopped; the lease is %v", s.addr, time.Since(stopped).Round(time.Millisecond), lease)
+	}
+	if err := far.Cont(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range both {
+		s.first.gone(t)
+		s.joined.gone(t)
+		c := s.dial(t, hello{})
 		c.stands(t)
 		c.close(t)
-		k.healthy(t)
-	})
+		s.healthy(t)
+	}
 }
 
 // TestNoLease: who asks for it keeps a dead monitor's grant.
@@ -71,7 +83,7 @@ func TestNoLease(t *testing.T) {
 	a.close(t)
 }
 
-const restarts = 6
+var restarts = lab.Count(2, 6)
 
 // TestRestartUnderHog: while processes eat all memory a monitor is restarted, time
 // and again: it gets in, and reads.
