@@ -162,13 +162,19 @@ func (v *view) named(t *testing.T, name string) *sensorbox.Sensor {
 // eventually fetches the box until it is as wanted.
 func (k *loaded) eventually(t *testing.T, what string, ok func(*view) bool) *view {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	return k.within(t, time.Minute, what, ok)
+}
+
+// within is eventually for what a busy host makes slow.
+func (k *loaded) within(t *testing.T, bound time.Duration, what string, ok func(*view) bool) *view {
+	t.Helper()
+	for end := time.Now().Add(bound); ; time.Sleep(20 * time.Millisecond) {
 		v := k.fetch(t)
 		if ok(v) {
 			return v
 		}
 		if time.Now().After(end) {
-			t.Fatalf("a minute and not: %s", what)
+			t.Fatalf("%v and not: %s", bound, what)
 		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"lazystate/tools/lab"
 )
 
+// patience is for what fills a machine's memory.
+const patience = 3 * time.Minute
+
 // TestMemoryPressure takes a machine's memory away in three steps: pages that
 // no reclaim can take, more than fits without swap, more than fits at all.
 func TestMemoryPressure(t *testing.T) {
@@ -42,33 +45,36 @@ func (k *loaded) wired(t *testing.T, program string) {
 // thrash: pages go out and come back. A rate is of at least half a second, so
 // it can never say more than twice what the kernel counted in all. Several
 // touch memory, for MEM_STALL is of the instant: one alone waits too rarely to
-// be seen waiting where the disk is fast.
+// be seen waiting where the disk is fast. Most of the memory is wired before, so
+// that the rest is soon full.
 func (k *loaded) thrash(t *testing.T, program string) {
 	t.Helper()
 	out, in := k.stat(t, "/proc/vmstat", "pswpout"), k.stat(t, "/proc/vmstat", "pswpin")
-	fits := (meminfo(t, k.vm, "MemAvailable") + meminfo(t, k.vm, "SwapFree")/2) >> 10
+	most, wired := meminfo(t, k.vm, "MemAvailable")/4*3, k.fetch(t).named(t, "WIRED_PAGES").Value
+	ends := []func(){k.drive(t, program, lab.Proc{}, "wire", most>>10)}
+	k.within(t, patience, "most of the memory is wired", func(v *view) bool { return v.named(t, "WIRED_PAGES").Value > wired+most/5 })
+	fits := (meminfo(t, k.vm, "MemAvailable") + meminfo(t, k.vm, "SwapFree")/4) >> 10
 	const touchers = 6
-	ends := make([]func(), touchers)
-	for i := range ends {
-		ends[i] = k.drive(t, program, lab.Proc{OOMAdj: 1000}, "touch", fits/touchers)
+	for range touchers {
+		ends = append(ends, k.drive(t, program, lab.Proc{OOMAdj: 1000}, "touch", fits/touchers))
 	}
-	most := map[string]uint64{}
-	t.Cleanup(func() { t.Logf("seen while %d touched %d MiB: %v", touchers, fits, most) })
-	k.eventually(t, "swapping in both directions, and somebody who waits for memory", func(v *view) bool {
+	seen := map[string]uint64{}
+	t.Cleanup(func() { t.Logf("seen while %d touched %d MiB: %v", touchers, fits, seen) })
+	k.within(t, patience, "swapping in both directions, and somebody who waits for memory", func(v *view) bool {
 		for _, name := range []string{"SWAPOUT_RATE", "SWAPIN_RATE", "MEM_STALL"} {
-			most[name] = max(most[name], v.named(t, name).Value)
+			seen[name] = max(seen[name], v.named(t, name).Value)
 		}
-		return most["SWAPOUT_RATE"] > 0 && most["SWAPIN_RATE"] > 0 && most["MEM_STALL"] > 0
+		return seen["SWAPOUT_RATE"] > 0 && seen["SWAPIN_RATE"] > 0 && seen["MEM_STALL"] > 0
 	})
 	for _, end := range ends {
 		end()
 	}
 	out, in = k.stat(t, "/proc/vmstat", "pswpout")-out, k.stat(t, "/proc/vmstat", "pswpin")-in
-	if most["SWAPOUT_RATE"] > 2*out || most["SWAPIN_RATE"] > 2*in {
-		t.Errorf("rates up to %v pages/s, of %d pages that went out and %d that came in", most, out, in)
+	if seen["SWAPOUT_RATE"] > 2*out || seen["SWAPIN_RATE"] > 2*in {
+		t.Errorf("rates up to %v pages/s, of %d pages that went out and %d that came in", seen, out, in)
 	}
-	if total := k.stalledFor(t); most["MEM_STALL"] > 8 || total == 0 {
-		t.Errorf("%d threads waited for memory, /proc/pressure/memory says %v in all", most["MEM_STALL"], total)
+	if total := k.stalledFor(t); seen["MEM_STALL"] > 8 || total == 0 {
+		t.Errorf("%d threads waited for memory, /proc/pressure/memory says %v in all", seen["MEM_STALL"], total)
 	}
 	k.eventually(t, "no swapping, nobody waits", func(v *view) bool {
 		return v.named(t, "SWAPOUT_RATE").Value == 0 && v.named(t, "SWAPIN_RATE").Value == 0 && v.named(t, "MEM_STALL").Value == 0
@@ -87,13 +93,14 @@ func (k *loaded) stalledFor(t *testing.T) time.Duration {
 	return time.Duration(us) * time.Microsecond
 }
 
-// outOfMemory: each kill is counted once; attempts are at least as many.
+// outOfMemory: each kill is counted once; attempts are at least as many. What is
+// wired is not swapped out first, which would take longest.
 func (k *loaded) outOfMemory(t *testing.T, program string) {
 	t.Helper()
 	kills := k.stat(t, "/proc/vmstat", "oom_kill")
 	before := k.fetch(t)
-	most := (meminfo(t, k.vm, "MemTotal") + meminfo(t, k.vm, "SwapTotal")) >> 10
-	p := lab.Proc{Argv: []string{program, "touch", fmt.Sprint(most)}, OOMAdj: 1000}
+	most := meminfo(t, k.vm, "MemTotal") >> 10
+	p := lab.Proc{Argv: []string{program, "wire", fmt.Sprint(most)}, OOMAdj: 1000}
 	if r, err := k.vm.RunProc(t.Context(), p, nil); err != nil || r.Exit != 128+9 {
 		t.Fatalf("more than all memory: exit %d, %v", r.Exit, err)
 	}
