@@ -158,7 +158,8 @@ func TestLeaseEnds(t *testing.T) {
 
 var complaint = regexp.MustCompile(`(?i)soft lockup|hard lockup|rcu.*(stall|starved)|hung_task|blocked for more|BUG:|WARNING:|unknown reason`)
 
-// TestLongHold: five seconds leave no trace in the kernel's log.
+// TestLongHold: five seconds leave no trace in the kernel's log; in make test three,
+// in which both machines' CPUs are all that the host has.
 func TestLongHold(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := load(t, kernel, "allow_repair=1")
@@ -168,7 +169,7 @@ func TestLongHold(t *testing.T) {
 			t.Errorf("CPUs that run: %+v", v)
 		}
 		a := k.fetch(t).named(t, "TICKS.0").Value
-		time.Sleep(5 * time.Second)
+		time.Sleep(time.Duration(lab.Count(3, 5)) * time.Second)
 		if b := k.fetch(t).named(t, "TICKS.0").Value; b > a {
 			t.Errorf("CPU 0 ticked %d times under the lock", b-a)
 		}

@@ -52,47 +52,41 @@ func (k *loaded) farewell(t *testing.T, p lab.Proc) {
 	go k.vm.Start(ctx, p)
 }
 
-// TestPanicThatReboots: with panic=5 the machine starts again five seconds after
+// panicThatReboots: with panic=5 the machine starts again five seconds after
 // its panic. Until then the stamp is there to be read, afterwards it is another
 // machine.
-func TestPanicThatReboots(t *testing.T) {
-	t.Parallel() // see ownMachine
-	onOne(t, "6.1", func(t *testing.T, kernel string) {
-		// one CPU: a boot of two, which a reset is, can be the end of QEMU
-		vm := ownMachine(t, lab.Config{Kernel: kernel, VCPUs: 1, Append: "panic=5"})
-		k := &loaded{vm: vm}
-		k.insert(t)
-		k.says(t, map[string]uint64{"panic_timeout": 5, "crash_kernel_loaded": 0, "crash_kexec_post_notifiers": 0})
-		region, err := k.target.Region(uapi.KindPanic)
-		if err != nil {
-			t.Fatal(err)
+func (k *loaded) panicThatReboots(t *testing.T) {
+	t.Helper()
+	k.says(t, map[string]uint64{"panic_timeout": 5, "crash_kernel_loaded": 0, "crash_kexec_post_notifiers": 0})
+	region, err := k.target.Region(uapi.KindPanic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.panics(t)
+	var stamp *backdoor.PanicStamp
+	for end := time.Now().Add(60 * time.Second); err == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("60 s and it is the same machine; stamp %v", stamp)
 		}
-		k.panics(t)
-		var stamp *backdoor.PanicStamp
-		for end := time.Now().Add(60 * time.Second); err == nil; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("60 s and it is the same machine; stamp %v", stamp)
-			}
-			b := make([]byte, uapi.PanicSize)
-			if err = k.target.Do(t.Context(), region.Read(0, b)); err != nil {
-				break
-			}
-			// only what is still this machine's is its stamp
-			if err = k.target.Check(t.Context()); err == nil {
-				stamp = backdoor.DecodePanic(b)
-			}
+		b := make([]byte, uapi.PanicSize)
+		if err = k.target.Do(t.Context(), region.Read(0, b)); err != nil {
+			break
 		}
-		if stamp == nil || stamp.Cause != uapi.PanicPanic || stamp.Text != "sysrq triggered crash" {
-			t.Errorf("the last stamp of the machine that panicked: %v", stamp)
+		// only what is still this machine's is its stamp
+		if err = k.target.Check(t.Context()); err == nil {
+			stamp = backdoor.DecodePanic(b)
 		}
-		if !errors.Is(err, backdoor.ErrReplaced) {
-			t.Errorf("then: %v", err)
-		}
-		if err := vm.WaitBoot(t.Context(), 3*time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		k.away(t, backdoor.ErrReplaced)
-	})
+	}
+	if stamp == nil || stamp.Cause != uapi.PanicPanic || stamp.Text != "sysrq triggered crash" {
+		t.Errorf("the last stamp of the machine that panicked: %v", stamp)
+	}
+	if !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("then: %v", err)
+	}
+	if err := k.vm.WaitBoot(t.Context(), 3*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	k.away(t, backdoor.ErrReplaced)
 }
 
 // TestPanicWithCrashKernel: the manifest follows what is loaded and set, and

@@ -68,28 +68,3 @@ func reboots(t *testing.T, kernel string, prepare func(*loaded)) {
 	}
 	k.away(t, backdoor.ErrReplaced)
 }
-
-// TestPowerOffKnob needs a machine of its own.
-func TestPowerOffKnob(t *testing.T) {
-	t.Parallel() // see ownMachine
-	vm := ownMachine(t, lab.Config{Kernel: "6.1"})
-	k := &loaded{vm: vm}
-	k.insert(t, "allow_repair=1")
-	_, err := k.hooks(t, slot, key).PostKnob(t.Context(), backdoor.Knob{Knob: uapi.KnobPowerOff, Value: 1})
-	if err != nil && !errors.Is(err, backdoor.ErrGone) {
-		t.Fatal(err)
-	}
-	select {
-	case <-vm.Exited():
-	case <-time.After(time.Minute):
-		t.Fatal("a minute and the machine is on")
-	}
-	if n := vm.Info().Resets(); n != 0 {
-		t.Errorf("%d resets", n)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, err := k.target.Tasks(ctx, backdoor.WalkOptions{}); !errors.Is(err, backdoor.ErrGone) {
-		t.Errorf("of a machine that is off: %v", err)
-	}
-}

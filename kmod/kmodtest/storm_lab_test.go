@@ -26,8 +26,8 @@ func TestDeviceStorm(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := len(k.fetch(t).Sensors)
-		k.storm(t, program, time.Duration(lab.Count(4, 12))*time.Second)
-		k.storm(t, program, 2*time.Second) // and again, where orphans fill the pages
+		k.storm(t, program, time.Duration(lab.Count(2, 12))*time.Second)
+		k.storm(t, program, time.Duration(lab.Count(1, 2))*time.Second) // and again, where orphans fill the pages
 		log, err := k.vm.Must(t.Context(), "dmesg")
 		if err != nil {
 			t.Fatal(err)

@@ -168,38 +168,19 @@ func (k *loaded) away(t *testing.T, want error) {
 	}
 }
 
-// TestResetUnderLock: the reset button while a lock and a walk are under way.
+// resetUnderLock: the reset button while a lock and a walk are under way.
 // The BAR keeps the old boot's id; whoever counts resets does not believe it.
-func TestResetUnderLock(t *testing.T) {
-	t.Parallel() // see ownMachine
-	onOne(t, "6.1", func(t *testing.T, kernel string) {
-		// one CPU: a boot of two, which a reset is, can be the end of QEMU
-		vm := ownMachine(t, lab.Config{Kernel: kernel, VCPUs: 1})
-		k := &loaded{vm: vm}
-		k.insert(t, "allow_repair=1")
-		k.losesMachine(t, func() {
-			if _, err := vm.QMP(t.Context(), "system_reset", nil); err != nil {
-				t.Error(err)
-			}
-		}, backdoor.ErrReplaced)
-		if err := vm.WaitBoot(t.Context(), 3*time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		if err := k.target.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
-			t.Errorf("after the boot: %v", err)
-		}
-	})
-}
-
-// TestKillQEMUUnderLock needs a machine of its own.
-func TestKillQEMUUnderLock(t *testing.T) {
-	t.Parallel() // see ownMachine
-	vm := ownMachine(t, lab.Config{Kernel: "6.12"})
-	k := &loaded{vm: vm}
-	k.insert(t, "allow_repair=1")
+func (k *loaded) resetUnderLock(t *testing.T) {
+	t.Helper()
 	k.losesMachine(t, func() {
-		if err := syscall.Kill(vm.Info().QEMUPID, syscall.SIGKILL); err != nil {
+		if _, err := k.vm.QMP(t.Context(), "system_reset", nil); err != nil {
 			t.Error(err)
 		}
-	}, backdoor.ErrGone)
+	}, backdoor.ErrReplaced)
+	if err := k.vm.WaitBoot(t.Context(), 3*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.target.Check(t.Context()); !errors.Is(err, backdoor.ErrReplaced) {
+		t.Errorf("after the boot: %v", err)
+	}
 }
