@@ -12,8 +12,10 @@ import (
 )
 
 // TestDeviceRefusals runs the checks of kmod/test/user_sensor.c in the guest.
+// In make test on one kernel: it is the same code on both. TestDeviceStorm
+// is of both.
 func TestDeviceRefusals(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
+	onOne(t, "6.12", func(t *testing.T, kernel string) {
 		k := load(t, kernel)
 		res, err := k.vm.Run(t.Context(), guestProgram(t, k.vm, "user_sensor"), "checks")
 		if err != nil {
@@ -30,9 +32,9 @@ func TestDeviceRefusals(t *testing.T) {
 }
 
 // TestOrphan: a daemon that dies leaves a sensor that stands still and says
-// why; its successor goes on with the same value.
+// why; its successor goes on with the same value. In make test on one kernel: it is the same code on both.
 func TestOrphan(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
+	onOne(t, "6.1", func(t *testing.T, kernel string) {
 		k := load(t, kernel)
 		program := guestProgram(t, k.vm, "user_sensor")
 		pid := k.daemon(t, program, "hold", "7", "heartbeat")
@@ -79,9 +81,9 @@ func (k *loaded) daemon(t *testing.T, argv ...string) int {
 	return k.start(t, lab.Proc{Argv: argv})
 }
 
-// TestExample: another module's sensors come and go with it.
+// TestExample: another module's sensors come and go with it. In make test on one kernel: it is the same code on both.
 func TestExample(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
+	onOne(t, "6.12", func(t *testing.T, kernel string) {
 		k := load(t, kernel)
 		if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "example/bd_example")); err != nil {
 			t.Fatal(err)

@@ -120,8 +120,9 @@ func (k *loaded) twoMonitors(t *testing.T) {
 
 // TestJoin: more queue pairs under the same keys, as many as allowed, and the
 // grant lives as long as its last one.
+// In make test on one kernel: it is the same code on both.
 func TestJoin(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
+	onOne(t, "6.1", func(t *testing.T, kernel string) {
 		k := load(t, kernel, "rdma.qps=3")
 		a := k.dial(t, hello{})
 		b, c := k.dial(t, hello{join: a.grant.Grant}), k.dial(t, hello{join: a.grant.Grant})
@@ -144,8 +145,9 @@ func TestJoin(t *testing.T) {
 
 // TestNoneLocksOut: one monitor cannot take every place; a second grant of its own
 // leaves one for each of the others.
+// In make test on one kernel: it is the same code on both.
 func TestNoneLocksOut(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
+	onOne(t, "6.12", func(t *testing.T, kernel string) {
 		k := load(t, kernel, "rdma.grants=4")
 		all := []*conn{k.dial(t, hello{}), k.dial(t, hello{})}
 		k.refused(t, hello{}, uapi.DenyFull)
@@ -162,8 +164,9 @@ func TestNoneLocksOut(t *testing.T) {
 }
 
 // TestFull: one monitor too many, and one who comes again with a takeover.
+// In make test on one kernel: it is the same code on both.
 func TestFull(t *testing.T) {
-	onEach(t, func(t *testing.T, kernel string) {
+	onOne(t, "6.12", func(t *testing.T, kernel string) {
 		k := load(t, kernel, "rdma.grants=2")
 		a, b := k.dial(t, hello{}), k.dial(t, hello{monitor: 1})
 		k.refused(t, hello{monitor: 2}, uapi.DenyFull)
