@@ -35,7 +35,7 @@ func (r *recorder) of(i int, boxes [][]uint64) []bdtest.Area {
 // from nowhere, pointers to anything. Whatever becomes of those, the others go on,
 // and nothing is done twice or missing.
 func TestRandomDamage(t *testing.T) {
-	lost, damaged, runs := 0, 0, uint64(lab.Count(12, 400))
+	lost, damaged, runs := 0, 0, uint64(lab.Count(8, 400))
 	book := soaktest.New(t, record, lab.Seed(), int(runs))
 	for i := range runs {
 		seed := (lab.Seed()-1)*runs + i

@@ -26,7 +26,7 @@ import (
 // damaged. The sessions that are not damaged go on, in 200 of 200 runs of the soak.
 // SALVAGE_SEED repeats one run.
 func TestDeaths(t *testing.T) {
-	seeds := make([]uint64, lab.Count(12, 200))
+	seeds := make([]uint64, lab.Count(8, 200))
 	for i := range seeds {
 		seeds[i] = (lab.Seed()-1)*uint64(len(seeds)) + uint64(i)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,6 +90,8 @@ type victim struct {
 	vm     *lab.VM
 	mem    backdoor.Memory
 	target *backdoor.Target
+	prog   lab.Proc // the test's own binary, once it is there
+	pid    int      // of what it plays
 }
 
 // newVictim boots it and has it serve. It has an address of its own, that of s1 is
@@ -116,12 +119,26 @@ func newVictimBy(t *testing.T, kernel, role string, by carrier) *victim {
 // play starts the test's own binary in a role, which ends with the machine.
 func (v *victim) play(t *testing.T, role string) {
 	t.Helper()
-	prog := lab.PutTest(t, v.vm, lab.TestBuild{}, "./mtcp/salvage")
-	_, err := v.vm.Start(t.Context(), lab.Proc{
-		Argv: []string{"/bin/sh", "-c", `mkdir -p ` + guestDir + `; exec "$0" >` + guestLog + ` 2>&1`, prog.Argv[0]},
-		Dir:  prog.Dir, Env: append([]string{roleEnv + "=" + role}, prog.Env...),
+	if v.prog.Argv == nil {
+		v.prog = lab.PutTest(t, v.vm, lab.TestBuild{}, "./mtcp/salvage")
+	}
+	var err error
+	v.pid, err = v.vm.Start(t.Context(), lab.Proc{
+		Argv: []string{"/bin/sh", "-c", `mkdir -p ` + guestDir + `; exec "$0" >` + guestLog + ` 2>&1`, v.prog.Argv[0]},
+		Dir:  v.prog.Dir, Env: append([]string{roleEnv + "=" + role}, v.prog.Env...),
 	})
 	v.must(err)
+}
+
+// serves ends what it plays, and has it serve in another role.
+func (v *victim) serves(t *testing.T, role string) {
+	t.Helper()
+	v.must(v.vm.Kill(t.Context(), v.pid, syscall.SIGKILL))
+	_, err := v.vm.Wait(t.Context(), v.pid)
+	v.must(err)
+	v.must(v.vm.WriteFile(t.Context(), guestLog, nil, 0o600)) // it has said so before
+	v.play(t, role)
+	v.says("serving")
 }
 
 // says waits until it has said a word.
@@ -191,11 +208,13 @@ func (v *victim) made(b *backdoor.Box) bool {
 
 // A server's kernel panics while its clients ask and wait, and their sessions go
 // on at this host, out of its memory: on both kernels, in the middle of what they
-// were at.
+// were at. Before that it is stopped at random, time and again (frozenAtRandom).
 func TestPanic(t *testing.T) {
 	for _, kernel := range []string{"6.12", "6.1"} {
 		t.Run(kernel, func(t *testing.T) {
-			v := newVictim(t, kernel, "add")
+			v := newVictim(t, kernel, "bulk")
+			v.frozenAtRandom(t)
+			v.serves(t, "add")
 			v.goesOn(func([]*adder) { v.panics() })
 		})
 	}
