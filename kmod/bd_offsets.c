@@ -87,6 +87,7 @@ static const struct bd_offset net[] = {
 	OFF(inet_connection_sock, icsk_ulp_ops), OFF(inet_connection_sock, icsk_ca_ops),
 	OFF(inet_connection_sock, icsk_rto), OFF(inet_connection_sock, icsk_backoff),
 	OFF(inet_connection_sock, icsk_retransmits),
+	OFF(inet_connection_sock, icsk_ack.lrcvtime),
 	OFF(inet_connection_sock, icsk_pmtu_cookie), OFF(inet_connection_sock, icsk_accept_queue),
 	SIZE(tcp_sock),
 	OFF(tcp_sock, tcp_header_len), OFF(tcp_sock, rcv_nxt), OFF(tcp_sock, copied_seq),
