@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/singleflight"
 
 	"lazystate/examples/outcome"
 	"lazystate/mtcp/cbox"
@@ -20,9 +21,9 @@ import (
 type middle struct {
 	name   string // of its node: what all its connections to the database are called
 	ledger *ledger
-	free   chan *outcome.DB // connections that nobody uses
-	apart  chan *outcome.DB // one more, for what the others may all be waiting for
-	ends   shared
+	free   chan *outcome.DB   // connections that nobody uses
+	apart  chan *outcome.DB   // one more, for what the others may all be waiting for
+	ends   singleflight.Group // of what acts in the name of one that is dead
 	log    *slog.Logger
 }
 
@@ -121,13 +122,15 @@ func lend(ctx context.Context, from chan *outcome.DB, f func(*outcome.DB) error)
 
 // adopt takes on what a dead middle tier has left, once nothing acts in its name at the
 // database any more: what that had begun and not exported holds locks, for which all
-// our connections may be waiting, and what was under way would still be done.
+// our connections may be waiting, and what was under way would still be done. A monitor
+// sends the records over many connections at once: all were sent when the dead one could
+// begin nothing any more, so an end that is under way counts for who comes meanwhile.
 func (m *middle) adopt(ctx context.Context, a *adoption, h home) error {
 	if a.Of == m.name {
 		return fmt.Errorf("%s is to adopt what it has itself", m.name)
 	}
-	err := m.ends.do(ctx, a.Of, func() error {
-		return lend(ctx, m.apart, func(db *outcome.DB) error {
+	_, err, _ := m.ends.Do(a.Of, func() (any, error) {
+		return nil, lend(ctx, m.apart, func(db *outcome.DB) error {
 			return db.Try(ctx, func(*pgx.Conn) error { return db.End(ctx, actsAs(a.Of)) })
 		})
 	})

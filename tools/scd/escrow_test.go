@@ -42,30 +42,27 @@ func TestOneDaemonForAJournal(t *testing.T) {
 // A session lived here for a moment, its daemon died before a process had it and is not
 // to come back: its client is told that this was not all.
 func TestReleasedClientIsTold(t *testing.T) {
-	w := newWorld(t, false)
-	s1, s2 := w.sites["s1"], w.sites["s2"]
-	s2.killedAt("alive")
-	got := &taken{rein: make(rein), sum: sha256.New()}
-	cmd, errs := w.curl(nil, got, fmt.Sprintf("http://%s/%d", netip.AddrPortFrom(w.addr, port), 2*inKernels))
-	w.only()
-	over := make(chan error, 1)
-	go func() { over <- s1.ctl("move", "--to", "s2", w.addr.String()) }()
-	s2.scd.died(t)
-	var out, said bytes.Buffer
-	if code := run(t.Context(), []string{"scd", "--config", s2.path("scd.yaml"), "release"}, strings.NewReader(""), &out, &said); code != 0 || out.String() != "1 session(s) have ended\n" {
-		t.Errorf("exit %d: %s%s", code, out.String(), said.String())
-	}
-	close(got.rein)
-	if err := cmd.Wait(); err == nil || !strings.Contains(errs.String(), "reset by peer") {
-		t.Errorf("curl: %v: %s", err, errs)
-	}
-	s1.scd.kill()
-	<-over // whatever it has come to
+	toldAtRelease(t, func(*site) {})
 }
 
 // A session that came kills each daemon that goes on with it: the third one sets it
 // aside, and serves. Its client is told when all is released.
 func TestRevivalKillsTheDaemon(t *testing.T) {
+	toldAtRelease(t, func(s2 *site) {
+		for range 2 {
+			s2.launchSCD("SCD_KILL=revive")
+			s2.scd.died(t)
+		}
+		s2.startSCD("SCD_KILL=revive")
+		s2.await("a session that is set aside", func() bool { return strings.Contains(s2.scd.log.String(), "is set aside, until scd release") })
+		s2.scd.kill()
+	})
+}
+
+// toldAtRelease has s2's daemon die with a session that lives there before a process has
+// it. Then comes what s2 goes through, and then the release.
+func toldAtRelease(t *testing.T, goesThrough func(s2 *site)) {
+	t.Helper()
 	w := newWorld(t, false)
 	s1, s2 := w.sites["s1"], w.sites["s2"]
 	s2.killedAt("alive")
@@ -75,13 +72,7 @@ func TestRevivalKillsTheDaemon(t *testing.T) {
 	over := make(chan error, 1)
 	go func() { over <- s1.ctl("move", "--to", "s2", w.addr.String()) }()
 	s2.scd.died(t)
-	for range 2 {
-		s2.launchSCD("SCD_KILL=revive")
-		s2.scd.died(t)
-	}
-	s2.startSCD("SCD_KILL=revive")
-	s2.await("a session that is set aside", func() bool { return strings.Contains(s2.scd.log.String(), "is set aside, until scd release") })
-	s2.scd.kill()
+	goesThrough(s2)
 	var out, said bytes.Buffer
 	if code := run(t.Context(), []string{"scd", "--config", s2.path("scd.yaml"), "release"}, strings.NewReader(""), &out, &said); code != 0 || out.String() != "1 session(s) have ended\n" {
 		t.Errorf("exit %d: %s%s", code, out.String(), said.String())
