@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,18 +102,25 @@ func (vm *VM) Exited() <-chan struct{} {
 func (vm *VM) lastWords() string {
 	var b strings.Builder
 	for _, log := range []string{"qemu.log", "serial.log"} {
-		if tail := tailOf(vm.dir.file(log), 12); tail != "" {
-			fmt.Fprintf(&b, "\n--- %s ---\n%s", log, tail)
+		text, err := os.ReadFile(vm.dir.file(log))
+		if words := lastLines(string(text)); err == nil && words != "" {
+			fmt.Fprintf(&b, "\n--- %s ---\n%s", log, words)
 		}
 	}
 	return b.String()
 }
 
-func tailOf(path string, lines int) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return ""
+// oops begins what a kernel says of a failure of its own. A call trace without this
+// line does not tell what has happened.
+var oops = regexp.MustCompile(`BUG: |kernel BUG at|Oops: |general protection fault|divide error`)
+
+// lastLines of a log: twelve, or a kernel's report from its beginning.
+func lastLines(log string) string {
+	const few, most = 12, 100
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(log, "\r", "")), "\n")
+	from := max(0, len(lines)-few)
+	if at := slices.IndexFunc(lines, oops.MatchString); at >= 0 && at < from {
+		lines, from = lines[:min(len(lines), at+most)], at
 	}
-	all := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(b), "\r", "")), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	return strings.Join(lines[from:], "\n")
 }

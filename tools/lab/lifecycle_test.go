@@ -291,14 +291,36 @@ func TestQMPErrors(t *testing.T) {
 }
 
 func TestHopeless(t *testing.T) {
+	const tick, fatal = "[    4.1] CPU: 1 UID: 0 PID: 0 Comm: swapper/1 ", "\n[    4.2] Kernel panic - not syncing: Fatal exception in interrupt"
 	for log, want := range map[string]string{
 		"[    0.5] Run /init as init process":                                                             "",
 		"[   22.8] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:":                                 "",
 		"[   22.9] rcu: rcu_preempt kthread timer wakeup didn't happen for 5252 jiffies! g-1155 f0x0 RCU": ErrLostTimer.Error(),
-		"[    2.3] Kernel panic - not syncing: Fatal exception in interrupt":                              "panicked",
+		"[    2.3] Kernel panic - not syncing: VFS: Unable to mount root fs":                              "panicked",
+		tick + "Not tainted 6.12" + fatal:                                                                 ErrOops.Error(),
+		tick + "Tainted: G           OE      6.12" + fatal:                                                "panicked",
 	} {
 		if err := hopeless([]byte(log)); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", log, err)
+		}
+	}
+}
+
+func TestLastLines(t *testing.T) {
+	many := strings.Repeat("\n[    1.0] registers", 200)
+	for name, c := range map[string]struct {
+		log, first string
+		lines      int
+	}{
+		"empty":         {"", "", 1},
+		"few":           {"first\r\nlast\r\n", "first", 2},
+		"many":          {"first" + many, "[    1.0] registers", 12},
+		"a report":      {"first\n[    4.1] Oops: 0002 [#1] SMP" + strings.Repeat("\nregisters", 30), "[    4.1] Oops: 0002 [#1] SMP", 31},
+		"a long report": {"first\n[    4.1] BUG: unable to handle" + many, "[    4.1] BUG: unable to handle", 100},
+	} {
+		got := strings.Split(lastLines(c.log), "\n")
+		if len(got) != c.lines || got[0] != c.first {
+			t.Errorf("%s: %d lines from %q on", name, len(got), got[0])
 		}
 	}
 }
