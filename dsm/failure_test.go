@@ -4,6 +4,7 @@ package dsm
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,21 +172,38 @@ func TestCopyUnreadable(t *testing.T) {
 	}
 }
 
-// A program that does not repeat itself is told so.
+// A program that does not repeat itself is told so: by which lock it takes where it had
+// another from elsewhere, by an operation of another kind there, by a lock that it gives
+// back and has not.
 func TestProgramThatDoesNotRepeatItself(t *testing.T) {
-	w := newWorld(Config{Nodes: 2, Pages: 1, PageSize: 8, Locks: 2}, 1,
-		append(section(1, add(0, 1)), op(Barrier, 0)), append(section(1, add(0, 2)), op(Barrier, 0)))
-	for w.procs[0].pc == 0 { // until it has the lock from node 1
+	for _, now := range []Op{{Kind: Acquire, ID: 0}, {Kind: Barrier, ID: 1}, {Kind: Signal}, {Kind: Release, ID: 1}, {Kind: Release, ID: 0}} {
+		w := newWorld(Config{Nodes: 2, Pages: 1, PageSize: 8, Locks: 2, Conds: 1}, 1,
+			append(section(1, add(0, 1)), op(Barrier, 0)), append(section(1, add(0, 2)), op(Barrier, 0)))
+		for w.procs[0].pc == 0 { // until it has the lock from node 1
+			w.anything(chances{run: 50})
+		}
+		w.crash(w.procs[0])
+		w.procs[0].prog = append([]instr{{op: now}}, w.procs[0].prog[1:]...)
+		w.restart(w.procs[0])
+		for range 1000 {
+			w.anything(chances{run: 50})
+		}
+		if len(w.broken) == 0 || !strings.Contains(w.broken[0], "does not repeat itself") {
+			t.Errorf("%v: %v", now, w.broken)
+		}
+	}
+	w := newWorld(Config{Nodes: 2, Pages: 1, PageSize: 8, Locks: 4}, 1, slices.Concat(section(0), section(1), section(0)), section(2))
+	for w.procs[0].pc < 4 { // it has had a lock from node 1
 		w.anything(chances{run: 50})
 	}
 	w.crash(w.procs[0])
-	w.procs[0].prog[0].op = Op{Kind: Acquire, ID: 0}
+	w.procs[0].prog = append([]instr{op(Release, 0)}, w.procs[0].prog[1:]...)
 	w.restart(w.procs[0])
 	for range 1000 {
 		w.anything(chances{run: 50})
 	}
-	if len(w.broken) == 0 || !strings.Contains(w.broken[0], "does not repeat itself") {
-		t.Errorf("%v", w.broken)
+	if len(w.broken) == 0 || !strings.Contains(w.broken[0], "does not hold that: it does not repeat itself") {
+		t.Errorf("a lock that is given back and was not taken: %v", w.broken)
 	}
 }
 

@@ -54,10 +54,8 @@ func (n *Node) caughtUp() bool { return n.ordinal >= n.rec.until && len(n.rec.ex
 // replayed ends an operation by the logs, and is false if it must be live.
 func (n *Node) replayed(op Op) bool {
 	r := n.rec
-	if op.Kind == Acquire {
-		if a, ok := r.acquires[n.ordinal]; ok {
-			return n.replayAcquire(op, a)
-		}
+	if a, ok := r.acquires[n.ordinal]; ok {
+		return n.replayAcquire(op, a)
 	}
 	if op.Kind == Barrier {
 		if e, ok := r.barriers.Find(n.bar.number + 1); ok {
@@ -75,7 +73,11 @@ func (n *Node) replayed(op Op) bool {
 		}
 		l.held = true
 	case Release:
-		n.locks[op.ID].held = false
+		l := &n.locks[op.ID]
+		if !l.held {
+			n.refuse("operation %d is %v now, and the program does not hold that: it does not repeat itself", n.ordinal, op)
+		}
+		l.held = false
 	case Barrier:
 		n.replayLostBarrier(op)
 	case CondEnter:
@@ -87,7 +89,7 @@ func (n *Node) replayed(op Op) bool {
 }
 
 func (n *Node) replayAcquire(op Op, a acquired) bool {
-	if a.Lock != op.ID {
+	if op.Kind != Acquire || a.Lock != op.ID {
 		n.refuse("operation %d was an acquire of lock %d and is %v now: the program does not repeat itself", n.ordinal, a.Lock, op)
 		return true
 	}
