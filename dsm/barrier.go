@@ -9,7 +9,7 @@ import (
 
 // barrier is this node's place in the tree of barriers.
 type barrier struct {
-	number  uint32     // barriers that are over
+	number  uint64     // barriers that are over
 	last    vtime.Time // everybody's time after the last of them, at least
 	arrived map[NodeID]BarrierArrive
 }

@@ -45,11 +45,14 @@ type SavedPage struct {
 type SavedLock struct {
 	Lock       uint32
 	Have, Held bool
-	Seq        uint32
+	Seq        uint64
 }
 
 // SavedCond is a registration with a condition variable.
-type SavedCond struct{ Cond, Ordinal, Woken uint32 }
+type SavedCond struct {
+	Cond           uint32
+	Ordinal, Woken uint64
+}
 
 // SavedPeer is what was known of a peer's checkpoints.
 type SavedPeer struct {

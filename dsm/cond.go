@@ -7,8 +7,8 @@ import "slices"
 // condWaiter is the program's registration with a condition variable.
 type condWaiter struct {
 	cond    uint32
-	ordinal uint32 // of the operation that registered; 0: none
-	woken   uint32 // ordinal of the last registration that was woken
+	ordinal uint64 // of the operation that registered; 0: none
+	woken   uint64 // ordinal of the last registration that was woken
 }
 
 // condManager is what a manager of condition variables keeps. A signal is
@@ -16,8 +16,8 @@ type condWaiter struct {
 // that dies in between.
 type condManager struct {
 	waiters  [][]Registration // by condition variable, in order
-	woken    []uint32         // by node: the last registration that was woken; a signaller knows it too
-	signaled []uint32         // by node: the last signal that was answered
+	woken    []uint64         // by node: the last registration that was woken; a signaller knows it too
+	signaled []uint64         // by node: the last signal that was answered
 	pending  []condSignal
 }
 
@@ -25,13 +25,13 @@ type condManager struct {
 type condSignal struct {
 	from    NodeID
 	cond    uint32
-	ordinal uint32
+	ordinal uint64
 	woke    []Registration
 	wakes   []Registration // of them, those that have not answered
 }
 
 func newCondManager(cfg Config) condManager {
-	return condManager{waiters: make([][]Registration, cfg.Conds), woken: make([]uint32, cfg.Nodes), signaled: make([]uint32, cfg.Nodes)}
+	return condManager{waiters: make([][]Registration, cfg.Conds), woken: make([]uint64, cfg.Nodes), signaled: make([]uint64, cfg.Nodes)}
 }
 
 // sleep ends at once if the signal was quicker.
@@ -88,7 +88,7 @@ func (n *Node) onCondSignal(from NodeID, b CondSignal) {
 	}
 }
 
-func (n *Node) answerSignal(to NodeID, ordinal uint32, woke []Registration) {
+func (n *Node) answerSignal(to NodeID, ordinal uint64, woke []Registration) {
 	n.conds.signaled[to] = max(n.conds.signaled[to], ordinal)
 	n.send(to, CondSignalAck{ordinal, woke})
 }

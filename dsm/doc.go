@@ -38,7 +38,8 @@
 //	ragged        the home: diffs of intervals that ended in a running program
 //
 // An operation is named by its ordinal: the count of the program's
-// synchronisation operations. An interval's cut is (ordinal, before or after
+// synchronisation operations, a million a second where they are of its own locks, so
+// that all that a run counts has 64 bits. An interval's cut is (ordinal, before or after
 // that operation). A token that leaves while the program runs cuts raggedly: the
 // interval has some writes that follow the operation. A replay cannot find that
 // place again and cuts at the operation. So that no write is applied twice (over

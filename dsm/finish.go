@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"lazystate/dsm/logs"
+	"lazystate/dsm/vtime"
 )
 
 // finish makes the node live: it is where its old incarnation was, as far as
@@ -56,7 +57,7 @@ func (n *Node) finishPages(r *recovery) {
 
 // recovered is for one peer, which as a home has this node's diffs up to an
 // interval.
-func (n *Node) recovered(i NodeID, has uint32) Recovered {
+func (n *Node) recovered(i NodeID, has vtime.Interval) Recovered {
 	b := Recovered{Upto: n.t[n.cfg.Self], Notices: slices.Clone(n.notices[n.cfg.Self].All())}
 	for _, p := range n.diffs.Pages() {
 		if n.pages[p].home == i {

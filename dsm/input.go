@@ -91,7 +91,7 @@ type (
 		Incarnation uint32
 		Page        Page
 		V           vtime.Time // the home's V_H as the page was laid out
-		Ordinal     uint32     // its operations that had begun by then
+		Ordinal     uint64     // its operations that had begun by then
 		Bytes       []byte
 	}
 	// Wanted answers Outdated: of which of these somebody has taken what lies there.
@@ -157,7 +157,7 @@ type (
 	Shelve struct {
 		Page    Page
 		V       vtime.Time
-		Ordinal uint32
+		Ordinal uint64
 		Bytes   []byte
 	}
 	// Outdated are pages that were laid out and have a newer version now. Who needs

@@ -104,7 +104,7 @@ func (n *Node) hearDeferred() {
 // forget makes a peer one that has been told nothing.
 func (p *peer) forget() {
 	p.sendSeq, p.recvSeq = 0, 0
-	p.early, p.told, p.toldTurn, p.toldPages = map[uint32]*Message{}, News{}, 0, map[Page]vtime.Interval{}
+	p.early, p.told, p.toldTurn, p.toldPages = map[uint64]*Message{}, News{}, 0, map[Page]vtime.Interval{}
 }
 
 func isRecover(m *Message) bool { _, ok := m.Body.(Recover); return ok }

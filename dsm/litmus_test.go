@@ -325,3 +325,41 @@ func TestUnloggedLoss(t *testing.T) {
 		t.Errorf("%v", effects)
 	}
 }
+
+// age has all nodes be as if so many operations, messages, intervals and barriers lay
+// behind them, and a checkpoint.
+func (w *world) age(by uint64) {
+	same := vtime.New(w.cfg.Nodes)
+	for i := range same {
+		same[i] = by
+	}
+	for _, p := range w.procs {
+		n := p.n
+		n.ordinal, n.bar.number, n.t, n.v, n.bar.last = by, by, same.Clone(), same.Clone(), same.Clone()
+		n.stamp = Stamp{T: same, Ordinal: by, Barriers: by}
+		for _, i := range n.others() {
+			n.peers[i].sendSeq, n.peers[i].recvSeq, n.peers[i].ckp = by, by, n.stamp
+		}
+	}
+	for _, p := range w.procs {
+		w.step(p, Checkpoint{})
+		w.land(p)
+		w.tellSaved(p)
+	}
+}
+
+// A program takes its own locks a million times a second: 32 bits of them would be over
+// in an hour. What a run counts goes on behind that.
+func TestLongRun(t *testing.T) {
+	seeds(t, 100, func(t *testing.T, seed uint64) {
+		w, _ := drawLitmus(seed)
+		w.age(1<<32 - 2)
+		w.schedule(chances{double: 50, run: 20 + int(seed%60), crash: 8, crashes: 2, checkpoint: 60, collect: 100, ahead: 40, audit: true})
+		verdict(t, w, seed)
+		for _, p := range w.procs {
+			if p.n.Ordinal() < 1<<32 {
+				t.Errorf("seed %d: %v is at operation %d", seed, p.id, p.n.Ordinal())
+			}
+		}
+	})
+}

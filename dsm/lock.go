@@ -12,28 +12,28 @@ type lock struct {
 	have   bool
 	held   bool      // by the program
 	told   bool      // the driver: that the token is here
-	seq    uint32    // of the last passing of the token that this node took part in
+	seq    uint64    // of the last passing of the token that this node took part in
 	gaveTo NodeID    // then, if it does not have it
 	next   []request // who come after this node; more than one only after a recovery
 
 	// Of the manager: who asked last, how many have, and of each node its last
 	// request and whom that was sent to.
 	tail  NodeID
-	count uint32
+	count uint64
 	asked []asked
 }
 
 // request is a process that waits for the token.
 type request struct {
 	node    NodeID
-	ordinal uint32
+	ordinal uint64
 	t       vtime.Time
 }
 
 type asked struct {
 	request
 	of   NodeID
-	turn uint32
+	turn uint64
 }
 
 // ask notes a request as the last.
@@ -45,7 +45,7 @@ func (l *lock) ask(r request, of NodeID) {
 // floor is what a node that was recovered knows of requests that its old
 // incarnation may have served: those up to an operation are, but for one.
 type floor struct {
-	ordinal uint32
+	ordinal uint64
 	waits   bool // for the operation ordinal
 }
 
@@ -129,7 +129,7 @@ func (n *Node) onLockReq(from NodeID, b LockReq) {
 
 // sawTime notes that a requester's intervals had ended by its operation. Who is
 // told its time by a grant must not know of intervals that its replay does not.
-func (n *Node) sawTime(i NodeID, t vtime.Time, ordinal uint32) {
+func (n *Node) sawTime(i NodeID, t vtime.Time, ordinal uint64) {
 	if t[i] > n.peers[i].ckp.T[i] {
 		n.logCut(i, logs.Cut{Interval: t[i], Ordinal: ordinal, Bound: true})
 	}

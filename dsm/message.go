@@ -13,8 +13,8 @@ import (
 type Message struct {
 	From, To       NodeID
 	FromInc, ToInc uint32
-	Seq            uint32
-	Ordinal        uint32 // the sender's synchronisation operations that have begun
+	Seq            uint64
+	Ordinal        uint64 // the sender's synchronisation operations that have begun
 	News           *News  // nil: none since the last message
 	Body           Body
 }
@@ -23,8 +23,8 @@ type Message struct {
 type Stamp struct {
 	Number   uint32
 	T        vtime.Time // T_ckp
-	Ordinal  uint32
-	Barriers uint32
+	Ordinal  uint64
+	Barriers uint64
 }
 
 // News is what LLT and CGC need of the sender (§4.5.5).
@@ -35,7 +35,7 @@ type News struct {
 }
 
 // Size is how many bytes it adds to a message (dsm/wire).
-func (n News) Size() int { return 4*(5+len(n.Ckp.T)) + 8*len(n.Pages) }
+func (n News) Size() int { return 8*(4+len(n.Ckp.T)) + 12*len(n.Pages) }
 
 // PageBound is p0.v[receiver] of a page.
 type PageBound struct {
@@ -67,7 +67,7 @@ type PageHome struct {
 type LockReport struct {
 	Lock   uint32
 	Have   bool
-	Seq    uint32
+	Seq    uint64
 	GaveTo NodeID    // at Seq, if it does not have it
 	Next   []LockFwd // who come after it
 }
@@ -75,7 +75,7 @@ type LockReport struct {
 // Registration is a process that sleeps on a condition variable, or will.
 type Registration struct {
 	Node    NodeID
-	Ordinal uint32 // of its operation CondEnter
+	Ordinal uint64 // of its operation CondEnter
 }
 
 type (
@@ -110,14 +110,14 @@ type (
 	// LockReq asks the manager for a lock.
 	LockReq struct {
 		Lock    uint32
-		Ordinal uint32
+		Ordinal uint64
 		T       vtime.Time
 	}
 	// LockFwd tells who asked before whom to give it to next.
 	LockFwd struct {
 		Lock    uint32
 		To      NodeID
-		Ordinal uint32
+		Ordinal uint64
 		T       vtime.Time
 	}
 	// LockGrant is the token.
@@ -129,9 +129,10 @@ type (
 	// BarrierArrive says that all below the sender in the tree are there. Low and
 	// High bound their times.
 	BarrierArrive struct {
-		Number, ID uint32
-		Low, High  vtime.Time
-		Notices    []WriterNotice
+		Number    uint64
+		ID        uint32
+		Low, High vtime.Time
+		Notices   []WriterNotice
 	}
 	// BarrierRelease ends the barrier.
 	BarrierRelease struct {
@@ -140,24 +141,34 @@ type (
 	}
 
 	// CondReg tells that a process will sleep; it is woken only after that.
-	CondReg struct{ Cond, Ordinal uint32 }
+	CondReg struct {
+		Cond    uint32
+		Ordinal uint64
+	}
 	// CondRegAck answers it.
-	CondRegAck struct{ Ordinal uint32 }
+	CondRegAck struct{ Ordinal uint64 }
 	// CondSignal wakes one that is registered, or all.
 	CondSignal struct {
-		Cond, Ordinal uint32
-		All           bool
+		Cond    uint32
+		Ordinal uint64
+		All     bool
 	}
 	// CondSignalAck tells that those are awake. The signaller knows it for a
 	// sleeper that is the manager itself.
 	CondSignalAck struct {
-		Ordinal uint32
+		Ordinal uint64
 		Woken   []Registration
 	}
 	// CondWake wakes the one that registered with Ordinal.
-	CondWake struct{ Cond, Ordinal uint32 }
+	CondWake struct {
+		Cond    uint32
+		Ordinal uint64
+	}
 	// CondWakeAck answers it.
-	CondWakeAck struct{ Cond, Ordinal uint32 }
+	CondWakeAck struct {
+		Cond    uint32
+		Ordinal uint64
+	}
 
 	// Recover is the first word of a new incarnation: it restarts from a
 	// checkpoint with this stamp.
@@ -173,8 +184,8 @@ type (
 	Recovery struct {
 		T        vtime.Time     // the sender's; its diffs up to T[sender] are in Diffs
 		Received vtime.Interval // V_H[receiver] of the sender
-		Ordinal  uint32         // the sender's operations that had begun
-		Seen     uint32         // the receiver's last operation that the sender knows of
+		Ordinal  uint64         // the sender's operations that had begun
+		Seen     uint64         // the receiver's last operation that the sender knows of
 		Sent     logs.Acquires  // acq_sent_log[receiver]
 		Rcvd     logs.Acquires  // acq_rcvd_log[receiver]
 		Barriers logs.Barriers
@@ -185,10 +196,10 @@ type (
 		Homes    []PageHome
 		Locks    []LockReport
 		Waits    *LockReq // for which the sender waits
-		Arrived  uint32   // at the barrier of that number; 0: it does not wait at one
+		Arrived  uint64   // at the barrier of that number; 0: it does not wait at one
 		Sleeps   *CondReg // the sender's registration with the receiver
-		Woken    uint32   // the sender's last registration that was woken
-		WokeYou  uint32   // the receiver's, as far as the sender knows
+		Woken    uint64   // the sender's last registration that was woken
+		WokeYou  uint64   // the receiver's, as far as the sender knows
 	}
 	// FetchCopy asks a home for p0 (Lemma 1).
 	FetchCopy struct{ Page Page }

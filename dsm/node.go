@@ -21,7 +21,7 @@ type Node struct {
 	inc     uint32     // incarnation
 	t       vtime.Time // T_i
 	v       vtime.Time // V_H: of pages homed here no diff up to it is missing
-	ordinal uint32     // operations that have begun
+	ordinal uint64     // operations that have begun
 	op      *Op        // that has begun and is not over
 	fault   *Fault     // that is not over
 	lastCut logs.Cut
@@ -46,7 +46,7 @@ type Node struct {
 
 	window logs.Window
 	p0     map[Page]vtime.Time // PerPage: p0.v of homed pages, as of the last collection
-	p0Turn uint32              // rises when one of them does
+	p0Turn uint64              // rises when one of them does
 	stamp  Stamp               // of the last checkpoint that is saved
 	saving *State              // on its way to stable storage
 
@@ -76,17 +76,17 @@ type page struct {
 // peer is what is known of another node.
 type peer struct {
 	inc        uint32
-	sendSeq    uint32
-	recvSeq    uint32
-	early      map[uint32]*Message     // that came before others
+	sendSeq    uint64
+	recvSeq    uint64
+	early      map[uint64]*Message     // that came before others
 	recovering bool                    // from Recover to Recovered
 	silent     bool                    // from Recover to Gather: it is sent no token
-	ordinal    uint32                  // that it was seen at
+	ordinal    uint64                  // that it was seen at
 	ckp        Stamp                   // of its last checkpoint that is known: T_ckp^
 	bound      vtime.Interval          // V_H^[self] of its oldest checkpoint
 	bounds     map[Page]vtime.Interval // p0.v^[self] of its pages
 	told       News                    // what it has been sent
-	toldTurn   uint32                  // of the node's p0, the last that it has been sent
+	toldTurn   uint64                  // of the node's p0, the last that it has been sent
 	toldPages  map[Page]vtime.Interval
 	floor      floor
 }
@@ -190,7 +190,7 @@ func (n *Node) Live() bool { return n.rec == nil && n.failed == nil }
 func (n *Node) Time() vtime.Time { return n.t.Clone() }
 
 // Ordinal counts the program's operations.
-func (n *Node) Ordinal() uint32 { return n.ordinal }
+func (n *Node) Ordinal() uint64 { return n.ordinal }
 
 // LogBytes is the size of the diff log.
 func (n *Node) LogBytes() int { return n.diffs.Bytes() }

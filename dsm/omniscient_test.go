@@ -19,12 +19,12 @@ type history struct {
 type diffKey struct {
 	page     Page
 	writer   NodeID
-	interval uint32
+	interval uint64
 }
 
 type acquireKey struct {
 	who     NodeID
-	ordinal uint32
+	ordinal uint64
 }
 
 func newHistory() history { return history{map[diffKey]bool{}, map[acquireKey]vtime.Time{}} }
@@ -127,7 +127,7 @@ func (w *world) auditPeer(p, q *proc, ckp Stamp) {
 	w.auditPages(p, q, ckp)
 }
 
-func (w *world) logged(p *proc, ordinal uint32) bool {
+func (w *world) logged(p *proc, ordinal uint64) bool {
 	return slices.ContainsFunc(w.procs, func(q *proc) bool {
 		return q != p && slices.ContainsFunc(q.n.sent[p.id], func(a logs.Acquire) bool { return a.Ordinal == ordinal })
 	})

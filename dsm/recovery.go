@@ -17,9 +17,9 @@ type recovery struct {
 	ready   bool       // all have answered
 	queue   []*Message // for later
 
-	until    uint32 // last operation of the old incarnation that anybody knows of
-	proven   uint32 // last one that is known to have ended
-	acquires map[uint32]acquired
+	until    uint64 // last operation of the old incarnation that anybody knows of
+	proven   uint64 // last one that is known to have ended
+	acquires map[uint64]acquired
 	barriers logs.Barriers
 	cuts     logs.Cuts                      // this node's, not yet made
 	received []vtime.Interval               // by home: up to which it has this node's diffs
@@ -41,7 +41,7 @@ type acquired struct {
 func Restart(cfg Config, mem Memory, st *State, window []logs.Kept, inc uint32) (*Node, []Effect) {
 	n := blank(cfg, mem, inc)
 	n.rec = &recovery{
-		acks: map[NodeID]RecoverAck{}, replies: map[NodeID]Recovery{}, acquires: map[uint32]acquired{}, received: make([]vtime.Interval, cfg.Nodes),
+		acks: map[NodeID]RecoverAck{}, replies: map[NodeID]Recovery{}, acquires: map[uint64]acquired{}, received: make([]vtime.Interval, cfg.Nodes),
 		ragged: map[vtime.Interval][]logs.Diff{}, expected: map[Page][]logs.Diff{}, pages: map[Page]*replica{},
 	}
 	for i := range n.peers {

@@ -15,7 +15,7 @@ import (
 // told is what a run has shown, and the log of the node that was killed.
 type told struct {
 	threads.Result
-	operations uint32 // of node 0's program
+	operations uint64 // of node 0's program
 	node       string // that was killed
 	checkpoint map[string]time.Time
 	began      time.Time

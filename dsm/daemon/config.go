@@ -25,7 +25,7 @@ type Config struct {
 	Bind      bool
 	Processor int
 	// KillAt ends node and program by SIGKILL at an operation; 0: never.
-	KillAt uint32
+	KillAt uint64
 	Log    *slog.Logger
 }
 

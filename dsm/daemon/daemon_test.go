@@ -52,7 +52,7 @@ func TestCrash(t *testing.T) {
 		cfg.Policy.Every = time.Millisecond
 		c := newCluster(t, cfg, "count", "60")
 		for i := range 3 {
-			c.waitFor(dsm.NodeID(i), uint32(60*(i+1)))
+			c.waitFor(dsm.NodeID(i), uint64(60*(i+1)))
 			disk := c.crash(dsm.NodeID(i))
 			c.start(dsm.NodeID(i), disk)
 		}
@@ -71,12 +71,12 @@ func TestCrashAtEveryOperation(t *testing.T) {
 	modes(t, func(t *testing.T, mode pager.Mode) {
 		want := newCluster(t, testConfig(mode, nodes), "count", fmt.Sprint(rounds)).outputs()
 		for node := range dsm.NodeID(nodes) {
-			for op := uint32(1 + int(node)); op <= 6*rounds+1; op += uint32(step) {
+			for op := uint64(1 + int(node)); op <= 6*rounds+1; op += uint64(step) {
 				cfg := testConfig(mode, nodes)
 				if op%2 == 0 {
 					cfg.Policy = Policy{Every: time.Nanosecond, Aligned: op%4 == 0}
 				}
-				c := killedCluster(t, cfg, map[dsm.NodeID]uint32{node: op}, "count", fmt.Sprint(rounds))
+				c := killedCluster(t, cfg, map[dsm.NodeID]uint64{node: op}, "count", fmt.Sprint(rounds))
 				select {
 				case <-c.nodes[node].died:
 				case <-time.After(time.Minute):
@@ -93,11 +93,11 @@ func TestCrashAtEveryOperation(t *testing.T) {
 }
 
 // waitFor waits until a node has done so many operations, and all are live.
-func (c *cluster) waitFor(i dsm.NodeID, ordinal uint32) {
+func (c *cluster) waitFor(i dsm.NodeID, ordinal uint64) {
 	c.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
 		live := true
-		var at uint32
+		var at uint64
 		for j, n := range c.nodes {
 			n.mu.Lock()
 			if live = live && n.node.Live(); j == int(i) {
@@ -245,7 +245,7 @@ func TestFullDisk(t *testing.T) {
 func TestTwoAtOnce(t *testing.T) {
 	cfg := testConfig(pager.Sync, 3)
 	cfg.Policy.Every = time.Millisecond
-	c := killedCluster(t, cfg, map[dsm.NodeID]uint32{0: 55, 1: 55}, "count", "60")
+	c := killedCluster(t, cfg, map[dsm.NodeID]uint64{0: 55, 1: 55}, "count", "60")
 	<-c.nodes[0].died
 	<-c.nodes[1].died
 	one, two := c.crash(0), c.crash(1)
@@ -272,7 +272,7 @@ func TestTwoAtOnce(t *testing.T) {
 func TestPatience(t *testing.T) {
 	cfg := testConfig(pager.Sync, 2)
 	cfg.Patience = 200 * time.Millisecond
-	c := killedCluster(t, cfg, map[dsm.NodeID]uint32{0: 20}, "count", "10")
+	c := killedCluster(t, cfg, map[dsm.NodeID]uint64{0: 20}, "count", "10")
 	<-c.nodes[0].died
 	c.crash(1)
 	c.start(0, c.crash(0))

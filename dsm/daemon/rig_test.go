@@ -32,7 +32,7 @@ type cluster struct {
 	mu    sync.Mutex
 	ports []*port
 	nodes []*node
-	kills map[dsm.NodeID]uint32 // in the first life
+	kills map[dsm.NodeID]uint64 // in the first life
 }
 
 // node is one life of a node.
@@ -70,7 +70,7 @@ func newCluster(t *testing.T, cfg Config, args ...string) *cluster {
 }
 
 // killedCluster has nodes end at an operation of their first life.
-func killedCluster(t *testing.T, cfg Config, kills map[dsm.NodeID]uint32, args ...string) *cluster {
+func killedCluster(t *testing.T, cfg Config, kills map[dsm.NodeID]uint64, args ...string) *cluster {
 	c := &cluster{t: t, cfg: cfg, args: args, nodes: make([]*node, cfg.Core.Nodes), ports: make([]*port, cfg.Core.Nodes), kills: kills}
 	for i := range c.nodes {
 		c.ports[i] = newPort(c)

@@ -12,7 +12,7 @@ type Status struct {
 	Incarnation uint32
 	Live        bool // false: it recovers, or has failed
 	Failed      string
-	Ordinal     uint32
+	Ordinal     uint64
 	Time        vtime.Time
 	Waiting     string // what the program waits for, and of whom
 	LogBytes    int

@@ -6,9 +6,9 @@ import "lazystate/dsm/vtime"
 
 // Acquire is a lock that went from one process to another.
 type Acquire struct {
-	Ordinal uint32 // of the acquirer's operation
+	Ordinal uint64 // of the acquirer's operation
 	Lock    uint32
-	Seq     uint32     // how often the lock has gone from one process to another
+	Seq     uint64     // how often the lock has gone from one process to another
 	T       vtime.Time // the acquirer's after it: T_new of §4.4.2
 }
 
@@ -21,12 +21,12 @@ func (a *Acquires) Add(e Acquire) { *a = insert(*a, e) }
 
 // Trim discards the acquires up to the operation that the acquirer's checkpoint
 // is behind (Lemma 3).
-func (a *Acquires) Trim(ordinal uint32) { *a = trim(*a, ordinal) }
+func (a *Acquires) Trim(ordinal uint64) { *a = trim(*a, ordinal) }
 
 // Barrier is one barrier that is over. All processes pass the same barriers in
 // the same order, so their number names them.
 type Barrier struct {
-	Number uint32
+	Number uint64
 	ID     uint32
 	T      vtime.Time // everybody's after it
 }
@@ -35,7 +35,7 @@ type Barrier struct {
 type Barriers []Barrier
 
 // Find returns the one of that number.
-func (b Barriers) Find(number uint32) (Barrier, bool) {
+func (b Barriers) Find(number uint64) (Barrier, bool) {
 	i, ok := find(b, number)
 	if !ok {
 		return Barrier{}, false
@@ -48,4 +48,4 @@ func (b *Barriers) Add(e Barrier) { *b = insert(*b, e) }
 
 // Trim discards the barriers up to number: those that everybody's checkpoint is
 // behind.
-func (b *Barriers) Trim(number uint32) { *b = trim(*b, number) }
+func (b *Barriers) Trim(number uint64) { *b = trim(*b, number) }

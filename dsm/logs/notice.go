@@ -16,7 +16,7 @@ type Page uint32
 // program; who replays it is told.
 type Cut struct {
 	Interval vtime.Interval
-	Ordinal  uint32 // synchronisation operations that had begun
+	Ordinal  uint64 // synchronisation operations that had begun
 	After    bool   // that operation was over; else it had not taken effect
 	Ragged   bool   // the program was running: the interval has writes after the operation too
 	Bound    bool   // it ended there or before

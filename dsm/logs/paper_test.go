@@ -11,7 +11,7 @@ import (
 )
 
 // at is a time on the imaginary global axis of Figure 4.6.
-func at(v uint32) vtime.Time { return vtime.Time{v, v, v} }
+func at(v vtime.Interval) vtime.Time { return vtime.Time{v, v, v} }
 
 func kept(number uint32, v vtime.Time, pages map[Page]vtime.Time) Kept { return Kept{number, v, pages} }
 
@@ -129,7 +129,7 @@ func TestPaperLogsAreTrimmedToTheirBounds(t *testing.T) {
 		t.Error("an interval up to the bound is kept")
 	}
 	var a Acquires
-	for o := uint32(2); o <= 8; o += 2 {
+	for o := uint64(2); o <= 8; o += 2 {
 		a.Add(Acquire{Ordinal: o})
 	}
 	if a.Trim(5); len(a) != 2 || a[0].Ordinal != 6 {

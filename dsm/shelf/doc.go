@@ -8,7 +8,7 @@
 // read. Little-endian:
 //
 //	0      magic:8 "dsmshelf", version:4, node:4, nodes:4, pages:4, page size:4, incarnation:4
-//	4096   a head for each page, 64 bytes or a multiple: count:4 ordinal:4, then V_H, 4 bytes a node
+//	4096   a head for each page, 64 bytes or a multiple: count:4 0:4 ordinal:8, then V_H, 8 bytes a node
 //	then, from the next 4096 on, what this node took of others' shelves: a count for each page, 4 bytes
 //	then, from the next 4096 on, the pages
 //

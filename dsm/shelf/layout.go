@@ -15,10 +15,9 @@ import (
 
 const (
 	magic    = "dsmshelf"
-	version  = 2
+	version  = 3
 	block    = 4096
 	headLine = 64
-	timeOff  = 8 // in a head
 	most     = 1 << 46
 )
 
@@ -37,7 +36,13 @@ func layoutOf(cfg dsm.Config) (layout, error) {
 
 func up(n, to int) int { return (n + to - 1) / to * to }
 
-func (l layout) headSize() int { return up(timeOff+4*l.nodes, headLine) }
+// Where things lie in a head, behind the count.
+const (
+	ordinalOff = 8
+	timeOff    = 16
+)
+
+func (l layout) headSize() int { return up(timeOff+8*l.nodes, headLine) }
 
 func (l layout) headAt(p dsm.Page) int { return block + int(p)*l.headSize() }
 
@@ -82,25 +87,25 @@ func (l layout) page(mem []byte, p dsm.Page) []byte {
 }
 
 // put writes ordinal and time.
-func (l layout) put(mem []byte, p dsm.Page, ordinal uint32, v vtime.Time) {
+func (l layout) put(mem []byte, p dsm.Page, ordinal uint64, v vtime.Time) {
 	head := mem[l.headAt(p):]
-	binary.LittleEndian.PutUint32(head[4:], ordinal)
+	binary.LittleEndian.PutUint64(head[ordinalOff:], ordinal)
 	for i, interval := range v {
-		binary.LittleEndian.PutUint32(head[timeOff+4*i:], uint32(interval))
+		binary.LittleEndian.PutUint64(head[timeOff+8*i:], interval)
 	}
 }
 
-func (l layout) get(mem []byte, p dsm.Page) (ordinal uint32, v vtime.Time) {
+func (l layout) get(mem []byte, p dsm.Page) (ordinal uint64, v vtime.Time) {
 	return l.parse(mem[l.headAt(p):])
 }
 
 func countOf(head []byte) uint32 { return binary.LittleEndian.Uint32(head) }
 
 // parse reads a head.
-func (l layout) parse(head []byte) (ordinal uint32, v vtime.Time) {
+func (l layout) parse(head []byte) (ordinal uint64, v vtime.Time) {
 	v = vtime.New(l.nodes)
 	for i := range v {
-		v[i] = vtime.Interval(binary.LittleEndian.Uint32(head[timeOff+4*i:]))
+		v[i] = binary.LittleEndian.Uint64(head[timeOff+8*i:])
 	}
-	return binary.LittleEndian.Uint32(head[4:]), v
+	return binary.LittleEndian.Uint64(head[ordinalOff:]), v
 }

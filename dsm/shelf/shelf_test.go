@@ -58,7 +58,7 @@ func laid(p dsm.Page, b byte) dsm.Shelve {
 	for i := range v {
 		v[i] = vtime.Interval(b)
 	}
-	return dsm.Shelve{Page: p, V: v, Ordinal: uint32(b), Bytes: bytes.Repeat([]byte{b}, testConfig.PageSize)}
+	return dsm.Shelve{Page: p, V: v, Ordinal: uint64(b), Bytes: bytes.Repeat([]byte{b}, testConfig.PageSize)}
 }
 
 // same is nil for a page as laid has made it.

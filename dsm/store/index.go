@@ -25,14 +25,14 @@ type place struct {
 }
 
 // The index is "dsmi" version:1 count:4, then page:4 segment:4 slot:4 crc32c:4 and
-// the version, 4 a node, of each page, little-endian, by rising page. Its own
+// the version, 8 a node, of each page, little-endian, by rising page. Its own
 // checksum is in the manifest.
 const (
 	indexMagic = "dsmi"
 	indexHead  = len(indexMagic) + 1 + 4
 )
 
-func entrySize(nodes int) int { return 16 + 4*nodes }
+func entrySize(nodes int) int { return 16 + 8*nodes }
 
 func appendIndex(b []byte, entries []entry) []byte {
 	b = append(b, indexMagic...)
@@ -43,7 +43,7 @@ func appendIndex(b []byte, entries []entry) []byte {
 			b = binary.LittleEndian.AppendUint32(b, v)
 		}
 		for _, v := range e.v {
-			b = binary.LittleEndian.AppendUint32(b, v)
+			b = binary.LittleEndian.AppendUint64(b, v)
 		}
 	}
 	return b
@@ -82,7 +82,7 @@ func parseEntry(b []byte, nodes int) entry {
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(b[4*i:]) }
 	e := entry{page: dsm.Page(word(0)), at: place{word(1), word(2)}, crc: word(3), v: vtime.New(nodes)}
 	for i := range e.v {
-		e.v[i] = word(4 + i)
+		e.v[i] = binary.LittleEndian.Uint64(b[16+8*i:])
 	}
 	return e
 }

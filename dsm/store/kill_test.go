@@ -103,15 +103,15 @@ func numberedState(number uint32) (*dsm.State, []byte) {
 	for i := range st.Peers {
 		st.Peers[i].Ckp.T = vtime.New(testConfig.Nodes)
 	}
-	st.T[1] = number
+	st.T[1] = uint64(number)
 	for p := range testConfig.Pages {
-		changed := number - number%uint32(p+1) // page p is written every p+1 checkpoints
+		changed := uint64(number - number%uint32(p+1)) // page p is written every p+1 checkpoints
 		if changed == 0 {
 			continue
 		}
 		s := dsm.SavedPage{Page: dsm.Page(p), Homed: true, Home: testConfig.Self, V: vtime.Time{0, changed, 0}, Bytes: make([]byte, testConfig.PageSize)}
 		for i := range s.Bytes {
-			s.Bytes[i] = byte(uint32(p*7+i) * changed)
+			s.Bytes[i] = byte(uint64(p*7+i) * changed)
 		}
 		st.Pages = append(st.Pages, s)
 	}

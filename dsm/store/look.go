@@ -41,8 +41,8 @@ type Checkpoint struct {
 	Incarnation uint32     `json:"incarnation,omitempty"`
 	Time        time.Time  `json:"time"`
 	T           vtime.Time `json:"t_ckp,omitempty"`
-	Ordinal     uint32     `json:"ordinal,omitempty"`
-	Barriers    uint32     `json:"barriers,omitempty"`
+	Ordinal     uint64     `json:"ordinal,omitempty"`
+	Barriers    uint64     `json:"barriers,omitempty"`
 	Pages       int        `json:"pages"`
 	Fresh       int        `json:"fresh"` // of these, written by this checkpoint
 	State       int64      `json:"state_bytes"`

@@ -13,7 +13,7 @@ import (
 )
 
 // Format is of all files of a folder together.
-const Format = 1
+const Format = 2
 
 // cluster is whose checkpoints they are.
 type cluster struct {
@@ -57,8 +57,8 @@ type manifest struct {
 	Incarnation uint32     `json:"incarnation"`
 	Time        time.Time  `json:"time"`
 	T           vtime.Time `json:"t_ckp"`
-	Ordinal     uint32     `json:"ordinal"`
-	Barriers    uint32     `json:"barriers"`
+	Ordinal     uint64     `json:"ordinal"`
+	Barriers    uint64     `json:"barriers"`
 	V           vtime.Time `json:"v_h"`
 	State       part       `json:"state"`
 	Private     part       `json:"private"`

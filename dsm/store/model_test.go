@@ -198,7 +198,7 @@ func (n *node) time() vtime.Time {
 // state is the next checkpoint.
 func (n *node) state() *checkpoint {
 	st := &dsm.State{
-		Stamp: dsm.Stamp{Number: n.number + 1, T: n.time(), Ordinal: n.rng.Uint32(), Barriers: 3}, V: n.time(), Last: n.time(),
+		Stamp: dsm.Stamp{Number: n.number + 1, T: n.time(), Ordinal: n.rng.Uint64(), Barriers: 3}, V: n.time(), Last: n.time(),
 		Notices: make([][]logs.Notice, testConfig.Nodes), Peers: make([]dsm.SavedPeer, testConfig.Nodes),
 	}
 	for i := range st.Peers {
@@ -213,7 +213,7 @@ func (n *node) state() *checkpoint {
 			st.Pages = append(st.Pages, dsm.SavedPage{Page: p, Homed: true, Home: 2, Need: n.time()})
 		}
 	}
-	st.Diffs = []logs.Diff{{Page: 1, Writer: testConfig.Self, Interval: n.rng.Uint32(), T: n.time(), Diff: diff.Diff{{Off: 3, Data: []byte{1, 2}}}}}
+	st.Diffs = []logs.Diff{{Page: 1, Writer: testConfig.Self, Interval: n.rng.Uint64(), T: n.time(), Diff: diff.Diff{{Off: 3, Data: []byte{1, 2}}}}}
 	return &checkpoint{st, []byte(fmt.Sprintf("private %d", n.rng.Uint64()))}
 }
 

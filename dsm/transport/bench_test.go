@@ -40,7 +40,7 @@ var benchCluster = dsm.Config{Nodes: 2, Pages: 8, PageSize: 4096, Locks: 4}
 // home answers.
 type home struct {
 	t    *Transport
-	seq  uint32
+	seq  uint64
 	up   chan struct{}
 	ends chan struct{}
 }

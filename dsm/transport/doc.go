@@ -17,7 +17,7 @@
 // Who connects says HELLO and proves that it has the run's key; so does the other.
 // Then frames, little-endian:
 //
-//	length:4 kind:1 0:3 ack:4 crc32c:4 (of these), then a message as dsm/wire has it
+//	length:4 kind:1 0:3 ack:8 crc32c:4 (of these), then a message as dsm/wire has it
 //
 // The ack is the last message that was heard, as dsm.Message numbers them between
 // two incarnations. An incarnation that is superseded is told so and heard no more.

@@ -32,7 +32,7 @@ func (k kind) String() string {
 }
 
 // headSize is what comes before a frame's body.
-const headSize = 16
+const headSize = 20
 
 // mostMessage is the longest message: a recovery brings all logs in one.
 const mostMessage = 1 << 30
@@ -45,22 +45,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type head struct {
 	length uint32
 	kind   kind
-	ack    uint32
+	ack    uint64
 }
 
 func (h head) put(b []byte) {
 	binary.LittleEndian.PutUint32(b, h.length)
 	binary.LittleEndian.PutUint32(b[4:], uint32(h.kind))
-	binary.LittleEndian.PutUint32(b[8:], h.ack)
-	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
+	binary.LittleEndian.PutUint64(b[8:], h.ack)
+	binary.LittleEndian.PutUint32(b[16:], crc32.Checksum(b[:16], castagnoli))
 }
 
 func parseHead(b []byte) (head, error) {
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(b[4*i:]) }
-	if sum := crc32.Checksum(b[:12], castagnoli); sum != word(3) {
-		return head{}, nonsense("a frame's head with checksum %08x, not %08x", word(3), sum)
+	if sum := crc32.Checksum(b[:16], castagnoli); sum != word(4) {
+		return head{}, nonsense("a frame's head with checksum %08x, not %08x", word(4), sum)
 	}
-	h := head{length: word(0), kind: kind(word(1)), ack: word(2)}
+	h := head{length: word(0), kind: kind(word(1)), ack: binary.LittleEndian.Uint64(b[8:])}
 	most := uint32(0)
 	switch {
 	case word(1) > 255:

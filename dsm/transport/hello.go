@@ -15,10 +15,10 @@ import (
 )
 
 // Version is of the hello and the frames.
-const Version = 1
+const Version = 2
 
 // hello is who speaks: "dsmh" version:1 0:1 nodes:2 from:2 to:2 pagesize:4 pages:4
-// locks:4 conds:4 inc:4 knows:4 heard:4 nonce:16.
+// locks:4 conds:4 inc:4 knows:4 heard:8 nonce:16.
 type hello struct {
 	nodes    uint16
 	from, to dsm.NodeID
@@ -28,13 +28,13 @@ type hello struct {
 	conds    uint32
 	inc      uint32
 	knows    uint32 // the other's incarnation, the last that is known; 0: none
-	heard    uint32 // the last message of that one
+	heard    uint64 // the last message of that one
 	nonce    [16]byte
 }
 
 const (
 	helloMagic = "dsmh"
-	helloSize  = 56
+	helloSize  = 60
 	proofSize  = sha256.Size
 	yesMagic   = "dsmy" // the listener has taken the connection
 	noMagic    = "dsmn" // then length:1 and a text: no, and why
@@ -57,9 +57,10 @@ func (h hello) bytes() []byte {
 	for _, v := range []uint16{h.nodes, uint16(h.from), uint16(h.to)} {
 		b = binary.LittleEndian.AppendUint16(b, v)
 	}
-	for _, v := range []uint32{h.pageSize, h.pages, h.locks, h.conds, h.inc, h.knows, h.heard} {
+	for _, v := range []uint32{h.pageSize, h.pages, h.locks, h.conds, h.inc, h.knows} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
+	b = binary.LittleEndian.AppendUint64(b, h.heard)
 	return append(b, h.nonce[:]...)
 }
 
@@ -79,9 +80,9 @@ func parseHello(b []byte) (h hello, err error) {
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(b[12+4*i:]) }
 	h = hello{
 		nodes: short(6), from: dsm.NodeID(short(8)), to: dsm.NodeID(short(10)), pageSize: word(0), pages: word(1),
-		locks: word(2), conds: word(3), inc: word(4), knows: word(5), heard: word(6),
+		locks: word(2), conds: word(3), inc: word(4), knows: word(5), heard: binary.LittleEndian.Uint64(b[36:]),
 	}
-	copy(h.nonce[:], b[40:])
+	copy(h.nonce[:], b[44:])
 	return h, nil
 }
 

@@ -136,13 +136,13 @@ func framed(t *testing.T, cfg dsm.Config, m *dsm.Message) []byte {
 	return frameOf(kindMessage, 0, string(b))
 }
 
-func frameOf(k kind, ack uint32, body string) []byte { return appendFrame(nil, k, ack, body) }
+func frameOf(k kind, ack uint64, body string) []byte { return appendFrame(nil, k, ack, body) }
 
 // raised is a beat's head with other words in it.
 func raised(change func(b []byte)) []byte {
 	b := frameOf(kindBeat, 0, "")
 	change(b)
-	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
+	binary.LittleEndian.PutUint32(b[16:], crc32.Checksum(b[:16], castagnoli))
 	return b
 }
 
@@ -153,7 +153,7 @@ func TestNonsense(t *testing.T) {
 		e := r.start(0, 1)
 		inc := uint32(1)
 		for what, b := range map[string]func(m *dsm.Message) []byte{
-			"checksum":         func(*dsm.Message) []byte { b := frameOf(kindBeat, 0, ""); b[13]++; return b },
+			"checksum":         func(*dsm.Message) []byte { b := frameOf(kindBeat, 0, ""); b[17]++; return b },
 			"kind 9":           func(*dsm.Message) []byte { return frameOf(9, 0, "") },
 			"kind 777":         func(*dsm.Message) []byte { return raised(func(b []byte) { b[4], b[5] = 777&0xff, 777>>8 }) },
 			"at most 0":        func(*dsm.Message) []byte { return frameOf(kindBeat, 0, "text") },
@@ -195,7 +195,7 @@ func TestNonsense(t *testing.T) {
 }
 
 // asNode1 makes messages as node 1 would.
-func (r *rig) asNode1(inc, seq uint32) *dsm.Message {
+func (r *rig) asNode1(inc uint32, seq uint64) *dsm.Message {
 	return (&end{r: r, Transport: &Transport{cfg: r.config(1, inc)}}).message(0, 1, seq)
 }
 
@@ -214,7 +214,7 @@ func TestOldConnectionStillSpeaks(t *testing.T) {
 		})
 		old := e.meet(1)
 		var all []byte
-		for seq := range uint32(3) {
+		for seq := range uint64(3) {
 			all = append(all, framed(t, r.cfg, r.asNode1(1, seq+1))...)
 		}
 		if _, err := old.Write(all); err != nil {

@@ -20,11 +20,11 @@ type link struct {
 
 	mu     sync.Mutex
 	inc    uint32      // the peer's, the latest that is known; 0: none
-	heard  uint32      // the last message of that incarnation
+	heard  uint64      // the last message of that incarnation
 	kept   []*outgoing // not acknowledged, oldest first
 	bytes  int         // of these
 	given  int         // so many of them were given to the connection
-	last   uint32      // the last that was given to any
+	last   uint64      // the last that was given to any
 	wanted bool        // a beat is to be written
 	bye    string      // to be written when all else is
 	conn   *live       // nil: none
@@ -38,8 +38,9 @@ type link struct {
 
 // outgoing is a message with room for a frame's head.
 type outgoing struct {
-	seq, toInc uint32
-	frame      []byte
+	seq   uint64
+	toInc uint32
+	frame []byte
 }
 
 // traffic counts what a link has had.
@@ -60,7 +61,7 @@ type live struct {
 	buf    []byte // of Flush
 	why    error  // it ends
 	ended  bool
-	told   uint32 // the last ack that was written
+	told   uint64 // the last ack that was written
 	reader chan struct{}
 }
 
@@ -260,7 +261,7 @@ func (l *link) beat(b []byte) []byte {
 	return appendFrame(b, kindBeat, l.heard, "")
 }
 
-func appendFrame(b []byte, k kind, ack uint32, text string) []byte {
+func appendFrame(b []byte, k kind, ack uint64, text string) []byte {
 	var hb [headSize]byte
 	head{uint32(len(text)), k, ack}.put(hb[:])
 	return append(append(b, hb[:]...), text...)
@@ -268,7 +269,7 @@ func appendFrame(b []byte, k kind, ack uint32, text string) []byte {
 
 // acknowledged forgets what the peer has heard: on this connection or on one before,
 // where its reader was not through when it said hello.
-func (l *link) acknowledged(ack uint32) error {
+func (l *link) acknowledged(ack uint64) error {
 	if ack > l.last {
 		return nonsense("it has heard message %d, and %d is the last", ack, l.last)
 	}

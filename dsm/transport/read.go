@@ -20,7 +20,7 @@ func (l *link) adopt(c *conn, its hello, byMe bool) error {
 	}
 	l.drop(errReplaced)
 	l.meet(its.inc)
-	heard := uint32(0)
+	heard := uint64(0)
 	if its.knows == l.t.cfg.Incarnation {
 		heard = its.heard
 	}
@@ -128,7 +128,7 @@ func (l *link) take(c *live, h head, b []byte) error {
 
 // acknowledgedBy is of a connection that may be an earlier incarnation's by now: its
 // numbers mean nothing any more.
-func (l *link) acknowledgedBy(c *live, ack uint32) error {
+func (l *link) acknowledgedBy(c *live, ack uint64) error {
 	if c.inc != l.inc {
 		return errReplaced
 	}
@@ -168,7 +168,7 @@ func (l *link) hear(c *live, b []byte) error {
 
 // note counts a message, and is true if it is the next one. One that came before is
 // no error: it was sent again.
-func (l *link) note(c *live, seq uint32, size int) (isNext bool, err error) {
+func (l *link) note(c *live, seq uint64, size int) (isNext bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.inc != l.inc {

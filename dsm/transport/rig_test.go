@@ -291,7 +291,7 @@ func (e *end) cut(peer dsm.NodeID) {
 }
 
 // message is one with a number to be told by.
-func (e *end) message(to dsm.NodeID, toInc, seq uint32) *dsm.Message {
+func (e *end) message(to dsm.NodeID, toInc uint32, seq uint64) *dsm.Message {
 	return &dsm.Message{
 		From: e.cfg.Cluster.Self, To: to, FromInc: e.cfg.Incarnation, ToInc: toInc, Seq: seq, Ordinal: seq,
 		Body: dsm.LockReq{Lock: 1, Ordinal: seq * 3, T: vtime.New(e.cfg.Cluster.Nodes)},
@@ -299,7 +299,7 @@ func (e *end) message(to dsm.NodeID, toInc, seq uint32) *dsm.Message {
 }
 
 // page is a message with a page in it.
-func (e *end) page(to dsm.NodeID, seq uint32) *dsm.Message {
+func (e *end) page(to dsm.NodeID, seq uint64) *dsm.Message {
 	m := e.message(to, 1, seq)
 	m.Body = dsm.PageRep{Page: 3, V: vtime.New(e.cfg.Cluster.Nodes), Bytes: make([]byte, e.cfg.Cluster.PageSize)}
 	return m
@@ -309,7 +309,7 @@ func (e *end) page(to dsm.NodeID, seq uint32) *dsm.Message {
 func (e *end) inOrder(from dsm.NodeID, n int) func() bool {
 	return func() bool {
 		for i, m := range e.got[from] {
-			if m.Seq != uint32(i+1) {
+			if m.Seq != uint64(i+1) {
 				e.r.t.Errorf("message %d of %v comes at place %d", m.Seq, from, i)
 			}
 		}

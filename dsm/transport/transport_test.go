@@ -29,7 +29,7 @@ func TestInOrderOnce(t *testing.T) {
 		for i, e := range ends {
 			sending.Go(func() {
 				rng := rand.New(rand.NewPCG(uint64(i), 1))
-				for seq := range uint32(n) {
+				for seq := range uint64(n) {
 					for _, l := range e.peers() {
 						if seq%7 == 0 {
 							e.Send(e.page(l.peer, seq+1))
@@ -69,7 +69,7 @@ func TestCloseDrains(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		const n = 300
 		ends := r.all()
-		for seq := range uint32(n) {
+		for seq := range uint64(n) {
 			ends[0].Send(ends[0].page(1, seq+1))
 		}
 		if err := ends[0].Close(); err != nil {
@@ -94,7 +94,7 @@ func TestRestart(t *testing.T) {
 		ends[1].kill()
 		for _, e := range []*end{ends[0], ends[2]} {
 			e.until("loss", func() bool { return len(e.lost) > 0 })
-			for seq := range uint32(5) {
+			for seq := range uint64(5) {
 				e.Send(e.message(1, 1, seq+1))
 			}
 		}
@@ -182,7 +182,7 @@ func partition(t *testing.T, r *rig) {
 	for _, e := range ends {
 		e.ready()
 	}
-	for round := range uint32(2) {
+	for round := range uint64(2) {
 		before := []int{len(ends[0].errors(&ends[0].lost)), len(ends[1].errors(&ends[1].lost))}
 		r.plug(1, false)
 		for i, e := range ends {
@@ -269,7 +269,7 @@ func TestSlowPeer(t *testing.T) {
 		a := r.start(0, 1)
 		b := r.start(1, 1, func(e *end, _ *Config) { e.deliver = func(*dsm.Message) { <-stuck } })
 		a.ready()
-		for seq := range uint32(4000) { // twice what may be kept
+		for seq := range uint64(4000) { // twice what may be kept
 			a.Send(a.page(1, seq+1))
 		}
 		a.until("loss", func() bool { return len(a.lost) > 0 })
@@ -293,7 +293,7 @@ func TestLongMessage(t *testing.T) {
 		a.ready()
 		m := a.message(1, 1, 1)
 		body := dsm.PageDiffs{Page: 1}
-		for i := range uint32(3000) {
+		for i := range uint64(3000) {
 			body.Diffs = append(body.Diffs, logs.Diff{Page: 1, Interval: i, T: vtime.Time{i, 0}, Diff: diff.Diff{{Data: make([]byte, 4096)}}})
 		}
 		m.Body = body

@@ -12,6 +12,7 @@ import (
 
 	"lazystate/dsm"
 	"lazystate/dsm/shelf"
+	"lazystate/dsm/vtime"
 	"lazystate/verbs"
 )
 
@@ -147,7 +148,7 @@ func TestLooksEnd(t *testing.T) {
 		defer s.Close()
 		mine[i] = s
 	}
-	mine[1].Put(dsm.Shelve{Page: 2, V: make([]uint32, cfg.Nodes), Ordinal: 7, Bytes: make([]byte, cfg.PageSize)})
+	mine[1].Put(dsm.Shelve{Page: 2, V: vtime.New(cfg.Nodes), Ordinal: 7, Bytes: make([]byte, cfg.PageSize)})
 	var err error
 	for i, c := range []*wired{a, b} {
 		if c.reads, err = newReads(c.queue, mine[i], mine[i].Remote(dsm.NodeID(1-i), 1), cfg); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func draw(t *rapid.T, name string) Time {
-	return Time(rapid.SliceOfN(rapid.Uint32Range(0, 4), 3, 3).Draw(t, name))
+	return Time(rapid.SliceOfN(rapid.Uint64Range(0, 4), 3, 3).Draw(t, name))
 }
 
 // Join and Meet are the least upper and the greatest lower bound.

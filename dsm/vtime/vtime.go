@@ -14,7 +14,7 @@ func (n Node) String() string { return fmt.Sprintf("P%d", uint16(n)) }
 
 // Interval counts one process's intervals. The first is 1: 0 is the state
 // before any write.
-type Interval = uint32
+type Interval = uint64
 
 // Time is a vector time, one interval a process.
 type Time []Interval

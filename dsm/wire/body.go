@@ -10,7 +10,7 @@ import (
 func (c *coder) page(v *logs.Page) { c.u32((*uint32)(v)) }
 
 func (c *coder) cut(v *logs.Cut) {
-	c.u32(&v.Interval, &v.Ordinal)
+	c.u64(&v.Interval, &v.Ordinal)
 	c.flags(&v.After, &v.Ragged, &v.Bound)
 }
 
@@ -29,48 +29,51 @@ func (c *coder) writerNotices(v *[]dsm.WriterNotice) {
 }
 
 func (c *coder) acquire(v *logs.Acquire) {
-	c.u32(&v.Ordinal, &v.Lock, &v.Seq)
+	c.u32(&v.Lock)
+	c.u64(&v.Ordinal, &v.Seq)
 	c.time(&v.T)
 }
 
 func (c *coder) barrier(v *logs.Barrier) {
-	c.u32(&v.Number, &v.ID)
+	c.u64(&v.Number)
+	c.u32(&v.ID)
 	c.time(&v.T)
 }
 
 func (c *coder) stamp(v *dsm.Stamp) {
 	c.u32(&v.Number)
 	c.time(&v.T)
-	c.u32(&v.Ordinal, &v.Barriers)
+	c.u64(&v.Ordinal, &v.Barriers)
 }
 
 func (c *coder) news(v *dsm.News) {
 	c.stamp(&v.Ckp)
-	c.u32(&v.Bound)
+	c.u64(&v.Bound)
 	list(c, &v.Pages, func(b *dsm.PageBound) {
 		c.page(&b.Page)
-		c.u32(&b.Bound)
+		c.u64(&b.Bound)
 	})
 }
 
 func (c *coder) request(v *dsm.LockReq) {
-	c.u32(&v.Lock, &v.Ordinal)
+	c.u32(&v.Lock)
+	c.u64(&v.Ordinal)
 	c.time(&v.T)
 }
 
 func (c *coder) forward(v *dsm.LockFwd) {
 	c.u32(&v.Lock)
 	c.node(&v.To)
-	c.u32(&v.Ordinal)
+	c.u64(&v.Ordinal)
 	c.time(&v.T)
 }
 
-func (c *coder) registration(v *dsm.CondReg) { c.u32(&v.Cond, &v.Ordinal) }
+func (c *coder) registration(v *dsm.CondReg) { c.u32(&v.Cond); c.u64(&v.Ordinal) }
 
 func (c *coder) lockReport(v *dsm.LockReport) {
 	c.u32(&v.Lock)
 	c.flags(&v.Have)
-	c.u32(&v.Seq)
+	c.u64(&v.Seq)
 	c.node(&v.GaveTo)
 	list(c, &v.Next, c.forward)
 }
@@ -78,7 +81,7 @@ func (c *coder) lockReport(v *dsm.LockReport) {
 // recovery is what one peer has in its logs.
 func (c *coder) recovery(v *dsm.Recovery) {
 	c.time(&v.T)
-	c.u32(&v.Received, &v.Ordinal, &v.Seen)
+	c.u64(&v.Received, &v.Ordinal, &v.Seen)
 	list(c, &v.Sent, c.acquire)
 	list(c, &v.Rcvd, c.acquire)
 	list(c, &v.Barriers, c.barrier)
@@ -92,9 +95,9 @@ func (c *coder) recovery(v *dsm.Recovery) {
 	})
 	list(c, &v.Locks, c.lockReport)
 	maybe(c, &v.Waits, c.request)
-	c.u32(&v.Arrived)
+	c.u64(&v.Arrived)
 	maybe(c, &v.Sleeps, c.registration)
-	c.u32(&v.Woken, &v.WokeYou)
+	c.u64(&v.Woken, &v.WokeYou)
 }
 
 // text is at most 64 KiB.

@@ -74,6 +74,16 @@ func (c *coder) u32(vs ...*uint32) {
 	}
 }
 
+func (c *coder) u64(vs ...*uint64) {
+	for _, v := range vs {
+		if !c.decodes {
+			c.b = binary.LittleEndian.AppendUint64(c.b, *v)
+		} else if b := c.take(8); b != nil {
+			*v = binary.LittleEndian.Uint64(b)
+		}
+	}
+}
+
 // flags are bools in the bits of one byte, the first in the lowest.
 func (c *coder) flags(vs ...*bool) {
 	var b uint8
@@ -105,10 +115,10 @@ func (c *coder) raw(v *[]byte) {
 	*v = append([]byte(nil), c.take(c.pageSize)...)
 }
 
-// time has a word for each node.
+// time has eight bytes for each node.
 func (c *coder) time(v *vtime.Time) {
 	switch {
-	case c.decodes && !c.has(4*c.nodes):
+	case c.decodes && !c.has(8*c.nodes):
 		return
 	case c.decodes:
 		*v = vtime.New(c.nodes)
@@ -117,7 +127,7 @@ func (c *coder) time(v *vtime.Time) {
 		return
 	}
 	for i := range *v {
-		c.u32(&(*v)[i])
+		c.u64(&(*v)[i])
 	}
 }
 

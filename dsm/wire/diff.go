@@ -103,7 +103,7 @@ func (c *coder) diffs(v *[]logs.Diff) {
 	list(c, v, func(d *logs.Diff) {
 		c.u32((*uint32)(&d.Page))
 		c.node(&d.Writer)
-		c.u32(&d.Interval)
+		c.u64(&d.Interval)
 		same := !c.decodes && before != nil && d.T.Equal(before.T)
 		c.flags(&d.Ragged, &same)
 		switch {

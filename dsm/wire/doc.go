@@ -4,12 +4,12 @@
 // dsm says in structs (§4.3.2, §4.4), little-endian and without padding.
 //
 //	message     "dsm" version:1 type:1 flags:1 nodes:2 pagesize:4 from:2 to:2
-//	            frominc:4 toinc:4 seq:4 ordinal:4 [news] body crc32c:4
+//	            frominc:4 toinc:4 seq:8 ordinal:8 [news] body crc32c:4
 //	checkpoint  "dsmc" version:1 nodes:2 pagesize:4 state crc32c:4
 //
 // Each layout is written down once, as the order in which a coder visits a
 // struct's fields; the same lines encode and decode. A list has a count before
-// it, a vector time has one word for each node, a diff is runs or, if that is
+// it, a vector time has eight bytes for each node, a diff is runs or, if that is
 // shorter, a mask of the page and the bytes that changed.
 //
 // The trap: counts are the other side's word. One is believed only as far as there

@@ -13,7 +13,7 @@ import (
 )
 
 // Version is of both layouts.
-const Version = 1
+const Version = 2
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -43,21 +43,22 @@ var kinds = []kind{
 	of((*coder).forward),
 	of(func(c *coder, b *dsm.LockGrant) { c.acquire(&b.Acquire); c.writerNotices(&b.Notices) }),
 	of(func(c *coder, b *dsm.BarrierArrive) {
-		c.u32(&b.Number, &b.ID)
+		c.u64(&b.Number)
+		c.u32(&b.ID)
 		c.time(&b.Low)
 		c.time(&b.High)
 		c.writerNotices(&b.Notices)
 	}),
 	of(func(c *coder, b *dsm.BarrierRelease) { c.barrier(&b.Barrier); c.writerNotices(&b.Notices) }),
 	of((*coder).registration),
-	of(func(c *coder, b *dsm.CondRegAck) { c.u32(&b.Ordinal) }),
-	of(func(c *coder, b *dsm.CondSignal) { c.u32(&b.Cond, &b.Ordinal); c.flags(&b.All) }),
+	of(func(c *coder, b *dsm.CondRegAck) { c.u64(&b.Ordinal) }),
+	of(func(c *coder, b *dsm.CondSignal) { c.u32(&b.Cond); c.u64(&b.Ordinal); c.flags(&b.All) }),
 	of(func(c *coder, b *dsm.CondSignalAck) {
-		c.u32(&b.Ordinal)
-		list(c, &b.Woken, func(r *dsm.Registration) { c.node(&r.Node); c.u32(&r.Ordinal) })
+		c.u64(&b.Ordinal)
+		list(c, &b.Woken, func(r *dsm.Registration) { c.node(&r.Node); c.u64(&r.Ordinal) })
 	}),
-	of(func(c *coder, b *dsm.CondWake) { c.u32(&b.Cond, &b.Ordinal) }),
-	of(func(c *coder, b *dsm.CondWakeAck) { c.u32(&b.Cond, &b.Ordinal) }),
+	of(func(c *coder, b *dsm.CondWake) { c.u32(&b.Cond); c.u64(&b.Ordinal) }),
+	of(func(c *coder, b *dsm.CondWakeAck) { c.u32(&b.Cond); c.u64(&b.Ordinal) }),
 	of(func(c *coder, b *dsm.Recover) { c.stamp(&b.Ckp) }),
 	of(func(c *coder, b *dsm.RecoverAck) { list(c, &b.Fwds, c.forward) }),
 	of(func(*coder, *dsm.Gather) {}),
@@ -66,7 +67,7 @@ var kinds = []kind{
 	of(func(c *coder, b *dsm.Copy) { c.page(&b.Page); c.time(&b.V); c.raw(&b.Bytes) }),
 	of(func(c *coder, b *dsm.FetchDiffs) { c.page(&b.Page); c.time(&b.V) }),
 	of(func(c *coder, b *dsm.PageDiffs) { c.page(&b.Page); c.diffs(&b.Diffs) }),
-	of(func(c *coder, b *dsm.Recovered) { c.u32(&b.Upto); c.diffs(&b.Diffs); c.notices(&b.Notices) }),
+	of(func(c *coder, b *dsm.Recovered) { c.u64(&b.Upto); c.diffs(&b.Diffs); c.notices(&b.Notices) }),
 	of(func(c *coder, b *dsm.Refused) { c.text(&b.Why) }),
 }
 
@@ -127,7 +128,8 @@ func (c *coder) header(m *dsm.Message) {
 	c.cluster()
 	c.node(&m.From)
 	c.node(&m.To)
-	c.u32(&m.FromInc, &m.ToInc, &m.Seq, &m.Ordinal)
+	c.u32(&m.FromInc, &m.ToInc)
+	c.u64(&m.Seq, &m.Ordinal)
 	if !there || c.err != nil {
 		return
 	}

@@ -23,7 +23,7 @@ func TestNodesBearNonsense(t *testing.T) {
 			inc = 2
 			n, _ = dsm.Restart(d.cfg, d, nil, nil, inc)
 		}
-		seq := [nodes]uint32{}
+		seq := [nodes]uint64{}
 		for range 30 {
 			var in dsm.Input = dsm.Fault{Page: dsm.Page(rng.IntN(5)), Write: true}
 			switch rng.IntN(8) {
@@ -34,7 +34,7 @@ func TestNodesBearNonsense(t *testing.T) {
 				from := 1 + rng.IntN(nodes-1)
 				seq[from]++
 				m := nonsense(rng)
-				m.From, m.FromInc, m.ToInc, m.Seq, m.Ordinal = dsm.NodeID(from), 1, inc, seq[from], rng.Uint32N(9)
+				m.From, m.FromInc, m.ToInc, m.Seq, m.Ordinal = dsm.NodeID(from), 1, inc, seq[from], rng.Uint64N(9)
 				in = dsm.Deliver{Message: m}
 			}
 			for _, e := range n.Step(in) {
@@ -78,7 +78,7 @@ func shrink(rng *rand.Rand, v reflect.Value) {
 		if !v.IsNil() {
 			shrink(rng, v.Elem())
 		}
-	case reflect.Uint16, reflect.Uint32:
+	case reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		switch rng.IntN(40) {
 		case 0:
 		case 1:

@@ -30,7 +30,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.StringFlag{Name: "stdin", Usage: "`FILE` that the program reads"},
 			&ucli.BoolFlag{Name: "until-eof", Usage: "end when the standard input does: whoever started this is gone"},
 			&ucli.IntFlag{Name: "processor", Value: -1, Usage: "keep the program, and what of dsmd it waits for, on the `N`-th processor that dsmd may use, from 0 on"},
-			&ucli.UintFlag{Name: "kill-at", Usage: "end by SIGKILL at operation `N`, to try a recovery"},
+			&ucli.Uint64Flag{Name: "kill-at", Usage: "end by SIGKILL at operation `N`, to try a recovery"},
 			cli.LogFlag("DSM_LOG_LEVEL"),
 		),
 		Action: action,
@@ -58,7 +58,7 @@ func action(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.KillAt = uint32(c.Uint("kill-at"))
+	cfg.KillAt = c.Uint64("kill-at")
 	if n := c.Int("processor"); n >= 0 {
 		cfg.Bind = true
 		if cfg.Processor, err = daemon.Processor(n); err != nil {

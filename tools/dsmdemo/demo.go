@@ -63,7 +63,7 @@ func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args
 func short(digest string) string { return digest[:min(len(digest), 16)] }
 
 // once runs the program; at an operation, if there is one, the victim is killed.
-func (d *demo) once(ctx context.Context, kill uint32) (result, error) {
+func (d *demo) once(ctx context.Context, kill uint64) (result, error) {
 	begin := time.Now()
 	j := job.Job{
 		Bin: d.bin, Nodes: d.nodes, Args: []string{"--every", d.every.String()}, Line: func(line string) { d.tell(time.Since(begin), line) },

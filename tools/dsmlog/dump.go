@@ -54,7 +54,7 @@ type contents struct {
 	Number   uint32          `json:"number"`
 	T        vtime.Time      `json:"t_ckp"`
 	V        vtime.Time      `json:"v_h"`
-	Ordinal  uint32          `json:"ordinal"`
+	Ordinal  uint64          `json:"ordinal"`
 	Private  int             `json:"private_bytes"`
 	Pages    []page          `json:"pages"`
 	Locks    []dsm.SavedLock `json:"locks"`
@@ -75,9 +75,9 @@ type page struct {
 
 type notice struct {
 	Writer   dsm.NodeID `json:"writer"`
-	Interval uint32     `json:"interval"`
+	Interval uint64     `json:"interval"`
 	Pages    []dsm.Page `json:"pages"`
-	Ordinal  uint32     `json:"ordinal"`
+	Ordinal  uint64     `json:"ordinal"`
 	After    bool       `json:"after"` // the interval ended behind that operation
 	Ragged   bool       `json:"ragged"`
 }
@@ -85,7 +85,7 @@ type notice struct {
 type diffEntry struct {
 	Page     dsm.Page   `json:"page"`
 	Writer   dsm.NodeID `json:"writer"`
-	Interval uint32     `json:"interval"`
+	Interval uint64     `json:"interval"`
 	T        vtime.Time `json:"t"`
 	Bytes    int        `json:"bytes"`
 	Runs     int        `json:"runs"`

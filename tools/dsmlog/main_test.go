@@ -21,7 +21,7 @@ import (
 
 // state is a checkpoint with something in every log.
 func state(number uint32) *dsm.State {
-	t := vtime.Time{number, 2}
+	t := vtime.Time{uint64(number), 2}
 	d := diff.Diff{{Off: 3, Data: []byte{1, 2}}, {Off: 9, Data: []byte{3}}}
 	return &dsm.State{
 		Stamp: dsm.Stamp{Number: number, T: t, Ordinal: 40, Barriers: 2}, V: t, Last: t,

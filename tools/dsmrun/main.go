@@ -152,19 +152,19 @@ func (r *running) folder(dir, job string) (string, func() error, error) {
 }
 
 // parseKills reads NODE@OP.
-func parseKills(list []string, nodes int) (map[int]uint32, error) {
-	kills := map[int]uint32{}
+func parseKills(list []string, nodes int) (map[int]uint64, error) {
+	kills := map[int]uint64{}
 	for _, s := range list {
 		node, op, ok := strings.Cut(s, "@")
 		i, err := strconv.Atoi(node)
-		n, err2 := strconv.ParseUint(op, 10, 32)
+		n, err2 := strconv.ParseUint(op, 10, 64)
 		if !ok || err != nil || err2 != nil || i < 0 || i >= nodes || n == 0 {
 			return nil, fmt.Errorf("%q is no NODE@OP with one of %d nodes", s, nodes)
 		}
 		if _, twice := kills[i]; twice {
 			return nil, fmt.Errorf("node %d is killed twice", i)
 		}
-		kills[i] = uint32(n)
+		kills[i] = n
 	}
 	return kills, nil
 }

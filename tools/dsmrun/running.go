@@ -28,7 +28,7 @@ type running struct {
 	args    []string // of each dsmd
 	command []string
 	most    int            // restarts of a node
-	kills   map[int]uint32 // node: operation
+	kills   map[int]uint64 // node: operation
 	label   bool
 	bind    bool
 	log     *slog.Logger
@@ -118,7 +118,7 @@ func (r *running) live(ctx context.Context, i, life int) error {
 func (r *running) prepare(i, life int) (cmd *exec.Cmd, done func(), err error) {
 	args := append([]string{"--node", strconv.Itoa(i)}, r.args...)
 	if op, ok := r.kills[i]; ok && life == 1 {
-		args = append(args, "--kill-at", strconv.FormatUint(uint64(op), 10))
+		args = append(args, "--kill-at", strconv.FormatUint(op, 10))
 	}
 	if r.bind {
 		args = append(args, "--processor", strconv.Itoa(r.hosts.place(i)))

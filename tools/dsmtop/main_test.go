@@ -17,9 +17,9 @@ import (
 	"lazystate/tools/dsmd/status"
 )
 
-func report(node dsm.NodeID, at time.Time, ordinal uint32) status.Report {
+func report(node dsm.NodeID, at time.Time, ordinal uint64) status.Report {
 	r := status.Of(dsm.Config{Self: node, Nodes: 2}, at, daemon.Status{
-		Incarnation: 1, Live: true, Ordinal: ordinal, LogBytes: 1 << 20, Region: 4 << 20, Counters: dsm.Counters{Misses: uint64(3 * ordinal), Saved: 2, WindowMost: 1},
+		Incarnation: 1, Live: true, Ordinal: ordinal, LogBytes: 1 << 20, Region: 4 << 20, Counters: dsm.Counters{Misses: 3 * ordinal, Saved: 2, WindowMost: 1},
 	}, 0, []transport.PeerStatus{{Node: 1 - node, Incarnation: 1, Up: true, SentBytes: uint64(1024 * ordinal), Kept: 2, KeptBytes: 100, Silent: time.Millisecond, Links: 1}})
 	r.Written = at
 	return r

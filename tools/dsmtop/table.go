@@ -24,7 +24,7 @@ func nodes(out io.Writer, now time.Time, last, all []status.Report) {
 	for _, r := range all {
 		was := before(last, r)
 		fmt.Fprintf(w, "%v\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.Node, state(now, r), r.Incarnation, r.Ordinal,
-			rate(was, r, func(r status.Report) uint64 { return uint64(r.Ordinal) }),
+			rate(was, r, func(r status.Report) uint64 { return r.Ordinal }),
 			rate(was, r, func(r status.Report) uint64 { return r.Counters.Misses }),
 			rate(was, r, func(r status.Report) uint64 { return r.Counters.Upgrades }),
 			size(uint64(r.LogBytes)), share(r), r.Counters.Saved, r.Counters.WindowMost,

@@ -34,7 +34,7 @@ type Report struct {
 	Incarnation uint32                 `json:"incarnation"`
 	Live        bool                   `json:"live"` // false: it recovers, or has failed
 	Failed      string                 `json:"failed,omitempty"`
-	Ordinal     uint32                 `json:"ordinal"` // operations of the program
+	Ordinal     uint64                 `json:"ordinal"` // operations of the program
 	Time        vtime.Time             `json:"time"`
 	Waiting     string                 `json:"waiting,omitempty"`
 	LogBytes    int                    `json:"log_bytes"`
