@@ -41,7 +41,7 @@ func (t *Transport) dial(l *link) {
 			last = err.Error()
 			t.recv.Nonsense(l.peer, fmt.Errorf("connect with %v: %w", l.peer, err))
 		}
-		if errors.Is(err, ErrSuperseded) {
+		if errors.Is(err, ErrSuperseded) || errors.Is(err, ErrForgotten) {
 			return
 		}
 		if pause.For(t.ctx, wait) != nil {
@@ -53,7 +53,7 @@ func (t *Transport) dial(l *link) {
 
 // told is true for what does not pass by itself.
 func told(err error) bool {
-	return errors.Is(err, errOther) || errors.Is(err, errKey) || errors.Is(err, errPlain) || errors.Is(err, ErrSuperseded)
+	return errors.Is(err, errOther) || errors.Is(err, errKey) || errors.Is(err, errPlain) || errors.Is(err, ErrSuperseded) || errors.Is(err, ErrForgotten)
 }
 
 // awaitTurn waits a while for the time to dial, and is true if it has come: when

@@ -20,7 +20,8 @@
 //	length:4 kind:1 0:3 ack:8 crc32c:4 (of these), then a message as dsm/wire has it
 //
 // The ack is the last message that was heard, as dsm.Message numbers them between
-// two incarnations. An incarnation that is superseded is told so and heard no more.
+// two incarnations. An incarnation that is superseded is told so and heard no more; so is
+// one that has lived before and does not know, for its checkpoints are elsewhere.
 //
 // Who is silent for Config.Silence is lost: several beats, as internal/sampling
 // plans them, must have been lost for that.

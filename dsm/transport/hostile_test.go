@@ -5,6 +5,7 @@ package transport
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"net"
@@ -236,6 +237,41 @@ func TestOldConnectionStillSpeaks(t *testing.T) {
 			t.Errorf("%d messages, nonsense %v", len(got), errs)
 		}
 	})
+}
+
+// A node of another version is told which the two are, by whoever hears it first.
+func TestOtherVersion(t *testing.T) {
+	cfg := testCluster
+	cfg.Self = 1
+	mine := func(to dsm.NodeID) hello { return newHello(testCluster, 1, to) }
+	says := fmt.Sprintf("speaks version %d, this node version %d", Version+1, Version)
+	other := newHello(cfg, 1, 0).bytes()
+	other[4]++
+	near, far := net.Pipe()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := answer(near, nil, nil, mine, func(hello) error { return nil })
+		near.Close()
+		answered <- err
+	}()
+	if _, err := far.Write(other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readHello(far); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("the dialer is told: %v", err)
+	}
+	if err := <-answered; err == nil || !told(err) || !strings.Contains(err.Error(), says) {
+		t.Errorf("the listener: %v", err)
+	}
+	near, far = net.Pipe()
+	go func() {
+		_, _ = io.ReadFull(far, make([]byte, helloSize))
+		_, _ = far.Write(other)
+		far.Close()
+	}()
+	if _, err := greet(near, nil, nil, mine(1)); err == nil || !told(err) || !strings.Contains(err.Error(), says) {
+		t.Errorf("the dialer hears: %v", err)
+	}
 }
 
 // A hello that does not fit is answered by why, also by one who has the key.

@@ -69,6 +69,9 @@ type live struct {
 var (
 	// ErrSuperseded: there is a newer incarnation of this node, and this one must end.
 	ErrSuperseded = errors.New("superseded")
+	// ErrForgotten: this incarnation has lived before, and knows nothing of it: its
+	// checkpoints are elsewhere. It must end.
+	ErrForgotten = errors.New("it has lived before, and its checkpoints are not here")
 	// ErrLeft: the peer has ended as it should.
 	ErrLeft = errors.New("it has left")
 	// ErrSilent: nothing came for Config.Silence.

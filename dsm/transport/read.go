@@ -55,7 +55,9 @@ func (l *link) fits(its hello, byMe bool) error {
 	if err := its.supersedes(l.t.cfg.Incarnation); err != nil {
 		return err
 	}
-	switch {
+	switch said := l.said(its.inc); {
+	case its.knows == l.t.cfg.Incarnation && its.heard > said:
+		return fmt.Errorf("%v has heard %d messages of incarnation %d of this node, which has sent %d: %w", its.from, its.heard, its.knows, said, ErrForgotten)
 	case l.t.closed.Load():
 		return errClosed
 	case its.inc < l.inc:
@@ -66,6 +68,14 @@ func (l *link) fits(its hello, byMe bool) error {
 		return fmt.Errorf("%v is connected: %w", l.peer, errReplaced)
 	}
 	return nil
+}
+
+// said is the last message that an incarnation of the peer can have heard.
+func (l *link) said(to uint32) uint64 {
+	if to != l.inc {
+		return 0
+	}
+	return l.last
 }
 
 // preferred is the connection that the node of the higher number has dialed.

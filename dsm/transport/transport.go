@@ -51,7 +51,7 @@ type Receiver interface {
 	// Found answers a Look that was not answered at once.
 	Found(f dsm.Found)
 	// Nonsense is of who says what cannot be, or is refused, or refuses: another
-	// version, cluster or key, or ErrSuperseded.
+	// version, cluster or key, or ErrSuperseded or ErrForgotten.
 	Nonsense(peer dsm.NodeID, why error)
 }
 

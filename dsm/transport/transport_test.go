@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -161,6 +162,38 @@ func TestSuperseded(t *testing.T) {
 				t.Errorf("it has incarnation %d", inc)
 			}
 			for _, e := range []*end{other, old, next} {
+				e.kill()
+			}
+		}
+	})
+}
+
+// A node that was started again where its checkpoints are not takes itself for its first
+// incarnation. It learns that it has lived before, whoever of the two calls, and nobody
+// hears it.
+func TestForgotten(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		r.cfg.Nodes = 2
+		for _, lost := range []dsm.NodeID{0, 1} {
+			other := r.start(1-lost, 1)
+			old := r.start(lost, 1)
+			old.ready()
+			for seq := range uint64(3) {
+				old.Send(old.message(1-lost, 1, seq+1))
+			}
+			other.until("message", func() bool { return len(other.got[lost]) == 3 })
+			old.kill()
+			again := r.start(lost, 1)
+			for seq := range uint64(5) { // the last would be the next
+				again.Send(again.message(1-lost, 1, seq+1))
+			}
+			again.until("word that it has lived before", func() bool {
+				return slices.ContainsFunc(again.nonsense, func(err error) bool { return errors.Is(err, ErrForgotten) })
+			})
+			if got := other.heard(lost); len(got) != 3 {
+				t.Errorf("%d messages of %v are heard", len(got), lost)
+			}
+			for _, e := range []*end{other, again} {
 				e.kill()
 			}
 		}
