@@ -18,6 +18,7 @@ import (
 	"lazystate/dsm/diff"
 	"lazystate/dsm/logs"
 	"lazystate/dsm/vtime"
+	cable "lazystate/tools/lab/link"
 )
 
 // What is sent comes once and in order, from everybody to everybody, while
@@ -228,6 +229,52 @@ func partition(t *testing.T, r *rig) {
 		for i, e := range ends {
 			e.until("message", e.inOrder(dsm.NodeID(1-i), int(round+1)))
 		}
+	}
+}
+
+// What links over a bad network carry comes once and in order all the same: one that
+// loses, doubles and delays frames, and one that is slow, which is no silence.
+func TestBadNetwork(t *testing.T) {
+	for _, carrier := range []string{"hosts", "hosts, roce"} {
+		for what, faults := range map[string]cable.Faults{
+			"lossy": {Loss: 0.03, Duplicate: 0.05, Reorder: 0.1}, "slow": {Delay: 20 * time.Millisecond, Rate: 400 << 10},
+		} {
+			t.Run(carrier+", "+what, func(t *testing.T) { badNetwork(t, newRig(t, carrier), faults) })
+		}
+	}
+}
+
+func badNetwork(t *testing.T, r *rig, faults cable.Faults) {
+	const n, far = 60, "br1"
+	r.cfg.Nodes = 2
+	r.hosts.Apart(r.host(1).Name, far)
+	wire, err := cable.Open(cable.Options{In: r.hosts.Wire.Try, Near: "br0", Far: far, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = wire.Close() })
+	if err := wire.Set(faults); err != nil {
+		t.Fatal(err)
+	}
+	ends := []*end{r.start(0, 1), r.start(1, 1)}
+	for _, e := range ends {
+		e.ready()
+	}
+	for seq := range uint64(n) {
+		for i, e := range ends {
+			e.Send(e.page(dsm.NodeID(1-i), seq+1))
+		}
+	}
+	for i, e := range ends {
+		e.until("message", e.inOrder(dsm.NodeID(1-i), n))
+		if got := len(e.heard(dsm.NodeID(1 - i))); got != n {
+			t.Errorf("%d messages", got)
+		}
+	}
+	s := wire.Stats()
+	t.Logf("%+v", s)
+	if faults.Loss > 0 && (s.Lost == 0 || s.Copies == 0) {
+		t.Error("the network was good")
 	}
 }
 
