@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -334,6 +335,27 @@ func TestContext(t *testing.T) {
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A node whose program does not come says so.
+func TestNobodyJoins(t *testing.T) {
+	var said bytes.Buffer
+	cfg := testConfig(pager.Sync, 1)
+	cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
+	d, err := New(cfg, &memStore{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	d.begin(nil, nil)
+	now := time.Now()
+	w := waits{since: now, said: now, collected: now}
+	for i := range 4 {
+		d.look(now.Add(time.Duration(i)*sayAfter), &w)
+	}
+	if got := said.String(); strings.Count(got, "its program, to join") != 3 || d.Status().Waiting == "" {
+		t.Errorf("%q, %q", got, d.Status().Waiting)
 	}
 }
 

@@ -75,6 +75,14 @@ func (d *Daemon) watch() {
 	}
 }
 
+// waiting is what the node waits for: "" is nothing.
+func (d *Daemon) waiting() string {
+	if d.prog == nil {
+		return "its program, to join"
+	}
+	return d.node.Waiting()
+}
+
 // waits is what the program waits for, since when, and when that was said.
 type waits struct {
 	what        string
@@ -89,7 +97,7 @@ func (d *Daemon) look(now time.Time, w *waits) {
 		return
 	}
 	d.due.look(d.share())
-	switch what := d.node.Waiting(); {
+	switch what := d.waiting(); {
 	case what != w.what || what == "":
 		w.what, w.since, w.said = what, now, now
 	case now.Sub(w.said) >= sayAfter:

@@ -30,7 +30,7 @@ func (d *Daemon) Status() Status {
 		s.Failed = d.err.Error()
 	}
 	if n := d.node; n != nil {
-		s.Live, s.Ordinal, s.Time, s.Waiting, s.LogBytes, s.Counters = n.Live(), n.Ordinal(), n.Time(), n.Waiting(), n.LogBytes(), n.Counters()
+		s.Live, s.Ordinal, s.Time, s.Waiting, s.LogBytes, s.Counters = n.Live(), n.Ordinal(), n.Time(), d.waiting(), n.LogBytes(), n.Counters()
 	}
 	return s
 }

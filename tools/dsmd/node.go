@@ -143,14 +143,20 @@ func closeAll(listeners []net.Listener) (err error) {
 // sayEvery is how often a node says what it still waits for.
 const sayEvery = 10 * time.Second
 
-// ready waits for all others, and says for whom.
+// ready waits for all others, as long as a recovery waits for one that is lost, and
+// says for whom.
 func (n *node) ready(ctx context.Context, network *transport.Transport) error {
+	patient, stop := context.WithTimeout(ctx, n.settings.Patience)
+	defer stop()
 	for {
-		wait, cancel := context.WithTimeout(ctx, sayEvery)
+		wait, cancel := context.WithTimeout(patient, sayEvery)
 		err := network.Ready(wait)
 		cancel()
-		if err == nil || ctx.Err() != nil {
+		switch {
+		case err == nil || ctx.Err() != nil:
 			return err
+		case patient.Err() != nil:
+			return &daemon.RefusedError{Err: fmt.Errorf("two nodes have failed at once: %v recovers, and has %w", n.cfg.Core.Self, err)}
 		}
 		n.cfg.Log.Warn("still waits, to recover", "node", n.cfg.Core.Self, "for", err)
 	}
@@ -186,9 +192,9 @@ func (n *node) serve(ctx context.Context, d *daemon.Daemon) (err error) {
 // receiver is the daemon, for the transport.
 type receiver struct{ *daemon.Daemon }
 
-// Nonsense ends a node that has a successor.
+// Nonsense ends a node that has a successor, or a past that it does not know of.
 func (r receiver) Nonsense(peer dsm.NodeID, why error) {
-	if errors.Is(why, transport.ErrSuperseded) {
+	if errors.Is(why, transport.ErrSuperseded) || errors.Is(why, transport.ErrForgotten) {
 		r.Stop(&daemon.RefusedError{Err: why})
 		return
 	}
