@@ -21,6 +21,8 @@ import (
 	"lazystate/internal/cli"
 	"lazystate/internal/goprogram"
 	"lazystate/internal/leash"
+	"lazystate/internal/netrig"
+	"lazystate/tools/lab"
 	"lazystate/verbs/verbstest"
 )
 
@@ -196,22 +198,33 @@ func TestInputAndLabels(t *testing.T) {
 }
 
 // fakeSSH runs what it is given on this machine, whichever host it is for, and
-// notes the host. A node that is killed there takes the host with it.
-func fakeSSH(t *testing.T) (command, log string) {
+// notes the host; it begins with first, and runs by shell. A node that is killed there
+// takes the host with it.
+func fakeSSH(t *testing.T, first, shell string) (command, log string) {
 	t.Helper()
 	dir := t.TempDir()
 	command, log = filepath.Join(dir, "ssh"), filepath.Join(dir, "log")
-	script := fmt.Sprintf("#!/bin/sh\nhost=$1\nshift\necho $host >>%s\nsh -c \"$*\"\ncode=$?\n[ $code -le 128 ] || code=255\nexit $code\n", log)
+	script := fmt.Sprintf("#!/bin/sh\nhost=$1\nshift\necho $host >>%s\n%s\n%s -c \"$*\"\ncode=$?\n[ $code -le 128 ] || code=255\nexit $code\n", log, first, shell)
 	if err := os.WriteFile(command, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return command, log
 }
 
+// hostsOf reads what fakeSSH has noted.
+func hostsOf(t *testing.T, log string) []string {
+	t.Helper()
+	b, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(b))
+}
+
 // Nodes are on hosts, in turn; one whose host is lost goes to the next.
 func TestHosts(t *testing.T) {
 	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
-	ssh, log := fakeSSH(t)
+	ssh, log := fakeSSH(t, "", "sh")
 	code, out, errs := try(t, slices.Concat([]string{
 		"-n", "3", "--ssh", ssh, "--host", "127.0.0.2", "--host", "me@127.0.0.3", "--host", "127.0.0.4", "--host", "127.0.0.5",
 		"--tcp", "--dir", filepath.Join(t.TempDir(), "it's here"), "--kill", "2@33",
@@ -219,13 +232,59 @@ func TestHosts(t *testing.T) {
 	if code != cli.OK || out != want {
 		t.Errorf("exit %d, %q, not %q\n%s", code, out, want, errs)
 	}
-	b, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hosts := strings.Fields(string(b))
-	if len(hosts) != 4 || hosts[3] != "127.0.0.5" {
+	if hosts := hostsOf(t, log); len(hosts) != 4 || hosts[3] != "127.0.0.5" {
 		t.Errorf("nodes were on %v", hosts)
+	}
+}
+
+// Hosts whose networks are their own: a node that is lost with its host goes on on another
+// one, with another address, by what lies in the folder that both reach.
+func TestNamespaces(t *testing.T) {
+	if err := netrig.Usable(); err != nil {
+		lab.Skip(t, err.Error())
+	}
+	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
+	names := []string{"n0", "n1", "n2", "n3"}
+	rig := netrig.New(t, names...)
+	which := "case $host in\n"
+	args := []string{"-n", "3", "--tcp", "--every", "1ms", "--kill", "2@33", "--dir", filepath.Join(t.TempDir(), "run")}
+	for i, name := range names {
+		ip := fmt.Sprintf("10.9.0.%d", i+1)
+		rig.Host(name).Addr(ip + "/24")
+		which += fmt.Sprintf("%s) net=%s;;\n", ip, rig.Host(name).Path())
+		args = append(args, "--host", ip)
+	}
+	ssh, log := fakeSSH(t, which+"esac", "nsenter --net=$net sh")
+	code, out, errs := try(t, slices.Concat(args, []string{"--ssh", ssh}, program("count"))...)
+	if code != cli.OK || out != want {
+		t.Errorf("exit %d, %q, not %q\n%s", code, out, want, errs)
+	}
+	if hosts := hostsOf(t, log); len(hosts) != 4 || hosts[3] != "10.9.0.4" {
+		t.Errorf("nodes were on %v", hosts)
+	}
+	if !strings.Contains(errs, "msg=recovers") {
+		t.Errorf("nobody tells of a recovery:\n%s", errs)
+	}
+}
+
+// A node that is started again where its checkpoints are not is refused: it would begin
+// anew where the others go on.
+func TestElsewhere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	ssh, _ := fakeSSH(t, "[ $host != 127.0.0.5 ] || rm -r "+dir+"/node-2", "sh")
+	code, _, errs := try(t, slices.Concat([]string{
+		"-n", "3", "--ssh", ssh, "--host", "127.0.0.2", "--host", "127.0.0.3", "--host", "127.0.0.4", "--host", "127.0.0.5", "--tcp", "--dir", dir, "--kill", "2@33",
+	}, program("count"))...)
+	if code != cli.Failed || !strings.Contains(errs, "it has lived before, and its checkpoints are not here") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+}
+
+// Two nodes that are killed at once, with their programs, end the run with that word.
+func TestTwoAtOnce(t *testing.T) {
+	code, _, errs := try(t, slices.Concat([]string{"-n", "3", "--every", "1ms", "--kill", "0@41", "--kill", "1@41"}, program("count"))...)
+	if code != cli.Failed || !strings.Contains(errs, "two nodes have failed at once") {
+		t.Errorf("exit %d\n%s", code, errs)
 	}
 }
 
@@ -262,6 +321,23 @@ func TestLaunchers(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "7.1")); (err == nil) != (name == "srun") {
 			t.Errorf("%s: a folder of the job: %v", name, err)
 		}
+	}
+}
+
+// So it is under a launcher that is one.
+func TestMpirun(t *testing.T) {
+	mpirun, err := exec.LookPath("mpirun")
+	if err != nil {
+		t.Skip("Open MPI is not installed")
+	}
+	_, want, _ := try(t, slices.Concat([]string{"-n", "2"}, program("count"))...)
+	args := []string{"--allow-run-as-root", "--oversubscribe", "-n", "2", "-x", "DSM_TEST_RUN=1", os.Args[0], "--dsmd", dsmd(t), "--region", "1M", "--dir", t.TempDir(), "--kill", "1@20"}
+	cmd := exec.CommandContext(t.Context(), mpirun, append(args, program("count")...)...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil || string(out) != want || !strings.Contains(errs.String(), "msg=recovers") {
+		t.Errorf("%v: %q, not %q\n%s", err, out, want, &errs)
 	}
 }
 
