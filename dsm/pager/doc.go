@@ -30,6 +30,9 @@
 //     place without waking, and Woken does that, after the node's lock.
 //   - A fault may be told twice: a signal ends the wait, and the access is tried
 //     again. Allowed says what needs no more.
+//   - A page that was written need not be in the program's page table any more when
+//     it is asked for: the kernel may have reclaimed or moved it. PAGE_IS_PRESENT must not
+//     be asked for.
 //   - When the program's userfaultfd is closed everywhere, what it accesses reads
 //     as zeros. It keeps its own descriptor (see dsm/call).
 //

@@ -283,7 +283,9 @@ func (p scanned) Written() []dsm.Page {
 	size := uint64(p.pageSize)
 	err := p.scan.scan(p.base, p.base+uint64(p.top)*size, func(start, end uint64) {
 		for a := start; a < end; a += size {
-			pages = append(pages, dsm.Page((a-p.base)/size))
+			if at := dsm.Page((a - p.base) / size); p.pages[at].access != dsm.None { // else it is in no table
+				pages = append(pages, at)
+			}
 		}
 	})
 	p.fail(err)

@@ -202,6 +202,10 @@ func TestProgram(t *testing.T) {
 			val = p.Region[off]
 		case "write":
 			p.Region[off] = val
+		case "unmap": // from the page table, as the kernel does when it reclaims the page
+			if err := unix.Madvise(p.Region[off:off+pageSize], unix.MADV_DONTNEED); err != nil {
+				panic(err)
+			}
 		case "pread": // the kernel writes into the region
 			f, err := os.Open(os.Args[0])
 			if err != nil {
@@ -361,6 +365,44 @@ func TestWritten(t *testing.T) {
 		r.with(func() { r.Protect(4, dsm.None) })
 		if got := written(); !slices.Contains(got, 4) {
 			t.Errorf("a page that was written and left is not among %v", got)
+		}
+	})
+}
+
+// A page that the kernel has reclaimed is what it was: one that was written is said to
+// be, one that was not is not, and its next write is seen.
+func TestReclaimed(t *testing.T) {
+	modes(t, func(t *testing.T, mode Mode) {
+		r := start(t, mode)
+		written := func() (got []dsm.Page) {
+			if s, ok := r.Memory().(dsm.Scanner); ok {
+				r.with(func() { got = s.Written() })
+				return got
+			}
+			for _, f := range r.saw() {
+				if f.Write {
+					got = append(got, f.Page)
+				}
+			}
+			return slices.Compact(got) // a fault may be told twice
+		}
+		for _, page := range []int{3, 5, 6} {
+			r.do("read", page*pageSize, 0)
+		}
+		written()
+		r.do("write", 5*pageSize+9, 7)
+		for _, page := range []int{3, 5} {
+			r.do("unmap", page*pageSize, 0)
+		}
+		if got := written(); !slices.Equal(got, []dsm.Page{5}) {
+			t.Errorf("written: %v", got)
+		}
+		if got := r.do("read", 5*pageSize+9, 0); got != 7 {
+			t.Errorf("it reads %d", got)
+		}
+		r.do("write", 3*pageSize, 1)
+		if got := written(); !slices.Equal(got, []dsm.Page{3}) {
+			t.Errorf("then written: %v", got)
 		}
 	})
 }

@@ -16,7 +16,10 @@ type scanner struct {
 }
 
 // scan tells found of each run of pages in [start, end) that were written since
-// they were protected, and protects them again.
+// they were protected, and protects them again. Of PAGE_IS_WRITTEN alone it is asked:
+// a page that was written and then taken out of the page table (it went to swap, or
+// moves) is not present, and the kernel counts it as written, as it does one that never
+// was there (fs/proc/task_mmu.c: pagemap_scan_pmd_entry).
 func (s *scanner) scan(start, end uint64, found func(start, end uint64)) error {
 	for {
 		arg := struct { // struct pm_scan_arg
@@ -27,7 +30,7 @@ func (s *scanner) scan(start, end uint64, found func(start, end uint64)) error {
 		}{
 			size: 96, flags: scanWPMatching | scanCheckWPAsync, start: start, end: end,
 			vec: uint64(uintptr(unsafe.Pointer(&s.runs[0]))), vecLen: uint64(len(s.runs)),
-			categoryMask: pageWritten | pagePresent, returnMask: pageWritten | pagePresent,
+			categoryMask: pageWritten, returnMask: pageWritten,
 		}
 		n, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(s.fd), pagemapScan, uintptr(unsafe.Pointer(&arg)))
 		if e == unix.EINTR {

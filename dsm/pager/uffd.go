@@ -39,7 +39,6 @@ const (
 	scanWPMatching   = 1 << 0
 	scanCheckWPAsync = 1 << 1
 	pageWritten      = 1 << 1
-	pagePresent      = 1 << 3
 )
 
 // uffd is a userfaultfd of another process.
