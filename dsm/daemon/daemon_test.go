@@ -213,6 +213,30 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A node that is stopped, as one that has a successor is, tells its program why, though
+// that waits for another node.
+func TestStopTells(t *testing.T) {
+	cfg := testConfig(pager.Sync, 2)
+	cfg.Core.Home = func(dsm.Page) (dsm.NodeID, bool) { return 0, true } // so it waits for no page
+	c := killedCluster(t, cfg, map[dsm.NodeID]uint64{1: 5}, "count", "10")
+	<-c.nodes[1].died
+	n := c.nodes[0]
+	waits := func() bool {
+		what := n.Status().Waiting
+		return strings.Contains(what, "lock") || strings.Contains(what, "barrier")
+	}
+	for deadline := time.Now().Add(time.Minute); !waits(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not wait")
+		}
+	}
+	n.Stop(errors.New("it is superseded"))
+	_ = n.program.Wait()
+	if out := n.out.String(); !strings.Contains(out, "refused: it is superseded") {
+		t.Errorf("the program is told %q", out)
+	}
+}
+
 // A program that ends without having said so is the end of its node.
 func TestProgramEnds(t *testing.T) {
 	for _, program := range []string{"leaves", "late"} {

@@ -52,11 +52,7 @@ func (d *Daemon) answer() *ending {
 // Serve waits for the program and serves it until it is over: then the error is
 // nil. The node lives on until Close, for others.
 func (d *Daemon) Serve(ctx context.Context, l *net.UnixListener) error {
-	stop := context.AfterFunc(ctx, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.fail(ctx.Err())
-	})
+	stop := context.AfterFunc(ctx, func() { d.Stop(ctx.Err()) })
 	defer stop()
 	defer l.Close()
 	go d.admit(l)
@@ -129,10 +125,10 @@ func (d *Daemon) admit(l *net.UnixListener) {
 	}
 }
 
-// Stop ends this node, with a reason.
+// Stop ends this node, with a reason. A program that waits for an operation is told.
 func (d *Daemon) Stop(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.enter()
+	defer d.leave()
 	d.fail(err)
 }
 
