@@ -52,11 +52,8 @@ func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err err
 	}
 	fig.Machine = result.Host()
 	for _, a := range apps {
-		args := a.args
-		if b.tiny {
-			args = a.tiny
-		}
-		fig.Notef("%s: %v on %d nodes of this machine, L = %s %%; the paper's: %s on 8 machines", a.name, args[1:], b.nodes, a.limit, a.paper.size)
+		args, limit := b.size(a)
+		fig.Notef("%s: %v on %d nodes of this machine, L = %s %%; the paper's: %s on 8 machines", a.name, args[1:], b.nodes, limit, a.paper.size)
 	}
 	return fig, nil
 }

@@ -63,13 +63,18 @@ func newBed(ctx context.Context, o *trial.Options) (*bed, error) {
 
 func (b *bed) close() error { return os.RemoveAll(b.bin) }
 
+// size is how large a run of an application is, and its L.
+func (b *bed) size(a app) (args []string, limit string) {
+	if b.tiny {
+		return a.tiny, "0.01"
+	}
+	return a.args, a.limit
+}
+
 // once runs an application under a policy. Its result is the same under each.
 func (b *bed) once(ctx context.Context, a app, p policy) (m measurement, err error) {
-	args := a.args
-	if b.tiny {
-		args = a.tiny
-	}
-	j := job.Job{Bin: b.bin, Nodes: b.nodes, Args: p.args(a.limit), Program: append([]string{filepath.Join(b.bin, "dsmapps")}, args...)}
+	args, limit := b.size(a)
+	j := job.Job{Bin: b.bin, Nodes: b.nodes, Args: p.args(limit), Program: append([]string{filepath.Join(b.bin, "dsmapps")}, args...)}
 	if b.debug {
 		j.Args = append(j.Args, "--log-level", "debug")
 		j.Line = func(l string) { m.log = append(m.log, l) }

@@ -23,6 +23,15 @@ func TestFigures(t *testing.T) {
 			t.Errorf("%s: %d points, not %d", figure, ours, points)
 		}
 	}
+	logs := map[string]int{} // checkpoints of one node
+	for _, p := range bedtest.Made(t, &program, "--runs=1", "--tiny", "--nodes=2", "--figure=4.8").Points {
+		logs[p.Series]++
+	}
+	for _, a := range apps {
+		if n := logs[a.name]; n == 0 || n != logs[a.name+", without LLT"] {
+			t.Errorf("4.8, %s: %v", a.name, logs)
+		}
+	}
 }
 
 // A node's checkpoints are read out of the log.
