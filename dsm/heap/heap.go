@@ -78,7 +78,7 @@ func (h Heap) fresh(c int) uint64 {
 // Free gives a block back.
 func (h Heap) Free(off int) error {
 	at := uint64(off)
-	if off < header+word || at >= h.get(0) {
+	if off < header+word || at >= h.get(0) || at%word != 0 {
 		return fmt.Errorf("free %d: it was never given out", off)
 	}
 	c := h.get(at - word)

@@ -69,6 +69,11 @@ func TestFreedIsGivenAgain(t *testing.T) {
 			t.Errorf("%d bytes: first at %d, then at %d: %v", n, a, b, err)
 		}
 	}
+	if a, err := h.Alloc(100); err != nil {
+		t.Error(err)
+	} else if h.Mem[a+4] = 7; h.Free(a+12) == nil { // as if a block of that class began there
+		t.Error("half a word behind another block's beginning one is freed")
+	}
 	if _, err := h.Alloc(1 << 20); !errors.Is(err, ErrFull) {
 		t.Error(err)
 	}
