@@ -247,6 +247,7 @@ func (n *Node) applyDiffs(diffs []logs.Diff) {
 			continue
 		}
 		n.apply(d)
+		n.lookForRace(d)
 		v[d.Writer] = d.Interval
 	}
 }

@@ -34,6 +34,9 @@ type Config struct {
 	// Shelves has homes lay pages out that others fetch (Shelve), and others look
 	// there first (Look): a page that is new enough costs its home nothing.
 	Shelves bool
+	// Races has homes look for bytes that two nodes wrote with no order between them
+	// (Race). It takes eight times the memory of the pages that are written.
+	Races bool
 	// Ahead is how many pages at most are fetched with one that is missing, of a
 	// program that goes through memory in order.
 	Ahead int

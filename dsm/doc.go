@@ -27,6 +27,9 @@
 // With Config.Ahead a program that goes through memory in order has more and more pages
 // fetched with each one that is missing.
 //
+// With Config.Races homes compare who writes a byte with who wrote it before, and say
+// which were written with no order between.
+//
 // # What is logged, by whom, when (§4.4)
 //
 //	wn_log        writer, at closing; everybody keeps others' to pass them on

@@ -170,6 +170,13 @@ type (
 		Incarnation uint32
 		Page        Page
 	}
+	// Race is a byte of a page homed here that two nodes wrote, neither after the other: the
+	// program has a data race. It is said once a page.
+	Race struct {
+		Page     Page
+		Off      int
+		One, Two NodeID
+	}
 	// Live says that the recovery is over.
 	Live struct{}
 	// Ignored is a message that cannot be right.
@@ -192,6 +199,7 @@ func (DiscardPage) effect() {}
 func (Shelve) effect()      {}
 func (Outdated) effect()    {}
 func (Look) effect()        {}
+func (Race) effect()        {}
 func (Live) effect()        {}
 func (Ignored) effect()     {}
 func (Refuse) effect()      {}

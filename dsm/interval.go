@@ -100,6 +100,7 @@ func (n *Node) publish(cut logs.Cut, diffs []logs.Diff) {
 		if n.pages[d.Page].home == self {
 			n.version(d.Page)[self] = cut.Interval
 			n.v[self] = cut.Interval
+			n.lookForRace(d)
 		}
 	}
 	slices.Sort(notice.Pages)

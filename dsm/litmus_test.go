@@ -161,7 +161,7 @@ func drawLitmus(seed uint64) (*world, *litmus) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	cfg := Config{
 		Nodes: 2 + rng.IntN(3), Pages: 2 + rng.IntN(4), PageSize: []int{8, 16}[rng.IntN(2)], Locks: 1 + rng.IntN(4), Conds: 2,
-		PerPage: rng.IntN(2) == 0, Fanout: rng.IntN(3), Shelves: seed%2 == 0, Ahead: int(seed % 5),
+		PerPage: rng.IntN(2) == 0, Fanout: rng.IntN(3), Shelves: seed%2 == 0, Ahead: int(seed % 5), Races: seed%4 < 3,
 	}
 	if rng.IntN(2) == 0 {
 		salt := rng.Uint64()

@@ -45,6 +45,7 @@ type Node struct {
 	barriers logs.Barriers
 
 	window logs.Window
+	races  map[Page]*marks     // Races: of homed pages
 	p0     map[Page]vtime.Time // PerPage: p0.v of homed pages, as of the last collection
 	p0Turn uint64              // rises when one of them does
 	stamp  Stamp               // of the last checkpoint that is saved
@@ -107,7 +108,7 @@ func blank(cfg Config, mem Memory, inc uint32) *Node {
 		sent: make([]logs.Acquires, cfg.Nodes), rcvd: make([]logs.Acquires, cfg.Nodes),
 		bar:    barrier{last: vtime.New(cfg.Nodes), arrived: map[NodeID]BarrierArrive{}},
 		conds:  newCondManager(cfg),
-		window: logs.Window{logs.Beginning(cfg.Nodes)}, p0: map[Page]vtime.Time{},
+		window: logs.Window{logs.Beginning(cfg.Nodes)}, p0: map[Page]vtime.Time{}, races: map[Page]*marks{},
 		stamp: Stamp{T: vtime.New(cfg.Nodes)},
 	}
 	n.scn, _ = mem.(Scanner)

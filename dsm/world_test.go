@@ -194,6 +194,8 @@ func (w *world) perform(p *proc, effects []Effect) {
 			p.disk = slices.DeleteFunc(p.disk, func(s *saved) bool { return s.Number == e.Number })
 		case DiscardPage:
 			p.gone[logs.PageCopy(e)] = true
+		case Race:
+			w.fail("%v: a data race: %+v", p.id, e)
 		case Live:
 			w.say("%v live at op %d", p.id, p.n.Ordinal())
 			w.rollBack(p)

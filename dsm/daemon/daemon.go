@@ -216,6 +216,9 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 			d.disk.do(job{kind: discard, number: e.Number})
 		case dsm.DiscardPage:
 			d.disk.do(job{kind: discardPage, number: e.Number, page: e.Page})
+		case dsm.Race:
+			d.log.Error("the program has a data race: two nodes wrote the same byte, neither after the other",
+				"page", e.Page, "byte", e.Off, "address", fmt.Sprintf("%#x", d.cfg.Base+uint64(e.Page)*uint64(d.cfg.Core.PageSize)+uint64(e.Off)), "nodes", []dsm.NodeID{e.One, e.Two})
 		case dsm.Live:
 			d.log.Info("lives", "operation", d.node.Ordinal())
 		case dsm.Ignored:

@@ -57,6 +57,7 @@ func Flags() []ucli.Flag {
 		&ucli.BoolFlag{Name: "aligned", EnvVars: env("ALIGNED"), Usage: "checkpoints at barriers only"},
 		&ucli.BoolFlag{Name: "per-page", EnvVars: env("PER_PAGE"), Usage: "keep copies page by page (Theorem 1)"},
 		&ucli.BoolFlag{Name: "unlogged", EnvVars: env("UNLOGGED"), Usage: "keep nothing for a recovery: the loss of a node is the end"},
+		&ucli.BoolFlag{Name: "races", EnvVars: env("RACES"), Usage: "look for bytes that two nodes wrote with no order between them, and say so: takes nine times the shared memory"},
 		&ucli.StringFlag{Name: "listen", Value: "127.0.0.1:0", EnvVars: env("LISTEN"), Usage: "`ADDRESS` for other nodes"},
 		&ucli.StringFlag{Name: "name", EnvVars: env("NAME"), Usage: "`HOST` that others reach this one by, if not by what --listen says"},
 		&ucli.StringSliceFlag{Name: "etcd", EnvVars: env("ETCD"), Usage: "`URL` of an etcd where nodes meet, instead of --dir"},
@@ -79,7 +80,7 @@ func Of(c *ucli.Context) (Settings, error) {
 	s := Settings{
 		Core: dsm.Config{
 			Nodes: c.Int("nodes"), PageSize: pageSize, Locks: c.Int("locks"), Conds: c.Int("conditions"), PerPage: c.Bool("per-page"),
-			Unlogged: c.Bool("unlogged"), Shelves: !c.Bool("tcp") || c.String("rdma") != "", Ahead: c.Int("ahead"),
+			Unlogged: c.Bool("unlogged"), Shelves: !c.Bool("tcp") || c.String("rdma") != "", Ahead: c.Int("ahead"), Races: c.Bool("races"),
 		},
 		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")},
 		Writes: c.String("writes"), Dir: c.String("dir"), Copies: c.StringSlice("copy"), Listen: c.String("listen"), Name: c.String("name"),
