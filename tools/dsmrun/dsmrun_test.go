@@ -12,10 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"lazystate/dsm/client"
 	"lazystate/internal/cli"
@@ -56,7 +58,7 @@ type exitCode int
 func (e exitCode) Error() string { return "chosen" }
 
 var programs = map[string]func(*client.Node) error{
-	"count": count, "points": points,
+	"count": count, "points": points, "stumble": stumble,
 	"crash": func(*client.Node) error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) },
 	"echo": func(n *client.Node) error {
 		n.Barrier()
@@ -361,6 +363,43 @@ func TestMisuse(t *testing.T) {
 		if code, _, errs := try(t, args...); code != cli.Usage {
 			t.Errorf("%v: exit %d\n%s", args, code, errs)
 		}
+	}
+}
+
+// stumble dies four times, each time when it has one more checkpoint in the folder that
+// is its argument.
+func stumble(n *client.Node) error {
+	dir := os.Args[2]
+	newest := func(pattern string) (most int) {
+		all, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, name := range all {
+			i, _ := strconv.Atoi(name[strings.LastIndex(name, "-")+1:])
+			most = max(most, i)
+		}
+		return most
+	}
+	falls := 0
+	n.Run(func(int) bool {
+		n.Barrier()
+		fell, _ := filepath.Glob(filepath.Join(dir, "fell-*"))
+		falls = len(fell)
+		if number := newest("node-0/ckpt-*"); falls < 4 && number > newest("fell-*") {
+			_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("fell-%d", number)), nil, 0o600)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		time.Sleep(time.Millisecond)
+		return falls < 4
+	})
+	fmt.Println("fell", falls, "times")
+	return nil
+}
+
+// A node that makes checkpoints may be lost as often as it likes.
+func TestLostOften(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	code, out, errs := try(t, slices.Concat([]string{"-n", "1", "--restarts", "1", "--every", "1ms", "--dir", dir}, program("stumble"), []string{dir})...)
+	if code != cli.OK || out != "fell 4 times\n" {
+		t.Errorf("exit %d, %q\n%s", code, out, errs)
 	}
 }
 

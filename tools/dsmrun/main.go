@@ -30,7 +30,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&ucli.StringFlag{Name: "ssh", Value: "ssh -o BatchMode=yes", Usage: "`COMMAND` that is given a host and what to run there"},
 			&ucli.StringSliceFlag{Name: "kill", Usage: "`NODE@OP`: end that node by SIGKILL at an operation, to try a recovery"},
 			&ucli.BoolFlag{Name: "bind", Usage: "keep each node's program, and what it waits for, on a processor of its own"},
-			&ucli.IntFlag{Name: "restarts", Value: 10, Usage: "how often a node is started again"},
+			&ucli.IntFlag{Name: "restarts", Value: 10, Usage: "how often a node is started again that makes no checkpoint meanwhile"},
 			&ucli.BoolFlag{Name: "label", Usage: "each line of output with its node before it"},
 			&ucli.StringFlag{Name: "dsmd", EnvVars: []string{"DSM_DSMD"}, Usage: "dsmd's `PATH`, if it is not beside dsmrun or in PATH"},
 			cli.LogFlag("DSM_LOG_LEVEL"),
@@ -64,6 +64,7 @@ func action(c *ucli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
+	r.dir = dir
 	r.args = append(passed(c), "--nodes", strconv.Itoa(s.Core.Nodes), "--dir", dir)
 	if r.stdin, err = copied(c.App.Reader, filepath.Join(dir, fmt.Sprintf("stdin-%d", r.here[0])), r.log); err != nil {
 		return fmt.Errorf("standard input: %w", err)

@@ -9,11 +9,13 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"lazystate/dsm/store"
 	"lazystate/internal/leash"
 )
 
@@ -27,7 +29,8 @@ type running struct {
 	dsmd    string
 	args    []string // of each dsmd
 	command []string
-	most    int            // restarts of a node
+	dir     string         // of checkpoints
+	most    int            // restarts of a node, without a checkpoint between them
 	kills   map[int]uint64 // node: operation
 	label   bool
 	bind    bool
@@ -64,10 +67,23 @@ func (r *running) run(ctx context.Context) error {
 // ever.
 const last = 30 * time.Second
 
-// keep has a node live until its program is over.
+// saved is the number of a node's last checkpoint, 0 if there is none that can be seen.
+func (r *running) saved(i int) uint32 {
+	f, err := store.Look(filepath.Join(r.dir, fmt.Sprintf("node-%d", i)))
+	if err != nil || len(f.Window) == 0 {
+		return 0
+	}
+	return f.Window[len(f.Window)-1].Number
+}
+
+// keep has a node live until its program is over. One that dies again and again where it
+// was is given up; a long run may lose a node as often as it likes.
 func (r *running) keep(ctx context.Context, i int) error {
-	for life := 1; ; life++ {
+	for life, vain, number := 1, 1, uint32(0); ; life, vain = life+1, vain+1 {
 		err := r.live(ctx, i, life)
+		if now := r.saved(i); now > number {
+			vain, number = 1, now
+		}
 		var exit *exec.ExitError
 		switch {
 		case err == nil:
@@ -79,8 +95,8 @@ func (r *running) keep(ctx context.Context, i int) error {
 			return fmt.Errorf("node %d: %w", i, ctx.Err())
 		case errors.As(err, &exit) && exit.ExitCode() == useless, !errors.As(err, &exit):
 			return fmt.Errorf("node %d: %w", i, err)
-		case life > r.most:
-			return fmt.Errorf("node %d was started %d times: %w", i, life, err)
+		case vain > r.most:
+			return fmt.Errorf("node %d was started %d times, and made no checkpoint: %w", i, vain, err)
 		}
 		if exit.ExitCode() == unreachable && r.hosts.of(i) != "" {
 			r.hosts.leave(i)
