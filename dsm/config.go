@@ -3,6 +3,9 @@
 package dsm
 
 import (
+	"encoding/binary"
+	"hash/crc32"
+
 	"lazystate/dsm/logs"
 	"lazystate/dsm/vtime"
 )
@@ -43,6 +46,31 @@ type Config struct {
 	// Fanout of the barriers' tree. 0: one parent for all up to seven nodes, 4
 	// from eight on.
 	Fanout int
+}
+
+// mostHomes are asked for, evenly spread, to tell one Home from another.
+const mostHomes = 4096
+
+// Digest tells configurations apart with which nodes would not understand each other,
+// though they agree on all numbers: one takes a page to be homed where another does not.
+func (c Config) Digest() uint32 {
+	b := []byte{0, 0}
+	for i, set := range []bool{c.PerPage, c.Unlogged} {
+		if set {
+			b[i] = 1
+		}
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(c.Fanout))
+	for i := range min(c.Pages, mostHomes) {
+		home := ^uint32(0)
+		if c.Home != nil {
+			if h, ok := c.Home(Page(i * c.Pages / min(c.Pages, mostHomes))); ok {
+				home = uint32(h)
+			}
+		}
+		b = binary.LittleEndian.AppendUint32(b, home)
+	}
+	return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
 }
 
 // Access is what the program may do with a page without a fault.

@@ -18,7 +18,7 @@ import (
 const Version = 2
 
 // hello is who speaks: "dsmh" version:1 0:1 nodes:2 from:2 to:2 pagesize:4 pages:4
-// locks:4 conds:4 inc:4 knows:4 heard:8 nonce:16.
+// locks:4 conds:4 config:4 inc:4 knows:4 heard:8 nonce:16.
 type hello struct {
 	nodes    uint16
 	from, to dsm.NodeID
@@ -26,6 +26,7 @@ type hello struct {
 	pages    uint32
 	locks    uint32
 	conds    uint32
+	config   uint32 // dsm.Config.Digest
 	inc      uint32
 	knows    uint32 // the other's incarnation, the last that is known; 0: none
 	heard    uint64 // the last message of that one
@@ -34,7 +35,7 @@ type hello struct {
 
 const (
 	helloMagic = "dsmh"
-	helloSize  = 60
+	helloSize  = 64
 	proofSize  = sha256.Size
 	yesMagic   = "dsmy" // the listener has taken the connection
 	noMagic    = "dsmn" // then length:1 and a text: no, and why
@@ -45,7 +46,7 @@ const (
 func newHello(cfg dsm.Config, inc uint32, to dsm.NodeID) hello {
 	h := hello{
 		nodes: uint16(cfg.Nodes), from: cfg.Self, to: to, pageSize: uint32(cfg.PageSize),
-		pages: uint32(cfg.Pages), locks: uint32(cfg.Locks), conds: uint32(cfg.Conds), inc: inc,
+		pages: uint32(cfg.Pages), locks: uint32(cfg.Locks), conds: uint32(cfg.Conds), config: cfg.Digest(), inc: inc,
 	}
 	rand.Read(h.nonce[:]) // never fails
 	return h
@@ -58,7 +59,7 @@ func (h hello) bytes() []byte {
 	for _, v := range []uint16{h.nodes, uint16(h.from), uint16(h.to)} {
 		b = binary.LittleEndian.AppendUint16(b, v)
 	}
-	for _, v := range []uint32{h.pageSize, h.pages, h.locks, h.conds, h.inc, h.knows} {
+	for _, v := range []uint32{h.pageSize, h.pages, h.locks, h.conds, h.config, h.inc, h.knows} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	b = binary.LittleEndian.AppendUint64(b, h.heard)
@@ -81,9 +82,9 @@ func parseHello(b []byte) (h hello, err error) {
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(b[12+4*i:]) }
 	h = hello{
 		nodes: short(6), from: dsm.NodeID(short(8)), to: dsm.NodeID(short(10)), pageSize: word(0), pages: word(1),
-		locks: word(2), conds: word(3), inc: word(4), knows: word(5), heard: binary.LittleEndian.Uint64(b[36:]),
+		locks: word(2), conds: word(3), config: word(4), inc: word(5), knows: word(6), heard: binary.LittleEndian.Uint64(b[40:]),
 	}
-	copy(h.nonce[:], b[44:])
+	copy(h.nonce[:], b[48:])
 	return h, nil
 }
 
@@ -104,6 +105,8 @@ func (h hello) fits(mine hello) error {
 		}
 	}
 	switch {
+	case h.config != mine.config:
+		return fmt.Errorf("%v has other homes of pages than %v, or keeps other logs: %w", h.from, mine.from, errOther)
 	case h.from >= dsm.NodeID(h.nodes) || h.from == mine.from:
 		return fmt.Errorf("it says that it is %v, to %v: %w", h.from, mine.from, errOther)
 	case h.to != mine.from:

@@ -340,6 +340,8 @@ func TestOthersAreRefused(t *testing.T) {
 			"pages":        func(c *Config) { c.Cluster.Pages = 9 },
 			"locks":        func(c *Config) { c.Cluster.Locks = 9 },
 			"conditions":   func(c *Config) { c.Cluster.Conds = 9 },
+			"other homes":  func(c *Config) { c.Cluster.Home = func(dsm.Page) (dsm.NodeID, bool) { return 1, true } },
+			"other logs":   func(c *Config) { c.Cluster.PerPage = true },
 			"key":          func(c *Config) { c.Key[3]++ },
 		} {
 			a := r.start(0, 1)
