@@ -18,7 +18,7 @@ import (
 type choice struct {
 	what string
 	who  NodeID // who receives, runs, crashes
-	from NodeID
+	from NodeID // or which look
 }
 
 // choices lists all. Messages of one channel come in order: what comes out of
@@ -29,6 +29,11 @@ func (w *world) choices(crashes, checkpoints int) []choice {
 		for _, q := range w.procs {
 			if p.up && w.first(q.id, p.id) >= 0 {
 				all = append(all, choice{"deliver", p.id, q.id})
+			}
+		}
+		for i, l := range w.looks {
+			if l.who == p.id {
+				all = append(all, choice{"find", p.id, NodeID(i)}, choice{"miss", p.id, NodeID(i)})
 			}
 		}
 		switch {
@@ -71,6 +76,8 @@ func (w *world) choose(c choice) {
 	switch c.what {
 	case "deliver":
 		w.deliver(w.first(c.from, c.who), false)
+	case "find", "miss":
+		w.answer(int(c.from), c.what == "find")
 	case "run":
 		w.run(p)
 	case "checkpoint":
@@ -81,6 +88,7 @@ func (w *world) choose(c choice) {
 	case "crash":
 		p.up, p.writing = false, nil
 		w.net = slices.DeleteFunc(w.net, func(m *Message) bool { return m.From == p.id || m.To == p.id })
+		w.looks = slices.DeleteFunc(w.looks, func(l look) bool { return l.who == p.id })
 	case "restart":
 		w.restart(p)
 	}
@@ -146,6 +154,7 @@ func digest(w *world) [16]byte {
 		put(h, reflect.ValueOf(*p))
 	}
 	put(h, reflect.ValueOf(w.net))
+	put(h, reflect.ValueOf(w.looks))
 	put(h, reflect.ValueOf(w.shadow))
 	return [16]byte(h.Sum(nil))
 }
@@ -220,24 +229,26 @@ func TestExhaustive(t *testing.T) {
 		name                 string
 		p0, p1               []instr
 		crashes, checkpoints int
-		soak                 bool
+		soak, shelves        bool
 	}{
-		{"a section each", cat(section(0, add(a, 1), add(b, 2)), end), cat(section(0, add(a, 4)), end), 0, 0, false},
-		{"writes between sections, a crash", cat(section(0, add(a, 1)), []instr{write(b, 3)}, end), cat(section(0, add(a, 4)), end), 1, 0, false},
-		{"a section each, checkpoints", cat(section(0, add(a, 1), add(b, 2)), end), cat(section(0, add(a, 4), add(b, 8)), end), 0, 1, true},
-		{"a section each, a crash", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4), add(b, 8)), end), 1, 0, true},
-		{"two sections, a crash", cat(section(0, add(a, 1)), section(0, add(b, 1)), end), cat(section(0, add(a, 4)), end), 1, 0, true},
-		{"a section each, two crashes", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4)), end), 2, 0, true},
-		{"a section each, a crash and checkpoints", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4)), end), 1, 1, true},
-		{"six operations each, a crash", cat(section(0, add(a, 1)), []instr{write(b, 3)}, section(0, add(a, 2)), end, last), cat(section(0, add(a, 4)), section(0, add(a, 8)), end, last), 1, 0, true},
+		{"a section each", cat(section(0, add(a, 1), add(b, 2)), end), cat(section(0, add(a, 4)), end), 0, 0, false, false},
+		{"writes between sections, a crash", cat(section(0, add(a, 1)), []instr{write(b, 3)}, end), cat(section(0, add(a, 4)), end), 1, 0, false, false},
+		{"a section each, shelves", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4)), end), 0, 0, false, true},
+		{"a section each, shelves, a crash", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4)), end), 1, 0, true, true},
+		{"a section each, checkpoints", cat(section(0, add(a, 1), add(b, 2)), end), cat(section(0, add(a, 4), add(b, 8)), end), 0, 1, true, false},
+		{"a section each, a crash", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4), add(b, 8)), end), 1, 0, false, false},
+		{"two sections, a crash", cat(section(0, add(a, 1)), section(0, add(b, 1)), end), cat(section(0, add(a, 4)), end), 1, 0, true, false},
+		{"a section each, two crashes", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4)), end), 2, 0, true, false},
+		{"a section each, a crash and checkpoints", cat(section(0, add(a, 1)), end), cat(section(0, add(a, 4)), end), 1, 1, true, false},
+		{"six operations each, a crash", cat(section(0, add(a, 1)), []instr{write(b, 3)}, section(0, add(a, 2)), end, last), cat(section(0, add(a, 4)), section(0, add(a, 8)), end, last), 1, 0, true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.soak && !soak {
 				t.Skip("minutes: with LAZYSTATE_SOAK=1")
 			}
 			e := explorer{t: t, until: time.Now().Add(*soakFlag), crashes: tc.crashes, checkpoints: tc.checkpoints, seen: map[[16]byte]bool{}, make: func() *world {
-				w := newWorld(Config{Nodes: 2, Pages: 2, PageSize: 8, Locks: 1}, 1, tc.p0, tc.p1)
-				w.quiet = true
+				w := newWorld(Config{Nodes: 2, Pages: 2, PageSize: 8, Locks: 1, Shelves: tc.shelves}, 1, tc.p0, tc.p1)
+				w.quiet, w.exact = true, true
 				return w
 			}}
 			e.explore(e.make())

@@ -56,7 +56,7 @@ func (w *world) anything(c chances) bool {
 		return true
 	}
 	if len(w.looks) > 0 && w.rng.IntN(100) >= c.run {
-		w.answer(w.rng.IntN(len(w.looks)))
+		w.answer(w.rng.IntN(len(w.looks)), w.rng.IntN(4) > 0)
 		return true
 	}
 	first := w.rng.IntN(len(w.procs))
@@ -72,7 +72,7 @@ func (w *world) anything(c chances) bool {
 		return true
 	}
 	if len(w.looks) > 0 {
-		w.answer(0)
+		w.answer(0, w.rng.IntN(4) > 0)
 		return true
 	}
 	return w.diskOrLife()

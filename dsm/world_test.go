@@ -29,6 +29,7 @@ type world struct {
 	lone    bool               // some operations are done without a word
 	met     map[string]int     // what recoveries were made of
 	quiet   bool               // no story
+	exact   bool               // nothing is drawn: see exhaustive_test.go
 	history history            // see omniscient_test.go
 	mutate  func(*Node, Input) // a fault in the node, see mutation_test.go
 }
@@ -379,7 +380,11 @@ func (w *world) outdated(p *proc, pages []Page) {
 			w.fail("%v says that page %d on its shelf is old, and has another home", p.id, page)
 		}
 	}
-	if some := pages[:w.rng.IntN(len(pages)+1)]; len(some) > 0 {
+	some := pages
+	if !w.exact {
+		some = pages[:w.rng.IntN(len(pages)+1)]
+	}
+	if len(some) > 0 {
 		w.step(p, Wanted{some})
 		if w.met != nil {
 			w.met["a page laid out again"]++
@@ -396,7 +401,7 @@ type look struct {
 
 // answer ends the i-th look: with what lies there now, or, as when the two are not
 // connected, with nothing.
-func (w *world) answer(i int) {
+func (w *world) answer(i int, connected bool) {
 	l := w.looks[i]
 	w.looks = slices.Delete(w.looks, i, i+1)
 	p := w.procs[l.who]
@@ -404,7 +409,7 @@ func (w *world) answer(i int) {
 		return
 	}
 	f := Found{Home: l.Home, Incarnation: l.Incarnation, Page: l.Page}
-	if w.rng.IntN(4) > 0 {
+	if connected {
 		if lies, ok := w.procs[l.Home].shelves[l.Incarnation][l.Page]; ok {
 			f = lies
 			f.Bytes = bytes.Clone(lies.Bytes)
