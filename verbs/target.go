@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lazystate/internal/sockaddr"
 	"lazystate/verbs/rdmalink"
 )
 
@@ -53,8 +54,8 @@ func parseTarget(ctx context.Context, raw string, dial bool) (*target, error) {
 	}
 	here := t.addr.Addr()
 	if dial && t.net && !t.local.IsValid() {
-		if t.local, err = sourceOf(ctx, t.addr); err != nil {
-			return nil, err
+		if t.local, err = sockaddr.Source(t.addr); err != nil {
+			return nil, fmt.Errorf("route to %v: %w", t.addr.Addr(), err)
 		}
 	}
 	if dial {
@@ -117,17 +118,6 @@ func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(p)), nil
-}
-
-// sourceOf returns the address that this machine speaks to remote from.
-func sourceOf(ctx context.Context, remote netip.AddrPort) (netip.Addr, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "udp", remote.String()) // sends nothing
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("route to %v: %w", remote.Addr(), err)
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
 }
 
 // isHere reports whether this host, as this network namespace sees it, has the address.

@@ -5,12 +5,24 @@ package sockaddr
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// Source is the address of this host that packets to remote carry. A UDP socket is
+// asked, which sends nothing.
+func Source(remote netip.AddrPort) (netip.Addr, error) {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(remote))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
 
 // Of is an end for the socket calls.
 func Of(a netip.AddrPort) unix.Sockaddr {

@@ -12,6 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// What speaks to this host speaks from it.
+func TestSource(t *testing.T) {
+	lo := netip.MustParseAddr("127.0.0.1")
+	if got, err := Source(netip.AddrPortFrom(lo, 9)); err != nil || got != lo {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // Both ends come back, those of an IPv4 connection as IPv4 from a socket of IPv6 too.
 func TestEnds(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -90,6 +90,9 @@ func selfOf(c *ucli.Context, s *settings.Settings) (dsm.NodeID, error) {
 		if self = r.Node; s.Core.Nodes == 0 {
 			s.Core.Nodes = r.Nodes
 		}
+		if !c.IsSet("listen") { // others may be elsewhere
+			s.Listen = ":0"
+		}
 	}
 	if err := s.Check(); err != nil {
 		return 0, err

@@ -19,11 +19,14 @@ import (
 	"testing"
 	"time"
 
+	ucli "github.com/urfave/cli/v2"
+
 	"lazystate/dsm/client"
 	"lazystate/internal/cli"
 	"lazystate/internal/goprogram"
 	"lazystate/internal/leash"
 	"lazystate/internal/netrig"
+	"lazystate/tools/dsmd/settings"
 	"lazystate/tools/lab"
 	"lazystate/verbs/verbstest"
 )
@@ -290,6 +293,39 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 }
 
+// Who may have others elsewhere listens everywhere; who has all here does not.
+func TestListens(t *testing.T) {
+	for _, c := range []struct {
+		args, env []string
+		want      bool
+	}{
+		{[]string{"-n", "2"}, nil, false},
+		{[]string{"-n", "2", "--host", "a", "--dir", "d"}, nil, true},
+		{[]string{"-n", "2", "--host", "a", "--dir", "d", "--listen", "10.0.0.1:0"}, nil, false},
+		{[]string{"--dir", "d"}, []string{"SLURM_PROCID=1", "SLURM_NTASKS=2"}, true},
+		{[]string{"--dir", "d", "--listen", "10.0.0.1:0"}, []string{"SLURM_PROCID=1", "SLURM_NTASKS=2"}, false},
+	} {
+		for _, v := range c.env {
+			name, value, _ := strings.Cut(v, "=")
+			t.Setenv(name, value)
+		}
+		app := &ucli.App{Flags: append(settings.Flags(), &ucli.StringSliceFlag{Name: "host"}, &ucli.StringFlag{Name: "ssh", Value: "ssh"}), Action: func(ctx *ucli.Context) error {
+			r := &running{}
+			if _, _, err := r.place(ctx); err != nil {
+				return err
+			}
+			cmd, err := r.hosts.command(r.here[0], "dsmd", nil, []string{"p"})
+			if err == nil && strings.Contains(strings.Join(cmd.Args, " "), "--listen=:0") != c.want {
+				t.Errorf("%v, %v: %q", c.args, c.env, cmd.Args)
+			}
+			return err
+		}}
+		if err := app.Run(append([]string{"dsmrun"}, c.args...)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Where a launcher has placed processes each keeps one node.
 func TestLaunchers(t *testing.T) {
 	_, want, _ := try(t, slices.Concat([]string{"-n", "2"}, program("count"))...)
@@ -301,7 +337,7 @@ func TestLaunchers(t *testing.T) {
 		var out, errs [2]bytes.Buffer
 		var wait [2]func() error
 		for i := range 2 {
-			cmd := exec.Command(os.Args[0], slices.Concat([]string{"--dsmd", dsmd(t), "--region", "1M", "--dir", dir, "--kill", "1@20"}, program("count"))...)
+			cmd := exec.Command(os.Args[0], slices.Concat([]string{"--dsmd", dsmd(t), "--region", "1M", "--dir", dir, "--kill", "1@20", fmt.Sprint("--tcp=", name == "mpirun")}, program("count"))...)
 			cmd.Env = append(os.Environ(), "DSM_TEST_RUN=1")
 			for _, v := range env {
 				cmd.Env = append(cmd.Env, strings.ReplaceAll(v, "%d", fmt.Sprint(i)))

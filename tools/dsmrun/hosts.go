@@ -47,6 +47,9 @@ func (h *hosts) leave(node int) {
 // command runs args on a node's host. What runs elsewhere ends with its input.
 func (h *hosts) command(node int, dsmd string, args, program []string) (*exec.Cmd, error) {
 	host := h.of(node)
+	if host == "" && h.listen { // others may be elsewhere: a launcher has placed this one
+		args = append(args, "--listen=:0")
+	}
 	if host == "" {
 		return exec.Command(dsmd, append(append(args, "--"), program...)...), nil
 	}

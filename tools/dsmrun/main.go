@@ -94,13 +94,13 @@ func (r *running) place(c *ucli.Context) (s settings.Settings, job string, err e
 	case len(r.hosts.names) > 0 && len(r.hosts.ssh) == 0:
 		return s, "", cli.Usagef("--ssh: which command?")
 	case ok:
-		r.here = []int{ranked.Node}
+		r.here, r.hosts.listen = []int{ranked.Node}, !c.IsSet("listen")
 		return s, ranked.Job, nil
 	}
 	for i := range s.Core.Nodes {
 		r.here = append(r.here, i)
 	}
-	r.hosts.listen = !c.IsSet("listen")
+	r.hosts.listen = len(r.hosts.names) > 0 && !c.IsSet("listen")
 	return s, "", nil
 }
 

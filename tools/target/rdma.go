@@ -17,6 +17,7 @@ import (
 	"lazystate/backdoor/rdma"
 	"lazystate/backdoor/uapi"
 	"lazystate/internal/keyfile"
+	"lazystate/internal/sockaddr"
 	"lazystate/verbs"
 	"lazystate/verbs/driver"
 )
@@ -115,7 +116,7 @@ func (r *RDMA) open(ctx context.Context, o Options) (backdoor.Memory, error) {
 	if ro.Remote, err = r.resolve(ctx); err != nil {
 		return nil, err
 	}
-	if ro.Local, err = route(ro.Remote); err != nil {
+	if ro.Local, err = sockaddr.Source(ro.Remote); err != nil {
 		return nil, err
 	}
 	dev, err := r.device(ctx, ro.Local)
@@ -139,17 +140,6 @@ func (r *RDMA) resolve(ctx context.Context) (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	return netip.AddrPortFrom(addrs[0].Unmap(), r.Port), nil
-}
-
-// route returns the address of this machine that packets to remote carry. A UDP
-// socket is asked, which sends nothing.
-func route(remote netip.AddrPort) (netip.Addr, error) {
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(remote))
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
 }
 
 // device opens what the URL names, or finds it by the address.

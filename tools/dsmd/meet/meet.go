@@ -9,11 +9,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
 
 	"lazystate/dsm"
+	"lazystate/internal/sockaddr"
 )
 
 // Key is what all nodes of a run have, and nobody else.
@@ -100,7 +102,8 @@ func Boot() string {
 }
 
 // Reached is how others reach a listener. name is the host's; "" is what the
-// listener says, or the machine's own name if that listens everywhere.
+// listener says or, if that listens everywhere, the address that this host has towards
+// others: its own name they may not know, as that of a pod. Without a route it is the name.
 func Reached(l net.Listener, name string) string {
 	addr := l.Addr().String()
 	host, port, err := net.SplitHostPort(addr)
@@ -112,9 +115,22 @@ func Reached(l net.Listener, name string) string {
 	case name != "":
 		host = name
 	case ip != nil && ip.IsUnspecified():
-		if own, err := os.Hostname(); err == nil {
-			host = own
-		}
+		host = own(host)
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// outside are addresses that are nobody's (RFC 5737, RFC 3849).
+var outside = []string{"192.0.2.1:9", "[2001:db8::1]:9"}
+
+func own(otherwise string) string {
+	for _, a := range outside {
+		if ip, err := sockaddr.Source(netip.MustParseAddrPort(a)); err == nil {
+			return ip.String()
+		}
+	}
+	if name, err := os.Hostname(); err == nil {
+		return name
+	}
+	return otherwise
 }
