@@ -34,8 +34,9 @@ func (k kind) String() string {
 // headSize is what comes before a frame's body.
 const headSize = 20
 
-// mostMessage is the longest message: a recovery brings all logs in one.
-const mostMessage = 1 << 30
+// mostMessage is the longest message: a recovery brings all logs in one, and the end of
+// an interval all that was written of one home's pages.
+const mostMessage = 1<<31 - 1
 
 // mostBye is the longest reason.
 const mostBye = 512

@@ -159,7 +159,7 @@ func TestNonsense(t *testing.T) {
 			"kind 777":         func(*dsm.Message) []byte { return raised(func(b []byte) { b[4], b[5] = 777&0xff, 777>>8 }) },
 			"at most 0":        func(*dsm.Message) []byte { return frameOf(kindBeat, 0, "text") },
 			"at most 512":      func(*dsm.Message) []byte { return frameOf(kindBye, 0, strings.Repeat("a", 600)) },
-			"at most 10737":    func(*dsm.Message) []byte { return raised(func(b []byte) { b[3], b[4] = 1<<7, 1 }) },
+			"at most 21474":    func(*dsm.Message) []byte { return raised(func(b []byte) { b[3], b[4] = 1<<7, 1 }) },
 			"too short":        func(*dsm.Message) []byte { return frameOf(kindMessage, 0, "dsm") },
 			"and 0 is the la":  func(*dsm.Message) []byte { return frameOf(kindBeat, 1, "") },
 			"message from P2":  func(m *dsm.Message) []byte { m.From = 2; return framed(t, r.cfg, m) },

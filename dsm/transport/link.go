@@ -73,6 +73,9 @@ var (
 	// ErrForgotten: this incarnation has lived before, and knows nothing of it: its
 	// checkpoints are elsewhere. It must end.
 	ErrForgotten = errors.New("it has lived before, and its checkpoints are not here")
+	// ErrTooLong: what cannot be sent. The peer would wait for it for ever, so this node
+	// must end.
+	ErrTooLong = errors.New("it is too long")
 	// ErrLeft: the peer has ended as it should.
 	ErrLeft = errors.New("it has left")
 	// ErrSilent: nothing came for Config.Silence.
@@ -107,8 +110,8 @@ func (l *link) send(m *dsm.Message) error {
 	if err != nil {
 		return err
 	}
-	if len(frame)-headSize > mostMessage {
-		return fmt.Errorf("a %T of %d bytes, at most %d", m.Body, len(frame)-headSize, mostMessage)
+	if n := len(frame) - headSize; n > l.t.cfg.longest {
+		return fmt.Errorf("a %T of %d bytes for %v, at most %d: %w", m.Body, n, m.To, l.t.cfg.longest, ErrTooLong)
 	}
 	l.kept = append(l.kept, &outgoing{m.Seq, toInc, frame})
 	l.bytes += len(frame)

@@ -34,7 +34,9 @@ type Config struct {
 	// is 4 GiB.
 	MostKept int
 
-	// For tests: TLS on the loopback too, and dialing as another host would.
+	// For tests: the longest message, TLS on the loopback too, and dialing as another
+	// host would.
+	longest    int
 	everywhere bool
 	dials      func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -51,7 +53,8 @@ type Receiver interface {
 	// Found answers a Look that was not answered at once.
 	Found(f dsm.Found)
 	// Nonsense is of who says what cannot be, or is refused, or refuses: another
-	// version, cluster or key, or ErrSuperseded or ErrForgotten.
+	// version, cluster or key, or ErrSuperseded or ErrForgotten;
+	// and of who was to be told something that is ErrTooLong.
 	Nonsense(peer dsm.NodeID, why error)
 }
 
@@ -89,6 +92,9 @@ func New(cfg Config, recv Receiver) (*Transport, error) {
 	}
 	if cfg.MostKept == 0 {
 		cfg.MostKept = 4 << 30
+	}
+	if cfg.longest == 0 {
+		cfg.longest = mostMessage
 	}
 	pem, _, err := identity.New()
 	if err != nil {

@@ -425,6 +425,18 @@ func TestLongMessage(t *testing.T) {
 	})
 }
 
+// What is too long to be sent is told of, for nobody will ever hear it.
+func TestTooLong(t *testing.T) {
+	r := newRig(t, "tcp")
+	r.cfg.Nodes = 2
+	a := r.start(0, 1, func(_ *end, c *Config) { c.longest = 1000 })
+	a.Send(a.page(1, 1))
+	a.until("word of it", func() bool { return len(a.nonsense) > 0 })
+	if errs := a.errors(&a.nonsense); !errors.Is(errs[0], ErrTooLong) || !strings.Contains(errs[0].Error(), "dsm.PageRep of") {
+		t.Errorf("%v", errs)
+	}
+}
+
 // A silence that a healthy link could have by chance is refused.
 func TestSilenceIsPlanned(t *testing.T) {
 	r := newRig(t, "tcp")

@@ -192,11 +192,14 @@ func (n *node) serve(ctx context.Context, d *daemon.Daemon) (err error) {
 // receiver is the daemon, for the transport.
 type receiver struct{ *daemon.Daemon }
 
-// Nonsense ends a node that has a successor, or a past that it does not know of.
+// Nonsense ends a node that has a successor, or a past that it does not know of, or
+// something to say that cannot be said.
 func (r receiver) Nonsense(peer dsm.NodeID, why error) {
-	if errors.Is(why, transport.ErrSuperseded) || errors.Is(why, transport.ErrForgotten) {
-		r.Stop(&daemon.RefusedError{Err: why})
-		return
+	for _, last := range []error{transport.ErrSuperseded, transport.ErrForgotten, transport.ErrTooLong} {
+		if errors.Is(why, last) {
+			r.Stop(&daemon.RefusedError{Err: why})
+			return
+		}
 	}
 	r.Daemon.Nonsense(peer, why)
 }
