@@ -274,7 +274,7 @@ func partition(t *testing.T, r *rig) {
 func TestBadNetwork(t *testing.T) {
 	for _, carrier := range []string{"hosts", "hosts, roce"} {
 		for what, faults := range map[string]cable.Faults{
-			"lossy": {Loss: 0.03, Duplicate: 0.05, Reorder: 0.1}, "slow": {Delay: 20 * time.Millisecond, Rate: 400 << 10},
+			"lossy": {Loss: 0.03, Duplicate: 0.05, Reorder: 0.1}, "slow": {Delay: 5 * time.Millisecond, Rate: 4 << 20},
 		} {
 			t.Run(carrier+", "+what, func(t *testing.T) { badNetwork(t, newRig(t, carrier), faults) })
 		}
