@@ -92,15 +92,17 @@ func (n *node) connect(ctx context.Context, d *daemon.Daemon) (*transport.Transp
 	if err != nil {
 		return nil, errors.Join(err, closeAll(listeners))
 	}
+	lives, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	network, err := transport.New(transport.Config{
 		Cluster: n.cfg.Core, Incarnation: d.Incarnation(), Key: key, Listeners: listeners,
 		Address: meet.Address(n.meeting, where), Silence: n.settings.Silence,
-	}, receiver{d})
+	}, receiver{d, end})
 	if err != nil {
 		return nil, errors.Join(err, closeAll(listeners))
 	}
 	if d.Incarnation() > 1 {
-		if err := n.ready(ctx, network); err != nil {
+		if err := n.ready(lives, network); err != nil {
 			return nil, errors.Join(err, network.Close())
 		}
 	}
@@ -153,8 +155,10 @@ func (n *node) ready(ctx context.Context, network *transport.Transport) error {
 		err := network.Ready(wait)
 		cancel()
 		switch {
-		case err == nil || ctx.Err() != nil:
-			return err
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case patient.Err() != nil:
 			return &daemon.RefusedError{Err: fmt.Errorf("two nodes have failed at once: %v recovers, and has %w", n.cfg.Core.Self, err)}
 		}
@@ -189,15 +193,21 @@ func (n *node) serve(ctx context.Context, d *daemon.Daemon) (err error) {
 	return p.after(ctx, err)
 }
 
-// receiver is the daemon, for the transport.
-type receiver struct{ *daemon.Daemon }
+// receiver is the daemon, for the transport. ends has a node that waits for others, to
+// recover, wait no more.
+type receiver struct {
+	*daemon.Daemon
+	ends context.CancelCauseFunc
+}
 
 // Nonsense ends a node that has a successor, or a past that it does not know of, or
 // something to say that cannot be said.
 func (r receiver) Nonsense(peer dsm.NodeID, why error) {
 	for _, last := range []error{transport.ErrSuperseded, transport.ErrForgotten, transport.ErrTooLong} {
 		if errors.Is(why, last) {
-			r.Stop(&daemon.RefusedError{Err: why})
+			err := &daemon.RefusedError{Err: why}
+			r.Stop(err)
+			r.ends(err)
 			return
 		}
 	}
