@@ -32,7 +32,10 @@
 //     again. Allowed says what needs no more.
 //   - A page that was written need not be in the program's page table any more when
 //     it is asked for: the kernel may have reclaimed or moved it. PAGE_IS_PRESENT must not
-//     be asked for.
+//     be asked for. Kernels before 6.15 that lack "fix uffd-wp confusion in
+//     pagemap_scan_pmd_entry" and "fix loss of young/dirty bits during pagemap scan", both
+//     of fs/proc/task_mmu and in the stable kernels since, can miss a page that is just
+//     being moved, or that came back from swap.
 //   - When the program's userfaultfd is closed everywhere, what it accesses reads
 //     as zeros. It keeps its own descriptor (see dsm/call).
 //
