@@ -61,7 +61,7 @@ type exitCode int
 func (e exitCode) Error() string { return "chosen" }
 
 var programs = map[string]func(*client.Node) error{
-	"count": count, "points": points, "stumble": stumble,
+	"count": count, "points": points, "stumble": stumble, "race": race,
 	"crash": func(*client.Node) error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) },
 	"echo": func(n *client.Node) error {
 		n.Barrier()
