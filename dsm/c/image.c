@@ -113,6 +113,10 @@ static int write_all(void)
 	return err < 0 ? err : call(BD_DSM_CHECKPOINT, at, 0, 0);
 }
 
+/* How floating point rounds and what it traps: longjmp does not bring it back. */
+static uint32_t mxcsr;
+static uint16_t x87;
+
 int image_save(void)
 {
 	volatile char room[2 * 4096]; /* what is saved of the stack begins in it */
@@ -121,7 +125,9 @@ int image_save(void)
 	room[0] = 0;
 
 	fflush(NULL); /* or a restored process would write it again */
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
 	if (setjmp(dsm_image_here)) {
+		__asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(x87));
 		image_restored();
 		return 1;
 	}

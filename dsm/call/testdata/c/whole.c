@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * whole.c - a program that names no private state: it has some in all places, in
- * registers, on a deep stack, in globals, in small and large blocks, in a file that
- * it reads, in the C library.
+ * registers, in how it rounds, on a deep stack, in globals, in small and large
+ * blocks, in a file that it reads, in the C library.
  */
 #include <dsm.h>
+#include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,12 +73,13 @@ int main(int argc, char **argv)
 		return 3;
 	}
 	must(dsm_barrier(1));
+	fesetround(FE_UPWARD);
 	printf("begins\n");
 	srand(7);
 	while (fscanf(input, "%ld", &v) == 1) {
 		add(v);
 		add(rand() % 1000);
-		printf("%ld: %.9f\n", v, descend(1, v));
+		printf("%ld: %.17g\n", v, descend(1, v));
 	}
 	for (struct cell *c = list; c; c = c->next)
 		sum = sum * 3 + c->value;
