@@ -90,7 +90,7 @@ func (n *Node) checkpoint() {
 		return
 	}
 	n.closing(true)
-	n.saving = n.state()
+	n.saving, n.taken = n.state(), n.count.LogCreated
 	n.do(Save{n.saving})
 }
 
@@ -136,6 +136,7 @@ func (n *Node) saved(number uint32) {
 		return
 	}
 	n.countLogs(n.saving)
+	n.safe = n.taken
 	n.stamp = n.saving.Stamp
 	n.window = append(n.window, n.saving.Kept())
 	n.saving = nil

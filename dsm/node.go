@@ -50,6 +50,8 @@ type Node struct {
 	p0Turn uint64              // rises when one of them does
 	stamp  Stamp               // of the last checkpoint that is saved
 	saving *State              // on its way to stable storage
+	safe   uint64              // of LogCreated, what was in checkpoints
+	taken  uint64              // the same, with the one that is being saved
 
 	rec      *recovery // nil if live
 	deferred []*Message
@@ -195,6 +197,13 @@ func (n *Node) Ordinal() uint64 { return n.ordinal }
 
 // LogBytes is the size of the diff log.
 func (n *Node) LogBytes() int { return n.diffs.Bytes() }
+
+// UnsavedBytes is how much of it no checkpoint has: the volatile log, which the policy of
+// log overflow compares with its limit (§4.7). What is saved goes when the homes have
+// checkpoints, and a checkpoint more of this node's would not change that.
+func (n *Node) UnsavedBytes() int {
+	return min(int(n.count.LogCreated-n.safe), n.diffs.Bytes())
+}
 
 // do asks the driver for something. Refuse is the last: what is half done when
 // it is found wrong, as a grant that lacks notices, must not leave.

@@ -161,8 +161,8 @@ func (d *Daemon) flags(kind uint32) (f call.Flags) {
 	return f
 }
 
-// share is how much of the region's size the logs have.
+// share is how much of the region's size the logs have that are in no checkpoint.
 func (d *Daemon) share() float64 {
 	size := float64(d.cfg.Core.Pages) * float64(d.cfg.Core.PageSize)
-	return float64(d.node.LogBytes()) / max(size, math.SmallestNonzeroFloat64)
+	return float64(d.node.UnsavedBytes()) / max(size, math.SmallestNonzeroFloat64)
 }

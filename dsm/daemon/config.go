@@ -35,8 +35,8 @@ const Base = 0x200000000000
 
 // Policy says when a checkpoint is wanted; zero is never.
 type Policy struct {
-	// Logs is the share of the region that logs may have: the log-overflow policy
-	// of Table 4.3.
+	// Logs is the share of the region that logs may have that are in no checkpoint: the
+	// log-overflow policy of Table 4.3.
 	Logs float64
 	// Every is the time between two.
 	Every time.Duration

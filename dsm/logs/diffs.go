@@ -68,8 +68,7 @@ func (l *Diffs) Trim(p Page, bound vtime.Interval) int {
 	return gone
 }
 
-// Bytes is how many changed bytes are kept: what a policy of log overflow
-// compares with its limit (§4.7).
+// Bytes is how many changed bytes are kept.
 func (l *Diffs) Bytes() int { return l.bytes }
 
 // All returns every entry, page by page.

@@ -52,7 +52,7 @@ func Flags() []ucli.Flag {
 		&ucli.IntFlag{Name: "ahead", Value: 15, EnvVars: env("AHEAD"), Usage: "`N` pages at most are fetched with one, of a program that goes through memory in order"},
 		&ucli.StringFlag{Name: "dir", EnvVars: env("DIR"), Usage: "`FOLDER` of checkpoints, where a restart finds them"},
 		&ucli.StringSliceFlag{Name: "copy", EnvVars: env("COPY"), Usage: "another `FOLDER` that has all of --dir too"},
-		&ucli.Float64Flag{Name: "logs", EnvVars: env("LOGS"), Usage: "a checkpoint when logs exceed `PERCENT` of the shared memory; 0: never"},
+		&ucli.Float64Flag{Name: "logs", EnvVars: env("LOGS"), Usage: "a checkpoint when logs that none has exceed `PERCENT` of the shared memory; 0: never"},
 		&ucli.DurationFlag{Name: "every", EnvVars: env("EVERY"), Usage: "a checkpoint after so long; 0: never"},
 		&ucli.BoolFlag{Name: "aligned", EnvVars: env("ALIGNED"), Usage: "checkpoints at barriers only"},
 		&ucli.BoolFlag{Name: "per-page", EnvVars: env("PER_PAGE"), Usage: "keep copies page by page (Theorem 1)"},
