@@ -12,6 +12,7 @@ type barrier struct {
 	number  uint64     // barriers that are over
 	last    vtime.Time // everybody's time after the last of them, at least
 	arrived map[NodeID]BarrierArrive
+	wants   bool // checkpoints, at the next one
 }
 
 // arrive ends the interval and waits for all others.
@@ -25,7 +26,7 @@ func (n *Node) arriveUp() {
 	if n.op == nil || n.op.Kind != Barrier {
 		return
 	}
-	all := BarrierArrive{Number: n.bar.number + 1, ID: n.op.ID, Low: n.t.Clone(), High: n.t.Clone()}
+	all := BarrierArrive{Number: n.bar.number + 1, ID: n.op.ID, Low: n.t.Clone(), High: n.t.Clone(), Wants: n.bar.wants}
 	for _, c := range n.children() {
 		a, ok := n.bar.arrived[c]
 		if !ok {
@@ -40,9 +41,10 @@ func (n *Node) arriveUp() {
 		}
 		all.Low.Meet(a.Low)
 		all.High.Join(a.High)
+		all.Wants = all.Wants || a.Wants
 	}
 	if n.cfg.Self == 0 {
-		n.endBarrier(logs.Barrier{Number: all.Number, ID: all.ID, T: all.High})
+		n.endBarrier(logs.Barrier{Number: all.Number, ID: all.ID, T: all.High}, all.Wants)
 		return
 	}
 	known := n.bar.last.Clone() // what everybody knows
@@ -56,7 +58,7 @@ func (n *Node) arriveUp() {
 func (n *Node) onArrive(from NodeID, b BarrierArrive) {
 	if b.Number <= n.bar.number {
 		if e, ok := n.barriers.Find(b.Number); ok {
-			n.send(from, n.releaseOf(e, b.Low))
+			n.send(from, n.releaseOf(e, b.Low, false))
 			return
 		}
 		n.ignore(from, "arrives at barrier %d, which is long over", b.Number)
@@ -67,8 +69,8 @@ func (n *Node) onArrive(from NodeID, b BarrierArrive) {
 	n.arriveUp()
 }
 
-func (n *Node) releaseOf(e logs.Barrier, low vtime.Time) BarrierRelease {
-	return BarrierRelease{e, n.noticesFor(low, e.T)}
+func (n *Node) releaseOf(e logs.Barrier, low vtime.Time, due bool) BarrierRelease {
+	return BarrierRelease{e, due, n.noticesFor(low, e.T)}
 }
 
 func (n *Node) onRelease(b BarrierRelease) {
@@ -76,17 +78,21 @@ func (n *Node) onRelease(b BarrierRelease) {
 		return // told twice, around a crash
 	}
 	n.recordAll(b.Notices)
-	n.endBarrier(b.Barrier)
+	n.endBarrier(b.Barrier, b.Due)
 }
 
 // endBarrier makes everybody's time one, from here down the tree.
-func (n *Node) endBarrier(e logs.Barrier) {
+func (n *Node) endBarrier(e logs.Barrier, due bool) {
 	arrived := n.bar.arrived
 	n.passBarrier(e)
+	n.bar.wants = false
 	for _, c := range n.children() {
 		if a, ok := arrived[c]; ok && a.Number == e.Number {
-			n.send(c, n.releaseOf(e, a.Low))
+			n.send(c, n.releaseOf(e, a.Low, due))
 		}
+	}
+	if due {
+		n.do(Due{})
 	}
 	n.done()
 }

@@ -67,6 +67,10 @@ type (
 	// Checkpoint asks for one. The program stands right behind an operation. None
 	// is taken while the node recovers or another is on its way.
 	Checkpoint struct{}
+	// Want has all nodes told (Due), at the next barrier, that they should take theirs: so
+	// that none waits at a later one for another that takes it alone (§4.7.1). It is no
+	// more than a wish, and forgotten by who is lost.
+	Want struct{}
 	// Saved answers Save: the checkpoint will be there after a crash.
 	Saved struct{ Number uint32 }
 	// NotSaved answers it too: it will not.
@@ -109,6 +113,7 @@ func (Fault) input()      {}
 func (Prefetch) input()   {}
 func (Deliver) input()    {}
 func (Checkpoint) input() {}
+func (Want) input()       {}
 func (Saved) input()      {}
 func (NotSaved) input()   {}
 func (Loaded) input()     {}
@@ -136,6 +141,8 @@ type (
 		Lock uint32
 		Here bool
 	}
+	// Due says, before Done, that a node has asked for checkpoints at this barrier (Want).
+	Due struct{}
 	// Save is a checkpoint to write, together with the program's private state as
 	// it is at the call. Nobody changes it any more.
 	Save struct{ State *State }
@@ -192,6 +199,7 @@ func (Send) effect()        {}
 func (Done) effect()        {}
 func (Resume) effect()      {}
 func (Token) effect()       {}
+func (Due) effect()         {}
 func (Save) effect()        {}
 func (Load) effect()        {}
 func (Discard) effect()     {}

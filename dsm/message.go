@@ -127,16 +127,18 @@ type (
 	}
 
 	// BarrierArrive says that all below the sender in the tree are there. Low and
-	// High bound their times.
+	// High bound their times; Wants is true if one of them wants checkpoints.
 	BarrierArrive struct {
 		Number    uint64
 		ID        uint32
 		Low, High vtime.Time
+		Wants     bool
 		Notices   []WriterNotice
 	}
-	// BarrierRelease ends the barrier.
+	// BarrierRelease ends the barrier. Due is true if a node wanted checkpoints there.
 	BarrierRelease struct {
 		Barrier logs.Barrier
+		Due     bool
 		Notices []WriterNotice
 	}
 

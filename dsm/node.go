@@ -160,6 +160,8 @@ func (n *Node) Step(in Input) []Effect {
 		n.wanted(in.Pages)
 	case Checkpoint:
 		n.checkpoint()
+	case Want:
+		n.bar.wants = true
 	case Saved:
 		n.saved(in.Number)
 	case NotSaved:

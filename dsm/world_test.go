@@ -63,6 +63,7 @@ type proc struct {
 	disk    []*saved // oldest first
 	gone    map[logs.PageCopy]bool
 	lives   int                       // recoveries that ended
+	due     int                       // how often checkpoints were wanted of it
 	blind   bool                      // its disk does not give back pages
 	shelves map[uint32]map[Page]Found // by incarnation: who has begun to read one may go on when it is dead
 }
@@ -187,6 +188,8 @@ func (w *world) perform(p *proc, effects []Effect) {
 			w.outdated(p, e.Pages)
 		case Look:
 			w.looks = append(w.looks, look{p.id, p.inc, e})
+		case Due:
+			p.due++
 		case Save:
 			p.writing = &saved{e.State, p.pc, p.idx, p.acc}
 		case Load:
@@ -254,6 +257,9 @@ func (w *world) run(p *proc) {
 	}
 	p.waits, p.atOp = true, false
 	w.say("%v begins %v", p.id, in.op)
+	if w.lone && in.op.Kind == Barrier && w.rng.IntN(4) == 0 {
+		w.step(p, Want{})
+	}
 	free := p.n.Live() && (in.op.Kind == Acquire || in.op.Kind == Release) && p.free[in.op.ID]
 	if free && w.lone && w.rng.IntN(2) == 0 {
 		p.alone = append(p.alone, in.op)

@@ -132,6 +132,9 @@ func (d *Daemon) advance() {
 					return
 				}
 			}
+			if p.call.Kind == uapi.DsmBarrier && d.cfg.Policy.Aligned && d.due.wants(d.share()) {
+				d.step(dsm.Want{})
+			}
 			p.busy = true
 			d.step(in)
 		case dsm.Prefetch:

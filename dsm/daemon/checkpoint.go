@@ -15,6 +15,7 @@ type due struct {
 	last    time.Time // when one was begun
 	writing bool
 	news    bool // the program has not been told
+	all     bool // of Aligned: at the last barrier a node wanted them
 }
 
 // look notes that one is wanted, so that the program's next operation is a call.
@@ -30,7 +31,12 @@ func (d *due) wants(share float64) bool {
 // wanted is true if the program is to be told so now.
 func (d *due) wanted(barrier bool, share float64) bool {
 	d.news = false
-	return (barrier || !d.policy.Aligned) && d.wants(share)
+	if d.policy.Aligned {
+		all := d.all && !d.writing
+		d.all = false
+		return barrier && all
+	}
+	return d.wants(share)
 }
 
 // checkpoint takes one, with the private state that the program has written. In

@@ -40,7 +40,8 @@ type Policy struct {
 	Logs float64
 	// Every is the time between two.
 	Every time.Duration
-	// Aligned wants them at barriers only, where all nodes take theirs at once.
+	// Aligned wants them at barriers only, and of all nodes at the barrier that the first of
+	// them comes to whose logs or time say so.
 	Aligned bool
 }
 

@@ -198,6 +198,8 @@ func (d *Daemon) perform(effects []dsm.Effect) {
 			old = append(old, e.Pages...)
 		case dsm.Look:
 			looks = append(looks, e)
+		case dsm.Due:
+			d.due.all = true
 		case dsm.Done:
 			if d.prog.busy = false; d.prog.parts {
 				close(d.parted)

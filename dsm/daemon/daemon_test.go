@@ -339,6 +339,20 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// With the aligned policy nodes take checkpoints at barriers, at most one each.
+func TestAligned(t *testing.T) {
+	cfg := testConfig(pager.Sync, 3)
+	cfg.Core.Home = func(dsm.Page) (dsm.NodeID, bool) { return 0, true }
+	cfg.Policy = Policy{Logs: 1e-9, Aligned: true} // by each write
+	c := newCluster(t, cfg, "count", "20")
+	same(t, c.outputs(), 60)
+	for i, n := range c.nodes {
+		if saved := n.node.Counters().Saved; saved < 2 || saved > 20 {
+			t.Errorf("node %d has %d checkpoints of 20 rounds", i, saved)
+		}
+	}
+}
+
 // Who ends the context ends the node.
 func TestContext(t *testing.T) {
 	cfg := testConfig(pager.Sync, 1)
@@ -395,7 +409,7 @@ func TestPolicy(t *testing.T) {
 		{Policy{Logs: 0.1}, 0.09, true, false},
 		{Policy{Logs: 0.1}, 0.1, false, true},
 		{Policy{Logs: 0.1, Aligned: true}, 0.1, false, false},
-		{Policy{Logs: 0.1, Aligned: true}, 0.1, true, true},
+		{Policy{Logs: 0.1, Aligned: true}, 0.1, true, false}, // nobody has said so at this barrier
 		{Policy{Every: time.Minute}, 0, false, true},
 		{Policy{Every: 2 * time.Hour}, 0, false, false},
 	} {
@@ -405,6 +419,9 @@ func TestPolicy(t *testing.T) {
 		}
 		if d.writing = true; d.wanted(c.barrier, c.share) {
 			t.Errorf("%+v: wanted while another is being written", c)
+		}
+		if d.writing, d.all = false, true; c.policy.Aligned && (!d.wanted(true, 0) || d.all) {
+			t.Errorf("%+v: not wanted where a node wants all", c)
 		}
 	}
 }

@@ -47,9 +47,14 @@ var kinds = []kind{
 		c.u32(&b.ID)
 		c.time(&b.Low)
 		c.time(&b.High)
+		c.flags(&b.Wants)
 		c.writerNotices(&b.Notices)
 	}),
-	of(func(c *coder, b *dsm.BarrierRelease) { c.barrier(&b.Barrier); c.writerNotices(&b.Notices) }),
+	of(func(c *coder, b *dsm.BarrierRelease) {
+		c.barrier(&b.Barrier)
+		c.flags(&b.Due)
+		c.writerNotices(&b.Notices)
+	}),
 	of((*coder).registration),
 	of(func(c *coder, b *dsm.CondRegAck) { c.u64(&b.Ordinal) }),
 	of(func(c *coder, b *dsm.CondSignal) { c.u32(&b.Cond); c.u64(&b.Ordinal); c.flags(&b.All) }),

@@ -54,7 +54,7 @@ func Flags() []ucli.Flag {
 		&ucli.StringSliceFlag{Name: "copy", EnvVars: env("COPY"), Usage: "another `FOLDER` that has all of --dir too"},
 		&ucli.Float64Flag{Name: "logs", EnvVars: env("LOGS"), Usage: "a checkpoint when logs that none has exceed `PERCENT` of the shared memory; 0: never"},
 		&ucli.DurationFlag{Name: "every", EnvVars: env("EVERY"), Usage: "a checkpoint after so long; 0: never"},
-		&ucli.BoolFlag{Name: "aligned", EnvVars: env("ALIGNED"), Usage: "checkpoints at barriers only"},
+		&ucli.BoolFlag{Name: "aligned", EnvVars: env("ALIGNED"), Usage: "checkpoints at barriers only, of all nodes at once"},
 		&ucli.BoolFlag{Name: "per-page", EnvVars: env("PER_PAGE"), Usage: "keep copies page by page (Theorem 1)"},
 		&ucli.BoolFlag{Name: "unlogged", EnvVars: env("UNLOGGED"), Usage: "keep nothing for a recovery: the loss of a node is the end"},
 		&ucli.BoolFlag{Name: "races", EnvVars: env("RACES"), Usage: "look for bytes that two nodes wrote with no order between them, and say so: takes nine times the shared memory"},
