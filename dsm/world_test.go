@@ -257,7 +257,7 @@ func (w *world) run(p *proc) {
 	}
 	p.waits, p.atOp = true, false
 	w.say("%v begins %v", p.id, in.op)
-	if w.lone && in.op.Kind == Barrier && w.rng.IntN(4) == 0 {
+	if w.lone && in.op.Kind == Barrier && p.pc%4 == 0 {
 		w.step(p, Want{})
 	}
 	free := p.n.Live() && (in.op.Kind == Acquire || in.op.Kind == Release) && p.free[in.op.ID]
