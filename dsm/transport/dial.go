@@ -53,7 +53,7 @@ func (t *Transport) dial(l *link) {
 
 // told is true for what does not pass by itself.
 func told(err error) bool {
-	return errors.Is(err, errOther) || errors.Is(err, errKey) || errors.Is(err, errPlain) || errors.Is(err, ErrSuperseded) || errors.Is(err, ErrForgotten) || errors.Is(err, errForgets)
+	return errors.Is(err, errOther) || errors.Is(err, errKey) || errors.Is(err, errPlain) || errors.Is(err, ErrSuperseded) || errors.Is(err, ErrForgotten)
 }
 
 // awaitTurn waits a while for the time to dial, and is true if it has come: when

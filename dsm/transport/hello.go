@@ -40,7 +40,6 @@ const (
 	yesMagic   = "dsmy" // the listener has taken the connection
 	noMagic    = "dsmn" // then length:1 and a text: no, and why
 	laterMagic = "dsml" // the same: not now
-	newMagic   = "dsmf" // the same: no, the dialer has lived before and does not know
 )
 
 func newHello(cfg dsm.Config, inc uint32, to dsm.NodeID) hello {
@@ -184,25 +183,20 @@ func greet(c io.ReadWriter, binding []byte, key []byte, mine hello) (hello, erro
 
 // readNo reads why not; the text follows b.
 func readNo(c io.Reader, b []byte) error {
-	word := string(b[:4])
-	if word != noMagic && word != laterMagic && word != newMagic {
+	if word := string(b[:4]); word != noMagic && word != laterMagic {
 		return fmt.Errorf("%q is no answer: %w", word, errOther)
 	}
 	why := make([]byte, b[4])
 	if _, err := io.ReadFull(c, why); err != nil {
 		return err
 	}
-	switch word {
-	case laterMagic:
+	if string(b[:4]) == laterMagic {
 		return fmt.Errorf("not now: it says %q", why)
-	case newMagic:
-		return fmt.Errorf("it says %q: %w", why, ErrForgotten)
 	}
 	return fmt.Errorf("it says %q: %w", why, errOther)
 }
 
-// readHello reads one, or why there is none. Whoever says so has proven nothing yet, so
-// it cannot be the end of this node.
+// readHello reads one, or why there is none.
 func readHello(c io.Reader) ([]byte, error) {
 	b := make([]byte, helloSize)
 	if _, err := io.ReadFull(c, b[:5]); err != nil {
@@ -252,10 +246,7 @@ func answer(c io.ReadWriter, binding []byte, key []byte, mine func(to dsm.NodeID
 
 func sayNo(c io.Writer, why error) error {
 	word, text := laterMagic, why.Error()
-	switch {
-	case errors.Is(why, errForgets):
-		word = newMagic
-	case errors.Is(why, errOther) || errors.Is(why, ErrSuperseded) || errors.Is(why, ErrForgotten) || errors.Is(why, ErrSlow): // it does not pass
+	if errors.Is(why, errOther) || errors.Is(why, ErrSuperseded) || errors.Is(why, ErrForgotten) || errors.Is(why, ErrSlow) { // it does not pass
 		word = noMagic
 	}
 	text = text[:min(len(text), 255)]

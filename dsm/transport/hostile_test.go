@@ -274,22 +274,6 @@ func TestOtherVersion(t *testing.T) {
 	}
 }
 
-// Who has not proven that it has the key does not end a node that dials it.
-func TestStrangerEndsNobody(t *testing.T) {
-	for _, word := range []string{noMagic, laterMagic, newMagic} {
-		near, far := net.Pipe()
-		go func() {
-			_, _ = io.ReadFull(far, make([]byte, helloSize))
-			_, _ = far.Write(append([]byte(word+"\x03end"), make([]byte, helloSize+proofSize)...))
-			far.Close()
-		}()
-		if _, err := greet(near, nil, nil, newHello(testCluster, 1, 1)); err == nil || errors.Is(err, ErrForgotten) || errors.Is(err, ErrSuperseded) {
-			t.Errorf("%q: %v", word, err)
-		}
-		near.Close()
-	}
-}
-
 // A hello that does not fit is answered by why, also by one who has the key.
 func TestHelloThatDoesNotFit(t *testing.T) {
 	r := newRig(t, "tcp")

@@ -20,7 +20,6 @@ type link struct {
 
 	mu     sync.Mutex
 	inc    uint32      // the peer's, the latest that is known; 0: none
-	known  bool        // that incarnation has said something, so it knows this one
 	heard  uint64      // the last message of that incarnation
 	kept   []*outgoing // not acknowledged, oldest first
 	bytes  int         // of these
@@ -83,7 +82,6 @@ var (
 	// ErrSlow: it does not take what it is sent. It must begin a new incarnation.
 	ErrSlow = errors.New("it does not take what it is sent")
 
-	errForgets  = errors.New("it does not know this node, which has heard it: its checkpoints are elsewhere")
 	errReplaced = errors.New("it has connected anew")
 	errClosed   = errors.New("this node has left")
 )
@@ -313,7 +311,7 @@ func (l *link) meet(inc uint32) {
 			l.bytes += len(o.frame)
 		}
 	}
-	l.kept, l.given, l.last, l.heard, l.known, l.inc, l.dead = kept, 0, 0, 0, false, inc, nil
+	l.kept, l.given, l.last, l.heard, l.inc, l.dead = kept, 0, 0, 0, inc, nil
 }
 
 // end ends a connection. Its reader says so to the receiver.

@@ -58,8 +58,6 @@ func (l *link) fits(its hello, byMe bool) error {
 	switch said := l.said(its.inc); {
 	case its.knows == l.t.cfg.Incarnation && its.heard > said:
 		return fmt.Errorf("%v has heard %d messages of incarnation %d of this node, which has sent %d: %w", its.from, its.heard, its.knows, said, ErrForgotten)
-	case its.inc == l.inc && l.known && its.knows != l.t.cfg.Incarnation:
-		return fmt.Errorf("incarnation %d of %v begins anew: %w", its.inc, l.peer, errForgets)
 	case l.t.closed.Load():
 		return errClosed
 	case its.inc < l.inc:
@@ -144,7 +142,6 @@ func (l *link) acknowledgedBy(c *live, ack uint64) error {
 	if c.inc != l.inc {
 		return errReplaced
 	}
-	l.known = true
 	return l.acknowledged(ack)
 }
 

@@ -201,43 +201,6 @@ func TestForgotten(t *testing.T) {
 	})
 }
 
-// So it is if nothing was ever heard of the node that was lost, but it has heard others:
-// what it heard is not sent again. Who calls it finds that out itself.
-func TestForgottenListener(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
-		r.cfg.Nodes = 2
-		for _, lost := range []dsm.NodeID{0, 1} {
-			other := r.start(1-lost, 1)
-			old := r.start(lost, 1)
-			old.ready()
-			for seq := range uint64(2 * unacknowledged) {
-				other.Send(other.message(lost, 1, seq+1))
-			}
-			acknowledged := func() bool { return other.Peers()[0].Kept < 2*unacknowledged }
-			for end := time.Now().Add(bound); !acknowledged(); time.Sleep(time.Millisecond) {
-				if time.Now().After(end) {
-					t.Fatal("nothing is acknowledged")
-				}
-			}
-			old.kill()
-			again := r.start(lost, 1)
-			who, why := again, ErrForgotten
-			if lost == 0 { // it is called
-				who, why = other, errForgets
-			}
-			who.until("word that it has lived before", func() bool {
-				return slices.ContainsFunc(who.nonsense, func(err error) bool { return errors.Is(err, why) })
-			})
-			if got := again.heard(1 - lost); len(got) > 0 {
-				t.Errorf("%v hears %d messages anew", lost, len(got))
-			}
-			for _, e := range []*end{other, again} {
-				e.kill()
-			}
-		}
-	})
-}
-
 // Hosts that are cut off from each other for a while are lost, and meet again: what
 // was sent meanwhile comes then.
 func TestPartition(t *testing.T) {
