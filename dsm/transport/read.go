@@ -56,12 +56,12 @@ func (l *link) fits(its hello, byMe bool) error {
 		return err
 	}
 	switch said := l.said(its.inc); {
+	case its.inc < l.inc:
+		return fmt.Errorf("incarnation %d of %v, there is %d: %w", its.inc, l.peer, l.inc, errOther)
 	case its.knows == l.t.cfg.Incarnation && its.heard > said:
 		return fmt.Errorf("%v has heard %d messages of incarnation %d of this node, which has sent %d: %w", its.from, its.heard, its.knows, said, ErrForgotten)
 	case l.t.closed.Load():
 		return errClosed
-	case its.inc < l.inc:
-		return fmt.Errorf("incarnation %d of %v, there is %d: %w", its.inc, l.peer, l.inc, errOther)
 	case its.inc == l.inc && l.dead != nil:
 		return l.dead
 	case its.inc == l.inc && l.conn != nil && l.conn.byMe != byMe && l.preferred(l.conn.byMe):
