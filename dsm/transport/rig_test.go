@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,10 +62,19 @@ type rig struct {
 	silence time.Duration
 	most    int
 	hosts   *netrig.Rig // of carriers "hosts" (TCP) and "hosts, roce": a network namespace a node
+	net     uint32      // the third byte of their addresses
 
 	mu    sync.Mutex
 	where map[dsm.NodeID]string
 }
+
+// nets counts the networks of hosts: an RDMA device of an address is shared in a process
+// until its last connection is closed, and that of an earlier test is in namespaces that
+// are gone.
+var nets atomic.Uint32
+
+// ip is a host's address.
+func (r *rig) ip(node dsm.NodeID) string { return fmt.Sprintf("10.9.%d.%d", r.net, node+1) }
 
 func newRig(t *testing.T, carrier string) *rig {
 	r := &rig{t: t, carrier: carrier, cfg: testCluster, key: [16]byte{1, 2, 3}, silence: time.Minute, where: map[dsm.NodeID]string{}}
@@ -74,9 +84,10 @@ func newRig(t *testing.T, carrier string) *rig {
 	if err := netrig.Usable(); err != nil {
 		lab.Skip(t, err.Error())
 	}
+	r.net = nets.Add(1) % 256
 	r.hosts = netrig.New(t, "n0", "n1", "n2")
 	for i := range dsm.NodeID(3) {
-		r.host(i).Addr(fmt.Sprintf("10.9.0.%d/24", i+1))
+		r.host(i).Addr(r.ip(i) + "/24")
 	}
 	return r
 }
@@ -175,7 +186,7 @@ func (r *rig) listen(node dsm.NodeID) net.Listener {
 	}
 	on := func(f func() error) error { return f() }
 	if r.hosts != nil {
-		on, address = r.host(node).Try, fmt.Sprintf("10.9.0.%d:0", node+1)
+		on, address = r.host(node).Try, r.ip(node)+":0"
 	}
 	var l net.Listener
 	err := on(func() (err error) { l, err = net.Listen(network, address); return err })
@@ -196,7 +207,7 @@ func (r *rig) listenRDMA(node dsm.NodeID) net.Listener {
 	on := func(f func() error) error { return f() }
 	switch {
 	case r.hosts != nil:
-		on, at = r.host(node).Try, fmt.Sprintf("roce://10.9.0.%d:0", node+1)
+		on, at = r.host(node).Try, "roce://"+r.ip(node)+":0"
 	case r.carrier == inGuest:
 		at = "rdma://10.77.0.2:0?provider=ibv"
 	case r.carrier == "mem":
