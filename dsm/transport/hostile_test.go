@@ -113,7 +113,7 @@ func (r *rig) connect(node dsm.NodeID) (*conn, error) {
 		return nil, err
 	}
 	raw := &pulse{conduit: s, now: func() time.Duration { return 0 }}
-	if r.carrier != "tls" && r.carrier != "mem" && r.carrier != inGuest {
+	if r.carrier != "tls" && r.carrier != "mem" {
 		return plain(raw, raw), nil
 	}
 	pem, _, err := identity.New()

@@ -27,16 +27,6 @@ var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds
 // carriers are what links are made of: the same tests are run over each.
 var carriers = []string{"tcp", "tls", "unix", "roce", "mem"}
 
-// inGuest is the carrier of a machine of the lab that has an RDMA device of the
-// kernel's, SoftRoCE (TestOnKernels of bench/apps/dsmapps has these tests run there).
-const inGuest = "ibv"
-
-func init() {
-	if lab.InGuest() {
-		carriers = []string{inGuest}
-	}
-}
-
 // each runs a test over every carrier, and over more.
 func each(t *testing.T, f func(t *testing.T, r *rig), more ...string) {
 	for _, c := range append(slices.Clone(carriers), more...) {
@@ -47,11 +37,9 @@ func each(t *testing.T, f func(t *testing.T, r *rig), more ...string) {
 // shelves is true if nodes reach each other's.
 func (r *rig) shelves() bool { return r.carrier == "unix" || r.rdma() }
 
-// rdma is true for links over package verbs: RoCE on the loopback, a network in memory
-// that loses messages, or the kernel's device, whose addresses are not the loopback's.
-func (r *rig) rdma() bool {
-	return strings.HasSuffix(r.carrier, "roce") || r.carrier == "mem" || r.carrier == inGuest
-}
+// rdma is true for links over package verbs: RoCE on the loopback, or a network in
+// memory that loses messages, whose addresses are not the loopback's.
+func (r *rig) rdma() bool { return strings.HasSuffix(r.carrier, "roce") || r.carrier == "mem" }
 
 // rig is some nodes of one run.
 type rig struct {
@@ -208,8 +196,6 @@ func (r *rig) listenRDMA(node dsm.NodeID) net.Listener {
 	switch {
 	case r.hosts != nil:
 		on, at = r.host(node).Try, "roce://"+r.ip(node)+":0"
-	case r.carrier == inGuest:
-		at = "rdma://10.77.0.2:0?provider=ibv"
 	case r.carrier == "mem":
 		at = "mem://" + strings.ReplaceAll(r.t.Name(), "/", "-") + "/0.0.0.0:0?seed=5&loss=0.01&reorder=0.02"
 	}

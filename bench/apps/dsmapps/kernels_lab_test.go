@@ -16,9 +16,8 @@ import (
 func TestMain(m *testing.M) { os.Exit(lab.Main(m, 1)) }
 
 // On the oldest kernel, which finds writes by faults alone, page faults are served as
-// they are to be, programs survive the loss of a node, and nodes speak and read each
-// other's pages over an RDMA device of the kernel's. make soak tries a newer one too, and
-// all programs.
+// they are to be, and programs survive the loss of a node. make soak tries a newer one
+// too, and all programs.
 func TestOnKernels(t *testing.T) {
 	names := []string{"barnes", "cache"}
 	kernels := []string{"6.1"}
@@ -30,9 +29,8 @@ func TestOnKernels(t *testing.T) {
 	}
 	for _, kernel := range kernels {
 		t.Run(kernel, func(t *testing.T) {
-			vm := lab.Shared(t, lab.Config{Kernel: kernel, MemMiB: 512, NICs: []lab.NIC{{Addr: "10.77.0.2/24", RXE: true}}})
+			vm := lab.Shared(t, lab.Config{Kernel: kernel, MemMiB: 512})
 			lab.RunTest(t, vm, "./dsm/pager", "-test.skip=^TestProgram$") // that is what others start
-			lab.RunTest(t, vm, "./dsm/transport", "-test.run=TestCluster|TestInOrderOnce|TestCloseDrains|TestRestart|TestSuperseded|TestForgotten|TestLongMessage|TestLook/ibv")
 			install(t, vm, "tools/dsmd", "tools/dsmrun", "bench/apps/dsmapps")
 			for _, name := range names {
 				t.Run(name, func(t *testing.T) { killedThere(t, vm, name) })
