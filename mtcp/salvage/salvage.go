@@ -62,6 +62,7 @@ type run struct {
 	began    time.Time
 	report   *Report
 	sessions []*session
+	hoped    []*session // that are read
 	undo     []func() error
 	stays    []netip.Addr // that were here already
 	before   backdoor.Stats
@@ -90,9 +91,17 @@ func (r *run) all() error {
 	if err := r.fetch(); err != nil {
 		return errors.Join(err, r.back())
 	}
-	r.judge()
-	first, again := r.order()
-	r.begin(first)
+	first, again, err := r.goOn()
+	if errors.Is(err, errWoke) {
+		r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
+		if err = r.read(); err == nil {
+			r.step("state read again")
+			first, again, err = r.goOn()
+		}
+	}
+	if err != nil {
+		return errors.Join(err, r.back())
+	}
 	r.step("sessions live")
 	if r.NotAsking {
 		if err := r.announce(); err != nil {
@@ -107,6 +116,17 @@ func (r *run) all() error {
 	r.step("done")
 	go r.acquit(context.WithoutCancel(r.ctx), r.sessions) // it ends by itself
 	return nil
+}
+
+// goOn has those go on that are not tried again, and returns these and the others. After
+// an error nothing lives.
+func (r *run) goOn() (first []*session, again [][]*session, err error) {
+	r.judge()
+	first, again = r.order()
+	if err = r.begin(first); err == nil {
+		err = r.believe() // if there was none
+	}
+	return first, again, err
 }
 
 // fetch takes over the addresses and reads the state. Only clients that know where
@@ -343,6 +363,9 @@ func (r *run) name(s *session) {
 		return
 	}
 	log.Error("salvage: a session is lost", "err", s.Err)
+	if aside := (*SetAsideError)(nil); errors.As(s.Err, &aside) {
+		r.note(s, func(l landing.Ledger, id cbox.ID) error { return l.SetAside(id, aside.Why) })
+	}
 	if err := r.release(s); err != nil {
 		log.Error("salvage: the gate of a lost session", "err", err)
 	}

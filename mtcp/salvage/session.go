@@ -35,6 +35,11 @@ type session struct {
 	again  bool             // it is tried once more, after the others
 }
 
+// unread forgets what was read of it.
+func (s *session) unread() {
+	*s = session{Outcome: Outcome{Entry: s.Entry, Local: s.Local, Remote: s.Remote}, box: s.box, flow: s.flow, held: s.held}
+}
+
 // open reads the box and decides what of it moves. What the client says later
 // changes only where sending begins.
 func (s *session) open(read func([]backdoor.VARead) error, p mtcp.Policy, silent time.Duration) error {
