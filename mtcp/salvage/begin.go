@@ -108,7 +108,7 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 	go func() {
 		defer close(answers)
 		if err := r.Place.Ask(dumps, r.Ask, func(d *tcprepair.Dump, err error) { answers <- answer{d, err} }); err != nil {
-			r.Log.Warn("salvage: clients are not asked", "err", err)
+			r.Log.Warn("salvage: there are clients who cannot be asked", "err", err)
 		}
 	}()
 	return answers
