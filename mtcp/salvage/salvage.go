@@ -176,7 +176,7 @@ func (r *run) directory() error {
 	if err != nil {
 		return err
 	}
-	left := r.Boxes
+	memory := purse{r.Box, r.Boxes}
 	for i := range boxes {
 		b := &boxes[i]
 		s := &session{box: b, flow: steer.Flow{Local: b.Local, Remote: b.Remote}}
@@ -188,21 +188,27 @@ func (r *run) directory() error {
 			s.Err = ErrNotBound
 		case !r.serves(b.Local.Addr()):
 			s.Err = ErrElsewhere
-		case s.Here:
-		case b.Len() > r.Box:
-			s.Err = tooLarge(b, r.Box)
-		case b.Len() > left:
-			s.Err = ErrTooLarge
-		default:
-			left -= b.Len()
+		case !s.Here:
+			s.Err = memory.spend(b)
 		}
 		r.sessions = append(r.sessions, s)
 	}
 	return nil
 }
 
-func tooLarge(b *backdoor.Box, most uint64) error {
-	return &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), most)}
+// purse is what may be read of one box, and of all that are still to be read: how large
+// they are a stranger's memory says.
+type purse struct{ one, left uint64 }
+
+func (p *purse) spend(b *backdoor.Box) error {
+	switch {
+	case b.Len() > p.one:
+		return &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), p.one)}
+	case b.Len() > p.left:
+		return ErrTooLarge
+	}
+	p.left -= b.Len()
+	return nil
 }
 
 // here are the connections that live here. Of those that another daemon was salvaging
