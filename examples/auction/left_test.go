@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -74,10 +75,38 @@ func TestRecordIsKnownFirst(t *testing.T) {
 		t.Errorf("the front end is told %+v", got.Reply)
 	}
 	<-done
-	for end := time.Now().Add(keepertest.Hang); len(m.apart) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	for late := time.Now().Add(keepertest.Hang); len(m.apart) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
 			t.Fatal("what acts in mt1's name at the database is not ended: the process before may not have come so far")
 		}
+	}
+}
+
+// A process that ends while its lines wait for the database says and exports nothing of what
+// they are asked: the next one answers.
+func TestEndingProcessSaysNothing(t *testing.T) {
+	for _, kind := range []string{"list", "bid"} {
+		m := &middle{name: "mt1", ledger: newLedger(), free: make(chan *outcome.DB), log: slog.New(slog.DiscardHandler)}
+		ctx, end := context.WithCancel(t.Context())
+		front, asked := net.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- m.line(ctx, boxed{asked, nil}).run(ctx) }()
+		if err := send(front, message{Request: &request{Session: someSession, Begins: 7, Kind: kind}}); err != nil {
+			t.Fatal(err)
+		}
+		end()
+		_ = front.SetReadDeadline(time.Now().Add(keepertest.Hang))
+		said := make(chan error, 1)
+		go func() { said <- receive(front, new(answer)) }()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", kind, err)
+			}
+		case err := <-said:
+			t.Errorf("%s: the front end is told something (%v)", kind, err)
+		}
+		_ = front.Close()
 	}
 }
 
