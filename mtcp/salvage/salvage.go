@@ -109,6 +109,9 @@ func (r *run) all() error {
 		}
 		r.step("addresses announced")
 	}
+	for _, s := range r.sessions {
+		r.lose(s) // before those are waited for that are tried again
+	}
 	r.again(again, first)
 	for _, s := range r.sessions {
 		r.name(s)
@@ -352,32 +355,4 @@ func (r *run) release(s *session) error {
 	err := r.Gate.Release(s.flow)
 	s.held = err != nil
 	return err
-}
-
-// name reports a session, and has the client of one that is lost told so: by our
-// kernel, which knows nothing of the connection.
-func (r *run) name(s *session) {
-	r.report.Sessions = append(r.report.Sessions, s.Outcome)
-	log := r.Log.With("session", s.ID, "service", s.Name, "local", s.Local, "client", s.Remote)
-	switch {
-	case s.Err != nil:
-	case s.Here:
-		log.Info("salvage: a session lives here since before")
-		return
-	default:
-		log.Info("salvage: a session lives here", "asked", s.Asked, "half-updated", s.Held, "after", s.Live, "notes", s.Notes)
-		return
-	}
-	log.Error("salvage: a session is lost", "err", s.Err)
-	if aside := (*SetAsideError)(nil); errors.As(s.Err, &aside) {
-		r.note(s, func(l landing.Ledger, id cbox.ID) error { return l.SetAside(id, aside.Why) })
-	}
-	if err := r.release(s); err != nil {
-		log.Error("salvage: the gate of a lost session", "err", err)
-	}
-	if r.serves(s.Local.Addr()) {
-		if err := r.Place.Provoke(s.Local, s.Remote); err != nil {
-			log.Warn("salvage: the client of a lost session is not told", "err", err)
-		}
-	}
 }

@@ -33,6 +33,7 @@ type session struct {
 	over   func()           // nobody need keep it any more; nil: nobody does
 	trial  uint32           // uapi.CboxTrial*, of its box
 	again  bool             // it is tried once more, after the others
+	lost   bool             // its client has been told
 }
 
 // unread forgets what was read of it.
