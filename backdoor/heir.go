@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strconv"
+	"strings"
 
 	"lazystate/backdoor/uapi"
 )
@@ -16,13 +18,19 @@ import (
 // and nothing that the second one can see says whether the first is only slow: so the first
 // has them until whoever fences again says that it is fenced, too (FenceOptions.Supersedes).
 //
-// It is in the record of the fence, where that of a lock has its lease, and whoever fences
-// later repeats it: the record with the highest number counts, and each is above all that
-// lie there. One at a time may write (WritersPlace), so nobody's comes in between.
+// It is in the record of the fence, and whoever fences later repeats it: the record with the
+// highest number counts, and each is above all that lie there. One at a time may write
+// (WritersPlace), so nobody's comes in between.
 type Heir uint32
 
-// HeirOf is that of a recovery node's name.
+// HeirOf is that of a recovery node's name. Where nobody knows the name, "heir-1234abcd" will
+// do, as a *HeirError has it.
 func HeirOf(name string) Heir {
+	if digits, is := strings.CutPrefix(name, "heir-"); is {
+		if n, err := strconv.ParseUint(digits, 16, 32); err == nil && n != 0 && name == Heir(n).number() {
+			return Heir(n)
+		}
+	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
 	return Heir(max(1, h.Sum32()))
@@ -32,8 +40,10 @@ func (h Heir) String() string {
 	if h == 0 {
 		return "nobody"
 	}
-	return fmt.Sprintf("recovery node %08x", uint32(h))
+	return "recovery node " + h.number()
 }
+
+func (h Heir) number() string { return fmt.Sprintf("heir-%08x", uint32(h)) }
 
 // HeirError is a machine whose sessions are another recovery node's.
 type HeirError struct{ Is, Wanted Heir }
@@ -45,11 +55,13 @@ func (e *HeirError) Error() string {
 // Heir is who has the target's sessions, as whoever has fenced it says.
 func (t *Target) Heir(ctx context.Context) (Heir, error) {
 	last, err := t.lastFence(ctx)
-	return Heir(last.LeaseMs), err
+	return Heir(last.Heir), err
 }
 
-// lastFence is the last request for a fence; without any a zero one.
-func (t *Target) lastFence(ctx context.Context) (last uapi.LockReq, err error) {
+// lastFence is the last request for a fence that counts; without any a zero one. Its tag
+// tells its reader nothing, who has no other monitor's key: the target has looked at it, and
+// what it has refused does not count.
+func (t *Target) lastFence(ctx context.Context) (last uapi.FenceReq, err error) {
 	r, err := t.Region(uapi.KindFence)
 	if err != nil {
 		return last, err
@@ -61,16 +73,34 @@ func (t *Target) lastFence(ctx context.Context) (last uapi.LockReq, err error) {
 	if err := t.Do(ctx, r.Read(0, buf)); err != nil {
 		return last, fmt.Errorf("read the requests for a fence: %w", err)
 	}
-	for m := range uapi.Monitors {
-		var q uapi.LockReq
-		if err := q.Decode(buf[m*uapi.LockReqSize:]); err != nil {
+	var refused *[uapi.Monitors]uint64
+	for m := range uint32(uapi.Monitors) {
+		var q uapi.FenceReq
+		if err := q.Decode(buf[m*uapi.FenceReqSize:]); err != nil {
 			return last, corrupt("fence", "%v", err)
 		}
-		if q.Want == uapi.FenceWant && q.Commit == uint32(q.Seq) && q.Seq > last.Seq {
+		written := q.Commit != 0 && q.Commit == uint32(q.Seq) // 0 is the word of a slot that nobody has used
+		if !written || q.Want != uapi.FenceWant || q.Monitor != m || q.Seq <= last.Seq {
+			continue
+		}
+		if refused == nil {
+			refused = t.refused(ctx)
+		}
+		if q.Seq != refused[m] {
 			last = q
 		}
 	}
 	return last, nil
+}
+
+// refused are the numbers of the last requests that the target has refused. One that does not
+// say has refused none.
+func (t *Target) refused(ctx context.Context) *[uapi.Monitors]uint64 {
+	v, err := t.LockView(ctx)
+	if err != nil {
+		return new([uapi.Monitors]uint64)
+	}
+	return &v.RefusedSeq
 }
 
 // inherits says whose the sessions are to be, and the number that a record has to be above.
@@ -80,7 +110,7 @@ func (o *FenceOptions) inherits(ctx context.Context, t *Target) (h Heir, above u
 	if no := (*AccessError)(nil); errors.As(err, &no) {
 		return o.Heir, 0, nil
 	}
-	switch is := Heir(last.LeaseMs); {
+	switch is := Heir(last.Heir); {
 	case err != nil:
 		return 0, 0, err
 	case o.Heir == 0 || o.Heir == is:

@@ -4,6 +4,7 @@ package backdoor_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"lazystate/backdoor"
@@ -76,5 +77,49 @@ func TestHeirUnseen(t *testing.T) {
 	target.Memory().Before(nil)
 	if h, err := bt.Heir(t.Context()); h != backdoor.HeirOf("rn1") || err != nil {
 		t.Errorf("the heir is %v: %v", h, err)
+	}
+}
+
+// Who may not fence names no heir: the target has refused its request, or it is no request.
+func TestHeirOfWhoMayNotFence(t *testing.T) {
+	target := lockable(bdtest.WithFence())
+	bt := open(t, target)
+	one, other := backdoor.HeirOf("rn1"), backdoor.HeirOf("rn2")
+	var no *backdoor.LockRefusedError
+	if err := bt.Fence(t.Context(), backdoor.FenceOptions{Slot: 4, Heir: other}); !errors.As(err, &no) || target.Fenced() {
+		t.Fatalf("without a key: %v", err)
+	}
+	q := uapi.FenceReq{Want: uapi.FenceWant, Heir: uint32(other), Monitor: 5, Seq: 1 << 62} // and there is no such commit word
+	target.Poke(target.Area(uapi.KindFence)+5*uapi.FenceReqSize, q.Encode())
+	q.Commit, q.Seq = 1, 1<<62+1 // another's slot
+	target.Poke(target.Area(uapi.KindFence)+6*uapi.FenceReqSize, q.Encode())
+	check := func(want backdoor.Heir) {
+		t.Helper()
+		if h, err := bt.Heir(t.Context()); h != want || err != nil {
+			t.Errorf("the heir is %v, not %v: %v", h, want, err)
+		}
+	}
+	check(0)
+	if err := bt.Fence(t.Context(), backdoor.FenceOptions{Slot: 2, Key: key, Heir: one}); err != nil {
+		t.Fatal(err)
+	}
+	check(one)
+	var is *backdoor.HeirError
+	if err := bt.Fence(t.Context(), backdoor.FenceOptions{Slot: 3, Key: key, Heir: other}); !errors.As(err, &is) || is.Is != one {
+		t.Errorf("it is another's: %v", err)
+	}
+}
+
+// An heir whose name nobody knows is superseded by its number, as the error says it.
+func TestHeirByNumber(t *testing.T) {
+	for _, name := range []string{"rn1", "heir-1234", "heir-1234abcd", "heir-00000001", "heir-00000000", "heir-1234ABCD", "heir-1234abcde", "heir-"} {
+		h := backdoor.HeirOf(name)
+		number, ok := strings.CutPrefix(h.String(), "recovery node ")
+		if !ok || backdoor.HeirOf(number) != h {
+			t.Errorf("%s: %v is not %s", name, h, number)
+		}
+		if isNumber := name == "heir-1234abcd" || name == "heir-00000001"; (number == name) != isNumber {
+			t.Errorf("%s: %v", name, h)
+		}
 	}
 }

@@ -4,7 +4,6 @@ package backdoor
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -139,18 +138,19 @@ func (h *Held) request(ctx context.Context, want uint32, seq uint64) error {
 		Want: want, Epoch: h.epoch, LeaseMs: uint32(h.o.Lease / time.Millisecond), DrainMs: uint32(h.o.Drain / time.Millisecond),
 		Flags: h.o.Flags, Monitor: h.o.Slot, Seq: seq, Commit: uint32(seq),
 	}
-	return h.t.writeLockRecord(ctx, uapi.KindLockReq, &r, h.o.Key)
+	r.Sign(h.o.Key, h.t.root.BootID, uapi.KindLockReq)
+	return h.t.writeRequest(ctx, uapi.KindLockReq, h.o.Slot, r.Encode())
 }
 
-func (t *Target) writeLockRecord(ctx context.Context, kind uint32, r *uapi.LockReq, key uapi.Key) error {
+// writeRequest writes a request for the lock or the fence into a slot, its commit word behind
+// the rest.
+func (t *Target) writeRequest(ctx context.Context, kind, slot uint32, b []byte) error {
 	area, err := t.Region(kind)
 	if err != nil {
 		return err
 	}
-	r.Sign(key, t.root.BootID, kind)
-	b := r.Encode()
-	off := uint64(r.Monitor) * uapi.LockReqSize
-	body, commit := b[:uapi.LockReqCommitOff], binary.LittleEndian.AppendUint32(nil, r.Commit)
+	off := uint64(slot) * uapi.LockReqSize
+	body, commit := b[:uapi.LockReqCommitOff], b[uapi.LockReqCommitOff:uapi.LockReqReservedOff]
 	if err := t.Do(ctx, area.Write(off, body), area.Write(off+uapi.LockReqCommitOff, commit)); err != nil {
 		return fmt.Errorf("write request: %w", err)
 	}
@@ -252,11 +252,12 @@ func (t *Target) Fence(ctx context.Context, o FenceOptions) error {
 			return err
 		}
 		seq := t.seq.next(uapi.KindFence, o.Slot, above)
-		r := uapi.LockReq{Want: uapi.FenceWant, Epoch: uint32(seq), LeaseMs: uint32(heir), Monitor: o.Slot, Seq: seq, Commit: uint32(seq)}
+		r := uapi.FenceReq{Want: uapi.FenceWant, Epoch: uint32(seq), Heir: uint32(heir), Monitor: o.Slot, Seq: seq, Commit: uint32(seq)}
 		if t.mem.Caps().NeedsCPU { // and none of the others may be inside the kernel, with a lock that it needs
 			r.Flags, r.DrainMs = uapi.LockSpare|uapi.LockDrain, uint32(fenceDrain/time.Millisecond)
 		}
-		if err := t.writeLockRecord(ctx, uapi.KindFence, &r, o.Key); err != nil {
+		r.Sign(o.Key, t.root.BootID)
+		if err := t.writeRequest(ctx, uapi.KindFence, o.Slot, r.Encode()); err != nil {
 			return err
 		}
 		posted := time.Now()

@@ -10,9 +10,18 @@
 #define BD_H
 
 #include <linux/types.h>
+#include <linux/build_bug.h>
 #include <linux/cpumask.h>
+#include <linux/stddef.h>
 #include <linux/time64.h>
+#include "uapi/bd_fence.h"
 #include "uapi/bd_rdma.h"
+
+/* A fence is asked for as a lock is; the heir stands where that has its lease. */
+static_assert(sizeof(struct bd_fence_req) == sizeof(struct bd_lock_req));
+static_assert(offsetof(struct bd_fence_req, heir) == offsetof(struct bd_lock_req, lease_ms));
+static_assert(offsetof(struct bd_fence_req, tag) == offsetof(struct bd_lock_req, tag));
+static_assert(offsetof(struct bd_fence_req, commit) == offsetof(struct bd_lock_req, commit));
 
 #define bd_pr(fmt)	"backdoor: " fmt
 

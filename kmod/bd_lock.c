@@ -309,7 +309,7 @@ static void scan_fence(int cpu, u32 m)
 	if (commit == seen_fence[m])
 		return;
 	smp_rmb();	/* the commit word before the body it announces */
-	r = fence->slot[m];
+	memcpy(&r, &fence->slot[m], sizeof(r));
 	if (!raw_spin_trylock(&state_lock))
 		return;
 	seen_fence[m] = commit;

@@ -99,21 +99,19 @@ func (t *Target) scanFence(m uint32) {
 	if !t.cfg.fence {
 		return
 	}
-	pa := t.area[uapi.KindFence] + uint64(m)*uapi.LockReqSize
-	var r uapi.LockReq
-	_ = r.Decode(t.at(pa, uapi.LockReqSize))
+	pa := t.area[uapi.KindFence] + uint64(m)*uapi.FenceReqSize
+	var r uapi.FenceReq
+	_ = r.Decode(t.at(pa, uapi.FenceReqSize))
 	k := &t.kernel
 	if r.Commit == k.fenceSeen[m] || r.Commit != uint32(r.Seq) {
 		return
 	}
 	k.fenceSeen[m] = r.Commit
 	key, ok := t.cfg.keys[m]
-	signed := r
-	signed.Sign(key, t.boot, uapi.KindFence)
 	switch {
 	case !ok:
 		k.ack.Refusal[m], k.ack.RefusedSeq[m] = uapi.RefuseNoKey, r.Seq
-	case signed.Tag != r.Tag || r.Monitor != m || r.Want != uapi.FenceWant:
+	case !r.SignedWith(key, t.boot) || r.Monitor != m || r.Want != uapi.FenceWant:
 		k.ack.Refusal[m], k.ack.RefusedSeq[m] = uapi.RefuseTag, r.Seq
 	case r.Seq <= k.fenceSeq[m]:
 		k.ack.Refusal[m], k.ack.RefusedSeq[m] = uapi.RefuseSeq, r.Seq

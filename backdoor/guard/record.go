@@ -71,7 +71,7 @@ func (s *shadow) record(at, size, commit uint64) *record {
 
 func (rec *record) lock(kind uint32, b []byte) (seq uint64) {
 	var q uapi.LockReq
-	_ = q.Decode(b) // a shadow holds whole records
+	_ = q.Decode(b) // a shadow holds whole records; of a fence the lease is the heir
 	rec.place = place{kind: kind}
 	rec.free = kind == uapi.KindLockReq && q.Want == uapi.WantFree
 	rec.epoch = q.Epoch

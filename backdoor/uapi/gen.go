@@ -19,7 +19,7 @@ var mirrors = []struct {
 	stem, layout string
 	headers      []string
 }{
-	{"uapi", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_rdma.h", "../../kmod/uapi/bd_box.h"}},
+	{"uapi", "testdata/layout.txt", []string{"../../kmod/uapi/backdoor.h", "../../kmod/uapi/bd_fence.h", "../../kmod/uapi/bd_rdma.h", "../../kmod/uapi/bd_box.h"}},
 	{"cbox", "testdata/cbox.txt", []string{"../../kmod/uapi/cbox.h", "../../kmod/uapi/scd.h"}},
 	{"dsm", "testdata/dsm.txt", []string{"../../kmod/uapi/dsm.h"}},
 }

@@ -27,9 +27,19 @@ func Tag(key Key, bootID [16]byte, kind, index uint32, body []byte) uint64 {
 	return siphash.Hash(k0, k1, msg)
 }
 
-// Sign sets the tag of a lock or fence request.
+// Sign sets the tag of a lock or fence request, whose bytes are of one kind.
 func (s *LockReq) Sign(key Key, bootID [16]byte, kind uint32) {
 	s.Tag = Tag(key, bootID, kind, s.Monitor, s.Encode()[:LockReqTagOff])
+}
+
+// Sign sets the tag of a request for the fence.
+func (s *FenceReq) Sign(key Key, bootID [16]byte) { s.Tag = s.tag(key, bootID) }
+
+// SignedWith reports whether whoever wrote the request has the key.
+func (s *FenceReq) SignedWith(key Key, bootID [16]byte) bool { return s.Tag == s.tag(key, bootID) }
+
+func (s *FenceReq) tag(key Key, bootID [16]byte) uint64 {
+	return Tag(key, bootID, KindFence, s.Monitor, s.Encode()[:FenceReqTagOff])
 }
 
 // Sign sets the tag of slot i.

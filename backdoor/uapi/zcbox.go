@@ -32,5 +32,7 @@ const (
 	CboxOptLen     = 0x10
 	CboxPassMagic  = 0x3153534150584243
 	CboxPassConn   = 0x1
+	CboxPassAll    = 0x2
 	ScdMagic       = 0x3230304443534353
+	ScdTell        = 0x1
 )

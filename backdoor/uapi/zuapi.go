@@ -44,7 +44,6 @@ const (
 	LockNMI            = 0x1
 	LockSpare          = 0x2
 	LockDrain          = 0x4
-	FenceWant          = 0x46454e43
 	IoctlMagic         = 0xbd
 	IoctlVersion       = 0x8020bd00
 	IoctlNewSensor     = 0xc038bd01
@@ -52,6 +51,7 @@ const (
 	IoctlSetKey        = 0x4020bd03
 	IoctlAddForeign    = 0x4040bd04
 	IoctlAdoptSensor   = 0xc038bd05
+	FenceWant          = 0x46454e43
 	RDMAPort           = 0x1e61
 	HelloMagic         = 0x494c4548
 	DenialMagic        = 0x594e4544

@@ -31,7 +31,11 @@ func (l *line) decide(ctx context.Context, e *entry, q *request) error {
 // do does a request. Its error is this line's: it cannot export any more.
 func (l *line) do(ctx context.Context, e *entry, q *request) error {
 	if f := reads[q.Kind]; f != nil {
-		return l.conclude(e, q, l.read(ctx, q, f))
+		r := l.read(ctx, q, f)
+		if ctx.Err() != nil { // this process ends: the next one answers
+			return ctx.Err()
+		}
+		return l.conclude(e, q, r)
 	}
 	f := writes[q.Kind]
 	if f == nil {
@@ -69,6 +73,8 @@ func (l *line) do(ctx context.Context, e *entry, q *request) error {
 	switch {
 	case broken != nil:
 		return broken
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case err != nil && e.rec == nil:
 		return l.conclude(e, q, reply{Unavailable: err.Error()})
 	}

@@ -37,7 +37,10 @@
 //     middle tier by itself: only who has the records may be asked.
 //   - Both die, in either order: a front end that takes sessions over asks the dead
 //     middle tier until it is told, or has been told before.
-//   - A process dies alone. Its keeper (scd) hands what it had to the next one.
+//   - A process dies alone. Its keeper (scd) hands what it had to the next one. A middle
+//     tier's knows all that its boxes have before it answers anybody: a record may lie in
+//     another box than that of the line over which its request is asked for. So a node
+//     has one process at a time.
 //
 // The trap: a page that shows the state of the auction is a choice of the moment, like
 // any reply that depends on a database. So the front end exports the reply before it
@@ -45,9 +48,9 @@
 //
 // What is not covered: a client that had connected to a dead machine and was not
 // accepted yet gets a reset. A middle tier's box that cannot be read is named by rescue,
-// and a request of that session may be done twice. A front end's machine that dies
-// together with a middle tier's process, which the next one replaces: what the keeper
-// hands that one and what is asked anew may come in either order.
+// and a request of that session may be done twice. A front end's process and a
+// middle tier's that die at once, with an answer between them: the end of the first resets
+// the connection, and with it goes the box that has the record.
 //
 //	auction middle --name mt1 --keeper S --listen :9001 --database 'host=/run/postgresql'
 //	auction front  --keeper S --listen :80 --control :8081 --middle mt1=h1:9001,mt2=h2:9001

@@ -19,9 +19,18 @@ type line struct {
 	m *middle
 	c box
 
+	learn func() error // what the process before has left here; once
+	left  *state
+
 	mu      sync.Mutex
 	records int // of the ledger, that this box has
 	over    bool
+}
+
+func (m *middle) line(ctx context.Context, c box) *line {
+	l := &line{m: m, c: c}
+	l.learn = sync.OnceValue(func() error { return l.learnLeft(ctx) })
+	return l
 }
 
 // box is a connection with a continuation box.
@@ -68,8 +77,11 @@ func (l *line) serve(ctx context.Context) {
 }
 
 func (l *line) run(ctx context.Context) error {
-	if snap, ok := l.c.Import(); ok {
-		if err := l.resume(ctx, snap); err != nil {
+	if err := l.learn(); err != nil {
+		return err
+	}
+	if l.left != nil {
+		if err := l.resume(ctx); err != nil {
 			return err
 		}
 	}
@@ -84,25 +96,37 @@ func (l *line) run(ctx context.Context) error {
 	}
 }
 
-// resume says what the process before was about to say, or has said: then it is
-// swallowed.
-func (l *line) resume(ctx context.Context, snap []byte) error {
+// learnLeft has the ledger know what the process before has left here.
+func (l *line) learnLeft(ctx context.Context) error {
+	snap, ok := l.c.Import()
+	if !ok {
+		return nil
+	}
+	at("learning")
 	st, err := decode(snap)
 	if err != nil {
 		return err
 	}
-	if err := l.m.learnAll(ctx, st.Records, l); err != nil {
+	l.left = &st
+	return l.m.learnAll(ctx, st.Records, l)
+}
+
+// resume says what the process before was about to say, or has said: then it is
+// swallowed. It may have died before it had ended what acts in a dead one's name.
+func (l *line) resume(ctx context.Context) error {
+	if l.left.Of == "" {
+		return l.answer(ctx, &l.left.Records[0].Request)
+	}
+	if err := l.m.adopt(ctx, &adoption{l.left.Of, l.left.Records}, l); err != nil {
 		return err
 	}
-	if st.Adopted {
-		return send(l.c, answer{Adopted: len(st.Records)})
-	}
-	return l.answer(ctx, &st.Records[0].Request)
+	return send(l.c, answer{Adopted: len(l.left.Records)})
 }
 
 func (l *line) handle(ctx context.Context, m message) error {
 	switch {
 	case m.Request != nil && len(m.Request.Session) == 32:
+		at("heard")
 		return l.answer(ctx, m.Request)
 	case m.Adopt != nil:
 		return l.adopt(ctx, m.Adopt)
@@ -112,13 +136,16 @@ func (l *line) handle(ctx context.Context, m message) error {
 
 // adopt: what was adopted is in the box before the monitor is told.
 func (l *line) adopt(ctx context.Context, a *adoption) error {
+	if a.Of == "" || a.Of == l.m.name {
+		return fmt.Errorf("%s is to adopt what %q had", l.m.name, a.Of)
+	}
 	for i := range a.Records {
 		if err := a.Records[i].check(); err != nil {
 			return err
 		}
 	}
 	if len(a.Records) > 0 {
-		if err := l.export(state{Records: a.Records, Adopted: true}); err != nil {
+		if err := l.export(state{Records: a.Records, Of: a.Of}); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -85,6 +84,11 @@ func listen(ctx context.Context, socket, service, addr string, boxes cbox.Config
 func actsAs(node string) string { return "auction " + node }
 
 func (m *middle) accept(ctx context.Context, l net.Listener) error {
+	if l, ok := l.(leaver); ok {
+		if err := m.goOn(ctx, l); err != nil {
+			return err
+		}
+	}
 	_, ordinary := l.(*net.TCPListener)
 	for {
 		conn, err := l.Accept()
@@ -101,8 +105,35 @@ func (m *middle) accept(ctx context.Context, l net.Listener) error {
 			_ = conn.Close()
 			continue
 		}
-		go (&line{m: m, c: c}).serve(ctx)
+		go m.line(ctx, c).serve(ctx)
 	}
+}
+
+// leaver is a listener that has what the process before has left: see keeper.Listener.
+type leaver interface {
+	Left() ([]net.Conn, error)
+}
+
+// goOn goes on with what the process before has left, when it knows all of it: the record
+// of a request may lie in another box than that of the line over which it is asked for,
+// which may have been read from and not exported yet, or wait to be accepted.
+func (m *middle) goOn(ctx context.Context, l leaver) error {
+	left, err := l.Left()
+	if err != nil {
+		return err
+	}
+	var lines []*line
+	for _, conn := range left {
+		if c, ok := conn.(box); ok {
+			l := m.line(ctx, c)
+			_ = l.learn() // serve says so
+			lines = append(lines, l)
+		}
+	}
+	for _, l := range lines {
+		go l.serve(ctx)
+	}
+	return nil
 }
 
 // use lends a connection to the database.
@@ -126,9 +157,6 @@ func lend(ctx context.Context, from chan *outcome.DB, f func(*outcome.DB) error)
 // sends the records over many connections at once: all were sent when the dead one could
 // begin nothing any more, so an end that is under way counts for who comes meanwhile.
 func (m *middle) adopt(ctx context.Context, a *adoption, h home) error {
-	if a.Of == m.name {
-		return fmt.Errorf("%s is to adopt what it has itself", m.name)
-	}
 	_, err, _ := m.ends.Do(a.Of, func() (any, error) {
 		return nil, lend(ctx, m.apart, func(db *outcome.DB) error {
 			return db.Try(ctx, func(*pgx.Conn) error { return db.End(ctx, actsAs(a.Of)) })

@@ -24,7 +24,7 @@ type record struct {
 // last over a front end's, or all that a monitor has sent.
 type state struct {
 	Records []record `json:"records"`
-	Adopted bool     `json:"adopted,omitempty"`
+	Of      string   `json:"of,omitempty"` // the dead one whose they were; "": they are our own
 }
 
 func (s state) encode() ([]byte, error) { return json.Marshal(s) }
@@ -35,7 +35,7 @@ func decode(b []byte) (s state, err error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return s, fmt.Errorf("snapshot of a middle tier: %w", err)
 	}
-	if len(s.Records) == 0 || len(s.Records) > 1 && !s.Adopted {
+	if len(s.Records) == 0 || len(s.Records) > 1 && s.Of == "" {
 		return s, fmt.Errorf("snapshot of a middle tier: %d records", len(s.Records))
 	}
 	for i := range s.Records {

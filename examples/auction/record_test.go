@@ -13,7 +13,7 @@ func FuzzDecodeState(f *testing.F) {
 	session := strings.Repeat("ab", 16)
 	for _, s := range []string{
 		`{"records":[{"request":{"session":"` + session + `","begins":7,"kind":"bid"},"try":1,"txn":{"xid":7,"home":"1/00000001"},"reply":{"result":1}}]}`,
-		`{"records":[{"request":{"session":"` + session + `","kind":"list"},"try":2,"reply":{"refused":"no"}}],"adopted":true}`,
+		`{"records":[{"request":{"session":"` + session + `","kind":"list"},"try":2,"reply":{"refused":"no"}}],"of":"mt1"}`,
 		`{"records":[{"request":{"session":"` + session + `","kind":"list"},"try":1,"txn":{"xid":7},"reply":{"refused":"no"}}]}`, `{}`, `[`,
 	} {
 		f.Add([]byte(s))

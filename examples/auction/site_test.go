@@ -155,14 +155,19 @@ func (s *site) middleDies() (back func()) {
 // rescue has mt2 go on with what mt1's memory has.
 func (s *site) rescue(target *backdoor.Target) {
 	s.t.Helper()
+	if err := s.monitor().run(s.t.Context(), target); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// monitor is what has mt2 go on.
+func (s *site) monitor() *rescue {
+	s.t.Helper()
 	nodes, err := nodesOf(middles)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	r := &rescue{dead: "mt1", adopts: nodes[1], fronts: s.told, dial: s.dial, out: io.Discard, log: slog.New(slog.DiscardHandler), began: time.Now()}
-	if err := r.run(s.t.Context(), target); err != nil {
-		s.t.Fatal(err)
-	}
+	return &rescue{dead: "mt1", adopts: nodes[1], fronts: s.told, dial: s.dial, out: io.Discard, log: slog.New(slog.DiscardHandler), began: time.Now()}
 }
 
 // dial is from the clients' machine, where a monitor may be, too.

@@ -117,9 +117,7 @@ func (t *tier) replace(dead, by string, sessions ...string) error {
 	for _, s := range sessions {
 		t.instead[asking{dead, s}.sessionAt()] = by
 	}
-	if err := t.note(); err != nil {
-		return err
-	}
+	err := t.note() // who asks need not wait for that; the monitor is told, and says it again
 	close(t.changed)
 	t.changed = make(chan struct{})
 	for c, a := range t.lines {
@@ -127,7 +125,7 @@ func (t *tier) replace(dead, by string, sessions ...string) error {
 			_ = c.Close()
 		}
 	}
-	return nil
+	return err
 }
 
 // note has the next process know; mu is held.

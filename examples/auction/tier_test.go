@@ -143,6 +143,24 @@ func TestReplaceForSome(t *testing.T) {
 	}
 }
 
+// A front end that cannot note for the next process what it was told acts upon it all the
+// same, and says so.
+func TestReplaceWithoutNotes(t *testing.T) {
+	one := tierOf(t, "a=1,b=2", filepath.Join(t.TempDir(), "none", "notes"))
+	_, changed := one.of("")
+	if err := one.replace("a", "b"); err == nil {
+		t.Error("it says that it has noted it")
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("who dials is not told")
+	}
+	if nodeOf(one, "") != "b" {
+		t.Error("the dead one is asked")
+	}
+}
+
 func nodeOf(t *tier, session string) string {
 	n, _ := t.of(session)
 	return n.name

@@ -347,15 +347,6 @@ struct bd_lock_ack {
 	struct bd_lock_cpu cpu[BD_MAX_CPUS];
 };
 
-/*
- * Fence. M writes like a lock request with want = BD_FENCE_WANT; nothing
- * takes it back but a reset. lease_ms says nothing to T: it is who has T's
- * sessions (0: nobody), in the record with the highest seq of all slots.
- */
-#define BD_FENCE_WANT	0x46454e43u
-
-struct bd_fence { struct bd_lock_req slot[BD_MONITORS]; };
-
 /* ---- signal hooks --------------------------------------------------------- */
 
 /*

@@ -174,7 +174,7 @@ struct bd_owner_ack {
  *   BD_KIND_KILL_REQ  n x {start_time, pid, signal}	16 bytes each
  *   BD_KIND_KNOB_REQ  {knob, arg, value, start_time}	24 bytes
  *   BD_KIND_LOCK_REQ  {want, epoch, lease_ms, drain_ms, flags}	20 bytes
- *   BD_KIND_FENCE     the same
+ *   BD_KIND_FENCE     {want, epoch, heir, drain_ms, flags}	20 bytes
  * The lock is then held in the name of the monitor that asked first.
  */
 struct bd_proposal {

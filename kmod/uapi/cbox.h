@@ -277,6 +277,7 @@ struct bd_cbox_opt {
 
 #define BD_CBOX_PASS_MAGIC	0x3153534150584243ULL	/* "CBXPASS1" */
 #define BD_CBOX_PASS_CONN	1u	/* the second descriptor is the connection */
+#define BD_CBOX_PASS_ALL	2u	/* no box: what waited for the process when it came has been passed */
 
 /* One message over a unix socket; the box's descriptor comes first in SCM_RIGHTS. */
 struct bd_cbox_pass {

@@ -16,8 +16,14 @@
 
 #define BD_SCD_MAGIC		0x3230304443534353ULL	/* "SCSCD002" */
 
+#define BD_SCD_TELL		1u
+
 enum bd_scd_kind {
-	/* First. name: what it serves; descriptors: its bell (an eventfd), the socket for sessions. */
+	/*
+	 * First. name: what it serves; descriptors: its bell (an eventfd), the socket for
+	 * sessions. slot is 0, or BD_SCD_TELL: the answer's most says how many slots wait
+	 * for it, and if there are any a BD_CBOX_PASS_ALL comes behind them.
+	 */
 	BD_SCD_HELLO = 1,
 	/*
 	 * A new session, before any of its bytes is read: offset, length; descriptors:

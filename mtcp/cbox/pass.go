@@ -37,6 +37,15 @@ func Pass(to *net.UnixConn, r Region, id ID, generation uint64, slot uint32, con
 	})
 }
 
+// PassedAll says that all slots have been passed that waited for the other process.
+func PassedAll(to *net.UnixConn) error {
+	p := uapi.CboxPass{Magic: uapi.CboxPassMagic, Flags: uapi.CboxPassAll}
+	if _, err := to.Write(p.Encode()); err != nil {
+		return fmt.Errorf("pass: %w", err)
+	}
+	return nil
+}
+
 // Passed is what Take has received.
 type Passed struct {
 	Region     Region
@@ -44,6 +53,7 @@ type Passed struct {
 	Generation uint64
 	Slot       uint32
 	Conn       *net.TCPConn // nil if none came along
+	All        bool         // it is no slot: see PassedAll
 }
 
 // PassError is a slot that was passed, and that this process cannot have: it is at the
@@ -61,7 +71,7 @@ func (e *PassError) Error() string {
 
 func (e *PassError) Unwrap() error { return e.Err }
 
-// Take receives what Pass sends. The region is checked when it is opened. The error may
+// Take receives what Pass and PassedAll send. The region is checked when it is opened. The error may
 // be a *PassError.
 func Take(from *net.UnixConn) (*Passed, error) {
 	b, oob := make([]byte, uapi.CboxPassSize), make([]byte, unix.CmsgSpace(8*4))
@@ -99,11 +109,17 @@ func passed(b []byte, fds []int) (*Passed, error) {
 
 func taken(p *uapi.CboxPass, fds []int) (*Passed, error) {
 	want := 1
-	if p.Flags&uapi.CboxPassConn != 0 {
+	switch {
+	case p.Flags&uapi.CboxPassAll != 0:
+		want = 0
+	case p.Flags&uapi.CboxPassConn != 0:
 		want = 2
 	}
 	if len(fds) != want || p.Length > uapi.CboxLenMax || p.Offset > 1<<40 {
 		return nil, damaged("message", "%d descriptors of %d, %d bytes at %d", len(fds), want, p.Length, p.Offset)
+	}
+	if want == 0 {
+		return &Passed{All: true}, nil
 	}
 	out := &Passed{Session: p.Session, Generation: p.Generation, Slot: p.Slot}
 	if want == 2 {

@@ -115,3 +115,18 @@ func TestPassWithoutDescriptors(t *testing.T) {
 		t.Errorf("a message of something else: %v", err)
 	}
 }
+
+// That all has been passed comes behind it, without a descriptor.
+func TestPassedAll(t *testing.T) {
+	a, b := unixPair(t)
+	if err := PassedAll(a); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Take(b); err != nil || !p.All || p.Region.File != nil || p.Conn != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	all := uapi.CboxPass{Magic: uapi.CboxPassMagic, Flags: uapi.CboxPassAll}
+	if p, err := passed(all.Encode(), []int{0}); err == nil {
+		t.Errorf("with a descriptor: %+v", p)
+	}
+}

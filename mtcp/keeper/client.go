@@ -25,6 +25,9 @@ type Client struct {
 	path, name string
 	bell       *cbox.Bell
 
+	left     chan struct{} // closed when there is nothing on its way any more that waited for us
+	leftOnce sync.Once
+
 	mu       sync.Mutex
 	ctl      *net.UnixConn
 	sessions *net.UnixConn
@@ -39,7 +42,7 @@ func Dial(path, name string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{path: path, name: name, bell: bell}
+	c := &Client{path: path, name: name, bell: bell, left: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.connect(); err != nil {
@@ -70,13 +73,20 @@ func (c *Client) connect() error {
 	if c.sessions, err = unixConn(ours); err != nil {
 		return err
 	}
-	q := uapi.ScdRequest{Kind: uapi.ScdHello}
+	q := uapi.ScdRequest{Kind: uapi.ScdHello, Slot: uapi.ScdTell}
 	uapi.PutCString(q.Name[:], c.name)
-	if _, err = c.exchange(&q, int(c.bell.File.Fd()), fds[1]); err != nil {
+	a, _, err := c.exchange(&q, int(c.bell.File.Fd()), fds[1])
+	switch {
+	case err != nil:
 		c.hangUp()
+	case a.Most == 0:
+		c.hasAll()
 	}
 	return err
 }
+
+// hasAll notes that nothing more is to come of what waited for this process.
+func (c *Client) hasAll() { c.leftOnce.Do(func() { close(c.left) }) }
 
 // hangUp closes what there is; mu is held.
 func (c *Client) hangUp() {
@@ -101,24 +111,24 @@ func (c *Client) Close() error {
 func (c *Client) ask(q *uapi.ScdRequest, fds ...int) (files []*os.File, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.exchange(q, fds...)
+	_, files, err = c.exchange(q, fds...)
+	return files, err
 }
 
-func (c *Client) exchange(q *uapi.ScdRequest, fds ...int) (files []*os.File, err error) {
+func (c *Client) exchange(q *uapi.ScdRequest, fds ...int) (a uapi.ScdAnswer, files []*os.File, err error) {
 	q.Magic = uapi.ScdMagic
 	var oob []byte
 	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
 	}
 	if _, _, err := c.ctl.WriteMsgUnix(q.Encode(), oob, nil); err != nil {
-		return nil, err
+		return a, nil, err
 	}
 	b := make([]byte, uapi.ScdAnswerSize)
 	n, files, err := message(c.ctl, b)
 	if err != nil {
-		return nil, err
+		return a, nil, err
 	}
-	var a uapi.ScdAnswer
 	if err = a.Decode(b[:n]); err == nil && (a.Magic != uapi.ScdMagic || a.Kind != q.Kind) {
 		err = fmt.Errorf("answer of kind %d to %s", a.Kind, uapi.ScdKindName(q.Kind))
 	}
@@ -127,9 +137,9 @@ func (c *Client) exchange(q *uapi.ScdRequest, fds ...int) (files []*os.File, err
 	}
 	if err != nil {
 		closeAll(files)
-		return nil, err
+		return a, nil, err
 	}
-	return files, nil
+	return a, files, nil
 }
 
 // Keep is cbox.Keeper's.
@@ -178,10 +188,15 @@ func (c *Client) Take() (*cbox.Passed, error) {
 			return nil, net.ErrClosed
 		}
 		p, err := cbox.Take(sessions)
+		if err == nil && p.All {
+			c.hasAll()
+			continue
+		}
 		if err == nil {
 			return p, nil
 		}
 		if hungUp(err) {
+			c.hasAll() // what was on its way comes from another keeper, or not at all
 			c.redial()
 			continue
 		}

@@ -13,13 +13,16 @@ import (
 
 // Listener accepts what its socket does and what the keeper hands over, as if
 // it were all new: an ordinary server goes on with the sessions of one that died.
+// Those that waited for a process when this one came are accepted before what is
+// new at the socket.
 type Listener struct {
 	*cbox.Listener
 	client *Client
 
-	got  chan accepted
-	stop chan struct{}
-	once sync.Once
+	begin func() // to accept what is new
+	got   chan accepted
+	stop  chan struct{}
+	once  sync.Once
 }
 
 type accepted struct {
@@ -29,9 +32,35 @@ type accepted struct {
 
 func newListener(c *Client, l *cbox.Listener) *Listener {
 	out := &Listener{Listener: l, client: c, got: make(chan accepted), stop: make(chan struct{})}
-	go out.run(l.Accept, true)
+	out.begin = sync.OnceFunc(func() { go out.fresh() })
 	go out.run(out.take, false)
 	return out
+}
+
+// fresh accepts what is new, when all that waited has been accepted: run passes on what it
+// has taken before it takes the word that this was all.
+func (l *Listener) fresh() {
+	select {
+	case <-l.client.left:
+		l.run(l.Listener.Accept, true)
+	case <-l.stop:
+	}
+}
+
+// Left are the sessions that waited for a process when this one came: for a server whose
+// sessions need to know of each other before the first of them goes on. It is called before
+// Accept, if at all.
+func (l *Listener) Left() (all []net.Conn, err error) {
+	for {
+		select {
+		case a := <-l.got:
+			all = append(all, a.conn)
+		case <-l.client.left:
+			return all, nil
+		case <-l.stop:
+			return all, net.ErrClosed
+		}
+	}
 }
 
 // run passes on what accept returns until it is closed. Its errors are the listener's
@@ -108,6 +137,7 @@ func (l *Listener) take() (net.Conn, error) {
 
 // Accept returns a *cbox.Conn, new or resumed, or what Refused decides.
 func (l *Listener) Accept() (net.Conn, error) {
+	l.begin()
 	select {
 	case a := <-l.got:
 		return a.conn, a.err

@@ -21,7 +21,7 @@ import (
 func TestListenerGoesOnAfterErrors(t *testing.T) {
 	for _, tell := range []bool{true, false} {
 		conn := newConn(t)
-		l, n := &Listener{got: make(chan accepted), stop: make(chan struct{})}, 0
+		l, n := &Listener{begin: func() {}, got: make(chan accepted), stop: make(chan struct{})}, 0
 		accept := func() (net.Conn, error) {
 			switch n++; n {
 			case 1:

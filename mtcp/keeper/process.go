@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ type process struct {
 	sessions *net.UnixConn
 	slots    map[slotKey]struct{} // that it has, or is about to be handed
 	queue    []slotKey            // to be handed
+	waited   uint64               // how many slots it is told that it has all of
 	more     *sync.Cond           // the queue, or gone, has changed
 	gone     bool                 // it takes no more
 	rings    chan struct{}        // for its bell, which may be one that blocks
@@ -37,6 +39,9 @@ type slotKey struct {
 	id   cbox.ID
 	slot uint32
 }
+
+// allPassed stands in a queue behind what waited for the process when it came. It is no slot.
+var allPassed = slotKey{slot: ^uint32(0)}
 
 // peerPidfd is SO_PEERPIDFD (6.5): it names the process that connected, even if
 // its number has been given to another since.
@@ -83,8 +88,22 @@ func died(pidfd *os.File) error {
 	})
 }
 
-// join admits a process that has said HELLO; it takes over the descriptors.
-func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net.UnixConn) (*process, error) {
+// isDead reports whether the process of a pidfd has ended.
+func isDead(pidfd *os.File) (dead bool) {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		events, err := ready.Now(fd, unix.POLLIN)
+		dead = err == nil && events != 0
+	})
+	return dead
+}
+
+// join admits a process that has said HELLO; it takes over the descriptors. tell: it wants
+// to know when it has what waits for it.
+func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net.UnixConn, tell bool) (*process, error) {
 	cred, pidfd, err := peer(c)
 	if err != nil {
 		return nil, err
@@ -93,6 +112,7 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 		slots: map[slotKey]struct{}{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.buryDead(p.service)
 	if k.closed {
 		err = unix.ESHUTDOWN
 	} else {
@@ -109,6 +129,10 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 	go k.hand(p)
 	go k.watch(p)
 	k.giveWaiting(p)
+	if tell && len(p.queue) > 0 {
+		p.waited = uint64(len(p.queue))
+		p.queue = append(p.queue, allPassed)
+	}
 	k.tell()
 	return p, nil
 }
@@ -118,12 +142,27 @@ func (k *Keeper) watch(p *process) {
 	err := died(p.pidfd)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed {
+	if _, there := k.processes[p]; !there { // who came next was quicker, or this keeper has ended
 		return
 	}
 	if err != nil {
 		k.log.Error("watch a process", "pid", p.pid, "err", err)
 	}
+	k.bury(p)
+}
+
+// buryDead does what watch is about to: who comes to take a dead process's place is given
+// what it had before it is told that this was all. mu is held.
+func (k *Keeper) buryDead(svc service) {
+	for p := range k.processes {
+		if p.service == svc && isDead(p.pidfd) {
+			k.bury(p)
+		}
+	}
+}
+
+// bury finds others for what a dead process had; mu is held.
+func (k *Keeper) bury(p *process) {
 	delete(k.processes, p)
 	k.untake(p.uid, Share{Processes: 1})
 	p.end()
@@ -210,6 +249,10 @@ func (k *Keeper) hand(p *process) {
 		}
 		key := p.queue[0]
 		p.queue = p.queue[1:]
+		if key == allPassed {
+			k.passedAll(p)
+			continue
+		}
 		if s := k.sessions[key.id]; s != nil && s.owners[key.slot] == p {
 			k.pass(p, s, key.slot)
 		}
@@ -238,10 +281,25 @@ func (k *Keeper) pass(p *process, s *session, slot uint32) {
 	}
 }
 
-// unpassed is a slot that a process, though it lives, was not given; mu is held, but not
-// while it waits.
+// passedAll tells a process that it has all that waited for it; mu is held, but not while
+// that may block.
+func (k *Keeper) passedAll(p *process) {
+	k.mu.Unlock()
+	err := cbox.PassedAll(p.sessions)
+	k.mu.Lock()
+	if err != nil {
+		k.unpassed(p, allPassed, err)
+	}
+}
+
+// unpassed is a slot that a process, though it lives, was not given: it comes behind the
+// others, but it is one of all. mu is held, but not while it waits.
 func (k *Keeper) unpassed(p *process, key slotKey, err error) {
-	p.queue = append(p.queue, key)
+	at := slices.Index(p.queue, allPassed)
+	if at < 0 {
+		at = len(p.queue)
+	}
+	p.queue = slices.Insert(p.queue, at, key)
 	switch {
 	case p.gone:
 		k.turnFrom(p)

@@ -121,6 +121,9 @@ func (k *Keeper) answer(c *net.UnixConn, p **process, b []byte, files []*os.File
 		with, err = k.do(*p, q, files)
 	}
 	a := uapi.ScdAnswer{Magic: uapi.ScdMagic, Kind: q.Kind, Error: errno(err)}
+	if q.Kind == uapi.ScdHello && err == nil {
+		a.Most = (*p).waited
+	}
 	if over := (*LimitError)(nil); errors.As(err, &over) {
 		a.Limit, a.Most = over.Limit, uint64(over.Most)
 		if over.User {
@@ -159,7 +162,7 @@ func (k *Keeper) hello(c *net.UnixConn, q *uapi.ScdRequest, files []*os.File) (*
 		_ = bell.Close()
 		return nil, err
 	}
-	p, err := k.join(c, uapi.CString(q.Name[:]), bell, sessions)
+	p, err := k.join(c, uapi.CString(q.Name[:]), bell, sessions, q.Slot == uapi.ScdTell)
 	if err != nil {
 		_ = bell.Close()
 		_ = sessions.Close()

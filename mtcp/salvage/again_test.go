@@ -17,18 +17,28 @@ import (
 	"lazystate/mtcp/tcprepair"
 )
 
-// The recovery node's carrier fails at each of its operations behind the fence.
-// Nothing lives then and the address is given back; who tries again saves all.
+// The recovery node's carrier fails at each of its operations behind the fence, also while
+// CPUs are looked for that the fence has not stopped. Nothing lives then and the address is
+// given back; who tries again saves all.
 func TestCarrierFailsAtEachOperation(t *testing.T) {
+	t.Run("fenced", func(t *testing.T) { carrierFailsAtEach(t, nil) })
+	t.Run("at its port alone", func(t *testing.T) { carrierFailsAtEach(t, &backdoor.PortOnlyError{Err: backdoor.ErrNoAnswer}) })
+}
+
+func carrierFailsAtEach(t *testing.T, fenced error) {
 	w := newWorld(t, "ipv4", adding)
 	clients := w.busy(3, 5, 2)
 	w.die(nil)
 	memory := w.machine.Memory()
 	target, err := backdoor.Open(t.Context(), memory)
 	w.must(err)
-	w.must(target.Fence(t.Context(), w.fence))
+	if fenced == nil {
+		w.must(target.Fence(t.Context(), w.fence))
+	} else {
+		w.machine.Hang(true)
+	}
 	w.cfg.Target = target
-	w.cfg.Fence = func(context.Context) error { return nil }
+	w.cfg.Fence = func(context.Context) error { return fenced }
 	gone, most := errors.New("the carrier is gone"), 0
 	for saved := 0; saved == 0; most++ {
 		seen := 0

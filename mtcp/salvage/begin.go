@@ -3,6 +3,7 @@
 package salvage
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 )
 
 // begin has sessions go on: those whose clients have answered at once, the others
-// when they have not. Those that somebody waits for are asked first and go on first.
-func (r *run) begin(all []*session) {
+// when they have not. Those that somebody waits for are asked first and go on first. Its
+// error is that what was read is not believed: nothing lives then, and nobody is asked any
+// more.
+func (r *run) begin(all []*session) (err error) {
 	all = slices.Clone(all)
 	owingFirst(all)
 	silent, dumps := map[*tcprepair.Dump]*session{}, make([]*tcprepair.Dump, len(all))
@@ -28,7 +31,8 @@ func (r *run) begin(all []*session) {
 			ready = append(ready, s)
 		}
 	}
-	for answers := r.ask(dumps); ; {
+	answers := r.ask(dumps)
+	for err == nil {
 		if len(ready) == 0 {
 			a, more := <-answers
 			if !more {
@@ -47,11 +51,15 @@ func (r *run) begin(all []*session) {
 				more = false
 			}
 		}
-		ready = r.finishSome(ready)
+		ready, err = r.finishSome(ready)
 	}
-	for rest := slices.DeleteFunc(all, func(s *session) bool { return silent[s.found.Dump] == nil }); len(rest) > 0; {
-		rest = r.finishSome(rest)
+	for range answers { // whoever asks again must not hear what is for this one
 	}
+	rest := slices.DeleteFunc(all, func(s *session) bool { return silent[s.found.Dump] == nil })
+	for err == nil && len(rest) > 0 {
+		rest, err = r.finishSome(rest)
+	}
+	return err
 }
 
 // owingFirst puts those first that somebody waits for.
@@ -68,10 +76,9 @@ func owingFirst(all []*session) {
 }
 
 // finishSome has some of those that are ready go on, and returns the others.
-func (r *run) finishSome(ready []*session) (rest []*session) {
+func (r *run) finishSome(ready []*session) (rest []*session, err error) {
 	n := batchOf(ready, r.together())
-	r.finish(slices.Clone(ready[:n]))
-	return ready[n:]
+	return ready[n:], r.finish(slices.Clone(ready[:n]))
 }
 
 // batchOf puts those first that go on next, and says how many: one that somebody waits for
@@ -101,17 +108,23 @@ func (r *run) ask(dumps []*tcprepair.Dump) <-chan answer {
 	go func() {
 		defer close(answers)
 		if err := r.Place.Ask(dumps, r.Ask, func(d *tcprepair.Dump, err error) { answers <- answer{d, err} }); err != nil {
-			r.Log.Warn("salvage: clients are not asked", "err", err)
+			r.Log.Warn("salvage: there are clients who cannot be asked", "err", err)
 		}
 	}()
 	return answers
 }
 
-// finish has a batch go on here.
-func (r *run) finish(batch []*session) {
+// finish has a batch go on here, once what was read is believed.
+func (r *run) finish(batch []*session) error {
 	batch = r.restore(batch)
+	if err := r.believe(); err != nil {
+		for _, s := range batch {
+			err = errors.Join(err, s.plan.Drop())
+		}
+		return err
+	}
 	if len(batch) == 0 {
-		return
+		return nil
 	}
 	r.Point("restored")
 	r.entrust(batch)
@@ -122,6 +135,7 @@ func (r *run) finish(batch []*session) {
 		s.Live = time.Since(r.began)
 		return nil
 	})
+	return nil
 }
 
 func (r *run) entrust(all []*session) {

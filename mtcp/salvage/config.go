@@ -118,8 +118,11 @@ type Place interface {
 	Provoke(local, remote netip.AddrPort) error
 }
 
-// mostBox is how large a box may be if nobody says otherwise.
-const mostBox = 16 << 20
+// mostBox is how large a box may be if nobody says otherwise, mostBoxes how large all of them.
+const (
+	mostBox   = 16 << 20
+	mostBoxes = 1 << 30
+)
 
 func (c *Config) defaults() {
 	if c.Owner == nil {
@@ -129,7 +132,7 @@ func (c *Config) defaults() {
 		c.Box = mostBox
 	}
 	if c.Boxes == 0 {
-		c.Boxes = 1 << 30
+		c.Boxes = mostBoxes
 	}
 	if c.Ask.Times == 0 {
 		c.Ask.Times = 3

@@ -8,11 +8,14 @@
 // directory of its boxes; hold the sessions' flows here, so that our own kernel
 // answers nothing for sockets that are not there yet; take over the addresses; read
 // all sockets and boxes, in a few batches for all of them; ask the clients what
-// they have; then each session by itself, several at a time, those that somebody waits for
-// before the others: plan, plant, restore, live, release. A
-// client that does not answer costs its session a retransmission timer, as in the
-// dissertation, which does not ask and has output go out before it takes over the
-// address (§3.6.5; Config.NotAsking). Look only reads, and says what could be done.
+// they have; then each session by itself, several at a time, those that somebody waits
+// for before the others: plan, plant, restore, live, release. A client that does not
+// answer costs its session a retransmission timer, as in the dissertation, which does
+// not ask and has output go out before it takes over the address (§3.6.5;
+// Config.NotAsking). Of a machine that is cut off at its port alone, what was read is
+// believed once its CPUs have had their time to stop: clients are asked and the first
+// sockets made meanwhile, and nothing lives before. Look only reads, and says what could
+// be done.
 //
 // A session that cannot be recovered is named with the reason; its client gets a
 // reset, and the others go on. So it is with one whose replay has killed a machine

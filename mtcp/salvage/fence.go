@@ -60,27 +60,43 @@ func Inherits(ctx context.Context, t *backdoor.Target, heir backdoor.Heir) error
 	return nil
 }
 
-// read reads sockets and boxes. Where the port alone is cut, CPUs that run
-// meanwhile stop at the request that lies in their memory: once they have, it is
-// read again, and nothing changes any more.
+// read reads sockets and boxes of all that there is hope for, and of the same ones when it
+// is called again: what was known of them by then is forgotten.
 func (r *run) read() error {
-	all := r.live()
-	if err := r.extract(all); err != nil {
+	if r.hoped == nil {
+		r.hoped = r.live()
+	}
+	for _, s := range r.hoped {
+		s.unread()
+	}
+	if err := r.extract(r.hoped); err != nil {
 		return err
 	}
-	if r.portOnly {
-		woke, err := r.woke()
-		if err != nil {
-			return err
-		}
-		if woke {
-			r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
-			if err := r.extract(all); err != nil {
-				return err
-			}
-		}
-	}
 	return r.Target.Check(r.ctx)
+}
+
+// errWoke: what was read may be of two moments.
+var errWoke = errors.New("CPUs of the target have run while its memory was read")
+
+// believe waits until it is known whether memory has changed while it was read: where the
+// port alone is cut, CPUs that run stop at the request that lies there. Once they have,
+// nothing changes any more, and what is read again is believed. Until then clients are
+// asked, which acknowledges no more than the target has had, and sockets are made, which
+// are dropped in silence; but nothing lives here, no process and nobody else is given
+// anything, and no session is set aside.
+func (r *run) believe() error {
+	if !r.portOnly {
+		return nil
+	}
+	woke, err := r.woke()
+	if err != nil {
+		return err
+	}
+	r.portOnly = false
+	if woke {
+		return errWoke
+	}
+	return nil
 }
 
 // The fence was asked for before the run began. Once that is longer ago than

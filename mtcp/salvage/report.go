@@ -3,11 +3,14 @@
 package salvage
 
 import (
+	"errors"
+	"log/slog"
 	"net/netip"
 	"time"
 
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
+	"lazystate/mtcp/landing"
 )
 
 // Report is what came of it.
@@ -49,4 +52,43 @@ func (r *Report) Saved() (n int) {
 		}
 	}
 	return n
+}
+
+// name reports a session.
+func (r *run) name(s *session) {
+	r.lose(s)
+	r.report.Sessions = append(r.report.Sessions, s.Outcome)
+	switch {
+	case s.Err != nil:
+	case s.Here:
+		r.logOf(s).Info("salvage: a session lives here since before")
+	default:
+		r.logOf(s).Info("salvage: a session lives here", "asked", s.Asked, "half-updated", s.Held, "after", s.Live, "notes", s.Notes)
+	}
+}
+
+func (r *run) logOf(s *session) *slog.Logger {
+	return r.Log.With("session", s.ID, "service", s.Name, "local", s.Local, "client", s.Remote)
+}
+
+// lose has the client of a session that is lost told so, once: by our kernel, which
+// knows nothing of the connection.
+func (r *run) lose(s *session) {
+	if s.Err == nil || s.lost {
+		return
+	}
+	s.lost = true
+	log := r.logOf(s)
+	log.Error("salvage: a session is lost", "err", s.Err)
+	if aside := (*SetAsideError)(nil); errors.As(s.Err, &aside) {
+		r.note(s, func(l landing.Ledger, id cbox.ID) error { return l.SetAside(id, aside.Why) })
+	}
+	if err := r.release(s); err != nil {
+		log.Error("salvage: the gate of a lost session", "err", err)
+	}
+	if r.serves(s.Local.Addr()) {
+		if err := r.Place.Provoke(s.Local, s.Remote); err != nil {
+			log.Warn("salvage: the client of a lost session is not told", "err", err)
+		}
+	}
 }

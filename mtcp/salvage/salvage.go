@@ -62,6 +62,7 @@ type run struct {
 	began    time.Time
 	report   *Report
 	sessions []*session
+	hoped    []*session // that are read
 	undo     []func() error
 	stays    []netip.Addr // that were here already
 	before   backdoor.Stats
@@ -90,15 +91,26 @@ func (r *run) all() error {
 	if err := r.fetch(); err != nil {
 		return errors.Join(err, r.back())
 	}
-	r.judge()
-	first, again := r.order()
-	r.begin(first)
+	first, again, err := r.goOn()
+	if errors.Is(err, errWoke) {
+		r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
+		if err = r.read(); err == nil {
+			r.step("state read again")
+			first, again, err = r.goOn()
+		}
+	}
+	if err != nil {
+		return errors.Join(err, r.back())
+	}
 	r.step("sessions live")
 	if r.NotAsking {
 		if err := r.announce(); err != nil {
 			r.Log.Error("salvage: sessions live at addresses that nobody is told of", "err", err)
 		}
 		r.step("addresses announced")
+	}
+	for _, s := range r.sessions {
+		r.lose(s) // before those are waited for that are tried again
 	}
 	r.again(again, first)
 	for _, s := range r.sessions {
@@ -107,6 +119,17 @@ func (r *run) all() error {
 	r.step("done")
 	go r.acquit(context.WithoutCancel(r.ctx), r.sessions) // it ends by itself
 	return nil
+}
+
+// goOn has those go on that are not tried again, and returns these and the others. After
+// an error nothing lives.
+func (r *run) goOn() (first []*session, again [][]*session, err error) {
+	r.judge()
+	first, again = r.order()
+	if err = r.begin(first); err == nil {
+		err = r.believe() // if there was none
+	}
+	return first, again, err
 }
 
 // fetch takes over the addresses and reads the state. Only clients that know where
@@ -156,7 +179,7 @@ func (r *run) directory() error {
 	if err != nil {
 		return err
 	}
-	left := r.Boxes
+	memory := purse{r.Box, r.Boxes}
 	for i := range boxes {
 		b := &boxes[i]
 		s := &session{box: b, flow: steer.Flow{Local: b.Local, Remote: b.Remote}}
@@ -168,21 +191,27 @@ func (r *run) directory() error {
 			s.Err = ErrNotBound
 		case !r.serves(b.Local.Addr()):
 			s.Err = ErrElsewhere
-		case s.Here:
-		case b.Len() > r.Box:
-			s.Err = tooLarge(b, r.Box)
-		case b.Len() > left:
-			s.Err = ErrTooLarge
-		default:
-			left -= b.Len()
+		case !s.Here:
+			s.Err = memory.spend(b)
 		}
 		r.sessions = append(r.sessions, s)
 	}
 	return nil
 }
 
-func tooLarge(b *backdoor.Box, most uint64) error {
-	return &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), most)}
+// purse is what may be read of one box, and of all that are still to be read: how large
+// they are a stranger's memory says.
+type purse struct{ one, left uint64 }
+
+func (p *purse) spend(b *backdoor.Box) error {
+	switch {
+	case b.Len() > p.one:
+		return &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("%d bytes, %d allowed", b.Len(), p.one)}
+	case b.Len() > p.left:
+		return ErrTooLarge
+	}
+	p.left -= b.Len()
+	return nil
 }
 
 // here are the connections that live here. Of those that another daemon was salvaging
@@ -326,29 +355,4 @@ func (r *run) release(s *session) error {
 	err := r.Gate.Release(s.flow)
 	s.held = err != nil
 	return err
-}
-
-// name reports a session, and has the client of one that is lost told so: by our
-// kernel, which knows nothing of the connection.
-func (r *run) name(s *session) {
-	r.report.Sessions = append(r.report.Sessions, s.Outcome)
-	log := r.Log.With("session", s.ID, "service", s.Name, "local", s.Local, "client", s.Remote)
-	switch {
-	case s.Err != nil:
-	case s.Here:
-		log.Info("salvage: a session lives here since before")
-		return
-	default:
-		log.Info("salvage: a session lives here", "asked", s.Asked, "half-updated", s.Held, "after", s.Live, "notes", s.Notes)
-		return
-	}
-	log.Error("salvage: a session is lost", "err", s.Err)
-	if err := r.release(s); err != nil {
-		log.Error("salvage: the gate of a lost session", "err", err)
-	}
-	if r.serves(s.Local.Addr()) {
-		if err := r.Place.Provoke(s.Local, s.Remote); err != nil {
-			log.Warn("salvage: the client of a lost session is not told", "err", err)
-		}
-	}
 }

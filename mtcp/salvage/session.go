@@ -33,6 +33,12 @@ type session struct {
 	over   func()           // nobody need keep it any more; nil: nobody does
 	trial  uint32           // uapi.CboxTrial*, of its box
 	again  bool             // it is tried once more, after the others
+	lost   bool             // its client has been told
+}
+
+// unread forgets what was read of it.
+func (s *session) unread() {
+	*s = session{Outcome: Outcome{Entry: s.Entry, Local: s.Local, Remote: s.Remote}, box: s.box, flow: s.flow, held: s.held}
 }
 
 // open reads the box and decides what of it moves. What the client says later

@@ -25,7 +25,7 @@ type State struct {
 // States reads the last snapshots of all boxes of a target, which must be fenced, and
 // leaves connections alone: for services whose requests are asked again elsewhere, as
 // those of a middle tier are (§3.6.7). It takes as many batches for all boxes as for
-// one. most is how large a box may be; 0: 16 MiB.
+// one. most is how large a box may be; 0: 16 MiB. All of them may be 1 GiB.
 func States(ctx context.Context, t *backdoor.Target, most uint64) ([]State, error) {
 	if most == 0 {
 		most = mostBox
@@ -34,13 +34,17 @@ func States(ctx context.Context, t *backdoor.Target, most uint64) ([]State, erro
 	if err != nil {
 		return nil, err
 	}
-	all := make([]State, len(boxes))
+	all, memory := make([]State, len(boxes)), purse{most, mostBoxes}
+	for i := range boxes {
+		b := &boxes[i]
+		if all[i] = (State{Entry: b.Entry, Local: b.Local, Remote: b.Remote, Err: b.Err}); b.Err == nil {
+			all[i].Err = memory.spend(b)
+		}
+	}
 	g := &gather{ctx: ctx, read: t.ReadEach}
 	g.each(len(boxes), func(i int, read func([]backdoor.VARead) error) {
-		b := &boxes[i]
-		all[i] = State{Entry: b.Entry, Local: b.Local, Remote: b.Remote, Err: b.Err}
-		if b.Err == nil {
-			all[i].Err = all[i].read(b, most, read)
+		if s := &all[i]; s.Err == nil {
+			s.Err = s.read(&boxes[i], read)
 		}
 	})
 	if g.failed != nil {
@@ -49,10 +53,7 @@ func States(ctx context.Context, t *backdoor.Target, most uint64) ([]State, erro
 	return all, t.Check(ctx)
 }
 
-func (s *State) read(b *backdoor.Box, most uint64, read func([]backdoor.VARead) error) error {
-	if b.Len() > most {
-		return tooLarge(b, most)
-	}
+func (s *State) read(b *backdoor.Box, read func([]backdoor.VARead) error) error {
 	im, err := cbox.ReadImage(b.Len(), (&session{box: b}).fetch(read))
 	if err != nil {
 		return err

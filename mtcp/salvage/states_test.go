@@ -4,11 +4,33 @@ package salvage
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
 	"lazystate/backdoor"
 )
+
+// How large boxes are a stranger's memory says: of one, and of all of them, no more is read
+// than was allowed, and one that is too large keeps no other from being read.
+func TestPurse(t *testing.T) {
+	p := purse{one: 2 * 4096, left: 3 * 4096}
+	var damaged *backdoor.CorruptError
+	for i, c := range []struct {
+		pages int
+		ok    func(error) bool
+	}{
+		{3, func(err error) bool { return errors.As(err, &damaged) }},
+		{2, func(err error) bool { return err == nil }},
+		{2, func(err error) bool { return errors.Is(err, ErrTooLarge) }},
+		{1, func(err error) bool { return err == nil }},
+		{1, func(err error) bool { return errors.Is(err, ErrTooLarge) }},
+	} {
+		if err := p.spend(&backdoor.Box{Pages: make([]uint64, c.pages)}); !c.ok(err) {
+			t.Errorf("%d: %d pages: %v", i, c.pages, err)
+		}
+	}
+}
 
 // What all servers of a dead machine exported last is read in as many batches as that
 // of one; a box that is damaged is named, and no other suffers.

@@ -9,8 +9,6 @@ import (
 
 	"lazystate/backdoor/uapi"
 	"lazystate/internal/pause"
-	"lazystate/mtcp/cbox"
-	"lazystate/mtcp/landing"
 	"lazystate/mtcp/steer"
 )
 
@@ -40,8 +38,7 @@ func (r *run) judge() {
 	}
 	for _, s := range r.live() {
 		if why := r.verdict(s, suspects); why != "" {
-			s.Err = &SetAsideError{why}
-			r.note(s, func(l landing.Ledger, id cbox.ID) error { return l.SetAside(id, why) })
+			s.Err = &SetAsideError{why} // noted when it is reported: what was read may not be believed yet
 		}
 	}
 }
@@ -111,7 +108,9 @@ func (r *run) again(batches [][]*session, first []*session) {
 				r.Log.Warn("salvage: the hold of a session that is tried again", "client", s.Remote, "err", err)
 			}
 		}
-		r.begin(batch)
+		if err := r.begin(batch); err != nil { // it is believed by now, and that alone may fail
+			r.Log.Error("salvage: sessions that are tried again", "err", err)
+		}
 		first = batch
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
+	"lazystate/mtcp/steer"
 )
 
 // asides are the sessions that are set aside.
@@ -109,6 +110,39 @@ func TestOnTrial(t *testing.T) {
 			}
 			w.acquitted()
 		})
+	}
+}
+
+// ordered notes whose flows are let go of, in order.
+type ordered struct {
+	Gate
+	released []string
+}
+
+func (g *ordered) Release(f steer.Flow) error {
+	g.released = append(g.released, f.Remote.String())
+	return g.Gate.Release(f)
+}
+
+// The client of a session that is lost does not wait for those that are tried again, one
+// after another.
+func TestLostDoNotWaitForOthers(t *testing.T) {
+	w := newWorld(t, "ipv4", adding)
+	w.cfg.Trial = 50 * time.Millisecond
+	gate := &ordered{Gate: w.cfg.Gate}
+	w.cfg.Gate = gate
+	clients := w.busy(3, 3, 3)
+	w.die(nil)
+	w.on(clients, []uint32{uapi.CboxTrial, uapi.CboxTrialAgain, uapi.CboxTrial})
+	r := w.salvage()
+	if asides(r) != 1 || r.Saved() != 2 {
+		t.Fatalf("%+v", r.Sessions)
+	}
+	if len(gate.released) != 3 || gate.released[0] != clients[1].LocalAddr().String() {
+		t.Errorf("let go of are %v, lost is %v", gate.released, clients[1].LocalAddr())
+	}
+	if _, err := clients[1].Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client of what is lost: %v", err)
 	}
 }
 

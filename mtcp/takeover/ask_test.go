@@ -3,7 +3,9 @@
 package takeover
 
 import (
+	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +56,10 @@ func TestAskUnderTheGuard(t *testing.T) {
 			defer asker.Close()
 			stranger := *d // whom nobody knows
 			stranger.Remote = w.stranger(family)
-			n, err := asker.Ask([]*tcprepair.Dump{d, &stranger}, 10, 50*time.Millisecond)
-			if err != nil || n != 1 {
+			nowhere := *d // to whom no route leads: the others are asked all the same
+			nowhere.Remote = netip.MustParseAddrPort(map[string]string{"ipv4": "203.0.113.9:1", "ipv6": "[2001:db8::9]:1"}[family])
+			n, err := asker.Ask([]*tcprepair.Dump{&nowhere, d, &stranger}, 10, 50*time.Millisecond)
+			if !errors.Is(err, unix.ENETUNREACH) || n != 1 {
 				t.Fatalf("%d answered, %v", n, err)
 			}
 			if len(d.Out) != len(text)-4000 || d.Nxt != d.Una || len(stranger.Out) != len(text) || stranger.Nxt == stranger.Una {

@@ -57,6 +57,12 @@ func (a *Asker) open(index int) error {
 	if err := setInt(fd, unix.SOL_SOCKET, unix.SO_MARK, ProbeMark, "SO_MARK"); err != nil {
 		return err
 	}
+	// Questions to peers whose link-layer addresses nobody knows yet stay in the socket's
+	// buffer until they do, seconds if they are gone: nobody else waits for that.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 8<<20)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return err
+	}
 	// A socket for one protocol hears what traffic control has let pass, one for
 	// all of them everything (net/core/dev.c, __netif_receive_skb_core).
 	all := uint16(unix.ETH_P_ALL)
@@ -135,8 +141,9 @@ func (a *Asker) Ask(dumps []*Dump, times int, wait time.Duration) (n int, err er
 }
 
 // AskEach is Ask that says at once of each dump when its peer has answered, or why
-// its state is of no use (ErrAhead, ErrGone). They are asked in order.
-func (a *Asker) AskEach(dumps []*Dump, times int, wait time.Duration, answered func(*Dump, error)) error {
+// its state is of no use (ErrAhead, ErrGone). They are asked in order. Its error may be
+// that of one who could not be asked, as without a route: the others have been.
+func (a *Asker) AskEach(dumps []*Dump, times int, wait time.Duration, answered func(*Dump, error)) (unasked error) {
 	open := make(map[connection]*question, len(dumps))
 	for _, d := range dumps {
 		open[connection{d.Remote, d.Local}] = &question{dump: d}
@@ -147,19 +154,29 @@ func (a *Asker) AskEach(dumps []*Dump, times int, wait time.Duration, answered f
 			if q == nil || q.dump != d {
 				continue
 			}
-			seg, err := q.dump.probe()
-			if err != nil {
-				return err
-			}
-			if err := a.raw.send(q.dump.Remote.Addr(), seg); err != nil && !errors.Is(err, unix.ENOBUFS) {
-				return fmt.Errorf("ask %s: %w", q.dump.Remote, err)
+			if err := a.put(d); err != nil {
+				delete(open, connection{d.Remote, d.Local})
+				unasked = err
 			}
 		}
 		if err := a.listen(open, round, time.Now().Add(wait), answered); err != nil {
 			return fmt.Errorf("ask peers: %w", err)
 		}
 	}
-	return nil
+	return unasked
+}
+
+// put puts a question. That a queue is full, of the device or of our own, is no reason not
+// to put it again.
+func (a *Asker) put(d *Dump) error {
+	seg, err := d.probe()
+	if err == nil {
+		err = a.raw.send(d.Remote.Addr(), seg)
+	}
+	if err == nil || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
+	return fmt.Errorf("ask %s: %w", d.Remote, err)
 }
 
 // listen removes from open who has answered. It ends early if all have.
