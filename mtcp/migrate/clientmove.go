@@ -126,7 +126,7 @@ func (m *clientMove) send(k party.Kind) error {
 		seg = m.shown
 	case party.Stay:
 		seg = wire.Segment{Src: m.old.Local, Dst: m.old.Remote, Seq: m.began.SndNxt, Ack: m.began.RcvNxt, Flags: wire.ACK, Window: 65535}
-		seg.Options, err = wire.Append(nil, wire.MigrateRefuse{N: attempt(m.to.Local, m.to.Remote), Reason: wire.ReasonPolicy, Cert: m.s.cert})
+		seg.Options, err = wire.Append(nil, wire.MigrateRefuse{N: attempt(m.to.Local, m.to.Remote), Reason: wire.ReasonStays, Cert: m.s.cert})
 	default:
 		return fmt.Errorf("%s at the client", k)
 	}

@@ -207,13 +207,29 @@ func (g *givenMove) discard() error {
 	return err
 }
 
+// refuses is a client's MIGRATE_REFUSE, of an advice or of an attempt that is over. Their
+// numbers may be the same: who takes the one for the other lets a session go on here that
+// may live elsewhere.
+func (m *Mover) refuses(f steer.Flow, o wire.MigrateRefuse) {
+	if o.Reason == wire.ReasonStays {
+		m.stays(f, o)
+	} else {
+		m.declined(f, o)
+	}
+}
+
+func (m *Mover) declined(f steer.Flow, o wire.MigrateRefuse) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.advices[f]; a != nil && o.N == a.n && o.Cert.Equal(a.cert) {
+		a.end(&RefusedError{o.Reason})
+	}
+}
+
 // stays is a client's word that an attempt is over.
 func (m *Mover) stays(f steer.Flow, o wire.MigrateRefuse) {
 	m.mu.Lock()
 	var given move
-	if a := m.advices[f]; a != nil && o.N == a.n && o.Cert.Equal(a.cert) {
-		a.end(&RefusedError{o.Reason})
-	}
 	for _, v := range m.moves {
 		switch c := v.(type) {
 		case *givenMove:

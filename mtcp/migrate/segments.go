@@ -87,7 +87,7 @@ func (m *Mover) segments() {
 		case wire.RcvdWhileMigrating:
 			m.acked(e, o)
 		case wire.MigrateRefuse:
-			m.stays(e.Flow, o)
+			m.refuses(e.Flow, o)
 		}
 	}
 }

@@ -20,12 +20,16 @@ const (
 	ReasonState       Reason = 20 // the session is in no state to be moved
 	ReasonPolicy      Reason = 21 // the client does not want to
 	ReasonBusy        Reason = 22 // it is being moved already
+
+	// ReasonStays is no answer to an advice: N is that of an attempt to move, which is
+	// over, and S1 goes on by it. An advice's number may be the same.
+	ReasonStays Reason = 23
 )
 
 var reasons = map[Reason]string{
 	ReasonLoad: "load", ReasonDrain: "drain", ReasonContent: "content",
 	ReasonCertificate: "certificate", ReasonUnknown: "unknown server", ReasonSource: "no answer from the source",
-	ReasonResources: "resources", ReasonState: "state", ReasonPolicy: "policy", ReasonBusy: "busy",
+	ReasonResources: "resources", ReasonState: "state", ReasonPolicy: "policy", ReasonBusy: "busy", ReasonStays: "the client stays",
 }
 
 func (r Reason) String() string {
