@@ -13,6 +13,10 @@ const (
 	ReasonDrain   Reason = 2 // it goes down for maintenance
 	ReasonContent Reason = 3 // another server is nearer to what this client wants
 
+	// ReasonElsewhere answers MIGRATE_WHERE, and N is 0: the session is no longer here
+	// but where the client had taken it, if anywhere.
+	ReasonElsewhere Reason = 4
+
 	ReasonCertificate Reason = 16 // not that of a session here
 	ReasonUnknown     Reason = 17 // S1 is none that S2 knows
 	ReasonSource      Reason = 18 // S1 does not answer S2
@@ -27,7 +31,7 @@ const (
 )
 
 var reasons = map[Reason]string{
-	ReasonLoad: "load", ReasonDrain: "drain", ReasonContent: "content",
+	ReasonLoad: "load", ReasonDrain: "drain", ReasonContent: "content", ReasonElsewhere: "elsewhere",
 	ReasonCertificate: "certificate", ReasonUnknown: "unknown server", ReasonSource: "no answer from the source",
 	ReasonResources: "resources", ReasonState: "state", ReasonPolicy: "policy", ReasonBusy: "busy", ReasonStays: "the client stays",
 }
