@@ -16,6 +16,10 @@ import (
 // that it is the server; one that is repeated gets the same answer, and one too
 // many none yet.
 func (a *Agent) advised(app, on steer.Flow, o wire.MigrateAdvise) {
+	if o.Reason == wire.ReasonElsewhere {
+		a.follow(app, o)
+		return
+	}
 	a.mu.Lock()
 	s := a.sessions[app]
 	switch {

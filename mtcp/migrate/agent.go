@@ -68,6 +68,7 @@ type clientSession struct {
 	answer  wire.Reason // what was said to it
 	port    int         // descriptor that keeps its port on the wire, from the first move on
 	note    *moveNote   // of the move, for the agent after this one
+	given   *givenUp    // a server that it has switched to, and may be with
 }
 
 // keepPort keeps the present one, and lets go of that before.
@@ -81,6 +82,12 @@ func (s *clientSession) freePort() {
 		unix.Close(s.port)
 	}
 	s.port = 0
+}
+
+// freePorts is for a connection that is over.
+func (s *clientSession) freePorts() {
+	s.freePort()
+	s.giveUp(nil)
 }
 
 // mostServers bounds those that the offers for one connection name.
@@ -192,7 +199,7 @@ func (a *Agent) offered(f steer.Flow, o wire.Offer) {
 	case o.Part == 0 && s != nil && s.offer.Equal(o.Cert):
 	case o.Part == 0:
 		if s != nil { // of an earlier connection with these ends
-			s.freePort()
+			s.freePorts()
 		} else if len(a.sessions) >= a.full {
 			a.prune()
 			a.full = min(mostSessions, max(leastSessions, 2*len(a.sessions)))
@@ -219,7 +226,7 @@ func (a *Agent) prune() {
 			continue
 		}
 		if n, err := a.steer.Query(f); errors.Is(err, steer.ErrNoSocket) && n.State == 0 {
-			s.freePort()
+			s.freePorts()
 			delete(a.sessions, f)
 			_ = a.steer.Unnote(f) // the next agent finds no socket either
 		}

@@ -42,16 +42,28 @@ func (a *Agent) recallOne(f steer.Flow, n *agentNote) error {
 	a.mu.Lock()
 	a.sessions[f] = s
 	a.mu.Unlock()
-	switch m := n.move; {
+	m := n.move
+	if m == nil { // it may have followed
+		m = n.given
+	}
+	switch {
 	case m == nil:
 	case m.reply != nil && k.Wire == m.to && k.State == steer.Switched:
 		return a.goOn(f, s, m, true)
 	case m.reply != nil && k.Wire == m.to: // S2 was heard
 		s.at, s.cert = m.to.Remote, m.reply.Cert
 		s.moves++
-	case k.State == steer.Migrating || k.State == steer.Off:
-		return a.goOn(f, s, m, false)
-	} // else it has gone back, and nothing is known of S1
+	default:
+		a.seekOn(f, s, n.given)
+		if n.move != nil && (k.State == steer.Migrating || k.State == steer.Off) {
+			return a.goOn(f, s, m, false)
+		}
+		if k.State == steer.Migrating { // it was about to follow
+			if err := a.steer.FallBack(f); err != nil {
+				return err
+			}
+		} // else it has gone back, and nothing is known of S1
+	}
 	if k.Wire != f {
 		if _, fd, err := steer.ReservePort(k.Wire.Local); err == nil { // else it is another's by now
 			s.keepPort(fd)
@@ -89,4 +101,19 @@ func (a *Agent) goOn(f steer.Flow, s *clientSession, n *moveNote, switched bool)
 	}
 	m.tell(a.ctx, party.Event{Kind: party.Start})
 	return nil
+}
+
+// seekOn has S1 asked where a session is that an earlier agent had given up, if it had.
+func (a *Agent) seekOn(f steer.Flow, s *clientSession, n *moveNote) {
+	if n == nil {
+		return
+	}
+	g := &givenUp{moveNote: *n}
+	if _, fd, err := steer.ReservePort(n.to.Local); err == nil {
+		g.port = fd
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.giveUp(g)
+	a.tasks.Go(func() { a.seek(f, s, g) })
 }

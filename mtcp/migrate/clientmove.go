@@ -33,7 +33,8 @@ type clientMove struct {
 
 	mu       sync.Mutex // of what the agent's goroutine looks at
 	to       steer.Flow // on the wire, to the server that is asked
-	port     int        // descriptor that keeps its port
+	port     int        // descriptor that keeps its port; clientSession.given's if it follows that
+	follows  bool
 	old      steer.Flow // on the wire, to the server that has it
 	began    steer.Numbers
 	reply    *wire.MigrateReply
@@ -57,6 +58,10 @@ func (m *clientMove) carry(e party.Effect) error {
 		return m.fallBack()
 	case party.Return:
 		return m.goBack()
+	case party.Seek:
+		return m.seek()
+	case party.Follow:
+		return m.follow()
 	}
 	return fmt.Errorf("%s at the client", e)
 }
@@ -94,15 +99,26 @@ func (m *clientMove) begin() error {
 	return nil
 }
 
-// reserve finds a port with which this attempt cannot be taken for the last one.
+// reserve finds a port with which this attempt cannot be taken for the last one, nor for
+// that by which a server may have the session that was given up.
 func (m *clientMove) reserve(server netip.AddrPort) (netip.AddrPort, int, error) {
 	for {
 		local, fd, err := steer.ReservePort(netip.AddrPortFrom(m.f.Local.Addr(), 0))
-		if err != nil || !m.to.Local.IsValid() || attempt(local, server) != attempt(m.to.Local, m.to.Remote) {
+		if err != nil || m.tells(attempt(local, server)) {
 			return local, fd, err
 		}
 		unix.Close(fd)
 	}
+}
+
+// tells reports whether the end of an attempt with this number says nothing of others.
+func (m *clientMove) tells(n uint8) bool {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	if g := m.s.given; g != nil && n == attempt(g.to.Local, g.to.Remote) {
+		return false
+	}
+	return !m.to.Local.IsValid() || n != attempt(m.to.Local, m.to.Remote)
 }
 
 // noted says what the next agent has to know, should this one die over it.
@@ -187,8 +203,14 @@ func (m *clientMove) doSwitch() error {
 			return err
 		}
 	}
+	m.forget() // S1 has given it away anew, so that one has it not
+	return m.hasLeft(n.RcvNxt)
+}
+
+// hasLeft: the session is S2's, if it is anybody's; next is what the client has of S1.
+func (m *clientMove) hasLeft(next seqnum.Value) error {
 	m.switched, m.waited = true, time.Since(m.start)
-	if err := m.show(n.RcvNxt); err != nil {
+	if err := m.show(next); err != nil {
 		return err
 	}
 	f, done := m.to, m.done
@@ -236,12 +258,17 @@ func (m *clientMove) fallBack() error {
 	return m.a.steer.FallBack(m.f)
 }
 
-// goBack leaves a server that it has switched to.
+// goBack leaves a server that it has switched to and that has refused.
 func (m *clientMove) goBack() error {
 	m.mu.Lock()
 	m.switched = false
 	m.mu.Unlock()
-	m.release()
+	if m.follows { // whose port it is
+		m.unask()
+		m.forget()
+	} else {
+		m.release()
+	}
 	return m.a.steer.Return(m.f, m.old)
 }
 
@@ -255,27 +282,39 @@ func (m *clientMove) refused(o wire.MigrateRefuse, seg wire.Segment) bool {
 
 // release forgets the flow to a server that was asked.
 func (m *clientMove) release() {
-	m.a.mu.Lock()
-	delete(m.a.asked, m.to)
-	m.a.mu.Unlock()
+	m.unask()
 	unix.Close(m.port)
+}
+
+func (m *clientMove) unask() {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	delete(m.a.asked, m.to)
 }
 
 func (m *clientMove) ended(why string) {
 	m.a.mu.Lock()
 	m.s.moving = nil
-	if m.party.State() == party.Arrived {
+	if m.a.asked[m.to] == m {
+		delete(m.a.asked, m.to)
+	}
+	if m.follows && m.party.State() != party.Off {
+		m.s.given = nil // whose port it is
+	}
+	switch m.party.State() {
+	case party.Arrived:
 		m.s.at, m.s.cert = m.to.Remote, m.reply.Cert
 		m.s.advice, m.s.answer = 0, 0 // each server counts its own
 		m.s.moves++
 		m.s.keepPort(m.port)
-		delete(m.a.asked, m.to)
+	case party.Stranded:
+		unix.Close(m.port)
 	}
 	m.s.note = nil
 	if m.a.sessions[m.f] == m.s {
 		m.a.remember(m.f, m.s)
 	} else { // its ends are another connection's by now
-		m.s.freePort()
+		m.s.freePorts()
 	}
 	m.a.mu.Unlock()
 	m.why = why

@@ -50,7 +50,7 @@ func (m *Mover) openSteer() (err error) {
 
 // mostHolds are flows that have moved and are answered by silence (lingering), as many
 // as one peer takes in that time and another sends, and those that are about to.
-const mostHolds = 1 << 16
+const mostHolds = 1 << 17
 
 func (m *Mover) closeSteer() error {
 	var err error
@@ -88,6 +88,8 @@ func (m *Mover) segments() {
 			m.acked(e, o)
 		case wire.MigrateRefuse:
 			m.refuses(e.Flow, o)
+		case wire.MigrateWhere:
+			m.sought(e, o)
 		}
 	}
 }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package migrate
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lazystate/mtcp/party"
+	"lazystate/mtcp/steer"
+	"lazystate/mtcp/wire"
+)
+
+// givenUp is a server that a session was given to and that the client has heard nothing
+// of. It may have the session for all that; S1 knows, or will.
+type givenUp struct {
+	moveNote
+	port int // descriptor that keeps its port; not above 0: none
+}
+
+// giveUp notes one in the place of an earlier one; Agent.mu is held.
+func (s *clientSession) giveUp(g *givenUp) {
+	if old := s.given; old != nil && old.port > 0 && (g == nil || g.port != old.port) {
+		unix.Close(old.port)
+	}
+	s.given = g
+}
+
+// forget: no server that was given up has the session.
+func (m *clientMove) forget() {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	m.s.giveUp(nil)
+}
+
+// seek leaves a server that it has switched to and that is silent, and has S1 asked.
+func (m *clientMove) seek() error {
+	m.mu.Lock()
+	m.switched = false
+	g := &givenUp{moveNote{to: m.to, old: m.old, sndNxt: m.began.SndNxt, reply: m.reply}, m.port}
+	m.mu.Unlock()
+	m.unask()
+	m.a.mu.Lock()
+	m.s.giveUp(g)
+	m.a.mu.Unlock()
+	m.noted(nil)
+	err := m.a.steer.Return(m.f, m.old)
+	m.a.tasks.Go(func() { m.a.seek(m.f, m.s, g) })
+	return err
+}
+
+// seekEvery is how often S1 is asked, in Timing.Retry.
+const seekEvery = 5
+
+// seek asks S1 where a session is until it is known, or nobody knows any more.
+func (a *Agent) seek(f steer.Flow, s *clientSession, g *givenUp) {
+	t := time.NewTicker(seekEvery * a.timing.Retry)
+	defer t.Stop()
+	before, err := a.steer.Query(f)
+	for late := time.After(2 * a.timing.Doubt); err == nil && a.seeks(f, s, g, before); {
+		select {
+		case <-t.C:
+		case <-late:
+			return
+		case <-a.ctx.Done():
+			return
+		}
+	}
+}
+
+// seeks asks once, if the session is with nobody, and reports whether to ask again.
+func (a *Agent) seeks(f steer.Flow, s *clientSession, g *givenUp, before steer.Numbers) bool {
+	now, err := a.steer.Query(f)
+	if errors.Is(err, steer.ErrNoSocket) {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.sessions[f] != s || s.given != g:
+		return false
+	case s.moving != nil || err != nil:
+		return true
+	case now.Received != before.Received || now.SndUna != before.SndUna: // it is S1 that has it
+		s.giveUp(nil)
+		a.remember(f, s)
+		return false
+	}
+	seg := wire.Segment{Src: g.old.Local, Dst: g.old.Remote, Seq: now.SndNxt, Ack: now.RcvNxt, Flags: wire.ACK, Window: 65535}
+	if seg.Options, err = wire.Append(nil, wire.MigrateWhere{Cert: s.cert}); err == nil {
+		err = a.sender.Send(seg)
+	}
+	if err != nil {
+		a.log.Debug("ask where a session is", "flow", f, "err", err)
+	}
+	return true
+}
+
+// follow is S1's word that a session is where it was taken, in answer to seek.
+func (a *Agent) follow(f steer.Flow, o wire.MigrateAdvise) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.sessions[f]
+	if s == nil || !s.cert.Equal(o.Cert) || s.given == nil || s.moving != nil {
+		return
+	}
+	g := s.given
+	a.log.Info("a session is with the server that was silent", "flow", f, "server", g.to.Remote)
+	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: g.to, old: g.old, reply: g.reply, port: g.port, follows: true}
+	m.began.SndNxt = g.sndNxt
+	m.party = party.FollowClient(a.timing)
+	a.asked[m.to] = m
+	a.launch(m)
+	m.mention(party.Event{Kind: party.Start})
+}
+
+// follow leaves S1 once more. Nothing has come from there meanwhile, so what is said to S2
+// is what it was told.
+func (m *clientMove) follow() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.a.steer.Begin(m.f, steer.Try{Server: m.to.Remote, Local: m.to.Local, For: m.a.timing.Retry}); err != nil {
+		return err
+	}
+	n, err := m.a.steer.Switch(m.f, steer.Shift{})
+	if err != nil {
+		return errors.Join(err, m.a.steer.FallBack(m.f))
+	}
+	return m.hasLeft(n.RcvNxt)
+}
