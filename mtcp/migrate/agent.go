@@ -49,7 +49,7 @@ type Agent struct {
 
 	mu       sync.Mutex
 	sessions map[steer.Flow]*clientSession // by what the application sees
-	full     int                           // so many of them are looked through for those that have ended
+	crowd    crowd                         // of them
 	asked    map[steer.Flow]*clientMove    // by the flow to the server that is asked
 }
 
@@ -103,7 +103,7 @@ const (
 // NewAgent takes over what the caller has opened; the agent neither closes it.
 func NewAgent(s *steer.Agent, out *steer.Sender, t party.Timing, log *slog.Logger) *Agent {
 	return &Agent{steer: s, sender: out, timing: t, log: log, quiet: slog.New(noise.New(log.Handler(), 1)), advices: newLimiter(sessionRate),
-		sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}, full: leastSessions}
+		sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}, crowd: crowd{least: leastSessions, most: mostSessions}}
 }
 
 // Run listens to the kernel's programs until ctx ends.
@@ -200,11 +200,12 @@ func (a *Agent) offered(f steer.Flow, o wire.Offer) {
 	case o.Part == 0:
 		if s != nil { // of an earlier connection with these ends
 			s.freePorts()
-		} else if len(a.sessions) >= a.full {
+		} else if now := time.Now(); a.crowd.due(len(a.sessions), now) {
 			a.prune()
-			a.full = min(mostSessions, max(leastSessions, 2*len(a.sessions)))
+			a.crowd.looked(len(a.sessions), time.Now())
 		}
 		if s == nil && len(a.sessions) >= mostSessions {
+			a.quiet.Warn("a connection that cannot move: there are too many that can", "flow", f, "most", mostSessions)
 			return
 		}
 		a.sessions[f] = &clientSession{offer: o.Cert, cert: o.Cert, servers: o.Servers, first: f.Remote, at: f.Remote, since: time.Now()}

@@ -20,7 +20,7 @@ type departure struct {
 // departures are those by the flows that sessions had here.
 type departures struct {
 	all   map[steer.Flow]departure
-	swept time.Time
+	crowd crowd
 }
 
 // mostDepartures are told of at once: as many as there may be flows on hold.
@@ -30,15 +30,15 @@ const mostDepartures = mostHolds
 // none is not told.
 func (d *departures) note(f steer.Flow, v departure, now time.Time) {
 	if d.all == nil {
-		d.all = map[steer.Flow]departure{}
+		d.all, d.crowd = map[steer.Flow]departure{}, crowd{least: leastSessions, most: mostDepartures}
 	}
-	if len(d.all) >= mostDepartures && now.Sub(d.swept) > time.Second {
-		d.swept = now
+	if d.crowd.due(len(d.all), now) {
 		for f, v := range d.all {
 			if now.After(v.until) {
 				delete(d.all, f)
 			}
 		}
+		d.crowd.looked(len(d.all), now)
 	}
 	if _, known := d.all[f]; known || len(d.all) < mostDepartures {
 		d.all[f] = v

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/steer"
@@ -99,7 +100,7 @@ func (m *Mover) segments() {
 func (m *Mover) remember(all ...certChange) error {
 	m.mu.Lock()
 	err := m.certs.note(all...)
-	crowded := len(m.certs.ids) > mostCerts
+	crowded := m.certs.crowd.due(len(m.certs.ids), time.Now())
 	m.mu.Unlock()
 	if crowded {
 		err = errors.Join(err, m.forgetEnded())
@@ -118,7 +119,8 @@ func (m *Mover) forget(ids ...cbox.ID) error {
 	return m.certs.note(all...)
 }
 
-// mostCerts is from when on it is looked which sessions have ended.
+// mostCerts is from when on it is looked which sessions have ended. There are no more
+// certificates than twice the sessions that live, or this.
 const mostCerts = 4096
 
 func (m *Mover) forgetEnded() error {
@@ -133,6 +135,7 @@ func (m *Mover) forgetEnded() error {
 			ended = append(ended, id)
 		}
 	}
+	m.certs.crowd.looked(len(m.certs.shown)-len(ended), time.Now())
 	m.mu.Unlock()
 	return m.forget(ended...)
 }

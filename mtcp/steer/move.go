@@ -76,6 +76,9 @@ func (a *Agent) claim(f, asked Flow, hop uint32) error {
 		}
 	}
 	if err := a.putWire(asked, f, hop+1); err != nil {
+		if hop == 1 { // nobody would find it again
+			err = errors.Join(err, remove(a.wires, f))
+		}
 		return err
 	}
 	return a.note(f, asked)

@@ -102,16 +102,24 @@ func (a *Agent) lookup(f Flow) (bpfSession, error) {
 
 func (a *Agent) put(f Flow, s bpfSession) error {
 	if err := a.sessions.Put(f.bpf(), s); err != nil {
-		return fmt.Errorf("session %s: %w", f, err)
+		return fmt.Errorf("session %s: %w", f, full(err))
 	}
 	return nil
 }
 
 func (a *Agent) putWire(w, app Flow, hop uint32) error {
 	if err := a.wires.Put(w.bpf(), bpfWire{App: app.bpf(), Hop: hop}); err != nil {
-		return fmt.Errorf("flow %s: %w", w, err)
+		return fmt.Errorf("flow %s: %w", w, full(err))
 	}
 	return nil
+}
+
+// full says what E2BIG means of a table that has no room.
+func full(err error) error {
+	if errors.Is(err, unix.E2BIG) {
+		return ErrFull
+	}
+	return err
 }
 
 // Session returns one session.

@@ -38,7 +38,7 @@ func action(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin"), Hook: hook})
+	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin"), Hook: hook, Sessions: mostMoved})
 	if err != nil {
 		return err
 	}
