@@ -86,5 +86,6 @@ func (m *Mover) sought(e steer.Event, o wire.MigrateWhere) {
 		m.log.Debug("say where a session is", "client", e.Flow.Remote, "err", err)
 		return
 	}
+	m.Stats.sought.Add(1)
 	m.mesh.log.Info("a client that has left asks where its session is", "client", e.Flow.Remote, "at", to)
 }
