@@ -70,7 +70,8 @@ const sweepEvery = 10 * time.Second
 
 // serve answers on the control socket while run runs.
 func serve(c *ucli.Context, programs *steer.Agent, handle control.Handler, run func(context.Context) error, log *slog.Logger) error {
-	ctx := c.Context
+	ctx, end := context.WithCancel(c.Context)
+	defer end()
 	allow, gid, err := control.Allow(c.String("group"))
 	if err != nil {
 		return err
@@ -101,6 +102,7 @@ func serve(c *ucli.Context, programs *steer.Agent, handle control.Handler, run f
 		log.Warn("systemd notification", "err", err)
 	}
 	err = run(ctx)
+	end() // one that does not run serves nobody
 	<-done
 	return err
 }
