@@ -45,7 +45,9 @@ func (m *Mover) requested(e steer.Event, req wire.MigrateRequest) {
 	case t != nil:
 		t.mention(party.Event{Kind: party.Request})
 		return
-	case late && m.lives(e.Flow): // a double of the SYN that brought it
+	case m.lives(e.Flow):
+		// A double of the SYN that brought it; or somebody has guessed the ends of a
+		// connection, which is not put on hold for that.
 		return
 	case late:
 		m.refuse(e.Flow, e.Segment, req.Cert, wire.ReasonState)
