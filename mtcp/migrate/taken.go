@@ -45,9 +45,7 @@ func (m *Mover) requested(e steer.Event, req wire.MigrateRequest) {
 	case t != nil:
 		t.mention(party.Event{Kind: party.Request})
 		return
-	case m.lives(e.Flow):
-		// A double of the SYN that brought it; or somebody has guessed the ends of a
-		// connection, which is not put on hold for that.
+	case late && m.lives(e.Flow): // a double of the SYN that brought it
 		return
 	case late:
 		m.refuse(e.Flow, e.Segment, req.Cert, wire.ReasonState)
@@ -80,6 +78,9 @@ func (m *Mover) take(e steer.Event, req wire.MigrateRequest) (wire.Reason, error
 	}
 	if !m.clients.allow(e.Flow.Remote.Addr().String()) {
 		return wire.ReasonResources, errTooOften
+	}
+	if m.lives(e.Flow) { // somebody has guessed the ends of a connection, which is not put on hold for that
+		return 0, nil
 	}
 	t := &takenMove{inbox: inbox{m: m}, id: newID(), link: l, flow: e.Flow, syn: e.Segment, req: req}
 	t.runner = newRunner(party.NewTarget(party.ByClient, m.cfg.Timing), t.carry, t.ended)
