@@ -15,6 +15,7 @@ type departure struct {
 	cert  wire.Certificate
 	to    netip.AddrPort // S2's end, as S2 sees it
 	until time.Time      // it is told
+	told  time.Time      // last
 }
 
 // departures are those by the flows that sessions had here.
@@ -45,12 +46,14 @@ func (d *departures) note(f steer.Flow, v departure, now time.Time) {
 	}
 }
 
-// find is for a client that shows its certificate.
-func (d *departures) find(f steer.Flow, cert wire.Certificate, now time.Time) (netip.AddrPort, bool) {
+// find is for a client that shows its certificate, and does not ask again before pause is over.
+func (d *departures) find(f steer.Flow, cert wire.Certificate, now time.Time, pause time.Duration) (netip.AddrPort, bool) {
 	v, ok := d.all[f]
-	if !ok || !v.cert.Equal(cert) || now.After(v.until) {
+	if !ok || !v.cert.Equal(cert) || now.After(v.until) || now.Sub(v.told) < pause {
 		return netip.AddrPort{}, false
 	}
+	v.told = now
+	d.all[f] = v
 	return v.to, true
 }
 
@@ -59,7 +62,7 @@ func (d *departures) find(f steer.Flow, cert wire.Certificate, now time.Time) (n
 func (m *Mover) departed(f steer.Flow, cert wire.Certificate, to netip.AddrPort) error {
 	m.mu.Lock()
 	now := time.Now()
-	m.departures.note(f, departure{cert, to, now.Add(m.cfg.Timing.Doubt)}, now)
+	m.departures.note(f, departure{cert: cert, to: to, until: now.Add(m.cfg.Timing.Doubt)}, now)
 	m.mu.Unlock()
 	return m.steer.Hold(f, steer.Deaf, lingering)
 }
@@ -68,7 +71,7 @@ func (m *Mover) departed(f steer.Flow, cert wire.Certificate, to netip.AddrPort)
 // where there is no other of its ends by now; whatever is in doubt here is not spoken of.
 func (m *Mover) sought(e steer.Event, o wire.MigrateWhere) {
 	m.mu.Lock()
-	to, ok := m.departures.find(e.Flow, o.Cert, time.Now())
+	to, ok := m.departures.find(e.Flow, o.Cert, time.Now(), m.cfg.Timing.Retry)
 	m.mu.Unlock()
 	if !ok || m.lives(e.Flow) {
 		return

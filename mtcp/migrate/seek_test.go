@@ -20,10 +20,10 @@ func TestDepartureIsTheClients(t *testing.T) {
 	f := steer.Flow{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.MustParseAddrPort("10.0.0.9:1")}
 	other, to := steer.Flow{Local: f.Local, Remote: netip.MustParseAddrPort("10.0.0.9:2")}, netip.MustParseAddrPort("10.0.0.2:80")
 	cert, now, d := wire.Certificate{1}, time.Now(), departures{}
-	if _, ok := d.find(f, cert, now); ok {
+	if _, ok := d.find(f, cert, now, 0); ok {
 		t.Error("one that was never here")
 	}
-	d.note(f, departure{cert, to, now.Add(time.Minute)}, now)
+	d.note(f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
 	for name, c := range map[string]struct {
 		f    steer.Flow
 		cert wire.Certificate
@@ -38,8 +38,14 @@ func TestDepartureIsTheClients(t *testing.T) {
 		"no certificate":       {f, wire.Certificate{}, now, false},
 		"somebody's, and late": {f, wire.Certificate{2}, now.Add(time.Hour), false},
 	} {
-		if got, ok := d.find(c.f, c.cert, c.at); ok != c.told || ok && got != to {
+		if got, ok := d.find(c.f, c.cert, c.at, 0); ok != c.told || ok && got != to {
 			t.Errorf("%s: %v, %t", name, got, ok)
+		}
+	}
+	d.note(f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
+	for i, told := range []bool{true, false, false, false, true, false} { // it asks four times in a pause
+		if _, ok := d.find(f, cert, now.Add(time.Duration(i)*time.Second), 4*time.Second); ok != told {
+			t.Errorf("question %d: %t", i, ok)
 		}
 	}
 }
@@ -54,16 +60,16 @@ func TestDeparturesAreBounded(t *testing.T) {
 	for n := range mostDepartures + 10 {
 		d.note(flow(n), departure{cert: cert, until: now.Add(time.Minute)}, now)
 	}
-	if _, last := d.find(flow(mostDepartures+9), cert, now); len(d.all) != mostDepartures || last {
+	if _, last := d.find(flow(mostDepartures+9), cert, now, 0); len(d.all) != mostDepartures || last {
 		t.Errorf("%d are known, at most %d; the last one: %t", len(d.all), mostDepartures, last)
 	}
 	d.note(flow(0), departure{cert: cert, until: now.Add(time.Hour)}, now.Add(time.Second)) // it has left again
-	if _, again := d.find(flow(0), cert, now.Add(time.Minute*2)); !again {
+	if _, again := d.find(flow(0), cert, now.Add(time.Minute*2), 0); !again {
 		t.Error("one that is known is not known anew")
 	}
 	later := now.Add(time.Minute + 2*time.Second)
 	d.note(flow(-1), departure{cert: cert, until: later.Add(time.Minute)}, later)
-	if _, ok := d.find(flow(-1), cert, later); !ok || len(d.all) != 2 {
+	if _, ok := d.find(flow(-1), cert, later, 0); !ok || len(d.all) != 2 {
 		t.Errorf("%d are known after the others are over: %t", len(d.all), ok)
 	}
 }
