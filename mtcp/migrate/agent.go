@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/internal/noise"
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp/party"
@@ -66,28 +64,9 @@ type clientSession struct {
 	watch   *watch
 	advice  uint8       // that was answered last
 	answer  wire.Reason // what was said to it
-	port    int         // descriptor that keeps its port on the wire, from the first move on
+	ports   []keptPort  // of its flows on the wire, the one that was used last at the end
 	note    *moveNote   // of the move, for the agent after this one
-	given   *givenUp    // a server that it has switched to, and may be with
-}
-
-// keepPort keeps the present one, and lets go of that before.
-func (s *clientSession) keepPort(fd int) {
-	s.freePort()
-	s.port = fd
-}
-
-func (s *clientSession) freePort() {
-	if s.port > 0 {
-		unix.Close(s.port)
-	}
-	s.port = 0
-}
-
-// freePorts is for a connection that is over.
-func (s *clientSession) freePorts() {
-	s.freePort()
-	s.giveUp(nil)
+	given   *moveNote   // to a server that it has switched to and given up, and may be with
 }
 
 // mostServers bounds those that the offers for one connection name.

@@ -134,10 +134,7 @@ func parseAgentNote(b []byte) (*agentNote, error) {
 
 // remember notes a connection for the agent after this one; mu is held.
 func (a *Agent) remember(f steer.Flow, s *clientSession) {
-	n := agentNote{offer: s.offer, cert: s.cert, first: s.first, at: s.at, moves: uint32(s.moves), servers: s.servers, move: s.note}
-	if s.given != nil {
-		n.given = &s.given.moveNote
-	}
+	n := agentNote{offer: s.offer, cert: s.cert, first: s.first, at: s.at, moves: uint32(s.moves), servers: s.servers, move: s.note, given: s.given}
 	if err := a.steer.Note(f, n.append(nil)); err != nil {
 		a.quiet.Warn("a connection that cannot move when the agent is started anew", "err", err)
 	}

@@ -41,6 +41,7 @@ func (a *Agent) recallOne(f steer.Flow, n *agentNote) error {
 	s := &clientSession{offer: n.offer, cert: n.cert, servers: n.servers, first: n.first, at: n.at, since: time.Now(), moves: int(n.moves)}
 	a.mu.Lock()
 	a.sessions[f] = s
+	a.recallPorts(f, s)
 	a.mu.Unlock()
 	m := n.move
 	if m == nil { // it may have followed
@@ -64,11 +65,6 @@ func (a *Agent) recallOne(f steer.Flow, n *agentNote) error {
 			}
 		} // else it has gone back, and nothing is known of S1
 	}
-	if k.Wire != f {
-		if _, fd, err := steer.ReservePort(k.Wire.Local); err == nil { // else it is another's by now
-			s.keepPort(fd)
-		}
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.remember(f, s)
@@ -81,15 +77,12 @@ func (a *Agent) goOn(f steer.Flow, s *clientSession, n *moveNote, switched bool)
 	if err != nil {
 		return err
 	}
-	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: n.to, old: n.old, port: -1, began: now, switched: switched}
+	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: n.to, old: n.old, began: now, switched: switched}
 	if switched {
 		m.reply, m.began.SndNxt = n.reply, n.sndNxt
 		if err := m.show(now.RcvNxt); err != nil {
 			return err
 		}
-	}
-	if _, fd, err := steer.ReservePort(n.to.Local); err == nil {
-		m.port = fd
 	}
 	m.party = party.ResumeClient(a.timing, switched)
 	a.mu.Lock()
@@ -108,12 +101,8 @@ func (a *Agent) seekOn(f steer.Flow, s *clientSession, n *moveNote) {
 	if n == nil {
 		return
 	}
-	g := &givenUp{moveNote: *n}
-	if _, fd, err := steer.ReservePort(n.to.Local); err == nil {
-		g.port = fd
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.giveUp(g)
-	a.tasks.Go(func() { a.seek(f, s, g) })
+	s.given = n
+	a.tasks.Go(func() { a.seek(f, s, n) })
 }

@@ -33,8 +33,7 @@ type clientMove struct {
 
 	mu       sync.Mutex // of what the agent's goroutine looks at
 	to       steer.Flow // on the wire, to the server that is asked
-	port     int        // descriptor that keeps its port; clientSession.given's if it follows that
-	follows  bool
+	port     int        // descriptor that keeps its port; 0: none, or the session has it
 	old      steer.Flow // on the wire, to the server that has it
 	began    steer.Numbers
 	reply    *wire.MigrateReply
@@ -84,8 +83,7 @@ func (m *clientMove) begin() error {
 		return err
 	}
 	m.noted(&moveNote{to: steer.Flow{Local: local, Remote: server}, old: old})
-	limit := m.a.timing.Retry * time.Duration(m.a.timing.Tries+2)
-	n, err := m.a.steer.Begin(m.f, steer.Try{Server: server, Local: local, For: limit})
+	n, err := m.try(server, local)
 	if err != nil {
 		unix.Close(fd)
 		return err
@@ -97,6 +95,11 @@ func (m *clientMove) begin() error {
 	m.a.asked[m.to] = m
 	m.a.mu.Unlock()
 	return nil
+}
+
+// try makes it MIGRATING for no longer than a server is asked.
+func (m *clientMove) try(server, local netip.AddrPort) (steer.Numbers, error) {
+	return m.a.steer.Begin(m.f, steer.Try{Server: server, Local: local, For: m.a.timing.Retry * time.Duration(m.a.timing.Tries+2)})
 }
 
 // reserve finds a port with which this attempt cannot be taken for the last one, nor for
@@ -255,7 +258,13 @@ func (m *clientMove) listen(f steer.Flow, done <-chan struct{}) {
 
 func (m *clientMove) fallBack() error {
 	m.release()
-	return m.a.steer.FallBack(m.f)
+	err := m.a.steer.FallBack(m.f)
+	if _, gone := m.a.steer.Session(m.f); errors.Is(gone, steer.ErrNoSession) { // and its flows
+		m.a.mu.Lock()
+		m.s.freePorts()
+		m.a.mu.Unlock()
+	}
+	return err
 }
 
 // goBack leaves a server that it has switched to and that has refused.
@@ -263,12 +272,8 @@ func (m *clientMove) goBack() error {
 	m.mu.Lock()
 	m.switched = false
 	m.mu.Unlock()
-	if m.follows { // whose port it is
-		m.unask()
-		m.forget()
-	} else {
-		m.release()
-	}
+	m.release()
+	m.forget()
 	return m.a.steer.Return(m.f, m.old)
 }
 
@@ -280,35 +285,25 @@ func (m *clientMove) refused(o wire.MigrateRefuse, seg wire.Segment) bool {
 	return !m.switched || o.Cert.Equal(m.s.cert) || seg.Ack == m.shown.Seq+1
 }
 
-// release forgets the flow to a server that was asked.
+// release ends the asking of a server; the flow to it stays a black hole.
 func (m *clientMove) release() {
-	m.unask()
-	unix.Close(m.port)
-}
-
-func (m *clientMove) unask() {
 	m.a.mu.Lock()
 	defer m.a.mu.Unlock()
-	delete(m.a.asked, m.to)
-}
-
-func (m *clientMove) ended(why string) {
-	m.a.mu.Lock()
-	m.s.moving = nil
 	if m.a.asked[m.to] == m {
 		delete(m.a.asked, m.to)
 	}
-	if m.follows && m.party.State() != party.Off {
-		m.s.given = nil // whose port it is
-	}
-	switch m.party.State() {
-	case party.Arrived:
-		m.s.at, m.s.cert = m.to.Remote, m.reply.Cert
+	m.s.keepPort(m.to.Local, m.port)
+	m.port = 0
+}
+
+func (m *clientMove) ended(why string) {
+	m.release()
+	m.a.mu.Lock()
+	m.s.moving = nil
+	if m.party.State() == party.Arrived {
+		m.s.at, m.s.cert, m.s.given = m.to.Remote, m.reply.Cert, nil
 		m.s.advice, m.s.answer = 0, 0 // each server counts its own
 		m.s.moves++
-		m.s.keepPort(m.port)
-	case party.Stranded:
-		unix.Close(m.port)
 	}
 	m.s.note = nil
 	if m.a.sessions[m.f] == m.s {

@@ -6,44 +6,28 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/wire"
 )
 
-// givenUp is a server that a session was given to and that the client has heard nothing
-// of. It may have the session for all that; S1 knows, or will.
-type givenUp struct {
-	moveNote
-	port int // descriptor that keeps its port; not above 0: none
-}
-
-// giveUp notes one in the place of an earlier one; Agent.mu is held.
-func (s *clientSession) giveUp(g *givenUp) {
-	if old := s.given; old != nil && old.port > 0 && (g == nil || g.port != old.port) {
-		unix.Close(old.port)
-	}
-	s.given = g
-}
-
 // forget: no server that was given up has the session.
 func (m *clientMove) forget() {
 	m.a.mu.Lock()
 	defer m.a.mu.Unlock()
-	m.s.giveUp(nil)
+	m.s.given = nil
 }
 
-// seek leaves a server that it has switched to and that is silent, and has S1 asked.
+// seek leaves a server that it has switched to and that is silent. It may have the session
+// for all that; S1 knows, or will, and is asked.
 func (m *clientMove) seek() error {
 	m.mu.Lock()
 	m.switched = false
-	g := &givenUp{moveNote{to: m.to, old: m.old, sndNxt: m.began.SndNxt, reply: m.reply}, m.port}
+	g := &moveNote{to: m.to, old: m.old, sndNxt: m.began.SndNxt, reply: m.reply}
 	m.mu.Unlock()
-	m.unask()
+	m.release()
 	m.a.mu.Lock()
-	m.s.giveUp(g)
+	m.s.given = g
 	m.a.mu.Unlock()
 	m.noted(nil)
 	err := m.a.steer.Return(m.f, m.old)
@@ -55,7 +39,7 @@ func (m *clientMove) seek() error {
 const seekEvery = 5
 
 // seek asks S1 where a session is until it is known, or nobody knows any more.
-func (a *Agent) seek(f steer.Flow, s *clientSession, g *givenUp) {
+func (a *Agent) seek(f steer.Flow, s *clientSession, g *moveNote) {
 	t := time.NewTicker(seekEvery * a.timing.Retry)
 	defer t.Stop()
 	before, err := a.steer.Query(f)
@@ -71,7 +55,7 @@ func (a *Agent) seek(f steer.Flow, s *clientSession, g *givenUp) {
 }
 
 // seeks asks once, if the session is with nobody, and reports whether to ask again.
-func (a *Agent) seeks(f steer.Flow, s *clientSession, g *givenUp, before steer.Numbers) bool {
+func (a *Agent) seeks(f steer.Flow, s *clientSession, g *moveNote, before steer.Numbers) bool {
 	now, err := a.steer.Query(f)
 	if errors.Is(err, steer.ErrNoSocket) {
 		return false
@@ -84,7 +68,7 @@ func (a *Agent) seeks(f steer.Flow, s *clientSession, g *givenUp, before steer.N
 	case s.moving != nil || err != nil:
 		return true
 	case now.Received != before.Received || now.SndUna != before.SndUna: // it is S1 that has it
-		s.giveUp(nil)
+		s.given = nil
 		a.remember(f, s)
 		return false
 	}
@@ -108,7 +92,7 @@ func (a *Agent) follow(f steer.Flow, o wire.MigrateAdvise) {
 	}
 	g := s.given
 	a.log.Info("a session is with the server that was silent", "flow", f, "server", g.to.Remote)
-	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: g.to, old: g.old, reply: g.reply, port: g.port, follows: true}
+	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: g.to, old: g.old, reply: g.reply}
 	m.began.SndNxt = g.sndNxt
 	m.party = party.FollowClient(a.timing)
 	a.asked[m.to] = m
@@ -121,7 +105,7 @@ func (a *Agent) follow(f steer.Flow, o wire.MigrateAdvise) {
 func (m *clientMove) follow() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, err := m.a.steer.Begin(m.f, steer.Try{Server: m.to.Remote, Local: m.to.Local, For: m.a.timing.Retry}); err != nil {
+	if _, err := m.try(m.to.Remote, m.to.Local); err != nil {
 		return err
 	}
 	n, err := m.a.steer.Switch(m.f, steer.Shift{})

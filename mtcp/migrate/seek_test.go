@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 	"lazystate/mtcp/wire"
@@ -80,7 +78,7 @@ func giving(t *testing.T) (m *clientMove, from netip.Addr) {
 	a := NewAgent(nil, nil, party.Defaults, slog.New(slog.DiscardHandler))
 	from = netip.MustParseAddr("10.0.0.9")
 	to := steer.Flow{Local: netip.AddrPortFrom(from, 1000), Remote: netip.MustParseAddrPort("10.0.0.2:80")}
-	s := &clientSession{given: &givenUp{moveNote: moveNote{to: to}}}
+	s := &clientSession{given: &moveNote{to: to}}
 	return &clientMove{a: a, s: s, f: to}, from
 }
 
@@ -103,37 +101,8 @@ func TestAttemptIsNotTheOneGivenUp(t *testing.T) {
 	if same == 0 {
 		t.Error("no two attempts had one number: nothing was tried")
 	}
-	if m.s.giveUp(nil); !m.tells(is) {
+	if m.s.given = nil; !m.tells(is) {
 		t.Error("a server that has the session no more counts")
-	}
-}
-
-// The port of a server that was given up is kept as long as that is, and no longer.
-func TestPortOfTheServerGivenUp(t *testing.T) {
-	m, _ := giving(t)
-	port := func() int {
-		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fd
-	}
-	open := func(fd int) bool {
-		_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		return err == nil
-	}
-	first, second := port(), port()
-	m.s.giveUp(&givenUp{port: first})
-	m.s.giveUp(&givenUp{port: first}) // it was silent again
-	if !open(first) {
-		t.Fatal("it is closed while it counts")
-	}
-	m.s.giveUp(&givenUp{port: second})
-	if open(first) || !open(second) {
-		t.Errorf("the first is kept: %t, the second: %t", open(first), open(second))
-	}
-	if m.s.freePorts(); open(second) || m.s.given != nil {
-		t.Error("it is kept when the connection is over")
 	}
 }
 
@@ -141,7 +110,7 @@ func TestPortOfTheServerGivenUp(t *testing.T) {
 // given a server up, shows the certificate of now, and is in no move.
 func TestNobodyFollowsUnasked(t *testing.T) {
 	for name, spoil := range map[string]func(m *clientMove, o *wire.MigrateAdvise){
-		"nothing was given up":  func(m *clientMove, _ *wire.MigrateAdvise) { m.s.giveUp(nil) },
+		"nothing was given up":  func(m *clientMove, _ *wire.MigrateAdvise) { m.s.given = nil },
 		"another certificate":   func(_ *clientMove, o *wire.MigrateAdvise) { o.Cert[0]++ },
 		"it moves":              func(m *clientMove, _ *wire.MigrateAdvise) { m.s.moving = m },
 		"no connection of ours": func(m *clientMove, _ *wire.MigrateAdvise) { delete(m.a.sessions, m.f) },

@@ -5,6 +5,7 @@ package steer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -138,6 +139,14 @@ func (a *Agent) App(w Flow) Flow {
 		return w
 	}
 	return flowOf(v.App)
+}
+
+// Wires returns the flows that a session has had on the wire, but for its own, the oldest
+// first: that of the server it is with, and black holes.
+func (a *Agent) Wires(f Flow) []Flow {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.flows[f])
 }
 
 // Sessions returns all that have moved or are about to.
