@@ -56,7 +56,7 @@ func (a *Agent) recallOne(f steer.Flow, n *agentNote) error {
 		s.moves++
 	default:
 		a.seekOn(f, s, n.given)
-		if n.move != nil && (k.State == steer.Migrating || k.State == steer.Off) {
+		if n.move != nil && m.wasAsking(k.State) {
 			return a.goOn(f, s, m, false)
 		}
 		if k.State == steer.Migrating { // it was about to follow
@@ -69,6 +69,14 @@ func (a *Agent) recallOne(f steer.Flow, n *agentNote) error {
 	defer a.mu.Unlock()
 	a.remember(f, s)
 	return nil
+}
+
+// wasAsking reports that the word of this attempt was never given to S2, so that S1 may be
+// told that it is over. A session that has gone back and then nowhere else looks like one
+// that has not moved, and its note may be of before, if a later one could not be written:
+// then S2 may serve. S1 hears of S2 what has become of it.
+func (m *moveNote) wasAsking(is steer.State) bool {
+	return is == steer.Migrating || is == steer.Off && m.reply == nil
 }
 
 // goOn ends the move that a connection was in.

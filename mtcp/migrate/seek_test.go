@@ -106,6 +106,20 @@ func TestAttemptIsNotTheOneGivenUp(t *testing.T) {
 	}
 }
 
+// An agent that is started anew tells S1 that it stays only of an attempt in which it has
+// certainly not given S2 its word.
+func TestStaysOnlyOfWhatWasAsked(t *testing.T) {
+	for is, want := range map[steer.State][2]bool{ // of a note without a reply, and with one
+		steer.Off: {true, false}, steer.Migrating: {true, true}, steer.Switched: {false, false}, steer.Moved: {false, false},
+	} {
+		for i, n := range []moveNote{{}, {reply: &wire.MigrateReply{}}} {
+			if got := n.wasAsking(is); got != want[i] {
+				t.Errorf("%s, replied %t: %t", is, n.reply != nil, got)
+			}
+		}
+	}
+}
+
 // An advice that says where a session is moves nothing unless the client has asked: it has
 // given a server up, shows the certificate of now, and is in no move.
 func TestNobodyFollowsUnasked(t *testing.T) {
