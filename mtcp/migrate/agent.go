@@ -69,6 +69,13 @@ type clientSession struct {
 	given   *moveNote   // to a server that it has switched to and given up, and may be with
 }
 
+// arrived: it is with the server that it was given to.
+func (s *clientSession) arrived(n *moveNote) {
+	s.at, s.cert, s.given = n.to.Remote, n.reply.Cert, nil
+	s.advice, s.answer = 0, 0 // each server counts its own
+	s.moves++
+}
+
 // mostServers bounds those that the offers for one connection name.
 const mostServers = 64
 

@@ -52,8 +52,7 @@ func (a *Agent) recallOne(f steer.Flow, n *agentNote) error {
 	case m.reply != nil && k.Wire == m.to && k.State == steer.Switched:
 		return a.goOn(f, s, m, true)
 	case m.reply != nil && k.Wire == m.to: // S2 was heard
-		s.at, s.cert = m.to.Remote, m.reply.Cert
-		s.moves++
+		s.arrived(m)
 	default:
 		a.seekOn(f, s, n.given)
 		if n.move != nil && m.wasAsking(k.State) {

@@ -301,9 +301,7 @@ func (m *clientMove) ended(why string) {
 	m.a.mu.Lock()
 	m.s.moving = nil
 	if m.party.State() == party.Arrived {
-		m.s.at, m.s.cert, m.s.given = m.to.Remote, m.reply.Cert, nil
-		m.s.advice, m.s.answer = 0, 0 // each server counts its own
-		m.s.moves++
+		m.s.arrived(&moveNote{to: m.to, reply: m.reply})
 	}
 	m.s.note = nil
 	if m.a.sessions[m.f] == m.s {

@@ -65,8 +65,10 @@ func (a *Agent) seeks(f steer.Flow, s *clientSession, g *moveNote, before steer.
 	switch {
 	case a.sessions[f] != s || s.given != g:
 		return false
-	case s.moving != nil || err != nil:
+	case s.moving != nil || err != nil || a.stuck(f, s, g):
 		return true
+	case s.given == nil: // it was heard after all
+		return false
 	case now.Received != before.Received || now.SndUna != before.SndUna: // it is S1 that has it
 		s.given = nil
 		a.remember(f, s)
@@ -80,6 +82,25 @@ func (a *Agent) seeks(f steer.Flow, s *clientSession, g *moveNote, before steer.
 		a.log.Debug("ask where a session is", "flow", f, "err", err)
 	}
 	return true
+}
+
+// stuck reports a session that could not go back, for there was no way to S1 when it was
+// to: the network was down. It is tried again, unless the silent server has been heard.
+// Agent.mu is held.
+func (a *Agent) stuck(f steer.Flow, s *clientSession, g *moveNote) bool {
+	switch k, err := a.steer.Session(f); {
+	case err != nil || k.Wire != g.to:
+		return false
+	case k.State == steer.Moved:
+		s.arrived(g)
+		a.remember(f, s)
+		return false
+	}
+	err := a.steer.Return(f, g.old)
+	if err != nil {
+		a.quiet.Warn("a connection cannot go back", "flow", f, "err", err)
+	}
+	return err != nil
 }
 
 // follow is S1's word that a session is where it was taken, in answer to seek.

@@ -68,3 +68,41 @@ func silentServerIsFound(t *testing.T, uploads bool, step string) {
 		t.Error("both have served it")
 	}
 }
+
+// The network is down for longer than a client waits for S2: there is no way back to S1 when
+// it gives S2 up either. It finds both when the network is up again.
+func TestSilentServerAndNoWayBack(t *testing.T) {
+	w := newWorld(t, false)
+	path, err := mortal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := w.agentOf(path, []string{"MTCPD_ROLE=mtcpd", "MTCPD_HOLDS=10"}, "--patience", "2s")
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
+	w.rig.Wire.Do(func() error { return mute("s2") })
+	moved := make(chan error, 1)
+	go func() {
+		err := a.move(l, own(1, false))
+		for err != nil && strings.Contains(err.Error(), "no answer") { // a slow machine
+			err = a.move(l, own(1, false))
+		}
+		moved <- err
+	}()
+	s2.await("the session", func() bool { return len(s2.ls()) == 1 })
+	w.client.Unaddr("10.9.0.9/24")
+	s1.await("that there is no way", func() bool { return strings.Contains(a.log.String(), "a connection cannot go back") })
+	if err := <-moved; err == nil {
+		t.Error("it has heard S2")
+	}
+	w.client.Addr("10.9.0.9/24")
+	s1.await("the client's question", func() bool { return strings.Contains(s1.scd.log.String(), "asks where its session is") })
+	w.rig.Wire.Do(unmute)
+	s1.await("S2", func() bool {
+		all := a.connections()
+		return len(all) == 1 && all[0].At == own(1, false).String() && !all[0].Moving
+	})
+	finish()
+	s2.await("the end", s2.served)
+}
