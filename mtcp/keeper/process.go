@@ -175,7 +175,7 @@ func (k *Keeper) ring(p *process) {
 	defer close(p.silent)
 	defer p.bell.Close()
 	for range p.rings {
-		if events, err := ready.Now(p.bell.Fd(), unix.POLLOUT); err == nil && events == 0 {
+		if events, err := ready.Now(p.bell.Fd(), unix.POLLOUT); err == nil && events&unix.POLLOUT == 0 {
 			continue
 		}
 		if err := cbox.RingBell(p.bell); err != nil {
