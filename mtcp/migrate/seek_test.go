@@ -3,8 +3,10 @@
 package migrate
 
 import (
+	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +23,6 @@ func TestDepartureIsTheClients(t *testing.T) {
 	if _, ok := d.find(f, cert, now, 0); ok {
 		t.Error("one that was never here")
 	}
-	d.note(f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
 	for name, c := range map[string]struct {
 		f    steer.Flow
 		cert wire.Certificate
@@ -36,6 +37,7 @@ func TestDepartureIsTheClients(t *testing.T) {
 		"no certificate":       {f, wire.Certificate{}, now, false},
 		"somebody's, and late": {f, wire.Certificate{2}, now.Add(time.Hour), false},
 	} {
+		d.note(f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
 		if got, ok := d.find(c.f, c.cert, c.at, 0); ok != c.told || ok && got != to {
 			t.Errorf("%s: %v, %t", name, got, ok)
 		}
@@ -103,6 +105,32 @@ func TestAttemptIsNotTheOneGivenUp(t *testing.T) {
 	}
 	if m.s.given = nil; !m.tells(is) {
 		t.Error("a server that has the session no more counts")
+	}
+}
+
+// What ends with Done or Failed is what the machine waits for: a client that follows says
+// its word again when it has switched, and gives up if it cannot.
+func TestFollowingIsCarriedOut(t *testing.T) {
+	for _, bad := range []error{nil, errors.New("no way")} {
+		c := party.FollowClient(party.Timing{Retry: time.Hour})
+		var did []string
+		var why string
+		r := newRunner(c, func(e party.Effect) error {
+			did = append(did, e.String())
+			if e.Do == party.Follow {
+				return bad
+			}
+			return nil
+		}, func(w string) { why = w })
+		r.timer = time.NewTimer(time.Hour)
+		r.step(party.Event{Kind: party.Start})
+		want, is := []string{"follow", "RCVD_WHILE_MIGRATING"}, party.Switched
+		if bad != nil {
+			want, is = want[:1], party.Off
+		}
+		if !slices.Equal(did, want) || c.State() != is || (why != "") != (bad != nil) {
+			t.Errorf("%v: it did %v and is %s: %s", bad, did, c.State(), why)
+		}
 	}
 }
 
