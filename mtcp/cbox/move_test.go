@@ -413,44 +413,6 @@ func TestResumeChecksTheKernel(t *testing.T) {
 	}
 }
 
-// A process that comes to a session while that leaves finds a socket that is
-// nobody's any more: it is told that the session has gone, and does not think that it
-// cannot go on with it. If the session stays, the socket's error counts.
-func TestResumeOfWhatLeaves(t *testing.T) {
-	for _, leaves := range []bool{true, false} {
-		client, c := accepted(t, Config{})
-		kept, r := dup(t, c.tcp), keptRegion(t, c)
-		b := must(OpenBox(r))
-		defer b.Close()
-		c.Abandon()
-		_ = client.SetLinger(0)
-		client.Close()
-		for state := mtcp.Established; state.Movable(); {
-			if err := control(kept, func(fd int) error {
-				n, err := Counters(fd)
-				state = n.State
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := b.Freeze(nil, hang); err != nil {
-			t.Fatal(err)
-		}
-		got := make(chan error, 1)
-		go func() { _, err := Resume(r, kept, Config{}); got <- err }()
-		end := b.Thaw
-		if leaves {
-			end = b.Depart
-		}
-		time.AfterFunc(20*time.Millisecond, end)
-		err := <-got
-		if over := (*mtcp.StateError)(nil); errors.Is(err, ErrMigrated) != leaves || errors.As(err, &over) == leaves {
-			t.Errorf("leaves: %v: %v", leaves, err)
-		}
-	}
-}
-
 // deeds is a keeper that notes what it is told has ended.
 type deeds []uint64
 

@@ -21,8 +21,7 @@ func Pass(to *net.UnixConn, r Region, id ID, generation uint64, slot uint32, con
 	p := uapi.CboxPass{Magic: uapi.CboxPassMagic, Offset: uint64(r.Offset), Length: uint64(r.Length), Session: id, Generation: generation, Slot: slot}
 	fds := []int{int(r.File.Fd())}
 	send := func() error {
-		_, _, err := to.WriteMsgUnix(p.Encode(), unix.UnixRights(fds...), nil)
-		if err != nil {
+		if err := sendMsg(to, p.Encode(), unix.UnixRights(fds...)); err != nil {
 			return fmt.Errorf("pass session %s: %w", id, err)
 		}
 		return nil
@@ -40,10 +39,30 @@ func Pass(to *net.UnixConn, r Region, id ID, generation uint64, slot uint32, con
 // PassedAll says that all slots have been passed that waited for the other process.
 func PassedAll(to *net.UnixConn) error {
 	p := uapi.CboxPass{Magic: uapi.CboxPassMagic, Flags: uapi.CboxPassAll}
-	if _, err := to.Write(p.Encode()); err != nil {
+	if err := sendMsg(to, p.Encode(), nil); err != nil {
 		return fmt.Errorf("pass: %w", err)
 	}
 	return nil
+}
+
+// sendMsg is WriteMsgUnix, but for a socket that others have as well: they can make it
+// block, and then whoever closes it would wait for a send that never ends.
+func sendMsg(to *net.UnixConn, b, oob []byte) error {
+	raw, err := to.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		_, sent = ignoringEINTR(func() (int, error) {
+			return unix.SendmsgN(int(fd), b, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		})
+		return sent != unix.EAGAIN
+	})
+	if err != nil {
+		return err
+	}
+	return os.NewSyscallError("sendmsg", sent)
 }
 
 // Passed is what Take has received.

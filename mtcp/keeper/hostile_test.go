@@ -207,6 +207,70 @@ func TestBellThatBlocks(t *testing.T) {
 	}
 }
 
+// blocking makes a descriptor block for all that have it.
+func blocking(t *testing.T, f *os.File) {
+	t.Helper()
+	raw := must(f.SyscallConn())
+	var inner error
+	if err := errors.Join(raw.Control(func(fd uintptr) { inner = unix.SetNonblock(int(fd), false) }), inner); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a process has given the keeper it still has, and can make it block when the keeper
+// is about to use it: its bell, and the socket on which it is given sessions. Nobody waits
+// for that, least of all whoever closes them with all others waiting.
+func TestDescriptorsThatBlockLater(t *testing.T) {
+	k, socket := kept(t, Config{})
+	pair := must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0))
+	sessions, far := os.NewFile(uintptr(pair[0]), "sessions"), os.NewFile(uintptr(pair[1]), "far")
+	defer sessions.Close()
+	defer far.Close() // which nobody reads
+	bell := os.NewFile(uintptr(must(unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK))), "bell")
+	defer bell.Close()
+	c := must(net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"}))
+	defer c.Close()
+	q := uapi.ScdRequest{Magic: uapi.ScdMagic, Kind: uapi.ScdHello}
+	uapi.PutCString(q.Name[:], "web")
+	if _, _, err := c.WriteMsgUnix(q.Encode(), unix.UnixRights(int(bell.Fd()), pair[0]), nil); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, uapi.ScdAnswerSize)); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	for err := error(nil); err != unix.EAGAIN; err = unix.Sendmsg(pair[0], make([]byte, 1000), nil, nil, unix.MSG_DONTWAIT) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := bell.Write([]byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}); err != nil {
+		t.Fatal(err)
+	}
+	blocking(t, sessions)
+	blocking(t, bell)
+	for range 2 {
+		box, conn := carried(t)
+		if err := adopt(k, uint32(os.Getuid()), "web", box, conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		k.mu.Lock()
+		for p := range k.processes {
+			k.wake(p)
+		}
+		k.mu.Unlock()
+		time.Sleep(10 * time.Millisecond) // for the keeper to be where it would block
+	}
+	closed := make(chan struct{})
+	go func() { k.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(hang):
+		t.Fatal("the keeper waits for a process that lets it wait")
+	}
+}
+
 // Who says what makes no sense is hung up on, and leaves no descriptor behind.
 func TestNonsense(t *testing.T) {
 	_, socket := kept(t, Config{})

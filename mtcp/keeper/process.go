@@ -31,7 +31,8 @@ type process struct {
 	waited   uint64               // how many slots it is told that it has all of
 	more     *sync.Cond           // the queue, or gone, has changed
 	gone     bool                 // it takes no more
-	rings    chan struct{}        // for its bell, which may be one that blocks
+	rings    chan struct{}        // for its bell
+	silent   chan struct{}        // closed when nobody is at its bell any more
 }
 
 // slotKey is a process's part in a session.
@@ -124,7 +125,7 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 	}
 	k.processes[p] = struct{}{}
 	p.more = sync.NewCond(&k.mu)
-	p.rings = make(chan struct{}, 1)
+	p.rings, p.silent = make(chan struct{}, 1), make(chan struct{})
 	go k.ring(p)
 	go k.hand(p)
 	go k.watch(p)
@@ -137,18 +138,36 @@ func (k *Keeper) join(c *net.UnixConn, name string, bell *os.File, sessions *net
 	return p, nil
 }
 
-// watch waits for the process's death and finds others for what it had.
+// watch waits for the process's death and finds others for what it had. Its place is
+// another's when nobody is at its bell any more: who may be kept there for good, with a
+// thread, counts.
 func (k *Keeper) watch(p *process) {
 	err := died(p.pidfd)
+	if !k.buried(p, err) {
+		return
+	}
+	<-p.silent
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if _, there := k.processes[p]; !there { // who came next was quicker, or this keeper has ended
-		return
+	k.untake(p.uid, Share{Processes: 1})
+	k.tell()
+}
+
+// buried is watch's work on the rest; false: the keeper is closed.
+func (k *Keeper) buried(p *process, err error) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return false
+	}
+	if _, there := k.processes[p]; !there { // who came next was quicker
+		return true
 	}
 	if err != nil {
 		k.log.Error("watch a process", "pid", p.pid, "err", err)
 	}
 	k.bury(p)
+	return true
 }
 
 // buryDead does what watch is about to: who comes to take a dead process's place is given
@@ -164,7 +183,6 @@ func (k *Keeper) buryDead(svc service) {
 // bury finds others for what a dead process had; mu is held.
 func (k *Keeper) bury(p *process) {
 	delete(k.processes, p)
-	k.untake(p.uid, Share{Processes: 1})
 	p.end()
 	for key, c := range k.early {
 		if c.process == p {
@@ -181,20 +199,27 @@ func (k *Keeper) bury(p *process) {
 	k.tell()
 }
 
-// end gives up what a process had given us; mu is held.
+// end gives up what a process had given us; mu is held. The bell is closed by who rings
+// it: Close would wait for a write that blocks.
 func (p *process) end() {
 	p.leave()
 	close(p.rings)
+	_ = p.bell.SetDeadline(time.Unix(1, 0)) // ends a write that waits, if the descriptor is not one that blocks
 	_ = p.ctl.Close()
-	_ = p.bell.Close()
 	_ = p.pidfd.Close()
 	_ = p.sessions.Close()
 }
 
 // ring rings a process's bell whenever that is asked for. Nobody else waits for
-// it: the descriptor is whatever the process has sent.
+// it: the descriptor is whatever the process has sent, and it may make it one that blocks
+// at any time. One that is full rings.
 func (k *Keeper) ring(p *process) {
+	defer close(p.silent)
+	defer p.bell.Close()
 	for range p.rings {
+		if events, err := ready.Now(p.bell.Fd(), unix.POLLOUT); err == nil && events&unix.POLLOUT == 0 {
+			continue
+		}
 		if err := cbox.RingBell(p.bell); err != nil {
 			k.log.Warn("ring a bell", "pid", p.pid, "err", err)
 		}

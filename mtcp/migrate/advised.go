@@ -3,7 +3,7 @@
 package migrate
 
 import (
-	"errors"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -16,6 +16,10 @@ import (
 // that it is the server; one that is repeated gets the same answer, and one too
 // many none yet.
 func (a *Agent) advised(app, on steer.Flow, o wire.MigrateAdvise) {
+	if o.Reason == wire.ReasonElsewhere {
+		a.follow(app, o)
+		return
+	}
 	a.mu.Lock()
 	s := a.sessions[app]
 	switch {
@@ -100,34 +104,44 @@ func (a *Agent) look() {
 	}
 }
 
+// lookAt asks the kernel about each of them without holding up those that move.
 func (a *Agent) lookAt(now time.Duration) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	for f, s := range a.sessions {
-		n, err := a.steer.Query(f)
-		if s.moving != nil || errors.Is(err, steer.ErrNoSocket) || err != nil {
-			continue
+	all := maps.Clone(a.sessions)
+	a.mu.Unlock()
+	for f, s := range all {
+		if n, err := a.steer.Query(f); err == nil {
+			a.judge(f, s, n, now)
 		}
-		if s.watch == nil {
-			s.watch = &watch{Watch: a.Policy()}
-		}
-		why := s.watch.Look(sampleOf(now, s.moves, n))
-		if why == "" {
-			continue
-		}
-		to := s.watch.pace.Order(s.around(), s.at, now)
-		if len(to) == 0 {
-			continue
-		}
-		a.log.Info("a policy moves a connection", "flow", f, "why", why, "to", to)
-		w := s.watch
-		a.tasks.Go(func() {
-			err := a.Move(a.ctx, f, to...)
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			w.pace.Ended(to, err == nil, now)
-		})
 	}
+}
+
+// judge has a connection move if its policy wants that.
+func (a *Agent) judge(f steer.Flow, s *clientSession, n steer.Numbers, now time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sessions[f] != s || s.moving != nil {
+		return
+	}
+	if s.watch == nil {
+		s.watch = &watch{Watch: a.Policy()}
+	}
+	why := s.watch.Look(sampleOf(now, s.moves, n))
+	if why == "" {
+		return
+	}
+	to := s.watch.pace.Order(s.around(), s.at, now)
+	if len(to) == 0 {
+		return
+	}
+	a.log.Info("a policy moves a connection", "flow", f, "why", why, "to", to)
+	w := s.watch
+	a.tasks.Go(func() {
+		err := a.Move(a.ctx, f, to...)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		w.pace.Ended(to, err == nil, now)
+	})
 }
 
 // around are all servers of a connection, in the order in which they are gone round.

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/internal/noise"
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp/party"
@@ -49,7 +47,7 @@ type Agent struct {
 
 	mu       sync.Mutex
 	sessions map[steer.Flow]*clientSession // by what the application sees
-	full     int                           // so many of them are looked through for those that have ended
+	crowd    crowd                         // of them
 	asked    map[steer.Flow]*clientMove    // by the flow to the server that is asked
 }
 
@@ -66,21 +64,16 @@ type clientSession struct {
 	watch   *watch
 	advice  uint8       // that was answered last
 	answer  wire.Reason // what was said to it
-	port    int         // descriptor that keeps its port on the wire, from the first move on
+	ports   []keptPort  // of its flows on the wire, the one that was used last at the end
 	note    *moveNote   // of the move, for the agent after this one
+	given   *moveNote   // to a server that it has switched to and given up, and may be with
 }
 
-// keepPort keeps the present one, and lets go of that before.
-func (s *clientSession) keepPort(fd int) {
-	s.freePort()
-	s.port = fd
-}
-
-func (s *clientSession) freePort() {
-	if s.port > 0 {
-		unix.Close(s.port)
-	}
-	s.port = 0
+// arrived: it is with the server that it was given to.
+func (s *clientSession) arrived(n *moveNote) {
+	s.at, s.cert, s.given = n.to.Remote, n.reply.Cert, nil
+	s.advice, s.answer = 0, 0 // each server counts its own
+	s.moves++
 }
 
 // mostServers bounds those that the offers for one connection name.
@@ -96,7 +89,7 @@ const (
 // NewAgent takes over what the caller has opened; the agent neither closes it.
 func NewAgent(s *steer.Agent, out *steer.Sender, t party.Timing, log *slog.Logger) *Agent {
 	return &Agent{steer: s, sender: out, timing: t, log: log, quiet: slog.New(noise.New(log.Handler(), 1)), advices: newLimiter(sessionRate),
-		sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}, full: leastSessions}
+		sessions: map[steer.Flow]*clientSession{}, asked: map[steer.Flow]*clientMove{}, crowd: crowd{least: leastSessions, most: mostSessions}}
 }
 
 // Run listens to the kernel's programs until ctx ends.
@@ -192,12 +185,13 @@ func (a *Agent) offered(f steer.Flow, o wire.Offer) {
 	case o.Part == 0 && s != nil && s.offer.Equal(o.Cert):
 	case o.Part == 0:
 		if s != nil { // of an earlier connection with these ends
-			s.freePort()
-		} else if len(a.sessions) >= a.full {
+			s.freePorts()
+		} else if now := time.Now(); a.crowd.due(len(a.sessions), now) {
 			a.prune()
-			a.full = min(mostSessions, max(leastSessions, 2*len(a.sessions)))
+			a.crowd.looked(len(a.sessions), time.Now())
 		}
 		if s == nil && len(a.sessions) >= mostSessions {
+			a.quiet.Warn("a connection that cannot move: there are too many that can", "flow", f, "most", mostSessions)
 			return
 		}
 		a.sessions[f] = &clientSession{offer: o.Cert, cert: o.Cert, servers: o.Servers, first: f.Remote, at: f.Remote, since: time.Now()}
@@ -219,7 +213,7 @@ func (a *Agent) prune() {
 			continue
 		}
 		if n, err := a.steer.Query(f); errors.Is(err, steer.ErrNoSocket) && n.State == 0 {
-			s.freePort()
+			s.freePorts()
 			delete(a.sessions, f)
 			_ = a.steer.Unnote(f) // the next agent finds no socket either
 		}

@@ -12,20 +12,23 @@ import (
 )
 
 // agentNote is what an agent that is started anew has to know of a connection: what
-// it was offered, where it is, and the move that it is in. Little-endian:
+// it was offered, where it is, the move that it is in, and the server that it was given to
+// and that was silent. Little-endian:
 //
-//	version u8, flags u8 (1: a move, 2: it may have switched), moves u32
+//	version u8, flags u8 (1: a move, 2: it may have switched, 4: one that was given up), moves u32
 //	certificates 8 each: of the offer, the present one
-//	ends {address 16, port u16}: first and present server; the flow to the server that is
-//	asked, local and remote; that to the one it had
-//	nxt^C u32, lsr^C u32, implicit_ack u32, certificate 8: of the move
+//	ends {address 16, port u16}: first and present server
+//	the move: ends of the flow to the server that is asked, local and remote, and of that to
+//	the one it had; nxt^C u32, lsr^C u32, implicit_ack u32, certificate 8
 //	number of servers u8, their ends
+//	if there is one: the move that was given up, likewise
 type agentNote struct {
 	offer, cert wire.Certificate
 	first, at   netip.AddrPort
 	moves       uint32
 	servers     []netip.AddrPort
 	move        *moveNote // nil: none
+	given       *moveNote // nil: none; it has a reply
 }
 
 // moveNote is written before what it tells of is done.
@@ -39,8 +42,12 @@ const (
 	noteVersion = 1
 	noteMoves   = 1 << 0
 	noteReplied = 1 << 1
+	noteGiven   = 1 << 2
 
-	noteFixed = 1 + 1 + 4 + 2*wire.CertLen + 6*addrLen + 3*4 + wire.CertLen + 1
+	moveLen   = 4*addrLen + 3*4 + wire.CertLen
+	noteFixed = 1 + 1 + 4 + 2*wire.CertLen + 2*addrLen + moveLen + 1
+
+	_ = uint(steer.NoteMost - (noteFixed + mostServers*addrLen + moveLen)) // the longest fits
 )
 
 func (n *agentNote) append(b []byte) []byte {
@@ -48,63 +55,86 @@ func (n *agentNote) append(b []byte) []byte {
 	if n.move != nil {
 		m, flags = *n.move, noteMoves
 	}
-	r := wire.MigrateReply{}
 	if m.reply != nil {
-		r, flags = *m.reply, flags|noteReplied
+		flags |= noteReplied
+	}
+	if n.given != nil {
+		flags |= noteGiven
 	}
 	b = le.AppendUint32(append(b, noteVersion, flags), n.moves)
 	b = append(append(b, n.offer[:]...), n.cert[:]...)
-	for _, a := range []netip.AddrPort{n.first, n.at, m.to.Local, m.to.Remote, m.old.Local, m.old.Remote} {
+	b = m.append(appendEnd(appendEnd(b, n.first), n.at))
+	b = append(b, byte(len(n.servers)))
+	for _, a := range n.servers {
+		b = appendEnd(b, a)
+	}
+	if n.given != nil {
+		b = n.given.append(b)
+	}
+	return b
+}
+
+func (m *moveNote) append(b []byte) []byte {
+	r := wire.MigrateReply{}
+	if m.reply != nil {
+		r = *m.reply
+	}
+	for _, a := range []netip.AddrPort{m.to.Local, m.to.Remote, m.old.Local, m.old.Remote} {
 		b = appendEnd(b, a)
 	}
 	for _, v := range []seqnum.Value{m.sndNxt, r.LSRC, r.ImplicitAck} {
 		b = le.AppendUint32(b, uint32(v))
 	}
-	b = append(append(b, r.Cert[:]...), byte(len(n.servers)))
-	for _, a := range n.servers {
-		b = appendEnd(b, a)
+	return append(b, r.Cert[:]...)
+}
+
+// parseMove reads one, with a reply, of moveLen bytes.
+func parseMove(b []byte) *moveNote {
+	var ends [4]netip.AddrPort
+	for i := range ends {
+		ends[i] = parseEnd(b[i*addrLen:])
 	}
-	return b
+	b = b[len(ends)*addrLen:]
+	number := func(i int) seqnum.Value { return seqnum.Value(le.Uint32(b[4*i:])) }
+	return &moveNote{to: steer.Flow{Local: ends[0], Remote: ends[1]}, old: steer.Flow{Local: ends[2], Remote: ends[3]}, sndNxt: number(0),
+		reply: &wire.MigrateReply{LSRC: number(1), ImplicitAck: number(2), Cert: wire.Certificate(b[12:])}}
 }
 
 func parseAgentNote(b []byte) (*agentNote, error) {
-	if len(b) < noteFixed || b[0] != noteVersion || len(b) != noteFixed+int(b[noteFixed-1])*addrLen || b[noteFixed-1] > mostServers {
-		return nil, &MalformedError{"note of a connection", fmt.Sprintf("%d bytes", len(b))}
+	bad := &MalformedError{"note of a connection", fmt.Sprintf("%d bytes", len(b))}
+	if len(b) < noteFixed || b[0] != noteVersion || b[noteFixed-1] > mostServers {
+		return nil, bad
 	}
-	flags := b[1]
+	flags, servers := b[1], b[noteFixed:]
 	n := &agentNote{moves: le.Uint32(b[2:])}
-	b = b[6:]
-	end := func() (a netip.AddrPort) {
-		a, b = parseEnd(b), b[addrLen:]
-		return a
+	if flags&noteGiven != 0 {
+		if len(servers) < moveLen {
+			return nil, bad
+		}
+		at := len(servers) - moveLen
+		n.given, servers = parseMove(servers[at:]), servers[:at]
 	}
-	cert := func() (c wire.Certificate) {
-		c, b = wire.Certificate(b[:wire.CertLen]), b[wire.CertLen:]
-		return c
+	if len(servers) != int(b[noteFixed-1])*addrLen {
+		return nil, bad
 	}
-	number := func() (v seqnum.Value) {
-		v, b = seqnum.Value(le.Uint32(b)), b[4:]
-		return v
-	}
-	n.offer, n.cert = cert(), cert()
-	n.first, n.at = end(), end()
-	m := &moveNote{to: steer.Flow{Local: end(), Remote: end()}, old: steer.Flow{Local: end(), Remote: end()}, sndNxt: number()}
-	r := &wire.MigrateReply{LSRC: number(), ImplicitAck: number(), Cert: cert()}
-	if flags&noteReplied != 0 {
-		m.reply = r
-	}
+	n.offer, n.cert = wire.Certificate(b[6:]), wire.Certificate(b[6+wire.CertLen:])
+	b = b[6+2*wire.CertLen:]
+	n.first, n.at = parseEnd(b), parseEnd(b[addrLen:])
 	if flags&noteMoves != 0 {
-		n.move = m
+		n.move = parseMove(b[2*addrLen:])
+		if flags&noteReplied == 0 {
+			n.move.reply = nil
+		}
 	}
-	for b = b[1:]; len(b) > 0; {
-		n.servers = append(n.servers, end())
+	for ; len(servers) > 0; servers = servers[addrLen:] {
+		n.servers = append(n.servers, parseEnd(servers))
 	}
 	return n, nil
 }
 
 // remember notes a connection for the agent after this one; mu is held.
 func (a *Agent) remember(f steer.Flow, s *clientSession) {
-	n := agentNote{offer: s.offer, cert: s.cert, first: s.first, at: s.at, moves: uint32(s.moves), servers: s.servers, move: s.note}
+	n := agentNote{offer: s.offer, cert: s.cert, first: s.first, at: s.at, moves: uint32(s.moves), servers: s.servers, move: s.note, given: s.given}
 	if err := a.steer.Note(f, n.append(nil)); err != nil {
 		a.quiet.Warn("a connection that cannot move when the agent is started anew", "err", err)
 	}

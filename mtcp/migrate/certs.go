@@ -20,6 +20,7 @@ type certs struct {
 	file    *os.File
 	records int  // in the file
 	torn    bool // a change may be there in part: what is appended now would be read askew
+	crowd   crowd
 
 	ids   map[wire.Certificate]cbox.ID
 	shown map[cbox.ID]wire.Certificate
@@ -38,7 +39,7 @@ type certChange struct {
 // openCerts reads what earlier daemons have noted, and writes it anew: one that
 // died while it wrote may have left half a record.
 func openCerts(path string) (*certs, error) {
-	c := &certs{path: path, ids: map[wire.Certificate]cbox.ID{}, shown: map[cbox.ID]wire.Certificate{}}
+	c := &certs{path: path, crowd: crowd{least: mostCerts}, ids: map[wire.Certificate]cbox.ID{}, shown: map[cbox.ID]wire.Certificate{}}
 	b, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("journal of moves: %w", err)

@@ -33,7 +33,7 @@ type clientMove struct {
 
 	mu       sync.Mutex // of what the agent's goroutine looks at
 	to       steer.Flow // on the wire, to the server that is asked
-	port     int        // descriptor that keeps its port
+	port     int        // descriptor that keeps its port; 0: none, or the session has it
 	old      steer.Flow // on the wire, to the server that has it
 	began    steer.Numbers
 	reply    *wire.MigrateReply
@@ -57,6 +57,10 @@ func (m *clientMove) carry(e party.Effect) error {
 		return m.fallBack()
 	case party.Return:
 		return m.goBack()
+	case party.Seek:
+		return m.seek()
+	case party.Follow:
+		return m.follow()
 	}
 	return fmt.Errorf("%s at the client", e)
 }
@@ -79,8 +83,7 @@ func (m *clientMove) begin() error {
 		return err
 	}
 	m.noted(&moveNote{to: steer.Flow{Local: local, Remote: server}, old: old})
-	limit := m.a.timing.Retry * time.Duration(m.a.timing.Tries+2)
-	n, err := m.a.steer.Begin(m.f, steer.Try{Server: server, Local: local, For: limit})
+	n, err := m.try(server, local)
 	if err != nil {
 		unix.Close(fd)
 		return err
@@ -94,15 +97,31 @@ func (m *clientMove) begin() error {
 	return nil
 }
 
-// reserve finds a port with which this attempt cannot be taken for the last one.
+// try makes it MIGRATING for no longer than a server is asked.
+func (m *clientMove) try(server, local netip.AddrPort) (steer.Numbers, error) {
+	return m.a.steer.Begin(m.f, steer.Try{Server: server, Local: local, For: m.a.timing.Retry * time.Duration(m.a.timing.Tries+2)})
+}
+
+// reserve finds a port with which this attempt cannot be taken for the last one, nor for
+// that by which a server may have the session that was given up.
 func (m *clientMove) reserve(server netip.AddrPort) (netip.AddrPort, int, error) {
 	for {
 		local, fd, err := steer.ReservePort(netip.AddrPortFrom(m.f.Local.Addr(), 0))
-		if err != nil || !m.to.Local.IsValid() || attempt(local, server) != attempt(m.to.Local, m.to.Remote) {
+		if err != nil || m.tells(attempt(local, server)) {
 			return local, fd, err
 		}
 		unix.Close(fd)
 	}
+}
+
+// tells reports whether the end of an attempt with this number says nothing of others.
+func (m *clientMove) tells(n uint8) bool {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	if g := m.s.given; g != nil && n == attempt(g.to.Local, g.to.Remote) {
+		return false
+	}
+	return !m.to.Local.IsValid() || n != attempt(m.to.Local, m.to.Remote)
 }
 
 // noted says what the next agent has to know, should this one die over it.
@@ -126,7 +145,7 @@ func (m *clientMove) send(k party.Kind) error {
 		seg = m.shown
 	case party.Stay:
 		seg = wire.Segment{Src: m.old.Local, Dst: m.old.Remote, Seq: m.began.SndNxt, Ack: m.began.RcvNxt, Flags: wire.ACK, Window: 65535}
-		seg.Options, err = wire.Append(nil, wire.MigrateRefuse{N: attempt(m.to.Local, m.to.Remote), Reason: wire.ReasonPolicy, Cert: m.s.cert})
+		seg.Options, err = wire.Append(nil, wire.MigrateRefuse{N: attempt(m.to.Local, m.to.Remote), Reason: wire.ReasonStays, Cert: m.s.cert})
 	default:
 		return fmt.Errorf("%s at the client", k)
 	}
@@ -187,8 +206,14 @@ func (m *clientMove) doSwitch() error {
 			return err
 		}
 	}
+	m.forget() // S1 has given it away anew, so that one has it not
+	return m.hasLeft(n.RcvNxt)
+}
+
+// hasLeft: the session is S2's, if it is anybody's; next is what the client has of S1.
+func (m *clientMove) hasLeft(next seqnum.Value) error {
 	m.switched, m.waited = true, time.Since(m.start)
-	if err := m.show(n.RcvNxt); err != nil {
+	if err := m.show(next); err != nil {
 		return err
 	}
 	f, done := m.to, m.done
@@ -233,15 +258,22 @@ func (m *clientMove) listen(f steer.Flow, done <-chan struct{}) {
 
 func (m *clientMove) fallBack() error {
 	m.release()
-	return m.a.steer.FallBack(m.f)
+	err := m.a.steer.FallBack(m.f)
+	if _, gone := m.a.steer.Session(m.f); errors.Is(gone, steer.ErrNoSession) { // and its flows
+		m.a.mu.Lock()
+		m.s.freePorts()
+		m.a.mu.Unlock()
+	}
+	return err
 }
 
-// goBack leaves a server that it has switched to.
+// goBack leaves a server that it has switched to and that has refused.
 func (m *clientMove) goBack() error {
 	m.mu.Lock()
 	m.switched = false
 	m.mu.Unlock()
 	m.release()
+	m.forget()
 	return m.a.steer.Return(m.f, m.old)
 }
 
@@ -253,29 +285,29 @@ func (m *clientMove) refused(o wire.MigrateRefuse, seg wire.Segment) bool {
 	return !m.switched || o.Cert.Equal(m.s.cert) || seg.Ack == m.shown.Seq+1
 }
 
-// release forgets the flow to a server that was asked.
+// release ends the asking of a server; the flow to it stays a black hole.
 func (m *clientMove) release() {
 	m.a.mu.Lock()
-	delete(m.a.asked, m.to)
-	m.a.mu.Unlock()
-	unix.Close(m.port)
+	defer m.a.mu.Unlock()
+	if m.a.asked[m.to] == m {
+		delete(m.a.asked, m.to)
+	}
+	m.s.keepPort(m.to.Local, m.port)
+	m.port = 0
 }
 
 func (m *clientMove) ended(why string) {
+	m.release()
 	m.a.mu.Lock()
 	m.s.moving = nil
 	if m.party.State() == party.Arrived {
-		m.s.at, m.s.cert = m.to.Remote, m.reply.Cert
-		m.s.advice, m.s.answer = 0, 0 // each server counts its own
-		m.s.moves++
-		m.s.keepPort(m.port)
-		delete(m.a.asked, m.to)
+		m.s.arrived(&moveNote{to: m.to, reply: m.reply})
 	}
 	m.s.note = nil
 	if m.a.sessions[m.f] == m.s {
 		m.a.remember(m.f, m.s)
 	} else { // its ends are another connection's by now
-		m.s.freePort()
+		m.s.freePorts()
 	}
 	m.a.mu.Unlock()
 	m.why = why

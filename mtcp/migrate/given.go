@@ -133,7 +133,7 @@ func (g *givenMove) carry(e party.Effect) error {
 
 func (g *givenMove) parting() *parting {
 	return &parting{Peer: g.link.peer, Lead: party.ByClient, Sessions: []string{hexOf(g.session)},
-		Flow: g.flow, Cert: g.req.cert, Attempt: attempt(g.req.client, g.req.server)}
+		Flow: g.flow, To: g.req.server, Cert: g.req.cert, Attempt: attempt(g.req.client, g.req.server)}
 }
 
 // errElsewhere is a client that is not where its session's is.
@@ -194,26 +194,43 @@ func (g *givenMove) undo() error {
 	return err
 }
 
-// lingering is how long a flow that has moved is answered by silence.
-const lingering = time.Minute
+// lingering is how long a flow that has moved is answered by silence: for longer than a
+// client waits until it comes back, with what its TCP repeats (party.Client).
+const lingering = 2 * time.Minute
 
 func (g *givenMove) discard() error {
 	g.frozen = time.Since(g.begun)
 	g.m.Stats.left.Add(1)
-	err := errors.Join(g.captured.Discard(), g.m.steer.Hold(g.flow, steer.Deaf, lingering), g.m.forget(g.session), g.m.journal.parted(g.id))
+	err := errors.Join(g.captured.Discard(), g.m.departed(g.flow, g.req.cert, g.req.server), g.m.forget(g.session), g.m.journal.parted(g.id))
 	if err != nil {
 		g.m.log.Error("end of a client's move", "session", g.session, "err", err)
 	}
 	return err
 }
 
+// refuses is a client's MIGRATE_REFUSE, of an advice or of an attempt that is over. Their
+// numbers may be the same: who takes the one for the other lets a session go on here that
+// may live elsewhere.
+func (m *Mover) refuses(f steer.Flow, o wire.MigrateRefuse) {
+	if o.Reason == wire.ReasonStays {
+		m.stays(f, o)
+	} else {
+		m.declined(f, o)
+	}
+}
+
+func (m *Mover) declined(f steer.Flow, o wire.MigrateRefuse) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.advices[f]; a != nil && o.N == a.n && o.Cert.Equal(a.cert) {
+		a.end(&RefusedError{o.Reason})
+	}
+}
+
 // stays is a client's word that an attempt is over.
 func (m *Mover) stays(f steer.Flow, o wire.MigrateRefuse) {
 	m.mu.Lock()
 	var given move
-	if a := m.advices[f]; a != nil && o.N == a.n && o.Cert.Equal(a.cert) {
-		a.end(&RefusedError{o.Reason})
-	}
 	for _, v := range m.moves {
 		switch c := v.(type) {
 		case *givenMove:

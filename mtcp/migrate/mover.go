@@ -118,6 +118,8 @@ type Mover struct {
 	issued  issued
 	taken   map[steer.Flow]*takenMove
 	refused map[steer.Flow]time.Time // moves that have ended
+
+	departures departures
 }
 
 // move is what this server does in one move.

@@ -28,7 +28,7 @@ type parting struct {
 	Outcome  string     `json:"outcome,omitempty"` // "": in doubt
 
 	Flow steer.Flow     `json:"flow,omitzero"`
-	To   netip.AddrPort `json:"to,omitzero"` // that a gateway was told of
+	To   netip.AddrPort `json:"to,omitzero"` // S2's end of one that moves alone
 
 	// By these a client's word that it stays is known.
 	Cert    wire.Certificate `json:"cert,omitzero"`

@@ -133,8 +133,11 @@ func (r *resumedMove) settle(outcome string) error {
 	if outcome == itStays && r.note.Address != "" {
 		err = errors.Join(err, r.m.back(r.note.Address))
 	}
-	if outcome == itStays && r.note.To.IsValid() {
+	if outcome == itStays && r.note.Lead == party.BySource && r.note.To.IsValid() {
 		err = errors.Join(err, r.m.gates.insist(r.m.ctx, gateBack, endsOf(r.note.Flow, r.note.To), r.m.cfg.Timing.Step))
+	}
+	if outcome == itLeft && r.note.Lead == party.ByClient && r.m.steer != nil {
+		err = errors.Join(err, r.m.departed(r.note.Flow, r.note.Cert, r.note.To))
 	}
 	for _, c := range r.captured {
 		err = errors.Join(err, r.end(c))

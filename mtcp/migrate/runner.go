@@ -84,7 +84,7 @@ func (r *runner) carryAt(e party.Effect) error {
 // starred effects end with Done or Failed.
 func starred(d party.Do) bool {
 	switch d {
-	case party.Capture, party.Commit, party.Restore, party.Live, party.Begin, party.Switch:
+	case party.Capture, party.Commit, party.Restore, party.Live, party.Begin, party.Switch, party.Follow:
 		return true
 	}
 	return false

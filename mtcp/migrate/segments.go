@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/steer"
@@ -50,7 +51,7 @@ func (m *Mover) openSteer() (err error) {
 
 // mostHolds are flows that have moved and are answered by silence (lingering), as many
 // as one peer takes in that time and another sends, and those that are about to.
-const mostHolds = 1 << 16
+const mostHolds = 1 << 17
 
 func (m *Mover) closeSteer() error {
 	var err error
@@ -87,7 +88,9 @@ func (m *Mover) segments() {
 		case wire.RcvdWhileMigrating:
 			m.acked(e, o)
 		case wire.MigrateRefuse:
-			m.stays(e.Flow, o)
+			m.refuses(e.Flow, o)
+		case wire.MigrateWhere:
+			m.sought(e, o)
 		}
 	}
 }
@@ -97,7 +100,7 @@ func (m *Mover) segments() {
 func (m *Mover) remember(all ...certChange) error {
 	m.mu.Lock()
 	err := m.certs.note(all...)
-	crowded := len(m.certs.ids) > mostCerts
+	crowded := m.certs.crowd.due(len(m.certs.ids), time.Now())
 	m.mu.Unlock()
 	if crowded {
 		err = errors.Join(err, m.forgetEnded())
@@ -116,7 +119,8 @@ func (m *Mover) forget(ids ...cbox.ID) error {
 	return m.certs.note(all...)
 }
 
-// mostCerts is from when on it is looked which sessions have ended.
+// mostCerts is from when on it is looked which sessions have ended. There are no more
+// certificates than twice the sessions that live, or this.
 const mostCerts = 4096
 
 func (m *Mover) forgetEnded() error {
@@ -131,6 +135,7 @@ func (m *Mover) forgetEnded() error {
 			ended = append(ended, id)
 		}
 	}
+	m.certs.crowd.looked(len(m.certs.shown)-len(ended), time.Now())
 	m.mu.Unlock()
 	return m.forget(ended...)
 }

@@ -79,6 +79,9 @@ func (m *Mover) take(e steer.Event, req wire.MigrateRequest) (wire.Reason, error
 	if !m.clients.allow(e.Flow.Remote.Addr().String()) {
 		return wire.ReasonResources, errTooOften
 	}
+	if m.lives(e.Flow) { // somebody has guessed the ends of a connection, which is not put on hold for that
+		return 0, nil
+	}
 	t := &takenMove{inbox: inbox{m: m}, id: newID(), link: l, flow: e.Flow, syn: e.Segment, req: req}
 	t.runner = newRunner(party.NewTarget(party.ByClient, m.cfg.Timing), t.carry, t.ended)
 	if err := m.begin(t.id, "flow "+e.Flow.String(), t); err != nil {

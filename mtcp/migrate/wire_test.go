@@ -132,6 +132,9 @@ func FuzzParseAgentNote(f *testing.F) {
 	for _, n := range []agentNote{
 		{offer: wire.Certificate{1}, cert: wire.Certificate{2}, first: flow.Remote, at: flow.Local, moves: 3},
 		{first: flow.Remote, at: flow.Remote, servers: []netip.AddrPort{flow.Remote, flow.Local}, move: &moveNote{to: flow, old: steer.Flow{Local: flow.Remote, Remote: flow.Local}}},
+		{first: flow.Remote, at: flow.Remote, given: &moveNote{to: flow, old: flow, sndNxt: 7, reply: &wire.MigrateReply{LSRC: 8, Cert: wire.Certificate{3}}}},
+		{first: flow.Remote, at: flow.Remote, servers: []netip.AddrPort{flow.Remote}, move: &moveNote{to: flow, old: flow},
+			given: &moveNote{to: flow, old: flow, sndNxt: 7, reply: &wire.MigrateReply{ImplicitAck: 8}}},
 		{first: flow.Remote, at: flow.Remote, move: &moveNote{to: flow, old: flow, sndNxt: 7, reply: &wire.MigrateReply{LSRC: 8, ImplicitAck: 9, Cert: wire.Certificate{3}}}},
 	} {
 		b := n.append(nil)

@@ -16,6 +16,7 @@ const (
 	Switched                     // RCVD_WHILE_MIGRATING is out
 	Arrived                      // S2 has spoken
 	Staying                      // S1 is being told that it was in vain
+	Following                    // S1 has said that a server which was given up has it
 	Stranded                     // the connection has ended
 )
 
@@ -23,7 +24,7 @@ func (s ClientState) String() string {
 	if s > Stranded {
 		return fmt.Sprintf("state %d", uint8(s))
 	}
-	return [...]string{"OFF", "BEGINNING", "ASKING", "SWITCHING", "SWITCHED", "ARRIVED", "STAYING", "STRANDED"}[s]
+	return [...]string{"OFF", "BEGINNING", "ASKING", "SWITCHING", "SWITCHED", "ARRIVED", "STAYING", "FOLLOWING", "STRANDED"}[s]
 }
 
 // Client is the agent of one session, for one move after another.
@@ -48,6 +49,10 @@ func ResumeClient(t Timing, switched bool) *Client {
 	return &Client{t: t, state: Asking}
 }
 
+// FollowClient makes one whose session is with the server that it had switched to and
+// given up, for nothing was heard: S1, which has let go of it for good, says so.
+func FollowClient(t Timing) *Client { return &Client{t: t, state: Following} }
+
 // State is where it stands.
 func (c *Client) State() ClientState { return c.state }
 
@@ -68,6 +73,8 @@ func (c *Client) Step(e Event) []Effect {
 		return c.switched(e)
 	case Staying:
 		return c.staying(e)
+	case Following:
+		return c.following(e)
 	}
 	return nil
 }
@@ -142,13 +149,13 @@ func (c *Client) switched(e Event) []Effect {
 	case Start: // it may not have been said
 		return all(say(Ack), wake(c.t.Retry))
 	case Refuse:
-		return c.goBack(e.why())
+		return c.goBack(Return, e.why())
 	case Gone:
 		c.state = Stranded
 		return all(end(e.why()))
 	case Timer:
 		if c.tries++; c.tries >= patience*c.t.Holds {
-			return c.goBack("the new server is silent")
+			return c.goBack(Seek, "the new server is silent")
 		}
 		return all(say(Ack), wake(c.t.Retry))
 	}
@@ -162,9 +169,25 @@ const patience = 6
 
 // goBack gives up a server that has the client's word. Whether S1 goes on is
 // S1's to know: it is deaf until S2 has said that it never will, and so it gives
-// nothing to another server before. Nothing is said to S1, for nothing is known.
-func (c *Client) goBack(why string) []Effect {
-	return append(all(do(Return)), c.next(why)...)
+// nothing to another server before. Nothing is said to S1, for nothing is known; if
+// S2 was silent S1 is asked.
+func (c *Client) goBack(by Do, why string) []Effect {
+	return append(all(do(by)), c.next(why)...)
+}
+
+// following goes to the server that has the session, and says again what that knows.
+func (c *Client) following(e Event) []Effect {
+	switch e.Kind {
+	case Start:
+		return all(do(Follow))
+	case Done:
+		c.state = Switched
+		return all(say(Ack), wake(c.t.Retry))
+	case Failed: // S1 can be asked again
+		c.state = Off
+		return all(end(e.Why))
+	}
+	return nil
 }
 
 // staying tells S1, which is deaf, that it can go on; then the next server is

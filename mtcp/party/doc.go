@@ -26,6 +26,11 @@
 // that was started anew knows by the kernel's programs whether it has switched
 // (ResumeClient).
 //
+// A client that has switched and hears nothing gives S2 up in the end, and may be wrong:
+// S2 may serve, and the way from there be broken. Nothing that the client could say then
+// may let S1 go on. It asks, and S1 that knows the session to be elsewhere (Left) sends it
+// back there (FollowClient). No server begins or ends anything by that.
+//
 //	s := party.NewSource(party.BySource, party.Defaults)
 //	for _, do := range s.Step(party.Event{Kind: party.Start}) {
 //		switch do.Do {

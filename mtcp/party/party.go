@@ -98,10 +98,12 @@ const (
 	Begin    // * client: MIGRATING
 	Switch   // * client: SWITCHED
 	FallBack //   client: OFF again
-	Return   //   client: S2, to which it has switched, is given up: back to S1
+	Return   //   client: S2, to which it has switched, has refused: back to S1
+	Seek     //   client: likewise, for it is silent; S1 is asked where the session is
+	Follow   // * client: S1 has said that S2 has it: SWITCHED once more
 )
 
-var dos = [...]string{"", "send", "wake", "end", "capture", "commit", "undo", "discard", "hold", "restore", "live", "drop", "begin", "switch", "fall back", "return"}
+var dos = [...]string{"", "send", "wake", "end", "capture", "commit", "undo", "discard", "hold", "restore", "live", "drop", "begin", "switch", "fall back", "return", "seek", "follow"}
 
 func (d Do) String() string {
 	if d == 0 || int(d) >= len(dos) {

@@ -30,7 +30,7 @@ func play(rt *rapid.T, lead Lead) {
 	w.start()
 	killed, fired := false, map[string]int{}
 	for range rapid.IntRange(5, 80).Draw(rt, "steps") {
-		switch rapid.IntRange(0, 11).Draw(rt, "what") {
+		switch rapid.IntRange(0, 13).Draw(rt, "what") {
 		case 0, 1, 2:
 			w.someChannel(rt)
 		case 3, 4:
@@ -45,6 +45,10 @@ func play(rt *rapid.T, lead Lead) {
 			w.hear()
 		case 11:
 			killed = w.someDeath(rt, servers) || killed
+		case 12:
+			w.tire()
+		case 13:
+			w.seek()
 		}
 		w.check(rt)
 	}
@@ -185,7 +189,7 @@ func (w *world) quiet(rt *rapid.T, servers []string) {
 			busy = true
 		}
 		w.check(rt)
-		if w.hear() || busy {
+		if w.hear() || w.seek() || busy {
 			continue
 		}
 		if !w.fireOne() {

@@ -77,6 +77,14 @@ func (w *world) command(t *testing.T, cmd, arg string) {
 			t.Fatal("there is nothing to be heard")
 		}
 		w.note("S2's first segment")
+	case "tire":
+		if !w.tire() {
+			t.Fatal("the client waits for nothing")
+		}
+	case "seek":
+		if !w.seek() {
+			t.Fatal("S1 does not know, or is not asked")
+		}
 	case "rest": // all that is left, without any trouble
 		for w.restOne() {
 		}

@@ -48,9 +48,13 @@ type place struct {
 type world struct {
 	lead    Lead
 	client  *Client
-	attempt int
+	attempt int // the present one, and how many there have been
+	tried   int
 	to      []string // servers that are left to the client
 	at      string   // where it tries to go
+	given   int      // attempt whose server was silent, 0: none
+	with    string   // that server
+	asked   int      // how often S1 was, which does not say so for ever
 	steer   string   // whom the client's segments reach: S1, a server, or nobody
 	wire    []letter // of TCP: any order, any number
 	chans   map[string][]letter
@@ -158,7 +162,11 @@ func (w *world) do(who string, d Do) {
 	case Commit:
 		p.given = true
 		w.later(who, d)
-	case Restore, Live, Begin, Switch:
+	case Begin: // an agent that dies over it has noted which attempt that was to be
+		w.tried++
+		w.attempt = w.tried
+		w.later(who, d)
+	case Restore, Live, Switch, Follow:
 		w.later(who, d)
 	case Undo:
 		p.frozen, p.given = false, false
@@ -170,8 +178,12 @@ func (w *world) do(who string, d Do) {
 	case Drop:
 		delete(p.restored, w.moveID)
 		delete(p.held, w.moveID)
-	case FallBack, Return:
+	case FallBack:
 		w.steer = s1
+	case Return:
+		w.steer, w.given = s1, 0
+	case Seek:
+		w.steer, w.given, w.with = s1, w.attempt, w.at
 	}
 }
 
@@ -192,13 +204,15 @@ func (w *world) later(who string, d Do) {
 	}
 	w.pending = append(w.pending, func() string {
 		switch {
-		case (d == Begin || d == Switch) && w.client != client:
+		case (d == Begin || d == Switch || d == Follow) && w.client != client:
 			return "" // it has not got so far
 		case d == Begin:
-			w.attempt++
 			w.at, w.to = w.to[0], w.to[1:]
 			w.run(c, w.client.Step(Event{Kind: Done}))
 		case d == Switch:
+			w.given = 0
+			fallthrough
+		case d == Follow:
 			w.steer = w.at
 			w.run(c, w.client.Step(Event{Kind: Done}))
 		case d == Capture || d == Commit:
@@ -302,6 +316,33 @@ func (w *world) hear() bool {
 	return true
 }
 
+// seek is the client's question to S1 and its answer: whether a server that was silent has
+// the session.
+func (w *world) seek() bool {
+	if w.client == nil || w.client.State() != Off || w.given == 0 || !w.places[s1].dead || w.asked == 3 {
+		return false
+	}
+	w.asked++
+	w.note("S1: it is elsewhere")
+	w.client, w.attempt, w.at = FollowClient(timing), w.given, w.with
+	w.run(c, w.client.Step(Event{Kind: Start}))
+	return true
+}
+
+// tire has a client that has switched hear nothing for as long as it waits, nor be heard.
+func (w *world) tire() bool {
+	if w.client == nil || w.client.State() != Switched {
+		return false
+	}
+	w.note("C: nothing is heard for too long")
+	sent := len(w.wire)
+	defer func() { w.wire = w.wire[:sent] }()
+	for w.client.State() == Switched {
+		w.run(c, w.client.Step(Event{Kind: Timer}))
+	}
+	return true
+}
+
 func (w *world) fire(who string, attempt int) {
 	delete(w.timers, who)
 	w.note("%s: timer", who)
@@ -375,7 +416,7 @@ func (w *world) killAgent() {
 	w.note("C: the agent is killed and started again")
 	delete(w.timers, c)
 	switch w.client.State() {
-	case Off, Arrived, Stranded:
+	case Off, Arrived, Stranded, Following:
 		w.client = NewClient(timing, 0)
 		return
 	}

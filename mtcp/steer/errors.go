@@ -14,6 +14,7 @@ var (
 	ErrNoSocket    = errors.New("no connection of this flow here")
 	ErrTaken       = errors.New("the flow belongs to another session")
 	ErrState       = errors.New("the session is in another state")
+	ErrFull        = errors.New("there is no room for another one")
 )
 
 // UnsupportedError names what a kernel lacks.

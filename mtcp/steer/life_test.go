@@ -402,3 +402,48 @@ func TestAbortAndSweep(t *testing.T) {
 		return err
 	})
 }
+
+// A session for which there is no room stays where it is, its agent is told why, and
+// nothing of it is left in a table that is full already.
+func TestTablesAreFull(t *testing.T) {
+	r := newRigged(t, Config{Sessions: 1})
+	other := Flow{netip.AddrPortFrom(clientV4, 40010), netip.AddrPortFrom(s1V4, 80)}
+	to := Try{Server: r.to.Remote, Local: netip.AddrPortFrom(clientV4, 40011), For: hang}
+	c, s := plant(t, r.client, half{other.Local, other.Remote, 1000, 2000}), plant(t, r.s1, half{other.Remote, other.Local, 2000, 1000})
+	begin := func() (err error) {
+		r.client.Do(func() error { _, err = r.a.Begin(other, to); return nil })
+		return err
+	}
+	wires := func() (n int) {
+		var f bpfFlow
+		var w bpfWire
+		for it := r.a.wires.Iterate(); it.Next(&f, &w); {
+			n++
+		}
+		return n
+	}
+	r.begin(t, hang)
+	if err := begin(); !errors.Is(err, ErrFull) || wires() != 2 {
+		t.Errorf("beside another session: %v, %d flows", err, wires())
+	}
+	exchange(t, c, s, 1<<16)
+	if err := r.a.FallBack(r.f); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if err := r.a.putWire(Flow{plus(to.Local, 1+i), to.Server}, r.f, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := begin(); !errors.Is(err, ErrFull) || wires() != 3 {
+		t.Errorf("beside three of four flows: %v, %d flows", err, wires())
+	}
+	for i := range 3 {
+		if err := remove(r.a.wires, Flow{plus(to.Local, 1+i), to.Server}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := begin(); err != nil {
+		t.Errorf("there is room again: %v", err)
+	}
+}

@@ -76,6 +76,9 @@ func (a *Agent) claim(f, asked Flow, hop uint32) error {
 		}
 	}
 	if err := a.putWire(asked, f, hop+1); err != nil {
+		if hop == 1 { // nobody would find it again
+			err = errors.Join(err, remove(a.wires, f))
+		}
 		return err
 	}
 	return a.note(f, asked)
@@ -84,6 +87,10 @@ func (a *Agent) claim(f, asked Flow, hop uint32) error {
 // flowsKept is how many flows of a session before its present one stay black
 // holes: what comes late comes soon.
 const flowsKept = 8
+
+// Flows is how many flows of one session, beside its own, are known at most: the ports of
+// the client's in them are no other connection's meanwhile, if somebody keeps them.
+const Flows = flowsKept + 2 // the present and the next
 
 // note remembers which flows are a session's, and forgets the oldest.
 func (a *Agent) note(f, asked Flow) error {
@@ -94,7 +101,7 @@ func (a *Agent) note(f, asked Flow) error {
 		all = append(all, asked)
 	}
 	var err error
-	for len(all) > flowsKept+2 { // the present and the next
+	for len(all) > Flows {
 		err = errors.Join(err, remove(a.wires, all[0]))
 		all = all[1:]
 	}

@@ -45,7 +45,7 @@ func (a *Agent) Note(f Flow, b []byte) error {
 	binary.NativeEndian.PutUint16(v, uint16(len(b)))
 	copy(v[2:], b)
 	if err := a.notes.Put(f.bpf(), v); err != nil {
-		return fmt.Errorf("note of %s: %w", f, err)
+		return fmt.Errorf("note of %s: %w", f, full(err))
 	}
 	return nil
 }

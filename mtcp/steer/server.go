@@ -202,7 +202,7 @@ func (s *Server) Hold(f Flow, what What, limit time.Duration) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("hold %s: %w", f, err)
+		return fmt.Errorf("hold %s: %w", f, full(err))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package steer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -102,16 +103,24 @@ func (a *Agent) lookup(f Flow) (bpfSession, error) {
 
 func (a *Agent) put(f Flow, s bpfSession) error {
 	if err := a.sessions.Put(f.bpf(), s); err != nil {
-		return fmt.Errorf("session %s: %w", f, err)
+		return fmt.Errorf("session %s: %w", f, full(err))
 	}
 	return nil
 }
 
 func (a *Agent) putWire(w, app Flow, hop uint32) error {
 	if err := a.wires.Put(w.bpf(), bpfWire{App: app.bpf(), Hop: hop}); err != nil {
-		return fmt.Errorf("flow %s: %w", w, err)
+		return fmt.Errorf("flow %s: %w", w, full(err))
 	}
 	return nil
+}
+
+// full says what E2BIG means of a table that has no room.
+func full(err error) error {
+	if errors.Is(err, unix.E2BIG) {
+		return ErrFull
+	}
+	return err
 }
 
 // Session returns one session.
@@ -130,6 +139,14 @@ func (a *Agent) App(w Flow) Flow {
 		return w
 	}
 	return flowOf(v.App)
+}
+
+// Wires returns the flows that a session has had on the wire, but for its own, the oldest
+// first: that of the server it is with, and black holes.
+func (a *Agent) Wires(f Flow) []Flow {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.flows[f])
 }
 
 // Sessions returns all that have moved or are about to.

@@ -12,6 +12,7 @@
 //	MigrateReply        S2 -> C, on its SYN+ACK
 //	RcvdWhileMigrating  C -> S2, on the ACK that ends the handshake
 //	MigrateArrived      S2 -> C, on an ACK: the session lives here
+//	MigrateWhere        C -> S1, on an ACK: S2 is silent; where is the session?
 //
 // All are options of kind 253 with experiment ID 0x4D54 "MT" (RFC 6994), and
 // always the first option of a segment: programs in the kernel look there only.

@@ -14,7 +14,7 @@ func FuzzOption(f *testing.F) {
 	s2, v6 := netip.MustParseAddrPort("10.0.0.2:80"), netip.MustParseAddrPort("[fd00::2]:80")
 	for _, o := range []Option{
 		Offer{Parts: 1, Cert: cert, Servers: []netip.AddrPort{s2, s2}}, Offer{Part: 1, Parts: 2, Cert: cert, Servers: []netip.AddrPort{v6}},
-		MigrateRequest{1, 2, cert}, MigrateReply{1, 2, cert}, RcvdWhileMigrating{3}, MigrateAdvise{1, ReasonLoad, cert, s2}, MigrateRefuse{1, ReasonBusy, cert}, MigrateArrived{},
+		MigrateRequest{1, 2, cert}, MigrateReply{1, 2, cert}, RcvdWhileMigrating{3}, MigrateAdvise{1, ReasonLoad, cert, s2}, MigrateRefuse{1, ReasonBusy, cert}, MigrateArrived{}, MigrateWhere{cert},
 	} {
 		b, err := Append(nil, o)
 		if err != nil {

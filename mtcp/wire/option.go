@@ -33,13 +33,14 @@ const (
 	TypeAdvise
 	TypeRefuse
 	TypeArrived
+	TypeWhere
 )
 
 func (t Type) String() string {
-	if t == 0 || t > TypeArrived {
+	if t == 0 || t > TypeWhere {
 		return fmt.Sprintf("type %d", uint8(t))
 	}
-	return [...]string{"", "OFFER", "MIGRATE_REQUEST", "MIGRATE_REPLY", "RCVD_WHILE_MIGRATING", "MIGRATE_ADVISE", "MIGRATE_REFUSE", "MIGRATE_ARRIVED"}[t]
+	return [...]string{"", "OFFER", "MIGRATE_REQUEST", "MIGRATE_REPLY", "RCVD_WHILE_MIGRATING", "MIGRATE_ADVISE", "MIGRATE_REFUSE", "MIGRATE_ARRIVED", "MIGRATE_WHERE"}[t]
 }
 
 // Option is one of M-TCP's options.
@@ -95,6 +96,10 @@ type MigrateRefuse struct {
 // client's agent opens the way out.
 type MigrateArrived struct{}
 
+// MigrateWhere asks S1 for a session that the client has left it with, and whose new
+// server is silent. S1 answers by an advice (ReasonElsewhere) if it knows, else not.
+type MigrateWhere struct{ Cert Certificate }
+
 func (Offer) Type() Type              { return TypeOffer }
 func (MigrateRequest) Type() Type     { return TypeRequest }
 func (MigrateReply) Type() Type       { return TypeReply }
@@ -102,6 +107,7 @@ func (RcvdWhileMigrating) Type() Type { return TypeRcvd }
 func (MigrateAdvise) Type() Type      { return TypeAdvise }
 func (MigrateRefuse) Type() Type      { return TypeRefuse }
 func (MigrateArrived) Type() Type     { return TypeArrived }
+func (MigrateWhere) Type() Type       { return TypeWhere }
 
 func (o Offer) body(b []byte) []byte {
 	first := o.Part<<4 | o.Parts&15
@@ -143,6 +149,8 @@ func (o MigrateRefuse) body(b []byte) []byte {
 }
 
 func (MigrateArrived) body(b []byte) []byte { return b }
+
+func (o MigrateWhere) body(b []byte) []byte { return append(b, o.Cert[:]...) }
 
 func appendAddrPort(b []byte, a netip.AddrPort) []byte {
 	b = append(b, a.Addr().Unmap().AsSlice()...)

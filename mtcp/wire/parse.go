@@ -44,7 +44,7 @@ func Parse(opts []byte) (Option, error) {
 
 // bodyLen are the lengths behind the head; an Offer's and an Advise's say how
 // many servers there are and of which family.
-var bodyLen = map[Type]int{TypeRequest: 16, TypeReply: 16, TypeRcvd: 4, TypeRefuse: 2 + CertLen, TypeArrived: 0}
+var bodyLen = map[Type]int{TypeRequest: 16, TypeReply: 16, TypeRcvd: 4, TypeRefuse: 2 + CertLen, TypeArrived: 0, TypeWhere: CertLen}
 
 func parse(o []byte) (Option, error) {
 	t, b := Type(o[4]&15), o[headLen:]
@@ -69,6 +69,8 @@ func parse(o []byte) (Option, error) {
 		return MigrateRefuse{b[0], Reason(b[1]), Certificate(b[2:])}, nil
 	case TypeArrived:
 		return MigrateArrived{}, nil
+	case TypeWhere:
+		return MigrateWhere{Certificate(b)}, nil
 	}
 	return nil, &MalformedError{"option of M-TCP", t.String()}
 }

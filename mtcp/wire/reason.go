@@ -13,6 +13,10 @@ const (
 	ReasonDrain   Reason = 2 // it goes down for maintenance
 	ReasonContent Reason = 3 // another server is nearer to what this client wants
 
+	// ReasonElsewhere answers MIGRATE_WHERE, and N is 0: the session is no longer here
+	// but where the client had taken it, if anywhere.
+	ReasonElsewhere Reason = 4
+
 	ReasonCertificate Reason = 16 // not that of a session here
 	ReasonUnknown     Reason = 17 // S1 is none that S2 knows
 	ReasonSource      Reason = 18 // S1 does not answer S2
@@ -20,12 +24,16 @@ const (
 	ReasonState       Reason = 20 // the session is in no state to be moved
 	ReasonPolicy      Reason = 21 // the client does not want to
 	ReasonBusy        Reason = 22 // it is being moved already
+
+	// ReasonStays is no answer to an advice: N is that of an attempt to move, which is
+	// over, and S1 goes on by it. An advice's number may be the same.
+	ReasonStays Reason = 23
 )
 
 var reasons = map[Reason]string{
-	ReasonLoad: "load", ReasonDrain: "drain", ReasonContent: "content",
+	ReasonLoad: "load", ReasonDrain: "drain", ReasonContent: "content", ReasonElsewhere: "elsewhere",
 	ReasonCertificate: "certificate", ReasonUnknown: "unknown server", ReasonSource: "no answer from the source",
-	ReasonResources: "resources", ReasonState: "state", ReasonPolicy: "policy", ReasonBusy: "busy",
+	ReasonResources: "resources", ReasonState: "state", ReasonPolicy: "policy", ReasonBusy: "busy", ReasonStays: "the client stays",
 }
 
 func (r Reason) String() string {

@@ -39,7 +39,7 @@ func drawCert(t *rapid.T) Certificate {
 func drawOption(t *rapid.T) Option {
 	v6 := rapid.Bool().Draw(t, "v6")
 	number := func(name string) seqnum.Value { return seqnum.Value(rapid.Uint32().Draw(t, name)) }
-	switch rapid.IntRange(0, 6).Draw(t, "type") {
+	switch rapid.IntRange(0, 7).Draw(t, "type") {
 	case 0:
 		o := Offer{Parts: rapid.Uint8Range(1, 8).Draw(t, "parts"), Cert: drawCert(t)}
 		o.Part = rapid.Uint8Range(0, o.Parts-1).Draw(t, "part")
@@ -61,6 +61,8 @@ func drawOption(t *rapid.T) Option {
 		return MigrateAdvise{rapid.Uint8().Draw(t, "n"), Reason(rapid.Uint8().Draw(t, "reason")), drawCert(t), drawAddr(t, v6, "target")}
 	case 5:
 		return MigrateArrived{}
+	case 6:
+		return MigrateWhere{drawCert(t)}
 	}
 	return MigrateRefuse{rapid.Uint8().Draw(t, "n"), Reason(rapid.Uint8().Draw(t, "reason")), drawCert(t)}
 }
@@ -104,6 +106,7 @@ func TestLayouts(t *testing.T) {
 		{MigrateAdvise{7, ReasonDrain, cert, s2v6}, "fd21 4d54 15 07 02 c0c1c2c3c4c5c6c7 fd0000000000000000000000000000020050"},
 		{MigrateRefuse{7, ReasonPolicy, cert}, "fd0f 4d54 16 07 15 c0c1c2c3c4c5c6c7"},
 		{MigrateArrived{}, "fd05 4d54 17"},
+		{MigrateWhere{cert}, "fd0d 4d54 18 c0c1c2c3c4c5c6c7"},
 	} {
 		b, err := Append(nil, c.o)
 		want, _ := hex.DecodeString(string(bytes.ReplaceAll([]byte(c.want), []byte(" "), nil)))

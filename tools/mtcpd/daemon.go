@@ -38,7 +38,7 @@ func action(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin"), Hook: hook})
+	programs, err := steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin"), Hook: hook, Sessions: mostMoved})
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,8 @@ const sweepEvery = 10 * time.Second
 
 // serve answers on the control socket while run runs.
 func serve(c *ucli.Context, programs *steer.Agent, handle control.Handler, run func(context.Context) error, log *slog.Logger) error {
-	ctx := c.Context
+	ctx, end := context.WithCancel(c.Context)
+	defer end()
 	allow, gid, err := control.Allow(c.String("group"))
 	if err != nil {
 		return err
@@ -101,6 +102,7 @@ func serve(c *ucli.Context, programs *steer.Agent, handle control.Handler, run f
 		log.Warn("systemd notification", "err", err)
 	}
 	err = run(ctx)
+	end() // one that does not run serves nobody
 	<-done
 	return err
 }

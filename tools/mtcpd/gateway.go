@@ -62,9 +62,9 @@ func (c *gatewayConfig) peers() (out []migrate.Peer, err error) {
 	return out, nil
 }
 
-// mostRedirected is how many sessions of others may be elsewhere than they began. They
-// take memory when they are.
-const mostRedirected = 1 << 16
+// mostMoved is how many sessions may be elsewhere than they began, at a client's agent and
+// at a gateway: as many as an agent knows. They take memory when they are.
+const mostMoved = 1 << 16
 
 // gateway serves on a router.
 func gateway(c *ucli.Context, path string, log *slog.Logger) error {
@@ -86,7 +86,7 @@ func gateway(c *ucli.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, g.Listen.Close())
 	}
-	if g.Steer, err = steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin"), Hook: hook, Gateway: true, Sessions: mostRedirected}); err != nil {
+	if g.Steer, err = steer.Open(steer.Config{Interfaces: c.StringSlice("interface"), Pin: c.String("pin"), Hook: hook, Gateway: true, Sessions: mostMoved}); err != nil {
 		return errors.Join(err, g.Listen.Close())
 	}
 	return errors.Join(serve(c, g.Steer, redirected(g.Steer), g.Run, log), g.Steer.Close())

@@ -6,9 +6,11 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"testing"
 
+	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
 )
 
@@ -24,6 +26,9 @@ func TestMain(m *testing.M) {
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			}
 		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("MTCPD_HOLDS")); err == nil {
+		party.Defaults.Holds = n
 	}
 	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

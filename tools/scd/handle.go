@@ -117,18 +117,13 @@ func (d *state) each(ctx context.Context, r control.Request, by migrate.Way, sen
 	if r.Cmd == "drain" {
 		why = policy.ForDrain
 	}
-	var plan []policy.Move
-	for _, s := range d.sessions() {
-		local, err := netip.ParseAddrPort(s.Local)
-		if s.Ended {
-			continue
-		}
-		if r.Cmd == "drain" || err == nil && local.Addr().Unmap().String() == r.Target || r.Target != "" && strings.HasPrefix(s.ID, r.Target) {
-			plan = append(plan, policy.Move{Session: s.ID, To: r.To, Reason: why})
-		}
+	all, err := chosen(d.sessions(), r)
+	if err != nil {
+		return err
 	}
-	if len(plan) == 0 && r.Cmd == "move" {
-		return fmt.Errorf("no session is, or is at, %q", r.Target)
+	var plan []policy.Move
+	for _, s := range all {
+		plan = append(plan, policy.Move{Session: s.ID, To: r.To, Reason: why})
 	}
 	line := moved{Address: r.Target, To: r.To, By: by.String()}
 	failed := d.carry(ctx, plan, by, func(n int) {
@@ -137,7 +132,7 @@ func (d *state) each(ctx context.Context, r control.Request, by migrate.Way, sen
 		}
 	})
 	line.Sessions, line.Stayed = len(plan)-len(failed), len(failed)
-	err := send(line)
+	err = send(line)
 	for i, f := range failed {
 		if i == mostFailures {
 			err = errors.Join(err, fmt.Errorf("and %d more", len(failed)-i))
@@ -146,6 +141,30 @@ func (d *state) each(ctx context.Context, r control.Request, by migrate.Way, sen
 		err = errors.Join(err, fmt.Errorf("session %.12s: %w", f.move.Session, f.err))
 	}
 	return err
+}
+
+// chosen are the sessions that a request means. Of several whose names begin alike none is:
+// who names one wants that.
+func chosen(all []session, r control.Request) (out []session, err error) {
+	var named []session
+	for _, s := range all {
+		local, err := netip.ParseAddrPort(s.Local)
+		switch at := err == nil && local.Addr().Unmap().String() == r.Target; {
+		case r.Cmd == "drain" || at:
+			if !s.Ended {
+				out = append(out, s)
+			}
+		case r.Target != "" && strings.HasPrefix(s.ID, r.Target):
+			named = append(named, s)
+		}
+	}
+	switch {
+	case len(named) > 1:
+		return nil, fmt.Errorf("%d sessions begin with %q: say more of it", len(named), r.Target)
+	case len(out)+len(named) == 0 && r.Cmd == "move":
+		return nil, fmt.Errorf("no session is, or is at, %q", r.Target)
+	}
+	return append(out, named...), nil
 }
 
 // mostFailures is how many are explained.

@@ -57,3 +57,37 @@ func TestGuessedOffer(t *testing.T) {
 	}
 	end()
 }
+
+// Somebody knows the ends of connections and asks S2 for sessions in their clients' name. A
+// connection that is there is not held back for that, nor is S1 asked about it: a flow that
+// is nobody's, asked for later, is answered, and of the other nothing is known.
+func TestGuessedRequest(t *testing.T) {
+	w := newWorld(t, false)
+	a := w.agent()
+	end := w.download(own(1, false).Addr(), long)
+	w.sites["s2"].await("a connection that can move", func() bool { return len(a.connections()) == 1 && len(w.sites["s2"].ls()) == 1 })
+	local, _, _ := strings.Cut(a.connections()[0].Flow, "-")
+	victim := netip.MustParseAddrPort(local)
+	robber := w.rig.Host("router")
+	robber.Addr("10.9.0.66/24")
+	var out *steer.Sender
+	robber.Do(func() (err error) { out, err = steer.NewSender(); return err })
+	defer out.Close()
+	nobody := netip.AddrPortFrom(victim.Addr(), victim.Port()^1)
+	for _, src := range []netip.AddrPort{victim, nobody} {
+		opts, err := wire.AppendSYN(nil, wire.MigrateRequest{Server: wire.ServerID(own(0, false)), Cert: wire.Certificate{6, 6, 6}}, 1400)
+		if err == nil {
+			err = out.Send(wire.Segment{Src: src, Dst: own(1, false), Seq: 77, Flags: wire.SYN, Window: 65535, Options: opts})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s2 := w.sites["s2"]
+	about := func(c netip.AddrPort) string { return "client=" + c.String() + " " }
+	s2.await("the end of the second", func() bool { return strings.Contains(s2.scd.log.String(), about(nobody)) })
+	if log := s2.scd.log.String(); strings.Contains(log, about(victim)) {
+		t.Errorf("S2 has asked for a session that it has:\n%s", log)
+	}
+	end()
+}

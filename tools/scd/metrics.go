@@ -23,6 +23,7 @@ func (d *state) metrics() http.Handler {
 		"mtcp_sessions_left_total": d.mover.Stats.Left,
 		"mtcp_sessions_came_total": d.mover.Stats.Came,
 		"mtcp_moves_undone_total":  d.mover.Stats.Undone,
+		"mtcp_sought_total":        d.mover.Stats.Sought,
 		"mtcp_over_quota_total":    d.keeper.Refused,
 		"mtcp_over_rate_total":     d.mover.TooOften,
 	} {
@@ -38,6 +39,7 @@ var help = map[string]string{
 	"mtcp_sessions_left_total": "Sessions that went to another server.",
 	"mtcp_sessions_came_total": "Sessions that came from another server.",
 	"mtcp_moves_undone_total":  "Moves that were taken back.",
+	"mtcp_sought_total":        "Clients that were back, for they heard nothing of the server that their session is with, and were told.",
 	"mtcp_over_rate_total":     "Moves that servers and clients asked for more often than they may.",
 	"mtcp_over_quota_total":    "Requests of servers' processes, and sessions that were to come, beyond a bound.",
 }

@@ -64,32 +64,34 @@ static void drop(struct cbox *c)
 	free(c);
 }
 
-static struct cbox *take_over(struct cbox *c, int conn, int *err)
+static struct cbox *take_over(const struct cbox_region *r, uint32_t slot, int conn, int *err)
 {
-	c->conn = conn;
-	*err = box_take_over(c);
-	if (!*err)
-		return c;
-	drop(c);
+	struct cbox *c;
+	int again;
+
+	do {
+		c = map(r, slot, err);
+		if (!c)
+			return NULL;
+		c->conn = conn;
+		*err = box_take_over(c);
+		if (!*err)
+			return c;
+		again = box_stays(c, err);
+		drop(c);
+	} while (again);
 	return NULL;
 }
 
 struct cbox *cbox_resume(const struct cbox_region *r, int conn, int *err)
 {
-	struct cbox *c = map(r, 0, err);
-
-	return c ? take_over(c, conn, err) : NULL;
+	return take_over(r, 0, conn, err);
 }
 
 struct cbox *cbox_open(const struct cbox_region *r, uint32_t slot, int *err)
 {
-	struct cbox *c;
-
 	*err = -EINVAL;
-	if (!slot)
-		return NULL; /* the root's is resumed, with its connection */
-	c = map(r, slot, err);
-	return c ? take_over(c, -1, err) : NULL;
+	return slot ? take_over(r, slot, -1, err) : NULL; /* the root's is resumed, with its connection */
 }
 
 static void put_addr(struct bd_cbox_addr *to, int fd, int (*name)(int, struct sockaddr *, socklen_t *))

@@ -118,6 +118,7 @@ int region_map(const struct cbox_region *r, uint8_t **m);
 int box_begin(struct cbox *c);		/* of an operation */
 void box_leave(struct cbox *c);
 int box_take_over(struct cbox *c);
+int box_stays(struct cbox *c, int *err);	/* though that has failed */
 
 /* ring.c */
 void ring_put(const struct ring *r, uint64_t off, const void *p, uint64_t n);

@@ -193,3 +193,23 @@ int box_take_over(struct cbox *c)
 	STORE(&c->proc->state, BD_CBOX_PROC_LIVE);
 	return 0;
 }
+
+/*
+ * After an error of box_take_over. Nothing of it counts if the session is leaving, for its
+ * socket is that of nobody then. True: it has stayed after all, and is to be tried again.
+ */
+int box_stays(struct cbox *c, int *err)
+{
+	struct timespec pause = { 0, 1000000 };
+	int left = 0;
+
+	for (int i = 0; LOAD(&c->h->state) == BD_CBOX_LEAVING && i < 2000; i++) {
+		left = 1;
+		nanosleep(&pause, NULL);
+	}
+	if (why(c) == -CBOX_EMIGRATED) {
+		*err = -CBOX_EMIGRATED;
+		return 0;
+	}
+	return left && LOAD(&c->h->state) == BD_CBOX_LIVE;
+}
