@@ -27,7 +27,8 @@ func Tag(key Key, bootID [16]byte, kind, index uint32, body []byte) uint64 {
 	return siphash.Hash(k0, k1, msg)
 }
 
-// Sign sets the tag of a lock or fence request, whose bytes are of one kind.
+// Sign sets the tag of a request for the lock. The kind is in the tag: a request for the
+// fence, which has the same bytes (FenceReq), cannot be passed off as one for the lock.
 func (s *LockReq) Sign(key Key, bootID [16]byte, kind uint32) {
 	s.Tag = Tag(key, bootID, kind, s.Monitor, s.Encode()[:LockReqTagOff])
 }

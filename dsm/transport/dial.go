@@ -41,7 +41,7 @@ func (t *Transport) dial(l *link) {
 			last = err.Error()
 			t.recv.Nonsense(l.peer, fmt.Errorf("connect with %v: %w", l.peer, err))
 		}
-		if errors.Is(err, ErrSuperseded) || errors.Is(err, ErrForgotten) {
+		if ends(err) {
 			return
 		}
 		if pause.For(t.ctx, wait) != nil {
@@ -53,8 +53,11 @@ func (t *Transport) dial(l *link) {
 
 // told is true for what does not pass by itself.
 func told(err error) bool {
-	return errors.Is(err, errOther) || errors.Is(err, errKey) || errors.Is(err, errPlain) || errors.Is(err, ErrSuperseded) || errors.Is(err, ErrForgotten)
+	return errors.Is(err, errOther) || errors.Is(err, errKey) || errors.Is(err, errPlain) || ends(err)
 }
+
+// ends is true for what an incarnation must end of.
+func ends(err error) bool { return errors.Is(err, ErrSuperseded) || errors.Is(err, ErrForgotten) }
 
 // awaitTurn waits a while for the time to dial, and is true if it has come: when
 // there is no connection. The node of the higher number dials; one that was restarted

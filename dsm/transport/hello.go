@@ -246,7 +246,7 @@ func answer(c io.ReadWriter, binding []byte, key []byte, mine func(to dsm.NodeID
 
 func sayNo(c io.Writer, why error) error {
 	word, text := laterMagic, why.Error()
-	if errors.Is(why, errOther) || errors.Is(why, ErrSuperseded) || errors.Is(why, ErrForgotten) || errors.Is(why, ErrSlow) { // it does not pass
+	if errors.Is(why, errOther) || ends(why) || errors.Is(why, ErrSlow) { // it does not pass
 		word = noMagic
 	}
 	text = text[:min(len(text), 255)]

@@ -136,6 +136,11 @@ func (e *end) heard(from dsm.NodeID) []*dsm.Message {
 	return slices.Clone(e.got[from])
 }
 
+// learned reports whether others have told it what; the lock is held, as until does.
+func (e *end) learned(what error) bool {
+	return slices.ContainsFunc(e.nonsense, func(err error) bool { return errors.Is(err, what) })
+}
+
 // errors are those so far: &e.lost or &e.nonsense.
 func (e *end) errors(of *[]error) []error {
 	e.mu.Lock()

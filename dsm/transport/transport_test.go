@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,10 +149,8 @@ func TestSuperseded(t *testing.T) {
 			next := r.start(zombie, 2)
 			next.ready()
 			old.until("word that it is superseded", func() bool {
-				for _, err := range old.nonsense {
-					if errors.Is(err, ErrSuperseded) {
-						return true
-					}
+				if old.learned(ErrSuperseded) {
+					return true
 				}
 				old.cut(1 - zombie)
 				return false
@@ -188,9 +185,7 @@ func TestForgotten(t *testing.T) {
 			for seq := range uint64(5) { // the last would be the next
 				again.Send(again.message(1-lost, 1, seq+1))
 			}
-			again.until("word that it has lived before", func() bool {
-				return slices.ContainsFunc(again.nonsense, func(err error) bool { return errors.Is(err, ErrForgotten) })
-			})
+			again.until("word that it has lived before", func() bool { return again.learned(ErrForgotten) })
 			if got := other.heard(lost); len(got) != 3 {
 				t.Errorf("%d messages of %v are heard", len(got), lost)
 			}
