@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -278,6 +279,45 @@ func TestClaimsOfTheDead(t *testing.T) {
 	n := againWith(t, root)
 	if _, err := n.Associate("child", 1); err != nil {
 		t.Error(err)
+	}
+}
+
+// A box is read while its processes associate others and move on in channels.
+func TestHeadOfALiveBox(t *testing.T) {
+	_, root := accepted(t, Config{Processes: 2, Channels: uapi.CboxChansMax / 2})
+	child := must(root.Associate("child", 0))
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { busy(root, child.Slot, done) })
+	defer wg.Wait()
+	defer close(done)
+	for i := range 5_000 {
+		if _, err := readHead(root.m); err != nil {
+			t.Fatalf("read %d: %v", i, err)
+		}
+	}
+}
+
+// busy has a slot taken again and again, and then a channel to it opened, passed
+// on and exported in, in the order in which processes store that. It is the last
+// channel, which is read long after the slot.
+func busy(root *Conn, slot uint32, done <-chan struct{}) {
+	ch := uint64(root.head.Chans.Off) + uint64(root.head.Chans.Count-1)*uapi.CboxChanSize
+	root.m.put32(ch+uapi.CboxChanReaderOff, slot)
+	open := root.m.word32(ch + uapi.CboxChanStateOff)
+	taken := root.m.word32(root.procOff(uapi.CboxProcStateOff + int(slot)*uapi.CboxProcSize))
+	for i := uint64(1); ; i++ {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		open.Store(0)
+		taken.Store(uapi.CboxProcFree)
+		taken.Store(uapi.CboxProcJoined)
+		open.Store(uapi.CboxChanOpen)
+		root.m.word64(ch + uapi.CboxChanHeadOff).Store(i)
+		root.m.word64(ch + uapi.CboxChanLSROff).Store(i)
 	}
 }
 

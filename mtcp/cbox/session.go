@@ -80,8 +80,24 @@ func open(r Region, slot uint32, cfg Config) (*Session, error) {
 	return &Session{cfg: cfg, region: r, m: m, head: h, slot: slot, name: nameOf(&h.ProcTable[slot]), news: make(chan struct{})}, nil
 }
 
-// readHead copies the head of a mapped box once and checks the copy.
-func readHead(m memory) (*Head, error) {
+// liveReads is how often a copy of a head is taken before it is believed that
+// the box is damaged and not in use: even processes that do nothing but write
+// to it spoil one copy in three.
+const liveReads = 32
+
+// readHead copies the head of a mapped box and checks the copy. Others associate
+// processes and move on in channels meanwhile, and no lock keeps them out: a copy
+// of which two parts are of different moments is taken again.
+func readHead(m memory) (h *Head, err error) {
+	for range liveReads {
+		if h, err = copyHead(m); err == nil {
+			break
+		}
+	}
+	return h, err
+}
+
+func copyHead(m memory) (*Head, error) {
 	b := make([]byte, min(len(m), pageSize))
 	copy(b, m)
 	n, err := HeadLen(b)
