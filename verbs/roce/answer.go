@@ -46,13 +46,40 @@ func (l *atomicLog) add(psn seqnum.PSN, old uint64) {
 	l.n++
 }
 
+// find looks at the newest first: numbers come round again.
 func (l *atomicLog) find(psn seqnum.PSN) (old uint64, ok bool) {
 	for i := range min(l.n, len(l.list)) {
-		if l.list[i].psn == psn {
-			return l.list[i].old, true
+		if e := &l.list[(l.n-1-i)%len(l.list)]; e.psn == psn {
+			return e.old, true
 		}
 	}
 	return 0, false
+}
+
+// readLog remembers the READs that a gate let through. Of them the peer may ask
+// again for what was lost; else a number of the past would open what no gate was
+// asked about.
+type readLog struct {
+	list []job
+	n    int
+}
+
+func (l *readLog) add(j job) {
+	if len(l.list) < maxRdAtomic {
+		l.list = append(l.list, j)
+	} else {
+		l.list[l.n%maxRdAtomic] = j
+	}
+	l.n++
+}
+
+// has reports whether j is a part of one, at its place.
+func (l *readLog) has(j *job, mtu int) bool {
+	return slices.ContainsFunc(l.list, func(o job) bool {
+		at := j.psn.Diff(o.psn)
+		return o.from == j.from && at >= 0 && at < o.packets(mtu) &&
+			j.addr == o.addr+uint64(at*mtu) && j.left <= o.left-at*mtu
+	})
 }
 
 // readArrives queues the answer to a READ; 0 packets: there are too many, it is
@@ -88,13 +115,19 @@ func (q *queuePair) newRead(p *wire.Packet) (job, verdict) {
 	return j, accepted
 }
 
-// admit asks a handler that wants to be asked about a READ as a whole.
-func (q *queuePair) admit(j *job) verdict {
+// gate returns the handler that wants to be asked about a READ as a whole, or nil.
+func (j *job) gate() driver.ReadGate {
 	if j.from == nil {
-		return accepted
+		return nil
 	}
-	gate, ok := j.from.handler.(driver.ReadGate)
-	if !ok {
+	gate, _ := j.from.handler.(driver.ReadGate)
+	return gate
+}
+
+// admit asks the gate, if there is one.
+func (q *queuePair) admit(j *job) verdict {
+	gate := j.gate()
+	if gate == nil {
 		return accepted
 	}
 	switch err := gate.AdmitRead(driver.QP(q.num), j.from.base+j.addr-j.from.addr, uint64(j.left)); {
@@ -103,6 +136,7 @@ func (q *queuePair) admit(j *job) verdict {
 	case err != nil:
 		return noAccess
 	}
+	q.resp.admitted.add(*j)
 	return accepted
 }
 
@@ -136,7 +170,8 @@ func (q *queuePair) again(p *wire.Packet) {
 		}
 	case props&wire.PropRead != 0:
 		j, v := q.newRead(p)
-		if v.nak == 0 && j.end(q.mtu).Diff(q.resp.epsn) <= 0 && len(q.resp.jobs) < maxJobs {
+		if v.nak == 0 && j.end(q.mtu).Diff(q.resp.epsn) <= 0 && len(q.resp.jobs) < maxJobs &&
+			(j.gate() == nil || q.resp.admitted.has(&j, q.mtu)) {
 			q.queueJob(j)
 		}
 	default:

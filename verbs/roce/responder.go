@@ -34,8 +34,9 @@ type responder struct {
 	left   int    // bytes to come
 	whole  []byte // of a WRITE to a handler
 
-	jobs    []job // answers to READs and atomics, in order
-	atomics atomicLog
+	jobs     []job // answers to READs and atomics, in order
+	atomics  atomicLog
+	admitted readLog
 
 	ackDue    bool
 	ackPSN    seqnum.PSN
