@@ -20,6 +20,7 @@ type manager struct {
 	listeners map[uint16]*listener
 	conns     map[uint32]*conn // by our communication identifier
 	byPeer    map[peerID]*conn // by the peer's, of those that it began
+	made      map[farEnd]*conn // by the peer's queue pair, of those that stand or stood
 }
 
 // peerID is what names a request for the peer's side.
@@ -28,7 +29,16 @@ type peerID struct {
 	comm uint32
 }
 
+// farEnd is a queue pair of a peer's.
+type farEnd struct {
+	addr netip.Addr
+	qpn  uint32
+}
+
+func (c *conn) farEnd() farEnd { return farEnd{c.path.peer.Addr(), c.peerQPN} }
+
 const (
+	maxConns      = maxQP                         // requests are dropped beyond: whoever can send packets can ask
 	madFirstRetry = int64(200 * time.Millisecond) // then twice as long each time
 	madMaxRetry   = int64(2 * time.Second)
 	madTries      = 8
@@ -38,7 +48,7 @@ const (
 )
 
 func newManager(d *Device) *manager {
-	return &manager{d: d, listeners: map[uint16]*listener{}, conns: map[uint32]*conn{}, byPeer: map[peerID]*conn{}}
+	return &manager{d: d, listeners: map[uint16]*listener{}, conns: map[uint32]*conn{}, byPeer: map[peerID]*conn{}, made: map[farEnd]*conn{}}
 }
 
 func (d *Device) CM() (driver.CM, error) { return d.cm, nil }
@@ -257,6 +267,13 @@ func (m *manager) close() {
 	for _, c := range m.conns {
 		c.refuse(driver.RejectConsumer, nil, m.d.now())
 		c.disconnect(m.d.now())
+	}
+}
+
+// end drops what close has begun to end: whoever waits for an answer gets none.
+func (m *manager) end() {
+	for _, c := range m.conns {
+		c.forget()
 	}
 }
 

@@ -85,7 +85,7 @@ func (c *conn) use(h driver.QP, want connState) error {
 		return err
 	case c.state != want:
 		return fmt.Errorf("connection to %v is %v: %w", c.remote, c.state, driver.ErrInvalid)
-	case q.typ != driver.RC || q.conn != nil || q.state > driver.QPInit:
+	case q.typ != driver.RC || q.conn != nil && q.conn.state < connDREQSent || q.state > driver.QPInit:
 		return fmt.Errorf("QP %d is in %v, or has a connection: %w", h, q.state, driver.ErrInvalid)
 	}
 	c.qp, q.conn = q, c
@@ -260,15 +260,17 @@ func (c *conn) expire(now int64) {
 	c.refuse(driver.RejectTimeout, nil, now)
 }
 
-// finish closes Done; the queue pair is in the error state then.
+// finish closes Done; the queue pair is in the error state then. Once: it may be
+// another connection's before this one is forgotten.
 func (c *conn) finish() {
+	if c.shut {
+		return
+	}
+	c.shut = true
 	if c.qp != nil {
 		c.qp.fatal()
 	}
-	if !c.shut {
-		c.shut = true
-		close(c.done)
-	}
+	close(c.done)
 }
 
 // wait keeps the connection until late messages have died.
@@ -283,6 +285,9 @@ func (c *conn) forget() {
 	delete(c.m.conns, c.id)
 	if c.m.byPeer[c.key] == c {
 		delete(c.m.byPeer, c.key)
+	}
+	if with := c.farEnd(); c.m.made[with] == c {
+		delete(c.m.made, with)
 	}
 	if c.qp != nil && c.qp.conn == c {
 		c.qp.conn = nil

@@ -41,6 +41,8 @@ type Counters struct {
 
 	CMSent, CMReceived, CMDuplicates, CMMalformed uint64
 
+	CMDropped uint64 // requests beyond as many connections as there can be
+
 	Port netio.Stats
 }
 
@@ -70,6 +72,6 @@ func (c *Counters) Map() map[string]uint64 {
 		"bad_source_pkts": c.BadSource, "bad_pkey_pkts": c.BadPKey, "bad_qkey_pkts": c.BadQKey, "ud_dropped_pkts": c.UDDropped,
 		"send_err": c.SendDrops + c.Port.SendErrors, "memory_faults": c.MemoryFaults, "cq_overruns": c.CQOverruns,
 		"rdma_sends": c.Port.SentPackets, "rdma_recvs": c.Port.RecvPackets,
-		"cm_sent": c.CMSent, "cm_rcvd": c.CMReceived, "cm_duplicates": c.CMDuplicates, "cm_malformed": c.CMMalformed,
+		"cm_sent": c.CMSent, "cm_rcvd": c.CMReceived, "cm_duplicates": c.CMDuplicates, "cm_malformed": c.CMMalformed, "cm_dropped": c.CMDropped,
 	}
 }

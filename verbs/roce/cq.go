@@ -37,6 +37,16 @@ type completionQueue struct {
 	waiter *waiter // in WaitCQ
 	empty  int     // polls in a row that found nothing
 	users  int     // queue pairs
+
+	overrun bool // completions were lost: the end of it
+}
+
+// lost is the error of a queue that is empty and will stay so.
+func (cq *completionQueue) lost() error {
+	if !cq.overrun {
+		return nil
+	}
+	return fmt.Errorf("CQ %d: more than its %d entries came, completions were lost: %w", cq.handle, len(cq.ring), driver.ErrInvalid)
 }
 
 // channel is where armed queues announce themselves.
@@ -176,9 +186,8 @@ func (d *Device) ArmCQ(h driver.CQ, solicitedOnly bool) error {
 // push adds a completion, of a request of sent if that is not nil; solicited is
 // whether a peer asked for an event.
 func (d *Device) push(cq *completionQueue, wc driver.WC, sent *requester, solicited bool) {
-	if cq.n == len(cq.ring) {
-		d.count.CQOverruns++
-		d.raise(driver.AsyncEvent{Type: driver.EventCQErr, CQ: cq.handle})
+	if cq.overrun || cq.n == len(cq.ring) {
+		d.overran(cq)
 		return
 	}
 	if sent != nil {
@@ -194,6 +203,18 @@ func (d *Device) push(cq *completionQueue, wc driver.WC, sent *requester, solici
 	}
 	if cq.waiter != nil && cq.waiter != d.active {
 		setEvent(cq.waiter.fd)
+	}
+}
+
+// overran ends a queue that has no room for a completion.
+func (d *Device) overran(cq *completionQueue) {
+	d.count.CQOverruns++
+	if !cq.overrun {
+		cq.overrun = true
+		if cq.waiter != nil {
+			setEvent(cq.waiter.fd) // another caller may have taken what woke it
+		}
+		d.raise(driver.AsyncEvent{Type: driver.EventCQErr, CQ: cq.handle})
 	}
 }
 

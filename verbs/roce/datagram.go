@@ -99,7 +99,7 @@ func (d *Device) datagram(q *queuePair, dg *netio.Datagram, pkt []byte, p *wire.
 	case p.DETH.QKey != q.attr.QKey:
 		d.count.BadQKey++
 		return
-	case q.state != driver.QPRTR && q.state != driver.QPRTS && q.state != driver.QPSQE && q.state != driver.QPSQD || !q.nextRecv(&q.resp.wr):
+	case q.state != driver.QPRTR && q.state != driver.QPRTS && q.state != driver.QPSQE || !q.nextRecv(&q.resp.wr):
 		d.count.UDDropped++
 		return
 	}

@@ -238,6 +238,7 @@ func (d *Device) Close() error {
 		d.mu.Unlock()
 		return driver.ErrClosed
 	}
+	d.cm.end()
 	d.closed = true
 	for _, w := range d.waiting {
 		setEvent(w.fd)

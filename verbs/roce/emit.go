@@ -210,10 +210,14 @@ func (q *queuePair) count(psn seqnum.PSN) {
 // those go on that waited for them.
 func (d *Device) readsEnded(n int) {
 	d.readBytes -= n
+	if len(d.readWaiters) == 0 {
+		return
+	}
 	for _, q := range d.readWaiters {
 		d.run(q)
 	}
 	d.readWaiters = d.readWaiters[:0]
+	d.kick() // it may be a caller that ended a queue pair, and nothing may be under way that would wake the device
 }
 
 // forgetReads takes all READs and atomics as not asked.

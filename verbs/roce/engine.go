@@ -61,7 +61,8 @@ func (d *Device) sendTurns(now int64) bool {
 	d.runnable = d.idle[:0]
 	for _, q := range list {
 		q.queued = false
-		if q.respond(turnBudget) || q.pump(now, turnBudget) {
+		more := q.respond(turnBudget)
+		if q.pump(now, turnBudget) || more { // who is read from without end sends too
 			d.run(q)
 		}
 	}

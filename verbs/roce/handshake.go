@@ -59,6 +59,10 @@ func (m *manager) onREQ(h *wire.MADHeader, msg *wire.REQ, from netip.Addr, now i
 		c.askedAgain(now)
 		return
 	}
+	if len(m.conns) >= maxConns {
+		d.count.CMDropped++ // who means it asks again
+		return
+	}
 	p, err := d.newPath(from)
 	if err != nil {
 		return
@@ -110,13 +114,12 @@ func (m *manager) listenerFor(c *conn, from netip.Addr) (*listener, driver.Rejec
 // stale finds an older connection with the same queue pair of the peer: it has
 // lost that one, and ours is disconnected (12.9.8.3.1).
 func (m *manager) stale(c *conn) bool {
-	for _, o := range m.conns {
-		if o != c && o.state == connEstablished && o.peerQPN == c.peerQPN && o.path.peer == c.path.peer {
-			o.disconnect(m.d.now())
-			return true
-		}
+	o := m.made[c.farEnd()]
+	if o == nil || o.state != connEstablished {
+		return false
 	}
-	return false
+	o.disconnect(m.d.now())
+	return true
 }
 
 // askedAgain answers a repetition of the REQ. A refusal that was lost is remembered
@@ -208,7 +211,7 @@ func (c *conn) onREP(h *wire.MADHeader, msg *wire.REP, now int64) {
 		Private: privateOf(msg.PrivateData[:]), ResponderResources: msg.ResponderResources, InitiatorDepth: msg.InitiatorDepth,
 		RetryCount: p.RetryCount, RNRRetry: msg.RNRRetryCount, AckTimeout: p.AckTimeout,
 	}
-	c.state = connEstablished
+	c.made()
 	c.transmit(h.TID, wire.AttrRTU, &wire.RTU{CommIDs: c.ids()}, false, now)
 	c.tell(nil)
 }
@@ -225,8 +228,15 @@ func (c *conn) established(now int64) {
 		c.refuse(driver.RejectNoQP, nil, now)
 		return
 	}
-	c.state, c.due = connEstablished, 0
+	c.made()
+	c.due = 0
 	c.tell(nil)
+}
+
+// made notes that the connection stands.
+func (c *conn) made() {
+	c.state = connEstablished
+	c.m.made[c.farEnd()] = c
 }
 
 // established tells the connection manager that the peer sends already.
@@ -250,6 +260,9 @@ func (c *conn) onMRA(msg *wire.MRA, now int64) {
 func (c *conn) onREJ(msg *wire.REJ, now int64) {
 	switch c.state {
 	case connREQSent, connREPSent, connREQReceived:
+	case connEstablished: // the peer has not heard that it is, and has given it up
+		c.gone(now)
+		return
 	default:
 		return
 	}
@@ -339,7 +352,5 @@ func (c *conn) gone(now int64) {
 	c.tell(driver.ErrClosed)
 	c.finish()
 	c.end()
-	if c.state != connTimewait {
-		c.wait(now)
-	}
+	c.wait(now) // also if it does already: the answer to a repetition has stopped that timer
 }

@@ -110,7 +110,8 @@ func (d *Device) DestroyQP(h driver.QP) error {
 	}
 	d.tx.flush()
 	q.gone, q.state = true, driver.QPReset
-	d.readsEnded(q.req.readBytes)
+	q.forgetReads()
+	q.resp = responder{listed: q.resp.listed} // it may be among those that have a turn
 	for k, r := range maps.All(d.keys) {
 		if r.window != nil && r.window.qp == q.num {
 			r.window.unbind(d)
@@ -145,11 +146,11 @@ func (d *Device) ModifyQP(h driver.QP, a *driver.QPAttr, mask driver.QPMask) err
 }
 
 // moves are the transitions that a caller may ask for, save those to RESET and ERR.
+// SQD is not offered: no device in software here has it.
 var moves = map[driver.QPState][]driver.QPState{
 	driver.QPInit: {driver.QPReset, driver.QPInit},
 	driver.QPRTR:  {driver.QPInit},
-	driver.QPRTS:  {driver.QPRTR, driver.QPRTS, driver.QPSQD, driver.QPSQE},
-	driver.QPSQD:  {driver.QPRTS, driver.QPSQD},
+	driver.QPRTS:  {driver.QPRTR, driver.QPRTS, driver.QPSQE},
 }
 
 func (q *queuePair) mayMove(to driver.QPState) bool {
@@ -240,7 +241,7 @@ func (q *queuePair) enter(to driver.QPState) error {
 
 // reset empties the queues without completions, as RESET asks for.
 func (q *queuePair) reset() {
-	q.d.readsEnded(q.req.readBytes)
+	q.forgetReads()
 	q.sendCQ.drop(q.num)
 	q.recvCQ.drop(q.num)
 	q.req.init(len(q.req.ring))
@@ -258,6 +259,9 @@ func (q *queuePair) fatal() {
 		return
 	}
 	q.state = driver.QPError
+	if !q.resp.ended { // else the answers before what was refused
+		q.resp.jobs = nil
+	}
 	q.flushSends()
 	q.flushRecvs()
 }

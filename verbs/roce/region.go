@@ -23,7 +23,7 @@ type region struct {
 	bytes   []byte         // nil with a handler
 	handler driver.Handler // answers instead of bytes
 	base    uint64         // offset of addr in what handler knows
-	ended   bool           // deregistered or invalidated; work in flight still points here
+	ended   bool           // deregistered, or a window that was unbound; work in flight still points here
 
 	window *window // not nil: the key is a bound window's
 	parent *region // that a window looks onto

@@ -58,7 +58,7 @@ type responder struct {
 func (q *queuePair) request(p *wire.Packet, now int64) {
 	r := &q.resp
 	switch q.state {
-	case driver.QPRTR, driver.QPRTS, driver.QPSQD:
+	case driver.QPRTR, driver.QPRTS:
 	case driver.QPError:
 		if !r.ended {
 			return

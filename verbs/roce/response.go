@@ -14,7 +14,7 @@ import (
 // READ's answer, an atomic's answer.
 func (q *queuePair) response(p *wire.Packet, now int64) {
 	r := &q.req
-	if q.state != driver.QPRTS && q.state != driver.QPSQD {
+	if q.state != driver.QPRTS {
 		return
 	}
 	if p.PSN.Less(r.una) || !p.PSN.Less(r.nxt) {

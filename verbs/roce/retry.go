@@ -131,7 +131,7 @@ func (t *retry) stop() { t.due, t.paused, t.probing = 0, false, false }
 func (q *queuePair) expire(now int64) {
 	t := &q.req.retry
 	switch {
-	case q.gone || q.state != driver.QPRTS && q.state != driver.QPSQD:
+	case q.gone || q.state != driver.QPRTS:
 		t.stop()
 		return
 	case t.paused:

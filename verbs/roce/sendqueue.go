@@ -84,7 +84,7 @@ func (d *Device) PostSend(h driver.QP, wrs []driver.SendWR) (int, error) {
 // posted sends what was queued, or ends it.
 func (q *queuePair) posted() {
 	d := q.d
-	if q.state == driver.QPError {
+	if q.state == driver.QPError || q.state == driver.QPSQE {
 		q.flushSends()
 		return
 	}

@@ -66,6 +66,8 @@ func (d *Device) WaitCQ(ctx context.Context, h driver.CQ, wc []driver.WC) (int, 
 		return 0, fmt.Errorf("wait for CQ %d: %w", h, driver.ErrInvalid)
 	case cq.n > 0:
 		return cq.take(wc), nil
+	case cq.overrun:
+		return 0, cq.lost()
 	case cq.waiter != nil:
 		return 0, fmt.Errorf("wait for CQ %d: another caller waits for it: %w", h, driver.ErrInvalid)
 	}
@@ -97,6 +99,8 @@ func (d *Device) wait(ctx context.Context, w *waiter) error {
 		switch {
 		case w.cq.n > 0:
 			return nil
+		case w.cq.overrun:
+			return w.cq.lost()
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case d.closed || d.cqs[w.cq.handle] == nil:
@@ -241,6 +245,9 @@ func (d *Device) PollCQ(h driver.CQ, wc []driver.WC) (int, error) {
 	if cq.n > 0 {
 		cq.empty = 0
 		return cq.take(wc), nil
+	}
+	if cq.overrun {
+		return 0, cq.lost()
 	}
 	if cq.empty++; cq.empty >= pollsBeforeLead {
 		d.lastLead = d.now()

@@ -92,24 +92,13 @@ func (q *queuePair) bind(b *driver.MWBind) driver.WCStatus {
 	return driver.WCSuccess
 }
 
-// invalidate closes a key: a window that this queue pair bound, or a
-// registration of its protection domain.
+// invalidate closes a window that this queue pair bound. A registration ends with
+// DeregMR only: other peers use it too, and it may be where we receive.
 func (q *queuePair) invalidate(key uint32) bool {
 	r := q.d.keys[key]
-	if r == nil || r.ended || r.pd != q.pd {
+	if r == nil || r.window == nil || r.window.qp != q.num {
 		return false
 	}
-	if r.window != nil {
-		if r.window.qp != q.num {
-			return false
-		}
-		r.window.unbind(q.d)
-		return true
-	}
-	if r.bound > 0 {
-		return false
-	}
-	r.ended = true
-	delete(q.d.keys, key)
+	r.window.unbind(q.d)
 	return true
 }
