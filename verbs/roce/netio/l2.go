@@ -89,11 +89,14 @@ func (p *l2Port) Stats() Stats          { return p.stats }
 func (p *l2Port) FD() int               { return p.fd }
 func (p *l2Port) Close() error          { return unix.Close(p.fd) }
 
-// Recv takes frames until one is ours or there are none; those of neighbor
-// discovery are answered on the way.
+// framesAtOnce bounds a Recv on a segment whose frames are others'.
+const framesAtOnce = 8 * recvSlots
+
+// Recv takes frames until there are enough of ours or there are none; those of
+// neighbor discovery are answered on the way.
 func (p *l2Port) Recv(ds []Datagram) (int, error) {
 	n := 0
-	for n < min(len(ds), len(p.bufs)) {
+	for frames := 0; n < min(len(ds), len(p.bufs)) && frames < framesAtOnce; frames++ {
 		k, err := rawRead(p.fd, p.bufs[n])
 		switch {
 		case errors.Is(err, unix.EAGAIN):
@@ -162,8 +165,8 @@ func (p *l2Port) Send(ds []Datagram) (int, error) {
 	return len(ds), nil
 }
 
-// errLost: the packet cannot wait for its neighbor.
-var errLost = errors.New("neighbor is not known")
+// errLost: nobody can be asked where the packet belongs.
+var errLost = errors.New("neighbor of another address family")
 
 func (p *l2Port) send(d *Datagram) error {
 	hop := p.hop(d.Peer.Addr())
@@ -194,9 +197,7 @@ func (p *l2Port) hop(a netip.Addr) netip.Addr {
 
 // ask asks the segment for a neighbor and keeps a packet for it.
 func (p *l2Port) ask(a netip.Addr, d *Datagram) error {
-	if !p.near.keep(a, d) {
-		return errLost
-	}
+	p.near.keep(a, d)
 	if !p.near.mayAsk(a, time.Since(p.start)) {
 		return nil
 	}

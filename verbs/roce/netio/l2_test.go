@@ -124,6 +124,53 @@ func TestOnlyOursIsReceived(t *testing.T) {
 	}
 }
 
+// Senders that were invented, and never answer, keep nobody out.
+func TestInventedNeighborsKeepNobodyOut(t *testing.T) {
+	p, _ := station(t, L2Options{}, 0)
+	for i := range 2 * maxNeighbors {
+		a := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+		p.near.keep(a, &Datagram{Peer: friendly})
+		if p.near.asked[a] == nil || len(p.near.asked) > maxNeighbors {
+			t.Fatalf("%v: %d are asked for", a, len(p.near.asked))
+		}
+	}
+	for i := range 2 * maxNeighbors {
+		a := netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})
+		p.near.keep(a, &Datagram{Peer: friendly})
+		if p.learn(a, friend.MAC); len(p.near.known) > maxNeighbors {
+			t.Fatalf("%d neighbors", len(p.near.known))
+		}
+		if _, ok := p.near.find(a); !ok {
+			t.Fatalf("%v has answered, and is not known", a)
+		}
+	}
+}
+
+// A segment that is full of others' frames does not keep its listener from all else.
+func TestChatterEndsARecv(t *testing.T) {
+	p, segment := station(t, L2Options{}, 0)
+	chatter := make([]byte, 60) // of no protocol
+	said := 0
+	for said < framesAtOnce+8 {
+		if _, err := unix.Write(segment, chatter); err != nil {
+			break
+		}
+		said++
+	}
+	ds := make([]Datagram, 4)
+	n, err := p.Recv(ds)
+	check(t, err)
+	left := 0
+	for b := make([]byte, 100); ; left++ {
+		if _, err := rawRead(p.fd, b); err != nil {
+			break
+		}
+	}
+	if want := max(0, said-framesAtOnce); n != 0 || left != want {
+		t.Errorf("of %d frames %d are left, want %d", said, left, want)
+	}
+}
+
 // What a kernel left whole for whoever can cut it says so in its header.
 func TestTrainsKeepTheirSegments(t *testing.T) {
 	p, segment := station(t, L2Options{}, vnetLen)

@@ -17,7 +17,8 @@ const (
 )
 
 // neighbors are the stations of a segment. Only those that we send to, or that
-// send to us, get a place: a segment's chatter cannot fill the table.
+// send to us, get a place: a segment's chatter cannot fill the table. Whoever
+// invents senders can: then one place is emptied for each that is needed.
 type neighbors struct {
 	known map[netip.Addr]frame.MAC
 	asked map[netip.Addr]*question
@@ -39,12 +40,10 @@ func (n *neighbors) find(a netip.Addr) (frame.MAC, bool) {
 }
 
 // keep holds a packet back until its neighbor is known.
-func (n *neighbors) keep(a netip.Addr, d *Datagram) bool {
+func (n *neighbors) keep(a netip.Addr, d *Datagram) {
 	q := n.asked[a]
 	if q == nil {
-		if len(n.asked) >= maxNeighbors {
-			return false
-		}
+		makeRoom(n.asked)
 		q = &question{}
 		n.asked[a] = q
 	}
@@ -52,7 +51,17 @@ func (n *neighbors) keep(a netip.Addr, d *Datagram) bool {
 		q.kept = q.kept[1:] // the newest is what the peer still waits for
 	}
 	q.kept = append(q.kept, Datagram{Peer: d.Peer, Data: bytes.Clone(d.Data)})
-	return true
+}
+
+// makeRoom takes any one out of a full table: if it was a real one it comes back.
+func makeRoom[V any](table map[netip.Addr]V) {
+	if len(table) < maxNeighbors {
+		return
+	}
+	for a := range table {
+		delete(table, a)
+		return
+	}
 }
 
 // mayAsk reports whether it is time to ask for a, again.
@@ -75,6 +84,8 @@ func (n *neighbors) learn(a netip.Addr, mac frame.MAC) []Datagram {
 		return nil
 	case !ok && q == nil && len(n.known) >= maxNeighbors:
 		return nil
+	case !ok:
+		makeRoom(n.known)
 	}
 	n.known[a] = mac
 	delete(n.asked, a)
