@@ -82,11 +82,11 @@ const requestTimeout = 5 * time.Second
 
 func (l *listener) serve() {
 	for {
-		c, err := l.sock.AcceptUnix()
+		c, err := next(l.sock.AcceptUnix)
 		if err != nil {
 			return
 		}
-		go l.request(socket{c})
+		go l.request(c)
 	}
 }
 

@@ -201,6 +201,10 @@ func (e *engine) gone() {
 		o.s.answerOpen(nil, o.src, e.qp.Num, false)
 	}
 	e.waiting = nil
+	if e.recv != nil && e.qp.State == driver.QPError { // half of a message had come
+		e.qp.EndRecv(driver.WC{ID: e.recv.ID, Status: driver.WCWRFlushErr, Op: driver.WCRecv}, false)
+	}
+	e.recv = nil
 }
 
 // destroy ends the connection and unmaps it.

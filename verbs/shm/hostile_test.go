@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"syscall"
@@ -198,6 +199,59 @@ func TestARingThatLies(t *testing.T) {
 				t.Errorf("%v, %v", a.State, err)
 			}
 		})
+	}
+}
+
+// A lie about the ring is found out by the send that needs room in it.
+func TestALieAboutRoomEndsTheSend(t *testing.T) {
+	x, y := connected(t)
+	y.mine(func(e *engine) { u64(e.seg, segTail).Store(1 << 40) })
+	x.post(driver.OpSend, y)
+	if st := x.wait(); st != driver.WCRetryExcErr {
+		t.Error(st)
+	}
+}
+
+// A receive that holds half of a message is flushed with the others, before them.
+func TestHalfAMessageIsFlushed(t *testing.T) {
+	x, y := connected(t)
+	for id := range uint64(2) {
+		_, err := y.d.PostRecv(y.qp.QP, []driver.RecvWR{{ID: 7 + id, SG: []driver.SGE{{Addr: 0x1000, Length: 4096, LKey: y.mr.LKey}}}})
+		check(t, err)
+	}
+	x.mine(func(e *engine) {
+		r := record{Size: 64, Op: uint8(driver.OpSend), Flags: recFirst, Total: 128}
+		r.put(e.far.b[segRing:])
+		u64(e.far.b, segHead).Store(recordSize + pad(r.Size))
+		e.link.notify(e.peer)
+	})
+	for half := false; !half; time.Sleep(100 * time.Microsecond) {
+		y.mine(func(e *engine) { half = e.recv != nil })
+	}
+	check(t, y.d.ModifyQP(y.qp.QP, &driver.QPAttr{State: driver.QPError}, driver.QPMaskState))
+	for id := range uint64(2) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		var wc [1]driver.WC
+		_, err := y.d.WaitCQ(ctx, y.cq, wc[:])
+		cancel()
+		check(t, err)
+		if wc[0].ID != 7+id || wc[0].Status != driver.WCWRFlushErr {
+			t.Errorf("%+v, want receive %d, flushed", wc[0], 7+id)
+		}
+	}
+}
+
+// Where no descriptor is left for a while, a listener goes on afterwards.
+func TestListenersOutliveTheLackOfDescriptors(t *testing.T) {
+	tries := 0
+	_, err := next(func() (*net.UnixConn, error) {
+		if tries++; tries < 3 {
+			return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", unix.EMFILE)}
+		}
+		return nil, net.ErrClosed
+	})
+	if tries != 3 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%d tries, %v", tries, err)
 	}
 }
 

@@ -206,7 +206,10 @@ func (e *engine) push(s *soft.Send) driver.WCStatus {
 	for {
 		n := min(carried-e.pushed, chunk)
 		at, ok := e.room(n)
-		if !ok {
+		switch {
+		case e.dead:
+			return driver.WCRetryExcErr
+		case !ok:
 			return wait
 		}
 		r := record{

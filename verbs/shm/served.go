@@ -22,11 +22,11 @@ type served struct {
 func (d *Device) accept() {
 	defer d.done.Done()
 	for {
-		c, err := d.listener.AcceptUnix()
+		c, err := next(d.listener.AcceptUnix)
 		if err != nil {
 			return
 		}
-		s := &served{dev: d, outbox: newOutbox(socket{c})}
+		s := &served{dev: d, outbox: newOutbox(c)}
 		if s.sock.checkPeer() != nil || !d.admit(s) {
 			c.Close()
 			continue

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,6 +56,21 @@ func (s socket) checkPeer() error {
 		return &CredError{UID: uid, PID: int(cred.Pid)}
 	}
 	return nil
+}
+
+// acceptPause is what a listener waits where no descriptor is left (EMFILE), or
+// whose peer has gone before it was accepted.
+const acceptPause = 100 * time.Millisecond
+
+// next accepts until the listener is closed.
+func next(accept func() (*net.UnixConn, error)) (socket, error) {
+	for {
+		c, err := accept()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return socket{c}, err
+		}
+		time.Sleep(acceptPause)
+	}
 }
 
 // write sends m with files, which stay the caller's. It waits for a peer that

@@ -74,12 +74,12 @@ func (qp *QP) Fail() {
 	}
 	qp.State = driver.QPError
 	qp.flushSends()
-	qp.flushRecvs()
 	if from != driver.QPError {
-		qp.Dev.carrier.Modified(qp, from)
-		if qp.srq != nil {
-			qp.Dev.Raise(driver.AsyncEvent{Type: driver.EventQPLastWQE, QP: qp.Handle})
-		}
+		qp.Dev.carrier.Modified(qp, from) // it may have a receive in hand, the oldest
+	}
+	qp.flushRecvs()
+	if from != driver.QPError && qp.srq != nil {
+		qp.Dev.Raise(driver.AsyncEvent{Type: driver.EventQPLastWQE, QP: qp.Handle})
 	}
 }
 
