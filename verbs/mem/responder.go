@@ -50,7 +50,9 @@ func (e *engine) requested(m *message) {
 func (e *engine) again(m *message) {
 	switch m.op {
 	case driver.OpRDMARead:
-		e.read(m)
+		if data, status := e.fetch(m); status == driver.WCSuccess { // else it had its answer before the memory went
+			e.respond(m, data)
+		}
 	case driver.OpAtomicCmpAndSwp, driver.OpAtomicFetchAndAdd:
 		for _, r := range e.replay {
 			if r.psn == m.psn {
@@ -154,9 +156,14 @@ func (e *engine) write(m *message) bool {
 	return true
 }
 
+// fetch reads what a READ asks for.
+func (e *engine) fetch(m *message) (data []byte, status driver.WCStatus) {
+	status = e.remote(m, m.length, driver.AccessRemoteRead, func(b []byte) { data = bytes.Clone(b) })
+	return data, status
+}
+
 func (e *engine) read(m *message) bool {
-	var data []byte
-	status := e.remote(m, m.length, driver.AccessRemoteRead, func(b []byte) { data = bytes.Clone(b) })
+	data, status := e.fetch(m)
 	if status != driver.WCSuccess {
 		return e.refuse(m, status)
 	}
