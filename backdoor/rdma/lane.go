@@ -71,7 +71,7 @@ func complete(jobs []*job) {
 // appends the jobs that ended by it.
 func (l *lane) pump(ended []*job) []*job {
 	for l.qp != nil && len(l.queue) > 0 {
-		wrs, first := l.wrs[:0], len(l.flight)
+		wrs := l.wrs[:0]
 		for len(l.queue) > 0 && len(l.flight) < depth {
 			j := l.queue[0]
 			if !l.session.open && j.to != l.session.self {
@@ -97,8 +97,8 @@ func (l *lane) pump(ended []*job) []*job {
 		}
 		// A slot of the queue is free once a later signaled request completed.
 		wrs[len(wrs)-1].Flags |= verbs.SendSignaled
-		if n, err := l.qp.PostSend(wrs...); err != nil {
-			l.flight = l.flight[:first+n]
+		if _, err := l.qp.PostSend(wrs...); err != nil {
+			// What was not taken is in flight here all the same: its jobs wait nowhere else.
 			return l.broken(ended, nil, fmt.Errorf("%w: %w", errLost, err))
 		}
 	}
