@@ -186,8 +186,9 @@ func (qp *QP) Done() <-chan struct{} {
 	return qp.conn.Done()
 }
 
-// Close destroys the queue pair. What was posted and not polled is lost; the
-// peer learns nothing of it unless Disconnect came before.
+// Close destroys the queue pair. What was posted and not polled is lost. The peer
+// of a connection of the connection manager's is told, but not waited for: that is
+// what Disconnect is for; any other peer learns nothing.
 //
 // Implements:
 //
