@@ -104,6 +104,9 @@ func (ch *CompChannel) take(want *CQ) *CQ {
 	for i, cq := range ch.ready {
 		if want == nil || cq == want {
 			ch.ready = append(ch.ready[:i], ch.ready[i+1:]...)
+			if want == nil && len(ch.ready) > 0 {
+				poke(ch.news) // another waits perhaps, and one piece of news is all there can be
+			}
 			return cq
 		}
 	}
@@ -175,11 +178,14 @@ func (ch *CompChannel) hand(h driver.CQ) {
 	ch.mu.Lock()
 	ch.ready = append(ch.ready, cq)
 	ch.mu.Unlock()
-	for _, news := range []chan struct{}{cq.news, ch.news} {
-		select {
-		case news <- struct{}{}:
-		default:
-		}
+	poke(cq.news)
+	poke(ch.news)
+}
+
+func poke(news chan struct{}) {
+	select {
+	case news <- struct{}{}:
+	default:
 	}
 }
 
