@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"lazystate/verbs"
@@ -61,6 +62,7 @@ const (
 type session struct {
 	Server
 	ctx    context.Context
+	stop   context.CancelFunc
 	conn   net.Conn
 	pd     *verbs.PD
 	ch     *verbs.CompChannel
@@ -75,7 +77,9 @@ type session struct {
 
 // Serve serves one client, whose TCP connection it closes.
 func (s *Server) Serve(ctx context.Context, conn net.Conn) (err error) {
-	ss := &session{Server: *s, ctx: ctx, conn: conn}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ss := &session{Server: *s, ctx: ctx, stop: stop, conn: conn}
 	defer func() { err = errors.Join(err, ss.close()) }()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := ss.open(); err != nil {
@@ -178,11 +182,21 @@ func (s *session) run() error {
 	}
 }
 
+// lastRound is how long the test may last when the client has gone: its last
+// byte may be under way, or the client has died.
+const lastRound = 10 * time.Second
+
 // outcome waits for the test that ran beside, if any.
 func (s *session) outcome(played chan error) error {
 	if played == nil {
 		return nil
 	}
+	select {
+	case err := <-played:
+		return err
+	case <-time.After(lastRound):
+	}
+	s.stop()
 	return <-played
 }
 
