@@ -87,6 +87,7 @@ type Device struct {
 	busy        bool // packets came in batches lately
 	timers      timers
 	lastExpire  int64
+	portRests   int64 // until then, after it failed
 	toAnswer    []*queuePair
 	runnable    []*queuePair
 	idle        []*queuePair // storage for runnable

@@ -26,6 +26,7 @@ const (
 	recvBatch  = 32
 	turnBudget = 64 // packets a queue pair sends before it is the next one's turn
 	waitSlice  = 5 * time.Millisecond
+	portRest   = 10 * time.Millisecond // for a port that fails: its descriptor may be readable for ever
 
 	longAgo = math.MinInt64 / 2 // what now() never was
 )
@@ -92,5 +93,6 @@ func (d *Device) answer() {
 func (d *Device) portFailed(err error) {
 	if !d.closed && !errors.Is(err, unix.EINTR) {
 		d.count.PortErrors++
+		d.portRests = d.now() + int64(portRest)
 	}
 }

@@ -3,6 +3,7 @@
 package roce
 
 import (
+	"math"
 	"net/netip"
 	"testing"
 
@@ -68,6 +69,19 @@ func TestPacketsOfStrangersAreDropped(t *testing.T) {
 				t.Errorf("counters (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Handles come round after four billion objects, and leave out what lives.
+func TestHandlesComeRound(t *testing.T) {
+	d, q, _, key := target(t)
+	lives := d.keys[key].handle
+	d.lastHandle = uint32(lives) - 1
+	mr := must[driver.MRInfo](t)(d.RegHandler(q.pd, &gatekeeper{}, 0, 8, 0))
+	d.lastHandle = math.MaxUint32
+	pd := must[driver.PD](t)(d.AllocPD())
+	if mr.MR == lives || d.mrs[lives] != d.keys[key] || pd == 0 || pd == q.pd {
+		t.Errorf("MR %d beside %d, PD %d beside %d", mr.MR, lives, pd, q.pd)
 	}
 }
 

@@ -4,11 +4,15 @@ package roce
 
 import (
 	"errors"
+	"net/netip"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lazystate/verbs/driver"
+	"lazystate/verbs/roce/netio"
 	"lazystate/verbs/roce/wire"
 )
 
@@ -97,6 +101,35 @@ func TestReadsThatWaitAreWoken(t *testing.T) {
 	var n [8]byte
 	if _, err := unix.Read(fd, n[:]); err != nil || d.readBytes != 0 {
 		t.Errorf("the device sleeps (%v), with %d bytes under way", err, d.readBytes)
+	}
+}
+
+// brokenPort is readable for ever, and cannot be read.
+type brokenPort struct {
+	netio.Port
+	reads atomic.Int64
+}
+
+func (p *brokenPort) Recv([]netio.Datagram) (int, error) {
+	p.reads.Add(1)
+	return 0, unix.EBADFD // as a TAP says that was taken away
+}
+
+// A port that has failed is tried again, and not without end.
+func TestFailedPortRests(t *testing.T) {
+	hub := &netio.Hub{}
+	p := &brokenPort{Port: must[netio.Port](t)(hub.Port(netip.MustParseAddrPort("10.9.9.1:4791"), false))}
+	_, err := unix.Write(p.FD(), []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	check(t, err)
+	begun := time.Now()
+	d := must[*Device](t)(Open(Config{Port: 4791, IO: p}))
+	for p.reads.Load() < 5 {
+		time.Sleep(time.Millisecond)
+	}
+	reads, took := p.reads.Load(), time.Since(begun)
+	check(t, d.Close())
+	if most := 2 + int64(took/portRest); reads > most {
+		t.Errorf("%d reads in %v", reads, took)
 	}
 }
 

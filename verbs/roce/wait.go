@@ -28,6 +28,14 @@ func clearEvent(fd int) {
 	_, _ = unix.Read(fd, n[:]) // empty is as good as cleared
 }
 
+// earlier returns the earlier of two times, of which 0 is never.
+func earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
 // sleep waits until event is set or, if port is, until a packet is there, or
 // until the time has come (0: never). d.mu is held before and after it.
 func (d *Device) sleep(event int, port bool, until int64) {
@@ -35,9 +43,10 @@ func (d *Device) sleep(event int, port bool, until int64) {
 	n := 1
 	if port {
 		n = 2
-		if next := d.timers.next(); next != 0 && (until == 0 || next < until) {
-			until = next
+		if d.portRests > d.now() {
+			n, until = 1, earlier(until, d.portRests)
 		}
+		until = earlier(until, d.timers.next())
 		d.sleeper, d.sleepUntil = event, until
 	}
 	var ts *unix.Timespec
@@ -220,10 +229,19 @@ func (d *Device) stayAway(deep bool, until int64) {
 	d.threadAway, d.threadDeep = false, false
 }
 
-// handle returns a number that no object of the device has.
+// handle returns a number that no object of the device has, also when they have
+// come round. Queue pairs have numbers of their own.
 func (d *Device) handle() uint32 {
-	d.lastHandle++
+	for d.lastHandle++; d.lastHandle == 0 || d.taken(d.lastHandle); {
+		d.lastHandle++
+	}
 	return d.lastHandle
+}
+
+func (d *Device) taken(h uint32) bool {
+	_, pd := d.pds[driver.PD(h)]
+	return pd || d.mrs[driver.MR(h)] != nil || d.windows[driver.MW(h)] != nil || d.channels[driver.Channel(h)] != nil ||
+		d.cqs[driver.CQ(h)] != nil || d.srqs[driver.SRQ(h)] != nil || d.ahs[driver.AH(h)] != nil
 }
 
 // pollsBeforeLead is how many empty polls in a row make a caller the one who

@@ -144,9 +144,17 @@ func (t *table[H, T]) add(v T) H {
 	if t.m == nil {
 		t.m = map[H]T{}
 	}
-	t.last++
+	for t.last++; t.last == 0 || t.has(t.last); { // they come round
+		t.last++
+	}
 	t.m[t.last] = v
 	return t.last
+}
+
+// has: t is locked.
+func (t *table[H, T]) has(h H) bool {
+	_, ok := t.m[h]
+	return ok
 }
 
 func (t *table[H, T]) get(h H) (T, error) {
