@@ -50,6 +50,10 @@ func (g *Guard) propose(now time.Duration, m *monitor, r *Request, a Agreement) 
 	switch {
 	case rec == nil:
 		return Verdict{Act: Keep, Why: "until its commit word"}
+	case hook(r.Kind) && !g.authentic(m, rec):
+		const why = "its tag is wrong, or its number is not above the last"
+		g.event(Event{Time: now, Kind: Refused, Monitor: m.slot, Region: r.Kind, Op: Write, Why: why})
+		return Verdict{Act: Keep, Why: why}
 	case rec.free: // the safe direction; what was agreed on ends with it
 		m.held = hold{}
 		return Verdict{Act: Keep, Apply: rec.puts}

@@ -80,7 +80,8 @@ type Guard struct {
 type monitor struct {
 	Monitor
 	slot     uint32
-	counter  uint64 // of its highest hello
+	counter  uint64            // of its highest hello
+	highest  map[uint32]uint64 // sequence number that right tags came with, by kind
 	shadow   map[uint32]*shadow
 	proposed map[place]*proposal
 	held     hold
@@ -120,7 +121,7 @@ func (g *Guard) monitor(slot uint32) *monitor {
 // forget drops all that a monitor has asked for.
 func (m *monitor) forget() {
 	m.shadow, m.proposed, m.held = map[uint32]*shadow{}, map[place]*proposal{}, hold{}
-	m.reads = map[reading]asked{}
+	m.reads, m.highest = map[reading]asked{}, map[uint32]uint64{}
 }
 
 // Boot tells the boot that the target is at; zero: its module is not there.

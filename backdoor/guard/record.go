@@ -30,6 +30,35 @@ type record struct {
 	puts    []Put // the monitor's own bytes, in the order it must write them
 	free    bool  // gives the lock up
 	epoch   uint32
+	seq     uint64
+	signed  []signed
+}
+
+// signed is a part of a record that has a tag of its own.
+type signed struct {
+	index uint32 // that the tag is made with
+	body  []byte // a part of the shadow
+	tag   uint64
+}
+
+func tagged(index uint32, b []byte, tagOff int) signed {
+	return signed{index, b[:tagOff], binary.LittleEndian.Uint64(b[tagOff:])}
+}
+
+// authentic reports whether a record is its monitor's, and new. Whoever injects
+// packets into a connection casts no vote so: the target looks at the tags of what
+// reaches it, but there they are those of the others who voted.
+func (g *Guard) authentic(m *monitor, rec *record) bool {
+	for _, s := range rec.signed {
+		if s.tag != uapi.Tag(m.Key, g.boot, rec.place.kind, s.index, s.body) {
+			return false
+		}
+	}
+	if rec.seq <= m.highest[rec.place.kind] {
+		return false
+	}
+	m.highest[rec.place.kind] = rec.seq
+	return true
 }
 
 // committed returns the record whose commit word the last n bytes at off of the
@@ -56,14 +85,15 @@ func (s *shadow) record(at, size, commit uint64) *record {
 		{s.slot, s.kind, s.records.off + at, slices.Clone(b[:commit])},
 		{s.slot, s.kind, s.records.off + at + commit, slices.Clone(b[commit : commit+4])},
 	}}
-	var seq uint64
 	switch s.kind {
 	case uapi.KindKnobReq:
-		seq = rec.knob(b)
+		rec.seq = rec.knob(b)
+		rec.signed = []signed{tagged(uint32(at/size), b, uapi.KnobSlotTagOff)}
 	default:
-		seq = rec.lock(s.kind, b)
+		rec.seq = rec.lock(s.kind, b)
+		rec.signed = []signed{tagged(s.slot, b, uapi.LockReqTagOff)}
 	}
-	if binary.LittleEndian.Uint32(b[commit:]) != uint32(seq) {
+	if binary.LittleEndian.Uint32(b[commit:]) != uint32(rec.seq) {
 		return nil
 	}
 	return rec
@@ -108,6 +138,8 @@ func (s *shadow) kills() *record {
 		if uint32(k.Seq) != seq {
 			return nil
 		}
+		rec.seq = max(rec.seq, k.Seq)
+		rec.signed = append(rec.signed, tagged(uint32(at/uapi.KillSlotSize), bodies[at:], uapi.KillSlotTagOff))
 		same := uapi.KillSlot{StartTime: k.StartTime, PID: k.PID, Signal: k.Signal}
 		rec.content = append(rec.content, same.Encode()...)
 	}
