@@ -52,6 +52,10 @@ const (
 	sampleStage = 256 << 10 // a Sensor Box, its user pages, and what is read beside them
 )
 
+// lives is for how many queue pairs of a lane the completion queue has room: the one
+// in it, and the one before, whose flushed requests may not have been polled yet.
+const lives = 2
+
 // Open connects, within ctx.
 func Open(ctx context.Context, o Options) (*Memory, error) {
 	o, err := o.withDefaults()
@@ -76,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Memory, error) {
 
 // allocate makes what outlives connections.
 func (m *Memory) allocate() (err error) {
-	dev, wrs := m.o.Device, (1+m.o.Pool)*depth
+	dev, wrs := m.o.Device, lives*(1+m.o.Pool)*depth
 	if m.pd, err = dev.AllocPD(); err != nil {
 		return err
 	}
