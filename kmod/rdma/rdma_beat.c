@@ -2,8 +2,8 @@
 /*
  * rdma_beat.c - a monitor whose machine died says no goodbye. So each connection
  * is asked now and then, by a WRITE of no bytes, which the monitor's NIC answers
- * and nobody's memory sees; one that owes its answer for the lease is closed, and
- * with its last connection a grant ends.
+ * and nobody's memory sees; one that owes its answer for the lease, or cannot even
+ * be asked, is closed, and with its last connection a grant ends.
  *
  * That is housekeeping: no repair and no key waits for it. A machine that hangs
  * asks nothing and closes nothing, and one look counts as one, however much time
@@ -34,7 +34,8 @@ static void answered(struct ib_cq *cq, struct ib_wc *wc)
 		bdr_conn_close(conn);
 }
 
-static void ask(struct bdr_conn *conn)
+/* False: the device did not take the question. */
+static bool ask(struct bdr_conn *conn)
 {
 	struct ib_rdma_wr wr = {
 		.wr = {
@@ -46,16 +47,15 @@ static void ask(struct bdr_conn *conn)
 
 	conn->beat.done = answered;
 	conn->asked = !ib_post_send(conn->id->qp, &wr.wr, NULL);
+	return conn->asked;
 }
 
 static void look(struct bdr_conn *conn)
 {
 	if (!bdr_conn_open(conn))
 		return;
-	if (!conn->asked) {
-		ask(conn);
+	if (!conn->asked && ask(conn))
 		return;
-	}
 	if (++conn->missed < LOOKS - 1)
 		return;
 	pr_info_ratelimited("monitor %u at %pISpc has not answered for %u s\n", conn->grant->monitor,
