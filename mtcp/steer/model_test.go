@@ -43,6 +43,9 @@ func (m *model) out(s wire.Segment) (uint32, wire.Segment) {
 	if State(e.State) == Migrating && !expired(*e) && (len(s.Payload) > 0 || flags(s, wire.FIN|wire.SYN)) {
 		return verdictShot, s
 	}
+	if State(e.State) == Switched && len(s.Payload) == 0 && !flags(s, wire.FIN|wire.SYN) {
+		return verdictRedirect, s // to nowhere
+	}
 	if State(e.State) == Switched {
 		return verdictShot, s
 	}

@@ -111,9 +111,9 @@ func (a *Agent) note(f, asked Flow) error {
 
 func (a *Agent) begin(f, asked Flow, s bpfSession, limit time.Duration) (Numbers, error) {
 	s.State, s.Asked, s.Next = uint32(Migrating), asked.bpf(), s.Hop+1
-	s.Deadline = 0
+	s.Deadline, s.Last = 0, now()
 	if limit > 0 {
-		s.Deadline = now() + uint64(limit)
+		s.Deadline = s.Last + uint64(limit)
 	}
 	if a.cfg.Gateway {
 		s.Flags = s.Flags&^clampIn | keep

@@ -57,7 +57,7 @@ type Session struct {
 	Moves int           // so far
 	Asked Flow          // MIGRATING: on the wire, should it move
 	Left  time.Duration // MIGRATING: until it ends by itself; 0: never, negative: it has
-	Idle  time.Duration // since the last segment, a tick more or less
+	Idle  time.Duration // since the last segment that went on, a tick more or less
 	Over  bool          // both FINs or a RST were seen
 }
 

@@ -9,15 +9,18 @@ import (
 
 // S2 has the session and cannot be heard, for so long that the client gives it up and is
 // back with S1, which has let go of it. S1 says where it is, and the client waits there
-// once more, until S2 can be heard: every byte arrives once. So it is when its agent dies
-// over that.
+// once more, until S2 can be heard: every byte arrives once, also of a client whose TCP
+// has gone on repeating what nobody has acknowledged. So it is when its agent dies over
+// that.
 func TestSilentServerIsFound(t *testing.T) {
-	for _, step := range []string{"", "after seek", "before follow", "after follow"} {
-		t.Run(step, func(t *testing.T) { silentServerIsFound(t, step) })
+	for _, c := range []struct{ what, step string }{
+		{"idle", ""}, {"upload", ""}, {"upload", "after seek"}, {"idle", "before follow"}, {"upload", "after follow"},
+	} {
+		t.Run(c.what+" "+c.step, func(t *testing.T) { silentServerIsFound(t, c.what == "upload", c.step) })
 	}
 }
 
-func silentServerIsFound(t *testing.T, step string) {
+func silentServerIsFound(t *testing.T, uploads bool, step string) {
 	w := newWorld(t, false)
 	path, err := mortal()
 	if err != nil {
@@ -26,7 +29,12 @@ func silentServerIsFound(t *testing.T, step string) {
 	env := []string{"MTCPD_ROLE=mtcpd", "MTCPD_HOLDS=10"} // it waits for twelve seconds
 	a := w.agentOf(path, append(env, "MTCPD_KILL="+step), "--patience", "2s", "--pin", bpffs(t))
 	w.addr = own(0, false).Addr()
-	finish := w.idle()
+	var finish func()
+	if uploads {
+		finish = w.upload(w.addr, long)
+	} else {
+		finish = w.idle()
+	}
 	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
 	w.rig.Wire.Do(func() error { return mute("s2") })
 	s1.await("the session's end", func() bool {

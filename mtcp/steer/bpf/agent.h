@@ -29,15 +29,68 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } keeping SEC(".maps");
 
-/* hold_back does not let a segment leave. At a client its TCP is told so and
- * sends it again in time; at a gateway the client has sent it, and only we have
- * it. */
-static __always_inline int hold_back(struct __sk_buff *skb, const struct segment *s, const struct session *m)
+/* note_seen is for whoever sweeps sessions that are over. */
+static __always_inline void note_seen(struct session *m, __u32 fin, const struct segment *s)
+{
+	if (s->tcp.fin)
+		m->seen |= fin;
+	if (s->tcp.rst)
+		m->seen |= SEEN_RST;
+}
+
+static __always_inline void note_passed(struct session *m)
+{
+	m->last = bpf_ktime_get_coarse_ns();
+}
+
+/* vanish drops what the host's TCP is to take for sent: a redirection to nowhere.
+ * TCX has no TC_ACT_STOLEN, and lets pass what it does not know. */
+static __always_inline int vanish(void)
+{
+	return bpf_redirect(0, 0);
+}
+
+#define ALONE 1000000000ull /* ns */
+
+/* none_on_its_way reports a client's TCP that waits for no acknowledgement. */
+static __always_inline bool none_on_its_way(struct __sk_buff *skb)
+{
+	struct bpf_tcp_sock *tp = NULL;
+	struct bpf_sock *sk = skb->sk;
+
+	if (sk)
+		tp = bpf_tcp_sock(sk);
+	return tp && !tp->packets_out;
+}
+
+/* refuse does not let the client's TCP send. It takes SHOT for a lack of room in
+ * its own host: what it has not sent goes at S2's first word, and no timer is
+ * waited for. But if nothing of it is on its way it tries only tcp_retries2
+ * times, twice a second (tcp_send_probe0), and ends the connection. So one that
+ * has been alone for a while hears that its first segment is sent: that it
+ * repeats, likewise, for as long as TCP ever does (tcp_retransmit_timer). What
+ * carries nothing is not sent again: an acknowledgement, a RST; or asks for a
+ * window, which is tried as often, but less and less. */
+static __always_inline int refuse(struct __sk_buff *skb, const struct segment *s, const struct session *m)
+{
+	if (!s->payload && !s->tcp.fin && !s->tcp.syn)
+		return vanish();
+	if (bpf_ktime_get_ns() < m->last + ALONE || !none_on_its_way(skb))
+		return SHOT;
+	return vanish();
+}
+
+/* hold_back does not let a segment leave. At a client its TCP sends it again; at
+ * a gateway the client has sent it, and only we have it. */
+static __always_inline int hold_back(struct __sk_buff *skb, const struct segment *s, struct session *m)
 {
 	struct kept k = {.app = s->flow, .link = l2_len, .len = skb->len};
 
 	count(DATA_HELD);
-	if (!(m->flags & KEEP) || (!s->payload && !s->tcp.fin))
+	if (!(m->flags & KEEP))
+		return refuse(skb, s, m);
+	note_passed(m);
+	if (!s->payload && !s->tcp.fin)
 		return SHOT;
 	if (bpf_perf_event_output(skb, &keeping, BPF_F_CURRENT_CPU | (__u64)skb->len << 32, &k, sizeof(k)))
 		count(KEPT_LOST);
@@ -80,16 +133,6 @@ static __always_inline bool same_flow(const struct flow *a, const struct flow *b
 	return same_addr(&a->remote, &b->remote) && a->lport == b->lport && a->rport == b->rport;
 }
 
-/* note_seen is for whoever sweeps sessions that are over. */
-static __always_inline void note_seen(struct session *m, __u32 fin, const struct segment *s)
-{
-	m->last = bpf_ktime_get_coarse_ns();
-	if (s->tcp.fin)
-		m->seen |= fin;
-	if (s->tcp.rst)
-		m->seen |= SEEN_RST;
-}
-
 static __always_inline int leave(struct __sk_buff *skb, struct segment *s, const struct session *m)
 {
 	bool moved = !same_flow(&s->flow, &m->wire);
@@ -124,6 +167,7 @@ int steer_out(struct __sk_buff *skb)
 		return hold_back(skb, &s, m);
 	if (m->state == SWITCHED) /* it would meet a RST */
 		return hold_back(skb, &s, m);
+	note_passed(m);
 	if (m->flags & CLAMP_OUT && s.tcp.ack && after(bpf_ntohl(s.tcp.ack_seq), m->sent)) {
 		if (set_number(skb, &s, &s.tcp.ack_seq, m->sent))
 			return SHOT;
@@ -215,6 +259,7 @@ static __always_inline int come(struct __sk_buff *skb, struct segment *s, struct
 		return SHOT;
 	}
 	note_seen(m, SEEN_FIN_IN, s);
+	note_passed(m);
 	if (rewrite_in(skb, s, m, app)) {
 		count(REFUSED);
 		return SHOT;

@@ -50,7 +50,7 @@ struct session {
 	__u32 oif;        /* interface towards the current server, 0: the same */
 	__u32 seen;       /* of its end */
 	__u64 deadline;   /* MIGRATING ends by itself; CLOCK_MONOTONIC, ns; 0: never */
-	__u64 last;       /* segment, likewise, to a tick */
+	__u64 last;       /* segment that went on, or was kept, or the move's beginning; likewise, to a tick */
 };
 
 enum {
