@@ -194,7 +194,7 @@ func TestOnKernels(t *testing.T) {
 var parts = []struct{ pkg, run string }{
 	{"tcprepair", "TestStates/ipv4$|MovesUnderLoad/ipv6|TornDump|NoMemoryLeft|FrozenSocketSendsNothingNew|SentInNameOnly"},
 	{"takeover", "TakeoverUnderLoad/ipv6"},
-	{"steer", "AreTheModel|HandshakeOfAMove|OutliveTheAgent|CloseLeavesNothing"},
+	{"steer", "AreTheModel|HandshakeOfAMove|OutliveTheAgent|CloseLeavesNothing|OutlivesASilentServer/clsact"},
 }
 
 // A session goes from a machine with such a kernel to this host's in the middle of
