@@ -13,7 +13,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 [ -f kmod/Kbuild ] || [ -f kmod/Makefile ] || { echo "kmod: kmod/ has no Kbuild" >&2; exit 1; }
 
-# sync DIR: copies kmod/ into DIR and removes copies of sources that are gone.
+# sync DIR: copies kmod/ into DIR and removes copies of sources that are gone. A copy
+# is as old as itself: with its source's time, one that changed between the copying
+# and the compiling would be older than what was compiled, and never be compiled.
 sync() {
 	mkdir -p "$1"
 	(cd kmod && find . -type f '(' -name '*.[chS]' -o -name Kbuild -o -name Makefile ')') | sort >"$1/.sources.new"
@@ -21,7 +23,7 @@ sync() {
 		comm -23 "$1/.sources" "$1/.sources.new" | while read -r gone; do rm -f "$1/$gone"; done
 	fi
 	mv "$1/.sources.new" "$1/.sources"
-	(cd kmod && xargs cp -au --parents -t "$1") <"$1/.sources"
+	(cd kmod && xargs cp -u --parents -t "$1") <"$1/.sources"
 }
 
 mkdir -p build
