@@ -174,7 +174,8 @@ bool bd_freeze_spares(void);
 int bd_silence_init(void);
 void bd_silence_exit(void);
 void bd_silence(void);
-bool bd_silence_seen(u8 where);
+bool bd_silence_broken(u8 where);
+bool bd_silence_seen(int cpu, bool moves);
 
 /* bd_calls.c */
 bool bd_calls_come(void);

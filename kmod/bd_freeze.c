@@ -154,11 +154,40 @@ static bool must_drain(u8 where)
 	       ktime_get_mono_fast_ns() < stop.drain_end_ns;
 }
 
-/* A fence that spares this CPU wants it to be silent. */
+static bool answered(int cpu)
+{
+	return per_cpu(held_round, cpu) == active;
+}
+
+static bool others_held(int me)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		if (cpu != me && !answered(cpu))
+			return ktime_get_mono_fast_ns() > READ_ONCE(stop.stop_end_ns);
+	return true;
+}
+
+/*
+ * A fence that spares this CPU wants it to be silent: what the others run may come here
+ * until they are held. Where a process runs all the same that is no longer so.
+ */
 static void hush(int cpu, u8 where)
 {
-	if (READ_ONCE(stop.fence) && bd_silence_seen(where))
-		note(cpu, BD_CPU_SILENT);
+	bool said = READ_ONCE(bd_lock_ack()->cpu[cpu].where) == BD_CPU_SILENT;
+
+	if (!READ_ONCE(stop.fence))
+		return;
+	if (bd_silence_broken(where))
+		where = BD_CPU_RUNNING;
+	else if (!said && others_held(cpu) &&
+		 bd_silence_seen(cpu, ktime_get_mono_fast_ns() < READ_ONCE(stop.drain_end_ns)))
+		where = BD_CPU_SILENT;
+	else
+		return;
+	if (said == (where == BD_CPU_RUNNING))
+		note(cpu, where);
 }
 
 /**
@@ -200,11 +229,6 @@ static void nmi_send(int cpu)
 {
 	cpumask_set_cpu(cpu, &nmi_wanted);
 	apic->send_IPI_mask(cpumask_of(cpu), NMI_VECTOR);
-}
-
-static bool answered(int cpu)
-{
-	return per_cpu(held_round, cpu) == active;
 }
 
 /* Chase CPUs that do not answer; true when all that can be held are. */

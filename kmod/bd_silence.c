@@ -133,15 +133,16 @@ static void silence(struct quiet *q)
 /*
  * The spared CPU would run whoever wakes on it, and take from the held ones what
  * waits there: they would go on changing what the monitor reads. Who forks just now
- * finds the signal pending and does not.
+ * finds the signal pending and does not. Each thread gets a signal of its own, for the
+ * one that takes it stops the others: the first may wait for ever for a CPU that hangs.
  */
 static void stop_processes(void)
 {
-	struct task_struct *p;
+	struct task_struct *p, *t;
 
-	for_each_process(p)
-		if (!(p->flags & PF_KTHREAD))
-			send_sig_info(SIGSTOP, SEND_SIG_PRIV, p);
+	for_each_process_thread(p, t)
+		if (!(t->flags & PF_KTHREAD))
+			send_sig_info(SIGSTOP, SEND_SIG_PRIV, t);
 }
 
 /**
@@ -167,22 +168,68 @@ void bd_silence(void)
 	rcu_read_unlock();
 }
 
+/*
+ * A CPU that is held by NMI, or hangs, keeps what locks it has: then nobody waits for
+ * the one lock that it takes to stop the process that runs here.
+ */
+static bool may_signal(void)
+{
+	spinlock_t *lock = &current->sighand->siglock;
+
+	if (!bd_nmi_held())
+		return true;
+	if (!spin_trylock(lock))
+		return false;
+	spin_unlock(lock);
+	return true;
+}
+
 /**
- * bd_silence_seen() - the spared CPU, in its poller interrupt
+ * bd_silence_broken() - does a process run on the spared CPU, in whose interrupt we are
  * @where: enum bd_cpu_where
  *
- * Returns true if nothing on it can still be on its way to a device, for who
- * transmits has softirqs disabled, and no process on it is in the middle of changing
- * what the monitor reads. One that is still running there is stopped: at the end of
- * its system call, if it is in one.
+ * It is stopped: at the end of its system call, if it is in one.
  */
-bool bd_silence_seen(u8 where)
+bool bd_silence_broken(u8 where)
 {
-	if (!silent)
-		return false;
-	if (where == BD_CPU_USER && !bd_nmi_held())
+	if (where == BD_CPU_USER && may_signal())
 		send_sig_info(SIGSTOP, SEND_SIG_PRIV, current);
-	return !softirq_count() && (where != BD_CPU_KERNEL || current->flags & PF_KTHREAD);
+	return where == BD_CPU_USER ||
+	       (where == BD_CPU_KERNEL && !(current->flags & PF_KTHREAD) && !is_idle_task(current));
+}
+
+/*
+ * Whether a process waits for this CPU. One that waits for a held CPU comes here when
+ * the scheduler moves it; if it may not come (isolcpus, its affinity) it waits for ever.
+ */
+static bool somebody_waits(int cpu, bool moves)
+{
+	struct task_struct *p, *t;
+	bool waits = false;
+
+	rcu_read_lock();
+	for_each_process_thread(p, t) {
+		if (t->flags & PF_KTHREAD || READ_ONCE(t->__state) != TASK_RUNNING)
+			continue;
+		if (task_cpu(t) == cpu || (moves && !READ_ONCE(t->on_cpu)))
+			waits = true;
+	}
+	rcu_read_unlock();
+	return waits;
+}
+
+/**
+ * bd_silence_seen() - the spared CPU, in its poller interrupt; the others are held
+ * @cpu: this one, on which no process runs just now
+ * @moves: those that wait for a held CPU have still time to come here
+ *
+ * Returns true if nothing on it can still be on its way to a device, for who
+ * transmits has softirqs disabled, and no process is in the middle of changing what
+ * the monitor reads, or comes to be when it has its turn.
+ */
+bool bd_silence_seen(int cpu, bool moves)
+{
+	return silent && !softirq_count() && !somebody_waits(cpu, moves);
 }
 
 static int add(struct net_device *dev)

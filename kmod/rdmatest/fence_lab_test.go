@@ -55,22 +55,12 @@ func (k *loaded) fenceSparesTheNIC(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sent.Close()
-	k.beating(t)
-	for end := time.Now().Add(time.Minute); c.beats(t, regions) < 3; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("a minute and no beat")
-		}
-	}
+	k.beating(t, "hold", "7")
+	c.beat(t, regions)
 	got := lab.Transfer(t, k.vm, k.addr, 0)
 	rises(t, "bytes of the transfer", got)
 
-	seq := uint64(time.Now().UnixNano()) | 1
-	c.record(t, k, regions["fence"], uapi.KindFence, uapi.LockReq{
-		Want: uapi.FenceWant, Epoch: 1, DrainMs: 50, Flags: spare, Monitor: c.grant.Monitor, Seq: seq, Commit: uint32(seq),
-	})
-	a := c.lockState(t, regions, "fenced and silent", func(a *uapi.LockAck) bool {
-		return a.State == uapi.LockFenced && a.Free == [4]uint64{}
-	})
+	a := c.fenced(t, k, regions)
 	if a.Parked[0] != 1 || a.IPI[0]|a.NMI[0] != 2 || a.CPU[0].Where != uapi.CPUSilent {
 		t.Errorf("parked %b, held %b by IPI, %b by NMI; CPU 0: %s", a.Parked[0], a.IPI[0], a.NMI[0], uapi.CPUWhereName(uint32(a.CPU[0].Where)))
 	}
@@ -96,8 +86,47 @@ func (k *loaded) fenceSparesTheNIC(t *testing.T) {
 	c.close(t)
 }
 
+// fenced has the machine fenced, and silent.
+func (c *conn) fenced(t *testing.T, k *loaded, regions map[string]uapi.Region) *uapi.LockAck {
+	t.Helper()
+	seq := uint64(time.Now().UnixNano()) | 1
+	c.record(t, k, regions["fence"], uapi.KindFence, uapi.LockReq{
+		Want: uapi.FenceWant, Epoch: 1, DrainMs: 50, Flags: spare, Monitor: c.grant.Monitor, Seq: seq, Commit: uint32(seq),
+	})
+	return c.lockState(t, regions, "fenced and silent", func(a *uapi.LockAck) bool {
+		return a.State == uapi.LockFenced && a.Free == [4]uint64{}
+	})
+}
+
+// TestFenceStopsEveryThread: a process is stopped whose first thread waits for a CPU that
+// hangs, so that it takes no signal. The others went on, on the CPU that the fence spares,
+// and changed what was read and believed.
+func TestFenceStopsEveryThread(t *testing.T) {
+	t.Parallel()
+	k := own(t, "6.12", "10.77.0.8", "fd77::8", "allow_fence=1")
+	if err := k.vm.Insmod(t.Context(), lab.Module(t, k.vm, "bd_inject"), "i_am_a_lab=1"); err != nil {
+		t.Fatal(err)
+	}
+	c := k.dial(t, hello{})
+	regions := c.table(t)
+	k.beating(t, "apart", "7", "1")
+	c.beat(t, regions)
+	go k.vm.WriteFile(t.Context(), trigger, []byte("spin 1 0"), 0) // it may not come back
+	c.hangs(t, regions, "TICKS.1")
+	a := c.fenced(t, k, regions)
+	if a.Parked[0] != 1 || a.NMI[0] != 2 {
+		t.Errorf("parked %b, held %b by IPI, %b by NMI", a.Parked[0], a.IPI[0], a.NMI[0])
+	}
+	before := c.beats(t, regions)
+	time.Sleep(time.Second) // a hundred beats
+	if after := c.beats(t, regions); after != before {
+		t.Errorf("a thread on the spared CPU went on from %d to %d", before, after)
+	}
+	c.close(t)
+}
+
 // beating starts kmod/test/user_sensor.c on the CPU that the fence will spare.
-func (k *loaded) beating(t *testing.T) {
+func (k *loaded) beating(t *testing.T, args ...string) {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "user_sensor")
 	out, err := exec.CommandContext(t.Context(), "gcc", "-O2", "-static", "-o", bin, "../test/user_sensor.c").CombinedOutput()
@@ -107,8 +136,32 @@ func (k *loaded) beating(t *testing.T) {
 	if err := k.vm.Put(t.Context(), bin, "/tmp/user_sensor"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.vm.Start(t.Context(), lab.Proc{Argv: []string{"/tmp/user_sensor", "hold", "7"}, CPUs: []int{0}}); err != nil {
+	if _, err := k.vm.Start(t.Context(), lab.Proc{Argv: append([]string{"/tmp/user_sensor"}, args...), CPUs: []int{0}}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// hangs waits until a clock has stood still for a second.
+func (c *conn) hangs(t *testing.T, regions map[string]uapi.Region, clock string) {
+	t.Helper()
+	last, since := uint64(0), time.Now()
+	for end := since.Add(time.Minute); time.Since(since) < time.Second; time.Sleep(20 * time.Millisecond) {
+		if n := c.sensor(t, regions, clock); n != last {
+			last, since = n, time.Now()
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s goes on", clock)
+		}
+	}
+}
+
+// beat waits until it has begun.
+func (c *conn) beat(t *testing.T, regions map[string]uapi.Region) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); c.beats(t, regions) < 3; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a minute and no beat")
+		}
 	}
 }
 

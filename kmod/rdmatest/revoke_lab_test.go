@@ -39,9 +39,11 @@ func (k *loaded) inject(t *testing.T) {
 	t.Cleanup(func() { k.vm.Run(context.Background(), "rmmod", "bd_inject") })
 }
 
+const trigger = "/sys/module/bd_inject/parameters/trigger"
+
 func (k *loaded) trigger(t *testing.T, fault string) {
 	t.Helper()
-	if err := k.vm.WriteFile(t.Context(), "/sys/module/bd_inject/parameters/trigger", []byte(fault), 0); err != nil {
+	if err := k.vm.WriteFile(t.Context(), trigger, []byte(fault), 0); err != nil {
 		t.Fatal(err)
 	}
 }

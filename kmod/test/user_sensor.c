@@ -4,12 +4,16 @@
  * the guest's half of the tests of /dev/backdoor.
  *
  *   user_sensor hold ID [heartbeat]   make a progress sensor and beat until killed
+ *   user_sensor apart ID CPU          likewise, in a second thread; the first is busy on CPU
  *   user_sensor adopt ID              own an orphan again, beat until killed
  *   user_sensor release ID            remove a sensor
  *   user_sensor checks                try what must be refused; exit 1 if it is not
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +72,27 @@ static int beat(unsigned long cmd, struct bd_ioc_sensor r)
 		*value += 1;	/* one store: that is the whole update */
 		usleep(10000);
 	}
+}
+
+static void *beat_beside(void *r)
+{
+	exit(beat(BD_IOC_NEW_SENSOR, *(struct bd_ioc_sensor *)r));
+}
+
+static int apart(struct bd_ioc_sensor r, int cpu)
+{
+	pthread_t thread;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (pthread_create(&thread, NULL, beat_beside, &r) ||
+	    sched_setaffinity(0, sizeof(one), &one)) {
+		perror("apart");
+		return 1;
+	}
+	for (;;)
+		;
 }
 
 static int release(unsigned int id)
@@ -219,12 +244,14 @@ int main(int argc, char **argv)
 		r.flags = BD_SENSOR_HEARTBEAT;
 	if (argc > 2 && !strcmp(argv[1], "hold"))
 		return beat(BD_IOC_NEW_SENSOR, r);
+	if (argc == 4 && !strcmp(argv[1], "apart"))
+		return apart(r, atoi(argv[3]));
 	if (argc > 2 && !strcmp(argv[1], "adopt"))
 		return beat(BD_IOC_ADOPT_SENSOR, r);
 	if (argc > 2 && !strcmp(argv[1], "release"))
 		return release(id);
 	if (argc == 2 && !strcmp(argv[1], "checks"))
 		return checks();
-	fprintf(stderr, "usage: user_sensor hold|adopt|release ID, or checks\n");
+	fprintf(stderr, "usage: user_sensor hold|adopt|release ID, apart ID CPU, or checks\n");
 	return 2;
 }
