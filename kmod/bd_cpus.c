@@ -54,6 +54,8 @@ void bd_cpus_count(struct bd_lock_ack *ack)
 		if (where <= BD_CPU_RUNNING || !c->drained)
 			ack->drained = 0;
 	}
+	if (ack->state == BD_LOCK_FENCED)
+		ack->since_ns = ack->now_ns;	/* the leader's last look */
 }
 
 /**

@@ -95,8 +95,6 @@ void bd_lock_granted(void)
 	if (ack->state == BD_LOCK_STOPPING) {
 		ack->grants++;
 		set_state(BD_LOCK_HELD);
-	} else if (ack->state == BD_LOCK_FENCED) {
-		ack->since_ns = ack->now_ns;
 	}
 	write_end();
 	raw_spin_unlock(&state_lock);
