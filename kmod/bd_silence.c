@@ -174,7 +174,7 @@ void bd_silence(void)
  */
 static bool may_signal(void)
 {
-	spinlock_t *lock = &current->sighand->siglock;
+	spinlock_t *lock = &rcu_dereference_raw(current->sighand)->siglock;
 
 	if (!bd_nmi_held())
 		return true;
