@@ -55,9 +55,9 @@ var benches = []bench{
 	{name: "detect"}, {name: "falsepos"}, {name: "fig313"}, {name: "fig314"}, {name: "peers"},
 }
 
-// apart are benches that take hours and keep what they have by themselves:
-// make survival. (The soak of detect, an hour, is another: go run ./bench/detect --soak 1h.)
-var apart = []string{"survival"}
+// apart are benches that take hours and are run by themselves: make survival, which
+// keeps what it has, and an hour of mixed load, which make soak has.
+var apart = []bench{{name: "survival"}, {name: "detect-soak", program: "detect", args: []string{"--soak=1h0m0s"}}}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -133,8 +133,8 @@ func choose(only string) ([]bench, error) {
 	var chosen []bench
 	for _, n := range strings.Split(only, ",") {
 		i := slices.Index(names(benches), n)
-		if slices.Contains(apart, n) {
-			return nil, fmt.Errorf("%s takes hours and is run by itself: go run ./bench/%s", n, n)
+		if i := slices.Index(names(apart), n); i >= 0 {
+			return nil, fmt.Errorf("%s takes hours and is run by itself: %s", n, apart[i].command(false))
 		}
 		if i < 0 {
 			return nil, fmt.Errorf("no bench %q", n)
