@@ -108,11 +108,7 @@ func measure(ctx context.Context, o *trial.Options, bandwidth bool) (fig *result
 			fig.Add(c.name(), float64(i+1), s)
 		}
 	}
-	for _, c := range carriers {
-		if c.name() != roceName {
-			ratios(fig, c.name(), samples[roceName], samples[c.name()], points)
-		}
-	}
+	note(fig, carriers, samples, points)
 	return fig, nil
 }
 
@@ -123,16 +119,38 @@ func one(ctx context.Context, c carrier, k kind, bandwidth bool) (float64, error
 	return c.latency(ctx, k)
 }
 
-// ratios notes roce against another carrier: the median of the rounds' own.
-func ratios(fig *result.Figure, name string, base, other [][]float64, points []point) {
-	for i, s := range other {
-		var r []float64
-		for j := range min(len(s), len(base[i])) {
-			r = append(r, base[i][j]/s[j])
+// note has each carrier beside roce, and what else has a bound: shared memory beside
+// a bare copy, a READ beside UCX's put.
+func note(fig *result.Figure, carriers []carrier, samples map[string][][]float64, points []point) {
+	for _, c := range carriers {
+		other := samples[c.name()]
+		switch c.name() {
+		case roceName:
+			continue
+		case ucxName: // its get waits until the passive process looks; its put does not
+			compare(fig, points[read].name+": "+roceName, "a put of "+ucxName, samples[roceName][read], other[write])
+		case copyName, sharedCopyName:
+			ratios(fig, shmName, c.name(), samples[shmName], other, points)
 		}
-		if len(r) > 0 {
-			fig.Notef("%s: %s is %.3g x %s (median of the rounds' ratios)", points[i].name, roceName, result.Median(r), name)
-		}
+		ratios(fig, roceName, c.name(), samples[roceName], other, points)
+	}
+}
+
+// ratios notes one carrier against another, point by point.
+func ratios(fig *result.Figure, name, than string, base, other [][]float64, points []point) {
+	for i := range min(len(base), len(other)) {
+		compare(fig, points[i].name+": "+name, than, base[i], other[i])
+	}
+}
+
+// compare notes a against b: the median of the rounds' own ratios.
+func compare(fig *result.Figure, what, than string, a, b []float64) {
+	var r []float64
+	for j := range min(len(a), len(b)) {
+		r = append(r, a[j]/b[j])
+	}
+	if len(r) > 0 {
+		fig.Notef("%s is %.3g x %s (median of the rounds' ratios)", what, result.Median(r), than)
 	}
 }
 

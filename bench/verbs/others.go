@@ -86,6 +86,11 @@ func (t *tcp) bandwidth(_ context.Context, k kind) (float64, error) {
 	return rate(largeOps, time.Since(start)), nil
 }
 
+const (
+	copyName       = "bare copy"
+	sharedCopyName = "bare copy of shared pages"
+)
+
 // bare is a copy within this process: what shared memory cannot beat.
 type bare struct {
 	label string
@@ -95,12 +100,12 @@ type bare struct {
 
 // openCopy copies Go's own memory, which the kernel may have in huge pages.
 func openCopy(context.Context) (carrier, error) {
-	return &bare{"bare copy", make([]byte, memory), make([]byte, memory), func() error { return nil }}, nil
+	return &bare{copyName, make([]byte, memory), make([]byte, memory), func() error { return nil }}, nil
 }
 
 // openSharedCopy copies memory of the kind that shared memory is.
 func openSharedCopy(context.Context) (carrier, error) {
-	c := &bare{label: "bare copy of shared pages"}
+	c := &bare{label: sharedCopyName}
 	var maps [][]byte
 	c.done = func() (err error) {
 		for _, m := range maps {

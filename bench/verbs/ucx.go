@@ -15,6 +15,8 @@ import (
 	"time"
 )
 
+const ucxName = "UCX over TCP"
+
 // ucx is Debian's ucx_perftest over TCP: a server and a client for each point.
 type ucx struct{}
 
@@ -33,7 +35,7 @@ func openUCX(ctx context.Context) (carrier, error) {
 	return ucx{}, nil
 }
 
-func (ucx) name() string { return "UCX over TCP" }
+func (ucx) name() string { return ucxName }
 func (ucx) Close() error { return nil }
 
 // test is one of ucx_perftest, and what its latency is multiplied with.

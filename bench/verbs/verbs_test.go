@@ -63,8 +63,33 @@ func TestParseUCX(t *testing.T) {
 func TestRatiosAreThoseOfTheRounds(t *testing.T) {
 	var fig result.Figure
 	// Medians would say 2: the rounds say 1/2, 1/2, 20.
-	ratios(&fig, "other", [][]float64{{1, 2, 40}}, [][]float64{{2, 4, 2}}, latencies[:1])
-	if len(fig.Notes) != 1 || !strings.Contains(fig.Notes[0], "is 0.5 x other") {
+	ratios(&fig, "ours", "other", [][]float64{{1, 2, 40}}, [][]float64{{2, 4, 2}}, latencies[:1])
+	if len(fig.Notes) != 1 || !strings.HasPrefix(fig.Notes[0], "READ 64 B: ours is 0.5 x other ") {
 		t.Error(fig.Notes)
+	}
+}
+
+// What is bounded is noted: a READ against a put, too, and shared memory against a copy.
+func TestNotes(t *testing.T) {
+	samples := map[string][][]float64{
+		roceName: {{30}, {20}, {18}}, ucxName: {{1000}, {60}, {20}}, shmName: {{3}, {2}, {1}}, copyName: {{2}, {1}, nil},
+	}
+	var carriers []carrier
+	for _, name := range []string{roceName, shmName, copyName, ucxName} {
+		carriers = append(carriers, &bare{label: name})
+	}
+	var fig result.Figure
+	note(&fig, carriers, samples, latencies)
+	all := strings.Join(fig.Notes, "\n")
+	for _, want := range []string{
+		"READ 64 B: ours: roce is 0.5 x a put of UCX over TCP ", "READ 64 B: ours: roce is 0.03 x UCX over TCP ", "CMP_AND_SWP: ours: roce is 0.9 x UCX over TCP ",
+		"READ 64 B: ours: shm is 1.5 x bare copy ", "WRITE 64 B: ours: shm is 2 x bare copy ", "WRITE 64 B: ours: roce is 10 x ours: shm ",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no note %q in\n%s", want, all)
+		}
+	}
+	if strings.Contains(all, "roce is 1 x") {
+		t.Errorf("roce is compared with itself:\n%s", all)
 	}
 }
