@@ -37,6 +37,7 @@ const legend = `Each carrier's cell: **R** could the target still be read (Senso
 **M** mended (all processes of a user killed under the lock, seen gone), each as *runs in which it could / runs*; then what its monitor, connected before, announced and when
 (median, range); then the events that were false. *none*: nothing was announced. ` + "`n/a`" + `: Debian's kernels cannot be broken so. CPU 0 answers for the NIC and is kept free of
 programs, as rxe needs it. The carriers of mapped memory and bdnic do not depend on the kernel: both are counted together.
+What several monitors must agree on (§3.8): hooks over rxe while the target lives (proposals) and by bdnic; reads by bdnic alone, for over rxe they are not supported (` + "`ErrNotSupported`" + `).
 `
 
 // markdown is the whole matrix in text.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/verbs/driver"
 )
 
 // policy is what a policy file says (§3.8): a line for each monitor slot, for
@@ -135,8 +136,10 @@ func (p *policy) agree(f []string) error {
 	a := uapi.IOCAgreement{Version: uapi.VersionMajor, Kind: kindWords[f[0]]}
 	switch a.Kind {
 	case uapi.KindLockReq, uapi.KindFence, uapi.KindKillReq, uapi.KindKnobReq:
-	default:
+	case 0, uapi.KindOwnerReq, uapi.KindProposals:
 		return fmt.Errorf("%q: monitors agree on lock, fence, kill or knob", f[0])
+	default:
+		return fmt.Errorf("%s: reads that must match: %w by the module, which a one-sided read does not ask; bdnic has them", f[0], driver.ErrNotSupported)
 	}
 	k, err := strconv.ParseUint(f[1], 10, 32)
 	if err != nil {

@@ -3,13 +3,16 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"lazystate/backdoor/uapi"
+	"lazystate/verbs/driver"
 )
 
 func TestParsePolicy(t *testing.T) {
@@ -42,7 +45,9 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"0 all sensor":                    "no region is called \"sensor\"",
 		"0 everything none":               "no region",
 		"0 all all jump":                  "want lock, fence or own",
-		"agree memory 2 of 0,1 within 1s": "monitors agree on",
+		"agree memory 2 of 0,1 within 1s": "line 1: memory: reads that must match: not supported",
+		"agree owner 2 of 0,1 within 1s":  "monitors agree on",
+		"agree ram 2 of 0,1 within 1s":    "monitors agree on",
 		"agree kill 2 of 0,9 within 1s":   "want a slot",
 		"agree kill two of 0,1 within 1s": "no number",
 		"agree kill 2 of 0,1 within 2h":   "up to a minute",
@@ -51,6 +56,18 @@ func TestParsePolicyRefuses(t *testing.T) {
 	} {
 		if _, err := parsePolicy([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// §3.8's reads that all or none get are the guard's alone: here that is told by name.
+func TestReadsAreNotAgreedOn(t *testing.T) {
+	for word, kind := range kindWords {
+		_, err := parsePolicy([]byte("agree " + word + " 2 of 0,1 within 1s"))
+		hook := slices.Contains([]uint32{uapi.KindLockReq, uapi.KindFence, uapi.KindKillReq, uapi.KindKnobReq}, kind)
+		written := slices.Contains([]uint32{uapi.KindOwnerReq, uapi.KindProposals}, kind)
+		if (err == nil) != hook || errors.Is(err, driver.ErrNotSupported) != (!hook && !written) {
+			t.Errorf("%s: %v", word, err)
 		}
 	}
 }
