@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"lazystate/verbs/driver"
 	"lazystate/verbs/roce/netio"
@@ -142,4 +143,54 @@ func TestRequestsAreBounded(t *testing.T) {
 		t.Errorf("%d connections, %d dropped", len(d.cm.conns), d.count.CMDropped)
 	}
 	clear(d.cm.conns)
+}
+
+// Who answers no REQ is asked ever more rarely, and then the dialer is told; some time
+// later nothing is left of it.
+func TestUnansweredREQIsGivenUp(t *testing.T) {
+	hub := &netio.Hub{}
+	d := must[*Device](t)(newDevice(Config{Port: 4791, PeerPort: 4791}, must[netio.Port](t)(hub.Port(netip.MustParseAddrPort("10.9.9.1:4791"), false))))
+	close(d.threadDone)
+	t.Cleanup(func() { check(t, d.Close()) })
+	me := newSide(t, d, 4096)
+	c := must[driver.Conn](t)(d.cm.Resolve(me.ctx, netip.Addr{}, netip.MustParseAddrPort("10.9.9.2:7174"))).(*conn)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := c.Connect(me.ctx, me.qp, driver.ConnParam{})
+		failed <- err
+	}()
+	for due := int64(0); due == 0; time.Sleep(time.Millisecond) {
+		d.mu.Lock()
+		due = c.due
+		d.mu.Unlock()
+	}
+	now := givesUp(t, d, c)
+	if err := <-failed; !errors.Is(err, driver.ErrUnreachable) {
+		t.Errorf("connect: %v", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.expire(now + 2*timewait); len(d.cm.conns) != 0 {
+		t.Error("the connection is never forgotten")
+	}
+}
+
+// givesUp lets a dialer's time pass until it does, and returns when that was.
+func givesUp(t *testing.T, d *Device, c *conn) int64 {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := c.due - madFirstRetry
+	for c.state == connREQSent {
+		pause := c.due - now
+		if now += pause; pause < madFirstRetry || pause > madMaxRetry {
+			t.Fatalf("asked again after %v", time.Duration(pause))
+		}
+		d.expire(now)
+		d.tx.flush()
+	}
+	if d.count.CMSent != madTries+1 { // and a REJ
+		t.Errorf("%d messages were sent", d.count.CMSent)
+	}
+	return now
 }
