@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"lazystate/verbs/driver"
 	"lazystate/verbs/roce/netio"
@@ -71,5 +74,37 @@ func TestEverySizeOverABadNetwork(t *testing.T) {
 			everySize(t, a, b, mtu.Bytes())
 			t.Logf("%+v", da.Counters())
 		})
+	}
+}
+
+// What a peer adds and what the process itself adds to the same word are both there:
+// the device's atomics are locked instructions, other than rdma_rxe's.
+func TestAtomicsAgainstTheProcessor(t *testing.T) {
+	da, db := hubbed(t, Config{}, netio.Faults{})
+	a, b := sides(t, da, db, 4096)
+	word := (*uint64)(unsafe.Pointer(&b.mem.Bytes[0]))
+	ours, stop, done := uint64(0), make(chan struct{}), make(chan struct{})
+	halt := sync.OnceFunc(func() { close(stop); <-done })
+	defer halt()
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				atomic.AddUint64(word, 1)
+				ours++
+			}
+		}
+	}()
+	const theirs = 2000
+	for range theirs {
+		a.post(driver.SendWR{Op: driver.OpAtomicFetchAndAdd, Flags: driver.SendSignaled, SG: a.sge(0, 8), RemoteAddr: b.mr.Addr, RKey: b.mr.RKey, CompareAdd: 1})
+		a.ok()
+	}
+	halt()
+	if got := atomic.LoadUint64(word); got != ours+theirs {
+		t.Errorf("%d and %d additions made %d", ours, theirs, got)
 	}
 }
