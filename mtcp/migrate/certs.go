@@ -3,24 +3,16 @@
 package migrate
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/wire"
 )
 
 // certs are the certificates that clients have of sessions that came here: this
 // server has not issued them, or has not accepted their sessions. They outlive the
-// daemon in a file that changes are appended to, all those of a move at once.
+// daemon.
 type certs struct {
-	path    string
-	file    *os.File
-	records int  // in the file
-	torn    bool // a change may be there in part: what is appended now would be read askew
-	crowd   crowd
+	records
+	crowd crowd
 
 	ids   map[wire.Certificate]cbox.ID
 	shown map[cbox.ID]wire.Certificate
@@ -36,18 +28,17 @@ type certChange struct {
 	cert wire.Certificate
 }
 
-// openCerts reads what earlier daemons have noted, and writes it anew: one that
-// died while it wrote may have left half a record.
+// openCerts reads what earlier daemons have noted, and writes it anew.
 func openCerts(path string) (*certs, error) {
-	c := &certs{path: path, crowd: crowd{least: mostCerts}, ids: map[wire.Certificate]cbox.ID{}, shown: map[cbox.ID]wire.Certificate{}}
-	b, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("journal of moves: %w", err)
+	c := &certs{crowd: crowd{least: mostCerts}, ids: map[wire.Certificate]cbox.ID{}, shown: map[cbox.ID]wire.Certificate{}}
+	var err error
+	c.records, err = openRecords(path, certRecord, func(b []byte) {
+		c.apply(certChange{cbox.ID(b[:len(cbox.ID{})]), wire.Certificate(b[len(cbox.ID{}):])})
+	})
+	if err == nil {
+		err = c.rewrite(c.all())
 	}
-	for ; len(b) >= certRecord; b = b[certRecord:] {
-		c.apply(certChange{cbox.ID(b), wire.Certificate(b[len(cbox.ID{}):])})
-	}
-	return c, c.rewrite()
+	return c, err
 }
 
 func (c *certs) apply(to certChange) {
@@ -74,45 +65,27 @@ func (c *certs) note(changes ...certChange) error {
 		c.apply(to)
 		b = append(append(b, to.id[:]...), to.cert[:]...)
 	}
-	c.records += len(b) / certRecord
 	switch {
 	case len(b) == 0:
 		return nil
-	case c.torn || c.records > 2*len(c.ids)+mostCerts:
-		return c.rewrite()
+	case c.grown(len(b), 2*len(c.ids)+mostCerts):
+		return c.rewrite(c.all())
 	}
-	if _, err := c.file.Write(b); err != nil {
-		c.torn = true
-		return fmt.Errorf("journal of moves: %w", err)
-	}
-	return nil
+	return c.add(b)
 }
 
-// rewrite leaves out what is over. Until the new file is in its place, the old one
-// counts.
-func (c *certs) rewrite() error {
-	f, err := os.OpenFile(c.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return fmt.Errorf("journal of moves: %w", err)
-	}
+// all are the changes that lead from nothing to what counts.
+func (c *certs) all() []byte {
 	var b []byte
 	for id, cert := range c.shown {
 		b = append(append(b, id[:]...), cert[:]...)
 	}
-	if _, err = f.Write(b); err == nil {
-		err = os.Rename(c.path+".new", c.path)
-	}
-	if err != nil {
-		return fmt.Errorf("journal of moves: %w", errors.Join(err, f.Close()))
-	}
-	_ = c.close() // it has been replaced
-	c.file, c.records, c.torn = f, len(c.shown), false
-	return nil
+	return b
 }
 
 func (c *certs) close() error {
-	if c == nil || c.file == nil {
+	if c == nil {
 		return nil
 	}
-	return c.file.Close()
+	return c.records.close()
 }

@@ -3,6 +3,7 @@
 package migrate
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -18,8 +19,10 @@ type departure struct {
 	told  time.Time      // last
 }
 
-// departures are those by the flows that sessions had here.
+// departures are those by the flows that sessions had here. They outlive the daemon: a
+// client asks the next one, too.
 type departures struct {
+	records
 	all   map[steer.Flow]departure
 	crowd crowd
 }
@@ -27,12 +30,51 @@ type departures struct {
 // mostDepartures are told of at once: as many as there may be flows on hold.
 const mostDepartures = mostHolds
 
+// departureLen is of one in the file: a flow, where it went, certificate, time.
+const departureLen = 3*addrLen + wire.CertLen + 8
+
+func (v departure) append(b []byte, f steer.Flow) []byte {
+	b = appendEnd(appendEnd(appendEnd(b, f.Local), f.Remote), v.to)
+	return le.AppendUint64(append(b, v.cert[:]...), uint64(v.until.UnixNano()))
+}
+
+func parseDeparture(b []byte) (steer.Flow, departure) {
+	rest := b[3*addrLen:]
+	return steer.Flow{Local: parseEnd(b), Remote: parseEnd(b[addrLen:])},
+		departure{to: parseEnd(b[2*addrLen:]), cert: wire.Certificate(rest), until: time.Unix(0, int64(le.Uint64(rest[wire.CertLen:])))}
+}
+
+// openDepartures knows what earlier daemons would tell; none is told for longer than so
+// long from now, whatever became of the clock.
+func openDepartures(path string, now time.Time, longest time.Duration) (d departures, err error) {
+	d = departures{all: map[steer.Flow]departure{}, crowd: crowd{least: leastSessions, most: mostDepartures}}
+	d.records, err = openRecords(path, departureLen, func(b []byte) {
+		f, v := parseDeparture(b)
+		if v.until.Before(now) {
+			return
+		}
+		if last := now.Add(longest); v.until.After(last) {
+			v.until = last
+		}
+		d.all[f] = v
+	})
+	if err == nil {
+		err = d.rewrite(d.bytes())
+	}
+	return d, err
+}
+
+// bytes are all of them, as the file has them.
+func (d *departures) bytes() (b []byte) {
+	for f, v := range d.all {
+		b = v.append(b, f)
+	}
+	return b
+}
+
 // note makes room, if it must, among those that are told no more. One for which there is
 // none is not told.
-func (d *departures) note(f steer.Flow, v departure, now time.Time) {
-	if d.all == nil {
-		d.all, d.crowd = map[steer.Flow]departure{}, crowd{least: leastSessions, most: mostDepartures}
-	}
+func (d *departures) note(f steer.Flow, v departure, now time.Time) error {
 	if d.crowd.due(len(d.all), now) {
 		for f, v := range d.all {
 			if now.After(v.until) {
@@ -41,9 +83,14 @@ func (d *departures) note(f steer.Flow, v departure, now time.Time) {
 		}
 		d.crowd.looked(len(d.all), now)
 	}
-	if _, known := d.all[f]; known || len(d.all) < mostDepartures {
-		d.all[f] = v
+	if _, known := d.all[f]; !known && len(d.all) >= mostDepartures {
+		return nil
 	}
+	d.all[f] = v
+	if d.grown(departureLen, 2*len(d.all)+leastSessions) {
+		return d.rewrite(d.bytes())
+	}
+	return d.add(v.append(nil, f))
 }
 
 // find is for a client that shows its certificate, and does not ask again before pause is over.
@@ -62,9 +109,24 @@ func (d *departures) find(f steer.Flow, cert wire.Certificate, now time.Time, pa
 func (m *Mover) departed(f steer.Flow, cert wire.Certificate, to netip.AddrPort) error {
 	m.mu.Lock()
 	now := time.Now()
-	m.departures.note(f, departure{cert: cert, to: to, until: now.Add(m.cfg.Timing.Doubt)}, now)
+	err := m.departures.note(f, departure{cert: cert, to: to, until: now.Add(m.cfg.Timing.Doubt)}, now)
 	m.mu.Unlock()
-	return m.steer.Hold(f, steer.Deaf, lingering)
+	return errors.Join(err, m.steer.Hold(f, steer.Deaf, lingering))
+}
+
+// deafen answers by silence what comes of sessions that have left, as the daemon before
+// this one did: what that held back went with it. A flow that is another connection's by
+// now is let be.
+func (m *Mover) deafen() {
+	for f := range m.departures.all {
+		if m.lives(f) {
+			continue
+		}
+		if err := m.steer.Hold(f, steer.Deaf, lingering); err != nil {
+			m.log.Warn("clients whose sessions have left are not answered by silence", "client", f.Remote, "err", err)
+			return
+		}
+	}
 }
 
 // sought is a client's MIGRATE_WHERE. It is answered if the session has left for good, and

@@ -93,8 +93,12 @@ func (j journal) stranded() (all []netip.Addr, err error) {
 	return all, err
 }
 
-// certsName is the file of certificates.
-const certsName = "certs"
+// certsName is the file of certificates, departuresName that of sessions that have left
+// and may be asked for.
+const (
+	certsName      = "certs"
+	departuresName = "departures"
+)
 
 // keyName is this server's key of certificates: sessions outlive its daemon.
 const keyName = "key"
@@ -150,5 +154,5 @@ func (j journal) doubtful(name string) bool {
 }
 
 func ages(name string) bool {
-	return name != keyName && name != certsName && !strings.HasPrefix(name, arrivingPrefix)
+	return name != keyName && name != certsName && name != departuresName && !strings.HasPrefix(name, arrivingPrefix)
 }

@@ -195,6 +195,9 @@ func New(cfg Config) (*Mover, error) {
 	if m.certs, err = openCerts(m.journal.path(certsName)); err != nil {
 		return nil, err
 	}
+	if m.departures, err = openDepartures(m.journal.path(departuresName), time.Now(), cfg.Timing.Doubt); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
 	for _, s := range cfg.Services {
 		if s.Device == "" || m.links[s.Device] != nil {
 			continue
@@ -221,7 +224,7 @@ func New(cfg Config) (*Mover, error) {
 
 // Close gives up what New opened.
 func (m *Mover) Close() error {
-	err := errors.Join(m.closeSteer(), m.certs.close())
+	err := errors.Join(m.closeSteer(), m.certs.close(), m.departures.close())
 	for _, l := range m.links {
 		err = errors.Join(err, l.link.Close())
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -15,11 +17,31 @@ import (
 	"lazystate/mtcp/wire"
 )
 
+// departing opens a file of departures, as a daemon does that begins.
+func departing(t *testing.T, path string, now time.Time) *departures {
+	t.Helper()
+	d, err := openDepartures(path, now, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.close() })
+	return &d
+}
+
+// depart notes one.
+func (d *departures) depart(t *testing.T, f steer.Flow, v departure, now time.Time) {
+	t.Helper()
+	if err := d.note(f, v, now); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Where a session has gone its client is told, for a while, and nobody else.
 func TestDepartureIsTheClients(t *testing.T) {
 	f := steer.Flow{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.MustParseAddrPort("10.0.0.9:1")}
 	other, to := steer.Flow{Local: f.Local, Remote: netip.MustParseAddrPort("10.0.0.9:2")}, netip.MustParseAddrPort("10.0.0.2:80")
-	cert, now, d := wire.Certificate{1}, time.Now(), departures{}
+	cert, now := wire.Certificate{1}, time.Now()
+	d := departing(t, filepath.Join(t.TempDir(), departuresName), now)
 	if _, ok := d.find(f, cert, now, 0); ok {
 		t.Error("one that was never here")
 	}
@@ -37,12 +59,12 @@ func TestDepartureIsTheClients(t *testing.T) {
 		"no certificate":       {f, wire.Certificate{}, now, false},
 		"somebody's, and late": {f, wire.Certificate{2}, now.Add(time.Hour), false},
 	} {
-		d.note(f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
+		d.depart(t, f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
 		if got, ok := d.find(c.f, c.cert, c.at, 0); ok != c.told || ok && got != to {
 			t.Errorf("%s: %v, %t", name, got, ok)
 		}
 	}
-	d.note(f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
+	d.depart(t, f, departure{cert: cert, to: to, until: now.Add(time.Minute)}, now)
 	for i, told := range []bool{true, false, false, false, true, false} { // it asks four times in a pause
 		if _, ok := d.find(f, cert, now.Add(time.Duration(i)*time.Second), 4*time.Second); ok != told {
 			t.Errorf("question %d: %t", i, ok)
@@ -56,21 +78,71 @@ func TestDeparturesAreBounded(t *testing.T) {
 	flow := func(n int) steer.Flow {
 		return steer.Flow{Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 24), byte(n >> 16), byte(n >> 8)}), uint16(n&255+1))}
 	}
-	cert, now, d := wire.Certificate{1}, time.Now(), departures{}
+	path, cert, now := filepath.Join(t.TempDir(), departuresName), wire.Certificate{1}, time.Now()
+	d := departing(t, path, now)
 	for n := range mostDepartures + 10 {
-		d.note(flow(n), departure{cert: cert, until: now.Add(time.Minute)}, now)
+		d.depart(t, flow(n), departure{cert: cert, until: now.Add(time.Minute)}, now)
 	}
 	if _, last := d.find(flow(mostDepartures+9), cert, now, 0); len(d.all) != mostDepartures || last {
 		t.Errorf("%d are known, at most %d; the last one: %t", len(d.all), mostDepartures, last)
 	}
-	d.note(flow(0), departure{cert: cert, until: now.Add(time.Hour)}, now.Add(time.Second)) // it has left again
+	d.depart(t, flow(0), departure{cert: cert, until: now.Add(time.Hour)}, now.Add(time.Second)) // it has left again
 	if _, again := d.find(flow(0), cert, now.Add(time.Minute*2), 0); !again {
 		t.Error("one that is known is not known anew")
 	}
 	later := now.Add(time.Minute + 2*time.Second)
-	d.note(flow(-1), departure{cert: cert, until: later.Add(time.Minute)}, later)
+	d.depart(t, flow(-1), departure{cert: cert, until: later.Add(time.Minute)}, later)
 	if _, ok := d.find(flow(-1), cert, later, 0); !ok || len(d.all) != 2 {
 		t.Errorf("%d are known after the others are over: %t", len(d.all), ok)
+	}
+	if st, err := os.Stat(path); err != nil || st.Size() > int64((2*2+leastSessions)*departureLen) {
+		t.Errorf("the file of two: %v, %v", st, err)
+	}
+}
+
+// The next daemon tells what the last one would have told, and for no longer; half a
+// record is none, and one that was written when the clock went before is told for as long
+// as any.
+func TestDeparturesOutliveTheDaemon(t *testing.T) {
+	path, now := filepath.Join(t.TempDir(), departuresName), time.Now()
+	flow := func(port uint16) steer.Flow {
+		return steer.Flow{Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.AddrPortFrom(netip.MustParseAddr("fd00::9"), port)}
+	}
+	to := netip.MustParseAddrPort("10.0.0.2:80")
+	d := departing(t, path, now)
+	d.depart(t, flow(1), departure{cert: certOf(1), to: to, until: now.Add(time.Minute)}, now)
+	d.depart(t, flow(2), departure{cert: certOf(2), to: to, until: now.Add(2 * time.Minute)}, now)
+	d.depart(t, flow(3), departure{cert: certOf(3), to: to, until: now.Add(48 * time.Hour)}, now)
+	d.depart(t, flow(2), departure{cert: certOf(4), to: to, until: now.Add(3 * time.Minute)}, now) // it was back, and left again
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(whole, whole[:departureLen-1]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	later := now.Add(90 * time.Second)
+	next := departing(t, path, later)
+	for _, c := range []struct {
+		f    steer.Flow
+		cert wire.Certificate
+		at   time.Time
+		told bool
+	}{
+		{flow(1), certOf(1), later, false},
+		{flow(2), certOf(2), later, false},
+		{flow(2), certOf(4), later, true},
+		{flow(2), certOf(4), now.Add(4 * time.Minute), false},
+		{flow(3), certOf(3), later.Add(time.Hour - 1), true},
+		{flow(3), certOf(3), later.Add(time.Hour + 1), false},
+	} {
+		if got, ok := next.find(c.f, c.cert, c.at, 0); ok != c.told || ok && got != to {
+			t.Errorf("%s by %s: %v, %t", c.f, c.cert, got, ok)
+		}
+	}
+	next.depart(t, flow(5), departure{cert: certOf(5), to: to, until: later.Add(time.Minute)}, later)
+	if _, ok := departing(t, path, later).find(flow(5), certOf(5), later, 0); !ok {
+		t.Error("what the second one has noted the third does not know")
 	}
 }
 

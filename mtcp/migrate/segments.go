@@ -46,6 +46,7 @@ func (m *Mover) openSteer() (err error) {
 			return err
 		}
 	}
+	m.deafen()
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -82,14 +83,7 @@ func TestSilentServerAndNoWayBack(t *testing.T) {
 	finish := w.idle()
 	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
 	w.rig.Wire.Do(func() error { return mute("s2") })
-	moved := make(chan error, 1)
-	go func() {
-		err := a.move(l, own(1, false))
-		for err != nil && strings.Contains(err.Error(), "no answer") { // a slow machine
-			err = a.move(l, own(1, false))
-		}
-		moved <- err
-	}()
+	moved := a.movesInVain(l, own(1, false))
 	s2.await("the session", func() bool { return len(s2.ls()) == 1 })
 	w.client.Unaddr("10.9.0.9/24")
 	s1.await("that there is no way", func() bool { return strings.Contains(a.log.String(), "a connection cannot go back") })
@@ -97,6 +91,49 @@ func TestSilentServerAndNoWayBack(t *testing.T) {
 		t.Error("it has heard S2")
 	}
 	w.client.Addr("10.9.0.9/24")
+	s1.await("the client's question", func() bool { return strings.Contains(s1.scd.log.String(), "asks where its session is") })
+	w.rig.Wire.Do(unmute)
+	s1.await("S2", func() bool {
+		all := a.connections()
+		return len(all) == 1 && all[0].At == own(1, false).String() && !all[0].Moving
+	})
+	finish()
+	s2.await("the end", s2.served)
+}
+
+// movesInVain tries until a server has the client's word, and is not heard.
+func (a *agent) movesInVain(l line, to netip.AddrPort) <-chan error {
+	moved := make(chan error, 1)
+	go func() {
+		err := a.move(l, to)
+		for err != nil && strings.Contains(err.Error(), "no answer") { // a slow machine
+			err = a.move(l, to)
+		}
+		moved <- err
+	}()
+	return moved
+}
+
+// S1's daemon dies when it has let go of the session, before its client has given S2 up and
+// asks: the next daemon says where the session is.
+func TestSilentServerIsFoundByTheNextDaemon(t *testing.T) {
+	w := newWorld(t, false)
+	path, err := mortal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := w.agentOf(path, []string{"MTCPD_ROLE=mtcpd", "MTCPD_HOLDS=10"}, "--patience", "2s")
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
+	w.rig.Wire.Do(func() error { return mute("s2") })
+	moved := a.movesInVain(l, own(1, false))
+	s1.await("the session's end", func() bool { return len(s1.ls()) == 0 && len(s2.ls()) == 1 })
+	s1.scd.kill()
+	s1.startSCD()
+	if err := <-moved; err == nil {
+		t.Error("it has heard S2")
+	}
 	s1.await("the client's question", func() bool { return strings.Contains(s1.scd.log.String(), "asks where its session is") })
 	w.rig.Wire.Do(unmute)
 	s1.await("S2", func() bool {
