@@ -115,8 +115,15 @@ func (a *agent) movesInVain(l line, to netip.AddrPort) <-chan error {
 }
 
 // S1's daemon dies when it has let go of the session, before its client has given S2 up and
-// asks: the next daemon says where the session is.
+// asks: the next daemon says where the session is, and is as silent to what the client's TCP
+// repeats meanwhile as the one before.
 func TestSilentServerIsFoundByTheNextDaemon(t *testing.T) {
+	for _, what := range []string{"idle", "upload"} {
+		t.Run(what, func(t *testing.T) { foundByTheNextDaemon(t, what == "upload") })
+	}
+}
+
+func foundByTheNextDaemon(t *testing.T, uploads bool) {
 	w := newWorld(t, false)
 	path, err := mortal()
 	if err != nil {
@@ -124,7 +131,12 @@ func TestSilentServerIsFoundByTheNextDaemon(t *testing.T) {
 	}
 	a := w.agentOf(path, []string{"MTCPD_ROLE=mtcpd", "MTCPD_HOLDS=10"}, "--patience", "2s")
 	w.addr = own(0, false).Addr()
-	finish := w.idle()
+	var finish func()
+	if uploads {
+		finish = w.upload(w.addr, long)
+	} else {
+		finish = w.idle()
+	}
 	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
 	w.rig.Wire.Do(func() error { return mute("s2") })
 	moved := a.movesInVain(l, own(1, false))
@@ -138,7 +150,10 @@ func TestSilentServerIsFoundByTheNextDaemon(t *testing.T) {
 	w.rig.Wire.Do(unmute)
 	s1.await("S2", func() bool {
 		all := a.connections()
-		return len(all) == 1 && all[0].At == own(1, false).String() && !all[0].Moving
+		if len(all) != 1 {
+			t.Fatalf("%d connections are left of one", len(all))
+		}
+		return all[0].At == own(1, false).String() && !all[0].Moving
 	})
 	finish()
 	s2.await("the end", s2.served)
