@@ -293,7 +293,8 @@ func (t *takenMove) live() error {
 		return errors.Join(err, m.journal.strike(t.id))
 	}
 	m.Stats.came.Add(1)
-	m.tasks.Go(func() { m.repeat(arrived) })
+	probe := c.Restored.Probe()
+	m.tasks.Go(func() { m.repeat(t.flow, arrived, probe) })
 	return nil
 }
 
@@ -301,7 +302,7 @@ func (t *takenMove) live() error {
 func (m *Mover) announce(c *Coming) {
 	seg := wire.Segment{Src: c.Dump.Local, Dst: c.Dump.Remote, Seq: c.Dump.Una, Ack: c.Dump.RcvNxt, Flags: wire.ACK, Window: 65535}
 	m.sayArrived(&seg)
-	m.repeat(seg)
+	m.repeat(steer.Flow{Local: c.Dump.Local, Remote: c.Dump.Remote}, seg, c.Restored.Probe())
 }
 
 // sayArrived says it once. Nothing depends on that: it is said again.
@@ -319,15 +320,23 @@ func (m *Mover) sayArrived(seg *wire.Segment) {
 // and a client that has not heard asks (acked).
 const arrivals = 5
 
-func (m *Mover) repeat(s wire.Segment) {
+// repeat says it again, and as long as nothing has come from the client what its socket
+// has said first: a client's TCP does not see MIGRATE_ARRIVED, and if that is all that its
+// host hears, what it was not let send waits for its own timer.
+func (m *Mover) repeat(f steer.Flow, arrived, probe wire.Segment) {
+	before, _ := m.steer.Query(f) // nothing is known: it may have been heard
 	for range arrivals - 1 {
 		select {
 		case <-time.After(m.cfg.Timing.Retry):
-			if err := m.sender.Send(s); err != nil {
-				m.log.Debug("repeat", "err", err)
-			}
 		case <-m.ctx.Done():
 			return
+		}
+		err := m.sender.Send(arrived)
+		if now, gone := m.steer.Query(f); gone == nil && now.RcvNxt == before.RcvNxt && now.SndUna == before.SndUna {
+			err = errors.Join(err, m.sender.Send(probe))
+		}
+		if err != nil {
+			m.log.Debug("repeat", "err", err)
 		}
 	}
 }

@@ -36,9 +36,15 @@ func (r *Restored) speak() error {
 	return nil
 }
 
-// probe is a segment with the last byte that the peer has acknowledged, whatever
+// Probe is what Live says first, to be said again to a peer that may not have heard it.
+// It may be late: the window that it grants was granted before.
+func (r *Restored) Probe() wire.Segment { return r.dump.question() }
+
+func (d *Dump) probe() ([]byte, error) { return d.question().Append(nil) }
+
+// question is a segment with the last byte that the peer has acknowledged, whatever
 // that was.
-func (d *Dump) probe() ([]byte, error) {
+func (d *Dump) question() wire.Segment {
 	n := d.Negotiated
 	s := wire.Segment{
 		Src: d.Local, Dst: d.Remote, Seq: d.outFirst() - 1, Ack: d.RcvNxt, Flags: wire.ACK,
@@ -48,7 +54,7 @@ func (d *Dump) probe() ([]byte, error) {
 		s.Options = binary.BigEndian.AppendUint32([]byte{1, 1, optStamp, 10}, n.Timestamp+2)
 		s.Options = append(s.Options, 0, 0, 0, 0)
 	}
-	return s.Append(nil)
+	return s
 }
 
 func (d *Dump) recvScale() uint8 {

@@ -76,22 +76,29 @@ func (w *world) movesOver(t *testing.T, cable *link.Link, move func() error) {
 	}
 }
 
-// So do those moves of which the client knows nothing: its server's address goes, or a
-// gateway, whose link is the bad one then, sends its traffic elsewhere.
+// So do those moves that a server begins: its address goes, or a gateway, whose link may be
+// the bad one, sends its client's traffic elsewhere, or its client's agent is advised to go.
 func TestServersMoveOverABadLink(t *testing.T) {
 	for _, c := range []struct{ by, host string }{
 		{"takeover", "client"}, {"takeover", "s1"}, {"takeover", "s2"}, {"gateway", "router"}, {"gateway", "s1"}, {"gateway", "s2"},
+		{"client", "client"}, {"client", "s1"}, {"client", "s2"},
 	} {
 		t.Run(c.by+" "+c.host, func(t *testing.T) {
 			var w *world
 			from, what := own(0, false).Addr(), func(id string) string { return id }
-			if c.by == "gateway" {
+			switch c.by {
+			case "gateway":
 				w = newGated(t)
-			} else {
+			case "client":
+				w = newWorld(t, false)
+			default:
 				w = newWorld(t, false)
 				from, what = w.addr, func(string) string { return w.addr.String() }
 			}
 			cable := w.wired(c.host)
+			if c.by == "client" {
+				w.agent("--patience", hang.String())
+			}
 			end := w.download(from, long)
 			w.only()
 			w.movesOver(t, cable, func() error {
@@ -128,29 +135,87 @@ func TestArrivalIsNotHeard(t *testing.T) {
 	s2.await("the end", s2.served)
 }
 
+// The client's host hears that S2 has arrived, and nothing that S2's socket says: that says
+// it again, for a client's TCP waits for a timer of its own otherwise.
+func TestFirstWordIsRepeated(t *testing.T) {
+	w := newWorld(t, false)
+	a := w.agent("--patience", "20s")
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	l, s2 := a.flow(), w.sites["s2"]
+	w.rig.Wire.Do(func() error { return muteWord("s2") })
+	if err := a.move(l, own(1, false)); err != nil {
+		t.Fatal(err)
+	}
+	s2.await("its word, five times", func() bool {
+		var n uint64
+		w.rig.Wire.Do(func() (err error) { n, err = lost(); return err })
+		return n >= 5
+	})
+	w.rig.Wire.Do(unmute)
+	finish()
+	s2.await("the end", s2.served)
+}
+
 const muted = "muted"
 
 // mute loses what comes from the service at a port of the wire, but for what begins or
 // ends a handshake.
 func mute(device string) error {
+	return lose(device,
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{byte(wire.SYN | wire.RST)}, Xor: []byte{0}},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0}})
+}
+
+// muteWord loses what has a byte to say, as a socket's first word has (tcprepair), or
+// another odd number: no option of M-TCP, and no keep-alive.
+func muteWord(device string) error {
+	const options, experiment, length = 20, 253, 3 // of IPv4, the last byte
+	return lose(device,
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: options, Len: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{experiment}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: length, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{1}, Xor: []byte{0}},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{1}})
+}
+
+// lose loses, and counts, what comes from the service at a port of the wire and is what
+// more says.
+func lose(device string, more ...expr.Any) error {
 	c, err := nftables.New()
 	if err != nil {
 		return err
 	}
-	table := c.AddTable(&nftables.Table{Name: muted, Family: nftables.TableFamilyNetdev})
-	chain := c.AddChain(&nftables.Chain{Name: "in", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
+	table := &nftables.Table{Name: muted, Family: nftables.TableFamilyNetdev}
+	chain := c.AddChain(&nftables.Chain{Name: "in", Table: c.AddTable(table), Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
 		Priority: nftables.ChainPriorityFilter, Device: device})
-	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+	rule := append([]expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binary.BigEndian.AppendUint16(nil, port)},
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{byte(wire.SYN | wire.RST)}, Xor: []byte{0}},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0}},
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	}})
+	}, more...)
+	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append(rule, &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})})
 	return c.Flush()
+}
+
+// lost is how many segments were.
+func lost() (n uint64, err error) {
+	c, err := nftables.New()
+	if err != nil {
+		return 0, err
+	}
+	table := &nftables.Table{Name: muted, Family: nftables.TableFamilyNetdev}
+	rules, err := c.GetRules(table, &nftables.Chain{Name: "in", Table: table})
+	for _, r := range rules {
+		for _, e := range r.Exprs {
+			if counted, ok := e.(*expr.Counter); ok {
+				n += counted.Packets
+			}
+		}
+	}
+	return n, err
 }
 
 func unmute() error {
