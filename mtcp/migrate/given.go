@@ -274,28 +274,36 @@ func (m *Mover) certificateOf(c *Captured) wire.Certificate {
 }
 
 // certified finds the session of a certificate: one that came here with it, or
-// one that was accepted here.
+// one that was accepted here. One of an earlier stay is nobody's, though its session may
+// be here again: that would be frozen for as long as it takes to see (freeze).
 func (m *Mover) certified(cert wire.Certificate) (keeper.Info, bool) {
 	m.mu.Lock()
-	id, known := m.certs.ids[cert]
-	if !known {
-		id, known = m.issued.ids[cert]
-	}
+	id, came := m.certs.ids[cert]
+	at, known := m.issued.ids[cert]
 	m.mu.Unlock()
-	if !known {
-		id, known = m.issue()[cert]
+	if came {
+		return m.cfg.Keeper.Session(id)
 	}
-	if !known {
+	if i, ok := m.here(at); known && ok {
+		return i, true
+	}
+	if at, known = m.issue()[cert]; !known {
 		return keeper.Info{}, false
 	}
-	return m.cfg.Keeper.Session(id)
+	return m.here(at)
+}
+
+// here is a session that is at this server for that stay.
+func (m *Mover) here(at stay) (keeper.Info, bool) {
+	i, ok := m.cfg.Keeper.Session(at.id)
+	return i, ok && i.Generation == at.generation
 }
 
 // issued are the certificates of sessions as they were when somebody came last with one
 // that is not among them. Each has cost a question to the kernel: whoever guesses does
 // not have them all asked again.
 type issued struct {
-	ids map[wire.Certificate]cbox.ID
+	ids map[wire.Certificate]stay
 	of  map[stay]wire.Certificate
 }
 
@@ -306,11 +314,11 @@ type stay struct {
 }
 
 // issue looks at the sessions that are new, and forgets those that have ended.
-func (m *Mover) issue() map[wire.Certificate]cbox.ID {
+func (m *Mover) issue() map[wire.Certificate]stay {
 	m.mu.Lock()
 	had := m.issued.of
 	m.mu.Unlock()
-	now := issued{map[wire.Certificate]cbox.ID{}, map[stay]wire.Certificate{}}
+	now := issued{map[wire.Certificate]stay{}, map[stay]wire.Certificate{}}
 	for _, i := range m.cfg.Keeper.Sessions() {
 		at := stay{i.ID, i.Generation}
 		cert, ok := had[at]
@@ -322,7 +330,7 @@ func (m *Mover) issue() map[wire.Certificate]cbox.ID {
 			}
 			cert = m.certifies(i.ID, f, c, i.Generation)
 		}
-		now.ids[cert], now.of[at] = i.ID, cert
+		now.ids[cert], now.of[at] = at, cert
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -65,8 +65,8 @@ func TestOthersSessionsGoNowhere(t *testing.T) {
 	}
 }
 
-// A session is found by its certificate, as long as it is there; a guess has those alone
-// looked at that are new.
+// A session is found by its certificate, as long as it is there for that stay; a guess has
+// those alone looked at that are new.
 func TestCertificateFindsItsSession(t *testing.T) {
 	m := lone(t)
 	m.key = wire.Key{1}
@@ -99,6 +99,10 @@ func TestCertificateFindsItsSession(t *testing.T) {
 	one, first := numbered()
 	if i, ok := m.certified(first); !ok || i.ID != one.ID {
 		t.Errorf("the first: %v, %t", i.ID, ok)
+	}
+	m.issued.ids[wire.Certificate{9}] = stay{one.ID, one.Generation + 2}
+	if i, ok := m.certified(wire.Certificate{9}); ok {
+		t.Errorf("one of another stay finds %v", i.ID)
 	}
 	m.issued.of[stay{one.ID, one.Generation}] = wire.Certificate{7} // it is not looked at again
 	two, second := numbered()
