@@ -78,7 +78,7 @@ func (m *Move) checkEnd(down Down) error {
 func (m *Move) cutDown(down Down, c Client, p Policy) {
 	m.LSRC = down.Una
 	m.ClientFin = down.Fin == FinSeen
-	if c.Known {
+	if c.Known { // Equation 2.1: it may have acknowledged more to S1 since it asked, and acknowledgements get lost
 		m.LSRC = max(m.LSRC, c.Next)
 		m.ClientFin = m.ClientFin || c.Fin
 	}
@@ -103,7 +103,7 @@ func (m *Move) cutDown(down Down, c Client, p Policy) {
 }
 
 func (m *Move) cutUp(up Up, p Policy) {
-	m.LSWC = up.Ack
+	m.LSWC = up.Ack // Equation 2.2: never less than what the client knows of
 	end := up.Next
 	m.PeerFin = up.Fin
 	if p == Minimal {

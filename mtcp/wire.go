@@ -8,14 +8,6 @@ import (
 	"lazystate/internal/seqnum"
 )
 
-// ClientLSR is Equation 2.1: what the client has as a reader is the later of
-// what it said when it asked and what it has acknowledged to S1 since.
-func ClientLSR(next, una seqnum.Value) seqnum.Value { return seqnum.Max(next, una) }
-
-// ClientLSW is Equation 2.2: as a writer the client has forgotten what S1 has
-// acknowledged, which is never less than what it knows of.
-func ClientLSW(una, ack seqnum.Value) seqnum.Value { return seqnum.Max(una, ack) }
-
 // Reply is MIGRATE_REPLY: what S2's SYN+ACK tells the client.
 type Reply struct{ LSRC, ImplicitAck seqnum.Value }
 

@@ -90,9 +90,6 @@ func (r *Rate) Look(s Sample) string {
 	return fmt.Sprintf("%.0f bytes a second, the best was %.0f", r.smoothed, r.best)
 }
 
-// Smoothed is the present estimate, in bytes a second, and the best one.
-func (r *Rate) Smoothed() (now, best float64) { return r.smoothed, r.best }
-
 // Delay moves a session whose server does not answer: something was sent, and
 // nothing has come since.
 type Delay struct {

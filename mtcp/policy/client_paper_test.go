@@ -40,9 +40,8 @@ func TestPaperRatePolicy(t *testing.T) {
 		for i := 0; ; i++ {
 			now := v.next()
 			why := r.Look(now)
-			smoothed, best := r.Smoothed()
-			if (why != "") != (best > 0 && smoothed < 0.75*best) {
-				t.Fatalf("hop %d, chunk %d: %q at %.0f of %.0f", hop, i, why, smoothed, best)
+			if (why != "") != (r.best > 0 && r.smoothed < 0.75*r.best) {
+				t.Fatalf("hop %d, chunk %d: %q at %.0f of %.0f", hop, i, why, r.smoothed, r.best)
 			}
 			if why != "" {
 				if v.sent <= 32 {

@@ -175,14 +175,6 @@ const (
 	takes
 )
 
-// Unserve ends that.
-func (s *Server) Unserve(listen netip.AddrPort) error {
-	if err := s.services.Delete(endpointOf(listen)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return fmt.Errorf("service %s: %w", listen, err)
-	}
-	return nil
-}
-
 // Hold puts a flow on hold, for a time (0 is until Release). Local is the
 // server's end.
 func (s *Server) Hold(f Flow, what What, limit time.Duration) error {

@@ -99,7 +99,7 @@ func (k *kernel) checkServer(t *rapid.T, srv *Server) {
 	if err := srv.Serve(v); err != nil {
 		t.Fatal(err)
 	}
-	defer srv.Unserve(v.Listen)
+	defer srv.services.Delete(endpointOf(v.Listen))
 	defer srv.Release(f)
 	if what := What(rapid.Uint32Range(0, 7).Draw(t, "hold")); what != 0 {
 		m.holds[f] = what

@@ -13,7 +13,7 @@
 //	old host                          new host
 //	Leave: guard
 //	freeze, dump, send            ->  Arrive: guard, then the address
-//	Release, if nothing Changed   <-  restore
+//	Release                       <-  restore
 //	                              ->  Open: guard off, announce; sockets go live
 //	Done: guard off; discard
 //

@@ -24,20 +24,7 @@ func (w *world) take(conns []*net.TCPConn) []*net.TCPConn {
 	}
 	arriving, err := w.links[1-w.at].Arrive(leaving.Prefix())
 	must(w.t, err)
-	restored := w.restore(dumps)
-	for i, f := range frozen {
-		for {
-			changed, err := f.Changed()
-			must(w.t, err)
-			if !changed {
-				break
-			}
-			restored[i].Abandon()
-			d, err := f.Dump()
-			must(w.t, err)
-			restored[i] = w.restore([]*tcprepair.Dump{d})[0]
-		}
-	}
+	restored := w.restore(dumps) // what has come since, the guard lets nobody be told of
 	must(w.t, leaving.Release())
 	must(w.t, arriving.Open())
 	var here []*net.TCPConn

@@ -21,17 +21,17 @@
 //
 // The traps. TCP_REPAIR does not stop reception: a filter that drops everything
 // has to come first, and a segment that was past it already makes the dump
-// begin again, or shows when Changed is asked. It does not stop sending either:
-// unless its window is taken away, a frozen socket goes on through its queue by
-// timers, and the peer acknowledges what the dump says was never sent; and while
-// its queue is read the same timers have the kernel count as sent what no segment
-// has carried. The kernel
-// of the old server answers with RST once the socket is gone and the address
-// still there: keep it Frozen, which is deaf and silent, until the client has
-// heard the new one. What was restored as sent and is lost is sent again by TCP's
-// timer (200 ms): where it is known what the client has, cut there and call
-// Resend. And congestion window, round trip times and ECN cannot be restored:
-// they begin anew.
+// begin again. One that comes later still does no harm if nothing that the socket
+// says of it gets out (takeover's guard, steer's holds): the peer sends it again.
+// It does not stop sending either: unless its window is taken away, a frozen
+// socket goes on through its queue by timers, and the peer acknowledges what the
+// dump says was never sent; and while its queue is read the same timers have the
+// kernel count as sent what no segment has carried. The kernel of the old server
+// answers with RST once the socket is gone and the address still there: keep it
+// Frozen, which is deaf and silent, until the client has heard the new one. What
+// was restored as sent and is lost is sent again by TCP's timer (200 ms): where it
+// is known what the client has, cut there and call Resend. And congestion window,
+// round trip times and ECN cannot be restored: they begin anew.
 //
 // Everything happens in the network namespace of the calling thread.
 //
@@ -43,7 +43,7 @@
 //	dump, err := tcprepair.Parse(wire, limit) // at the other server
 //	dump.Elapse(time.Since(asked))
 //	restored, err := stack.Restore(dump)
-//	err = restored.Live() // once the old server says that nothing has Changed
+//	err = restored.Live() // once the peer's segments come here
 //
 //	err = frozen.Discard() // neither FIN nor RST
 package tcprepair

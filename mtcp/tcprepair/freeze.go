@@ -23,7 +23,6 @@ type Frozen struct {
 	first  *unix.TCPInfo // before its send queue was selected for the first time
 	last   *unix.TCPInfo // when the last dump ended; as first, before there was one
 	queued [2]int        // bytes in the receive and the send queue then
-	unsent uint32        // of the send queue, by the last dump
 	window uint32        // what the peer granted, 0 in the socket meanwhile
 	done   bool
 

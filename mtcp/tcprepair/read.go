@@ -32,23 +32,6 @@ func (f *Frozen) Counters() mtcp.Counters {
 		Acked: f.last.Bytes_acked, Unacked: uint32(f.queued[1])}
 }
 
-// Changed reports whether the socket is no longer what the last Dump says. The
-// CPU that had such a segment may have been stopped under it, by a hypervisor:
-// ask as late as can be, before the new server goes live, and dump again. Who lets
-// nothing of the flow out meanwhile (takeover's guard, steer's holds) need not ask: what
-// the socket has acknowledged since, the peer does not know.
-func (f *Frozen) Changed() (bool, error) {
-	if f.done {
-		return false, errOver
-	}
-	now, err := tcpInfo(f.fd)
-	if err != nil {
-		return false, err
-	}
-	w, err := readWindow(f.fd)
-	return w.send != 0 || !f.still(now) || f.neverSent(now) != f.unsent, err
-}
-
 // still reports whether nothing has come since the last dump, or since it was frozen.
 func (f *Frozen) still(now *unix.TCPInfo) bool {
 	return f.last.State == now.State && f.last.Bytes_received == now.Bytes_received && f.last.Bytes_acked == now.Bytes_acked
@@ -90,8 +73,7 @@ func (f *Frozen) once() (*Dump, error) {
 	if torn != nil {
 		return nil, torn
 	}
-	f.unsent = f.neverSent(now)
-	d.Nxt = d.Write - seqnum.Value(f.unsent)
+	d.Nxt = d.Write - seqnum.Value(f.neverSent(now))
 	// Read last: a segment that brings nothing else may bring a window.
 	if shut, err := d.readWindow(f); err != nil || !shut {
 		return nil, err

@@ -113,18 +113,11 @@ func (d *state) move(ctx context.Context, addr netip.Addr, to string, send func(
 // each moves sessions one by one: those of an address, one by the beginning of
 // its name, or all. Those whose connection has ended are left to their processes.
 func (d *state) each(ctx context.Context, r control.Request, by migrate.Way, send func(any) error) error {
-	why := policy.ForLoad
-	if r.Cmd == "drain" {
-		why = policy.ForDrain
-	}
 	all, err := chosen(d.sessions(), r)
 	if err != nil {
 		return err
 	}
-	var plan []policy.Move
-	for _, s := range all {
-		plan = append(plan, policy.Move{Session: s.ID, To: r.To, Reason: why})
-	}
+	plan := planned(all, r)
 	line := moved{Address: r.Target, To: r.To, By: by.String()}
 	failed := d.carry(ctx, plan, by, func(n int) {
 		if n%64 == 0 || n == len(plan) {
@@ -165,6 +158,21 @@ func chosen(all []session, r control.Request) (out []session, err error) {
 		return nil, fmt.Errorf("no session is, or is at, %q", r.Target)
 	}
 	return append(out, named...), nil
+}
+
+// planned says in which order they go, and why.
+func planned(all []session, r control.Request) (plan []policy.Move) {
+	if r.Cmd == "drain" {
+		var here []policy.Session
+		for _, s := range all {
+			here = append(here, policy.Session{ID: s.ID, Bytes: s.Bytes})
+		}
+		return policy.Drain(here, r.To)
+	}
+	for _, s := range all {
+		plan = append(plan, policy.Move{Session: s.ID, To: r.To, Reason: policy.ForLoad})
+	}
+	return plan
 }
 
 // mostFailures is how many are explained.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lazystate/mtcp/policy"
 	"lazystate/tools/control"
 )
 
@@ -43,5 +44,18 @@ func TestChosenSessions(t *testing.T) {
 	}
 	if out, err := chosen(nil, control.Request{Cmd: "drain"}); err != nil || len(out) > 0 {
 		t.Errorf("a server that has none: %v, %v", out, err)
+	}
+}
+
+// A drain sends all of them, the cheapest first; a move those that are meant, as they are.
+func TestPlannedMoves(t *testing.T) {
+	all := []session{{ID: "dear", Bytes: 100}, {ID: "cheap", Bytes: 1}}
+	for cmd, want := range map[string][]policy.Move{
+		"drain": {{Session: "cheap", To: "s2", Reason: policy.ForDrain}, {Session: "dear", To: "s2", Reason: policy.ForDrain}},
+		"move":  {{Session: "dear", To: "s2", Reason: policy.ForLoad}, {Session: "cheap", To: "s2", Reason: policy.ForLoad}},
+	} {
+		if d := cmp.Diff(want, planned(all, control.Request{Cmd: cmd, To: "s2"})); d != "" {
+			t.Errorf("%s: %s", cmd, d)
+		}
 	}
 }
