@@ -7,7 +7,8 @@
 //	          server until the new one has said that it lives
 //	batch     so many sessions go at once: processor time of both daemons a session
 //	stall     the longest time for which a client that reads as fast as it can has
-//	          read nothing, around a move by its agent
+//	          read nothing, around a move by its agent; or one that writes could
+//	          write nothing
 //
 // The trap: processor time is that of the daemons' threads; what the kernel does
 // for them in interrupts is not in it. And a client that reads as fast as it can

@@ -31,16 +31,19 @@ var program = trial.Program{
 		fs.IntVar(&batches, "batches", 7, "how often they do")
 	},
 	Takes: func(o *trial.Options) time.Duration {
-		return time.Duration(2*o.Runs)*pace + time.Duration(batches)*(2*time.Second) + 15*time.Second
+		return time.Duration(3*o.Runs)*pace + time.Duration(batches)*(2*time.Second) + 15*time.Second
 	},
 	Measure: measure,
 }
 
-func main() { program.Exit() }
+func main() {
+	sinking()
+	program.Exit()
+}
 
 const pace = 80 * time.Millisecond // a client may ask 16 times a second
 
-var names = []string{"idle: frozen to live", "batch: CPU a session", "batch: frozen, a session", "stall of a download"}
+var names = []string{"idle: frozen to live", "batch: CPU a session", "batch: frozen, a session", "stall of a download", "stall of an upload"}
 
 func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 	defer testbed.Done()
@@ -48,11 +51,11 @@ func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 		Title: "What a move costs", X: "measurement", Y: "us", LogY: true, Machine: result.Host(), XNames: names, Columns: []string{"99 % us"},
 	}
 	fig.Notef("idle and batch: address takeover, scd move; a batch has %d idle sessions, and goes %d times; its CPU is that of both daemons' threads", batch, batches)
-	fig.Notef("stall: the longest pause between two reads within 40 ms of a move by the client's agent, its link unlimited; 0 is a client that never waits")
+	fig.Notef("stall: the longest pause between two reads, or writes, within 40 ms of a move by the client's agent, its link unlimited; 0 is a client that never waits; one that uploads has %d KB of room for what waits in its own host", buffer>>10)
 	fig.Notef("published: Prism 232 us a hand-off; Capybara's Linux baseline about 50 us of host time")
 	stayed = 0
-	for i, f := range []func(context.Context, *trial.Options) ([][]float64, error){idle, many, stalls} {
-		at := []int{1, 2, 4}[i]
+	for i, f := range []func(context.Context, *trial.Options) ([][]float64, error){idle, many, download, upload} {
+		at := []int{1, 2, 4, 5}[i]
 		all, err := f(ctx, o)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", names[at-1], err)
@@ -62,16 +65,16 @@ func measure(ctx context.Context, o *trial.Options) (*result.Figure, error) {
 			o.Logf("%s: %.1f us", names[at+j-1], result.Median(s))
 		}
 	}
-	fig.Notef("stall: %d of %d moves did not take place, because the other server did not answer in time, and count too", stayed, o.Runs)
+	fig.Notef("stall: %d of %d moves did not take place, because the other server did not answer in time, and count too", stayed, 2*o.Runs)
 	return fig, nil
 }
 
-// stayed is how many moves of the download were given up by the agent.
+// stayed is how many moves of either stream were given up by the agent.
 var stayed int
 
 // idleServer has sessions that wait, with a snapshot of 1 KB.
 func idleServer(ctx context.Context, f func(b *testbed.Bed, c *testbed.Client) error) error {
-	return testbed.Run(ctx, testbed.Config{Service: "ttcp", Clients: []testbed.Link{{}}}, func(b *testbed.Bed) error {
+	return testbed.Run(ctx, testbed.Config{Service: service, Clients: []testbed.Link{{}}}, func(b *testbed.Bed) error {
 		if _, err := b.Serve(ctx, "ttcp", "serve", "--keeper", "KEEPER", "--listen", "[::]:PORT", "--idle", "--state", "1024"); err != nil {
 			return err
 		}
@@ -164,11 +167,28 @@ func dialAll(ctx context.Context, c *testbed.Client, n int) (all []net.Conn, err
 	return all, nil
 }
 
-// stalls are of a client that reads as fast as it can, and moves.
-func stalls(ctx context.Context, o *trial.Options) (_ [][]float64, err error) {
+// download is of a client that reads as fast as it can, and moves.
+func download(ctx context.Context, o *trial.Options) ([][]float64, error) {
+	server := []string{"ttcp", "serve", "--keeper", "KEEPER", "--listen", "[::]:PORT", "--lazy", "--size", fmt.Sprint(1 << 50)}
+	return stalls(ctx, o, server, func(conn net.Conn, w *watch) {
+		_, _ = io.CopyBuffer(w, struct{ io.Reader }{conn}, make([]byte, 256<<10)) // until the client is gone
+	})
+}
+
+// upload is of one that writes as fast as it can.
+func upload(ctx context.Context, o *trial.Options) ([][]float64, error) {
+	return stalls(ctx, o, []string{testbed.Self, sinkArg, "KEEPER", "[::]:PORT"}, func(conn net.Conn, w *watch) {
+		if err := conn.(*net.TCPConn).SetWriteBuffer(buffer); err == nil {
+			writes(conn, w)
+		}
+	})
+}
+
+// stalls are of a client that moves while it does as it is told.
+func stalls(ctx context.Context, o *trial.Options, server []string, goOn func(conn net.Conn, w *watch)) (_ [][]float64, err error) {
 	var us []float64
-	err = testbed.Run(ctx, testbed.Config{Service: "ttcp", Clients: []testbed.Link{{Agent: true}}}, func(b *testbed.Bed) error {
-		if _, err := b.Serve(ctx, "ttcp", "serve", "--keeper", "KEEPER", "--listen", "[::]:PORT", "--lazy", "--size", fmt.Sprint(1<<50)); err != nil {
+	err = testbed.Run(ctx, testbed.Config{Service: service, Clients: []testbed.Link{{Agent: true}}}, func(b *testbed.Bed) error {
+		if _, err := b.Serve(ctx, server[0], server[1:]...); err != nil {
 			return err
 		}
 		c := b.Clients[0]
@@ -177,9 +197,8 @@ func stalls(ctx context.Context, o *trial.Options) (_ [][]float64, err error) {
 			return err
 		}
 		defer conn.Close()
-		w := &watch{}
-		read := make(chan error, 1)
-		go func() { _, err := io.CopyBuffer(w, struct{ io.Reader }{conn}, make([]byte, 256<<10)); read <- err }()
+		w, given := &watch{}, 0
+		go goOn(conn, w)
 		to, next := b.S2, b.S1
 		for range o.Runs {
 			if err := pause.For(ctx, pace-window); err != nil {
@@ -193,7 +212,9 @@ func stalls(ctx context.Context, o *trial.Options) (_ [][]float64, err error) {
 			us = append(us, float64(w.longest())/1e3)
 			if err == nil {
 				to, next = next, to
-			} else if stayed++; stayed > o.Runs/4 {
+				continue
+			}
+			if stayed, given = stayed+1, given+1; given > o.Runs/4 {
 				return err
 			}
 		}
@@ -204,7 +225,7 @@ func stalls(ctx context.Context, o *trial.Options) (_ [][]float64, err error) {
 
 const window = 40 * time.Millisecond
 
-// watch is told of reads and knows the longest pause since begin.
+// watch is told of reads, or writes, and knows the longest pause since begin.
 type watch struct {
 	mu   sync.Mutex
 	last time.Time
