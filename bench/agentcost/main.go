@@ -12,7 +12,6 @@ import (
 
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
-	"lazystate/internal/pause"
 	"lazystate/tools/testbed"
 )
 
@@ -139,22 +138,9 @@ func connected(ctx context.Context, window time.Duration, b *testbed.Bed, moved 
 		if _, err := converse(ctx, 10*time.Millisecond, conn); err != nil {
 			return 0, err
 		}
-		if err := move(ctx, c, conn, b.S2); err != nil {
+		if err := c.FirstMove(ctx, conn, b.S2); err != nil {
 			return 0, err
 		}
 	}
 	return f(ctx, window, conn)
-}
-
-// move tries for a while: the agent may not have heard of the connection yet.
-func move(ctx context.Context, c *testbed.Client, conn net.Conn, to *testbed.Site) (err error) {
-	for range 100 {
-		if err = c.Move(ctx, testbed.Flow(conn), to.Addr); err == nil {
-			return nil
-		}
-		if e := pause.For(ctx, 20*time.Millisecond); e != nil {
-			return e
-		}
-	}
-	return err
 }

@@ -199,7 +199,10 @@ func stalls(ctx context.Context, o *trial.Options, server []string, goOn func(co
 		defer conn.Close()
 		w, given := &watch{}, 0
 		go goOn(conn, w)
-		to, next := b.S2, b.S1
+		if err := c.FirstMove(ctx, conn, b.S2); err != nil {
+			return err
+		}
+		to, next := b.S1, b.S2
 		for range o.Runs {
 			if err := pause.For(ctx, pace-window); err != nil {
 				return err
@@ -214,7 +217,7 @@ func stalls(ctx context.Context, o *trial.Options, server []string, goOn func(co
 				to, next = next, to
 				continue
 			}
-			if stayed, given = stayed+1, given+1; given > o.Runs/4 {
+			if stayed, given = stayed+1, given+1; given > max(o.Runs/4, 1) {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lazystate/internal/netrig"
+	"lazystate/internal/pause"
 	"lazystate/tools/control"
 )
 
@@ -65,6 +66,20 @@ func Flow(conn net.Conn) string { return conn.LocalAddr().String() + "-" + conn.
 // Move has another server go on with a connection.
 func (c *Client) Move(ctx context.Context, flow string, to netip.AddrPort) error {
 	return Move(ctx, c.socket, flow, to)
+}
+
+// FirstMove is Move of a connection that has just been made: the agent may not have heard
+// of it yet, and nor may the server's daemon.
+func (c *Client) FirstMove(ctx context.Context, conn net.Conn, to *Site) (err error) {
+	for range 100 {
+		if err = c.Move(ctx, Flow(conn), to.Addr); err == nil {
+			return nil
+		}
+		if e := pause.For(ctx, 20*time.Millisecond); e != nil {
+			return e
+		}
+	}
+	return err
 }
 
 // Move is the same for whoever runs on the client's machine.
