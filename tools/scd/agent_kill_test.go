@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,29 +29,46 @@ func bpffs(t *testing.T) string {
 	return filepath.Join(dir, "agent")
 }
 
-// Kill -9 of the client's agent at each step of a move; it is started again. The
-// session goes on, at S1 or at S2, as if nothing had been; and it can move again, for
-// the next agent knows what the servers have offered.
-func TestAgentIsKilled(t *testing.T) {
-	for _, step := range []string{
+// agentsSteps are those of a move that the client's agent leads, inVain what it does beside
+// when nobody answers it.
+var (
+	agentsSteps = []string{
 		"before begin", "after begin", "before MIGRATE_REQUEST", "after MIGRATE_REQUEST", "before switch", "after switch",
 		"before RCVD_WHILE_MIGRATING", "after RCVD_WHILE_MIGRATING",
-	} {
+	}
+	inVain = []string{"before fall back", "after fall back", "before STAY", "after STAY"}
+)
+
+// Kill -9 of the client's agent at each step of a move, and of an attempt that comes to
+// nothing; it is started again. The session goes on, at S1 or at S2, as if nothing had
+// been; and it can move again, for the next agent knows what the servers have offered.
+func TestAgentIsKilled(t *testing.T) {
+	for _, step := range drawn(slices.Concat(agentsSteps, inVain), 8) {
 		t.Run(step, func(t *testing.T) {
 			w := newWorld(t, false)
-			pin := bpffs(t)
+			pin, patience := bpffs(t), "20s"
 			path, err := mortal()
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := w.agentOf(path, []string{"MTCPD_ROLE=mtcpd", "MTCPD_KILL=" + step}, "--patience", "20s", "--pin", pin)
+			vain := slices.Contains(inVain, step)
+			if vain {
+				patience = "1s"
+			}
+			a := w.agentOf(path, []string{"MTCPD_ROLE=mtcpd", "MTCPD_KILL=" + step}, "--patience", patience, "--pin", pin)
 			end := w.download(own(0, false).Addr(), long)
 			l := a.flow()
+			if vain {
+				w.sites["s2"].scd.kill()
+			}
 			if err := a.move(l, own(1, false)); err == nil {
 				t.Error("the move has succeeded")
 			}
 			a.died(t)
-			a.env = []string{"MTCPD_ROLE=mtcpd"}
+			if vain {
+				w.sites["s2"].startSCD()
+			}
+			a.env, a.args = []string{"MTCPD_ROLE=mtcpd"}, []string{"--patience", "20s", "--pin", pin}
 			a.start()
 			var now line
 			w.sites["s1"].await("the end of the move", func() bool {

@@ -4,13 +4,16 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"lazystate/mtcp/party"
 	"lazystate/tools/lab"
 )
 
@@ -48,28 +51,44 @@ func (s *site) dyingOver(move func() error) error {
 	return err
 }
 
+// death is a daemon's, at a step of a move; the session is at that server then ("": that
+// depends on who is quicker, or it is not looked at).
+type death struct{ who, step, at string }
+
+// drawn are those of a list that make test tries, so many; make soak tries all.
+func drawn[T any](all []T, few int) []T {
+	rng := rand.New(rand.NewPCG(lab.Seed(), 4))
+	all = slices.Clone(all)
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:lab.Count(few, len(all))]
+}
+
+var overTakeover = []death{
+	{"s1", "before PROPOSE", "s1"},
+	{"s1", "after PROPOSE", "s1"},
+	{"s2", "before ACCEPT", "s1"},
+	{"s2", "after ACCEPT", "s1"},
+	{"s1", "before capture", "s1"},
+	{"s1", "after capture", "s1"},
+	{"s1", "before STATE_REPLY", "s1"},
+	{"s1", "after STATE_REPLY", "s1"},
+	{"s2", "before restore", "s1"},
+	{"s2", "after restore", "s1"},
+	{"s2", "before STATE_ACK", "s1"},
+	{"s2", "after STATE_ACK", "s1"},
+	{"s1", "before commit", "s1"},
+	{"s1", "after commit", "s1"},
+	{"s1", "before GO", "s1"},
+	{"s2", "before live", "s1"},
+	{"s1", "after GO", "s2"},
+	{"s1", "before discard", "s2"},
+	{"s1", "after discard", "s2"},
+}
+
 // Kill -9 of either daemon at a step of a takeover; it is started again. The
 // session goes on, at S1 or at S2, and every byte arrives once.
 func TestKilledOverTakeover(t *testing.T) {
-	for _, c := range []struct{ who, step, at string }{
-		{"s1", "before PROPOSE", "s1"},
-		{"s1", "after PROPOSE", "s1"},
-		{"s2", "before ACCEPT", "s1"},
-		{"s2", "after ACCEPT", "s1"},
-		{"s1", "after capture", "s1"},
-		{"s1", "after STATE_REPLY", "s1"},
-		{"s2", "before restore", "s1"},
-		{"s2", "after restore", "s1"},
-		{"s2", "before STATE_ACK", "s1"},
-		{"s2", "after STATE_ACK", "s1"},
-		{"s1", "before commit", "s1"},
-		{"s1", "after commit", "s1"},
-		{"s1", "before GO", "s1"},
-		{"s2", "before live", "s1"},
-		{"s1", "after GO", "s2"},
-		{"s1", "before discard", "s2"},
-		{"s1", "after discard", "s2"},
-	} {
+	for _, c := range drawn(overTakeover, 13) {
 		t.Run(c.who+" "+c.step, func(t *testing.T) {
 			w := newWorld(t, false)
 			w.sites[c.who].killedAt(c.step)
@@ -89,27 +108,33 @@ func TestKilledOverTakeover(t *testing.T) {
 	}
 }
 
+// An S2 that is back before the client has given up is asked again, and what a killed S1
+// has said may be on its way.
+var overAgentsMove = []death{
+	{"s2", "before hold", ""},
+	{"s2", "after hold", ""},
+	{"s2", "before STATE_REQUEST", ""},
+	{"s2", "after STATE_REQUEST", ""},
+	{"s1", "before capture", "s1"},
+	{"s1", "after capture", "s1"},
+	{"s1", "before STATE_REPLY", "s1"},
+	{"s1", "after STATE_REPLY", ""},
+	{"s2", "before restore", ""},
+	{"s2", "after restore", ""},
+	{"s2", "before STATE_ACK", ""},
+	{"s2", "after STATE_ACK", ""},
+	{"s2", "before MIGRATE_REPLY", ""},
+	{"s2", "after MIGRATE_REPLY", "s1"},
+	{"s2", "before live", "s1"},
+	{"s1", "before discard", "s2"},
+	{"s1", "after discard", "s2"},
+}
+
 // Kill -9 of either server's daemon at a step of a client's move; it is started
-// again. The client stays, arrives, or comes back, as is written here ("": that
-// depends on who is quicker: an S2 that is back before the client has given up
-// is asked again, and what a killed S1 has said may be on its way). Whatever it
+// again. The client stays, arrives, or comes back, as is written there. Whatever it
 // is told is true: the server that it is with then serves it to the end.
 func TestKilledOverAgentsMove(t *testing.T) {
-	for _, c := range []struct{ who, step, at string }{
-		{"s2", "before STATE_REQUEST", ""},
-		{"s2", "after STATE_REQUEST", ""},
-		{"s1", "before capture", "s1"},
-		{"s1", "after capture", "s1"},
-		{"s1", "before STATE_REPLY", "s1"},
-		{"s1", "after STATE_REPLY", ""},
-		{"s2", "before restore", ""},
-		{"s2", "after restore", ""},
-		{"s2", "before MIGRATE_REPLY", ""},
-		{"s2", "after MIGRATE_REPLY", "s1"},
-		{"s2", "before live", "s1"},
-		{"s1", "before discard", "s2"},
-		{"s1", "after discard", "s2"},
-	} {
+	for _, c := range drawn(overAgentsMove, 12) {
 		t.Run(c.who+" "+c.step, func(t *testing.T) {
 			w := newWorld(t, false)
 			a := w.agent("--patience", "20s")
@@ -172,12 +197,17 @@ func TestSwitchedGoesOnToAThird(t *testing.T) {
 	end()
 }
 
+var overGatewaysMove = []death{
+	{who: "s1", step: "before PROPOSE"}, {who: "s1", step: "after PROPOSE"}, {who: "s1", step: "before capture"}, {who: "s1", step: "after capture"},
+	{who: "s1", step: "before STATE_REPLY"}, {who: "s1", step: "after STATE_REPLY"}, {who: "s1", step: "before commit"}, {who: "s1", step: "after commit"},
+	{who: "s1", step: "before GO"}, {who: "s1", step: "after GO"}, {who: "s1", step: "before discard"}, {who: "s1", step: "after discard"},
+	{who: "s2", step: "before ACCEPT"}, {who: "s2", step: "after ACCEPT"}, {who: "s2", step: "before restore"}, {who: "s2", step: "after restore"},
+	{who: "s2", step: "before STATE_ACK"}, {who: "s2", step: "after STATE_ACK"}, {who: "s2", step: "before live"},
+}
+
 // A gateway's move, and either daemon dies over it.
 func TestKilledOverGatewaysMove(t *testing.T) {
-	for _, c := range []struct{ who, step string }{
-		{"s1", "after capture"}, {"s1", "after commit"}, {"s1", "before GO"}, {"s1", "after GO"}, {"s1", "before discard"},
-		{"s2", "after restore"}, {"s2", "before live"},
-	} {
+	for _, c := range drawn(overGatewaysMove, 8) {
 		t.Run(c.who+" "+c.step, func(t *testing.T) {
 			w := newGated(t)
 			w.sites[c.who].killedAt(c.step)
@@ -189,26 +219,38 @@ func TestKilledOverGatewaysMove(t *testing.T) {
 	}
 }
 
+// handOvers are deaths of S2's daemon when the session lives there, by a way.
+var handOvers = []struct {
+	by, step string
+	served   bool // a process waits for it
+}{
+	{"takeover", "noted", true},
+	{"takeover", "alive", true},
+	{"takeover", "thawed", false},
+	{"takeover", "adopted", true},
+	{"takeover", "adopted", false},
+	{"takeover", "after live", true},
+	{"takeover", "before MOVED", true},
+	{"takeover", "after MOVED", true},
+	{"gateway", "noted", true},
+	{"gateway", "adopted", false},
+	{"gateway", "after live", true},
+	{"gateway", "before MOVED", false},
+	{"gateway", "after MOVED", true},
+	{"client", "noted", true},
+	{"client", "alive", false},
+	{"client", "adopted", true},
+	{"client", "after live", true},
+	{"client", "before MOVED", false},
+	{"client", "after MOVED", true},
+}
+
 // S2's daemon dies between the word that the session lives there and the hand-over
-// to a process: nobody has its socket but the holder, S1 has let go of it or will.
-// Started again it goes on from there, and every byte arrives once. A server that
-// comes only then finds the session waiting.
+// to a process, or soon after it: nobody has its socket but the holder, S1 has let go
+// of it or will. Started again it goes on from there, and every byte arrives once. A
+// server that comes only then finds the session waiting.
 func TestKilledBeforeHandOver(t *testing.T) {
-	for _, c := range []struct {
-		by, step string
-		served   bool // a process waits for it
-	}{
-		{"takeover", "noted", true},
-		{"takeover", "alive", true},
-		{"takeover", "thawed", false},
-		{"takeover", "adopted", true},
-		{"takeover", "adopted", false},
-		{"gateway", "noted", true},
-		{"gateway", "adopted", false},
-		{"client", "noted", true},
-		{"client", "alive", false},
-		{"client", "adopted", true},
-	} {
+	for _, c := range drawn(handOvers, 10) {
 		t.Run(fmt.Sprintf("%s %s %t", c.by, c.step, c.served), func(t *testing.T) { killedBeforeHandOver(t, c.by, c.step, c.served) })
 	}
 }
@@ -331,4 +373,64 @@ func (s *site) killHolder() {
 		s.t.Fatal(err)
 	}
 	s.await("another holder", func() bool { return strings.Contains(s.scd.log.String(), "what waits has a holder again") })
+}
+
+// steps are before and after each thing that a party does in a move which goes as it should.
+func steps(m interface {
+	Step(party.Event) []party.Effect
+}, hears ...party.Kind) (all []string) {
+	for _, k := range hears {
+		for _, e := range m.Step(party.Event{Kind: k}) {
+			if e.Do != party.Wake && e.Do != party.End {
+				all = append(all, "before "+e.String(), "after "+e.String())
+			}
+		}
+	}
+	return all
+}
+
+// Each daemon is killed before and after everything that it does in a move, by each of the
+// ways: what is new there is in one of the lists above, or in the agent's.
+func TestEveryStepIsTried(t *testing.T) {
+	tried := map[string]bool{}
+	add := func(way string, all []death) {
+		for _, d := range all {
+			tried[way+" "+d.who+" "+d.step] = true
+		}
+	}
+	add("takeover", overTakeover)
+	add("client", overAgentsMove)
+	add("gateway", overGatewaysMove)
+	for _, h := range handOvers {
+		tried[h.by+" s2 "+h.step] = true
+	}
+	for _, step := range agentsSteps {
+		tried["client agent "+step] = true
+	}
+	led := party.NewSource(party.BySource, party.Defaults)
+	for who, all := range map[string][]string{
+		"takeover s1":  steps(led, party.Start, party.Accept, party.Done, party.Ready, party.Done, party.Moved),
+		"takeover s2":  steps(party.NewTarget(party.BySource, party.Defaults), party.Propose, party.State, party.Done, party.Go, party.Done),
+		"client s1":    steps(party.NewSource(party.ByClient, party.Defaults), party.Start, party.Done, party.Moved),
+		"client s2":    steps(party.NewTarget(party.ByClient, party.Defaults), party.Request, party.State, party.Done, party.Ack, party.Done),
+		"client agent": steps(party.NewClient(party.Defaults, 1), party.Start, party.Done, party.Reply, party.Done, party.Opened),
+	} {
+		if len(all) < 6 {
+			t.Errorf("%s does %q: that is no move", who, all)
+		}
+		ways := []string{who}
+		if name, ok := strings.CutPrefix(who, "takeover "); ok {
+			ways = append(ways, "gateway "+name)
+		}
+		for _, way := range ways {
+			for _, step := range all {
+				if !tried[way+" "+step] {
+					t.Errorf("%s is not killed %s", way, step)
+				}
+			}
+		}
+	}
+	if led.State() != party.Left {
+		t.Errorf("S1 is %s after a move", led.State())
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"lazystate/tools/lab"
 )
 
 // downloads begins so many; end waits for all.
@@ -64,6 +66,46 @@ func TestDrain(t *testing.T) {
 				t.Errorf("%d are here, %d there", here, there)
 			}
 			end()
+		})
+	}
+}
+
+// A server of many sessions is drained, whichever way: all of them are somewhere, and in
+// the end none is here. A server asks for no more at once than others answer (rate.go), so
+// who is beyond that is asked for again.
+func TestManyDrained(t *testing.T) {
+	n := lab.Count(30, 2000)
+	for _, by := range []string{"takeover", "gateway", "client"} {
+		t.Run(by, func(t *testing.T) {
+			var w *world
+			if by == "gateway" {
+				w = newGated(t)
+			} else {
+				w = newWorld(t, false)
+			}
+			if by == "client" {
+				w.agent("--patience", "20s")
+			}
+			if by != "takeover" {
+				w.addr = own(0, false).Addr()
+			}
+			s1, s2 := w.sites["s1"], w.sites["s2"]
+			var ends []func()
+			for range n {
+				ends = append(ends, w.idle())
+			}
+			s1.await("all sessions", func() bool { return len(s1.ls()) == n })
+			for tries := 1; len(s1.ls()) > 0; tries++ {
+				out, err := s1.ask("drain", "--by", by, "--to", "s2")
+				t.Logf("drain: %s, %v", out, err)
+				if tries == 50 {
+					t.Fatalf("%d are still here", len(s1.ls()))
+				}
+			}
+			s2.await("all sessions", func() bool { return len(s2.ls()) == n })
+			for _, end := range ends {
+				end()
+			}
 		})
 	}
 }
