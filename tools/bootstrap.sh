@@ -12,7 +12,7 @@ packages="ca-certificates make gcc gcc-12 libc6-dev m4 libelf1 sparse
 	qemu-system-x86 busybox-static kmod xz-utils iproute2 systemd python3-scapy
 	libibverbs-dev librdmacm-dev ibverbs-providers
 	clang llvm libbpf-dev nftables
-	curl wget mpg123 postgresql-15 logrotate chromium"
+	curl wget mpg123 iperf3 postgresql-15 logrotate chromium"
 
 say() { echo "bootstrap: $*" >&2; }
 die() { say "$*"; exit 1; }

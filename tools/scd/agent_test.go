@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -213,27 +214,45 @@ func TestAgentAsksUntilServersMeet(t *testing.T) {
 	s2.await("the end", s2.served)
 }
 
-// S2 refuses, knows nothing of M-TCP, or is not there: the client stays, and
-// its application notices nothing.
+// S2 refuses, knows nothing of M-TCP, or is not there, or S2 does not reach S1: the client
+// stays, and its application notices nothing.
 func TestAgentStays(t *testing.T) {
-	for name, spoil := range map[string]func(w *world){
-		"no daemon":              func(w *world) { w.sites["s2"].scd.kill() },
-		"no daemon, no listener": func(w *world) { w.sites["s2"].scd.kill(); w.sites["s2"].web.kill() },
-		"unreachable":            func(w *world) { w.sites["s2"].Unaddr("10.9.0.2/24") },
+	for name, c := range map[string]struct {
+		s2    map[string]any // what its configuration has besides
+		spoil func(w *world)
+		err   string
+	}{
+		"refuses: the state is too large": {s2: map[string]any{"state": map[string]any{"box": 4096}}, err: "MIGRATE_REFUSE"},
+		"no daemon":                       {spoil: func(w *world) { w.sites["s2"].scd.kill() }},
+		"no daemon, no listener":          {spoil: func(w *world) { w.sites["s2"].scd.kill(); w.sites["s2"].web.kill() }},
+		"unreachable":                     {spoil: func(w *world) { w.sites["s2"].Unaddr("10.9.0.2/24") }},
+		"S1's daemon is gone":             {spoil: func(w *world) { w.sites["s1"].scd.kill() }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, false)
-			a := w.agent()
+			w := (&world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
+				if s.name == "s2" {
+					maps.Copy(cfg, c.s2)
+				}
+			}}).build(false)
+			patience := "3s"
+			if c.err != "" { // S2 is there, however slow
+				patience = "20s"
+			}
+			a := w.agent("--patience", patience)
 			end := w.download(own(0, false).Addr(), long)
 			l := a.flow()
-			spoil(w)
-			if err := a.move(l); err == nil {
-				t.Error("it has moved")
+			if c.spoil != nil {
+				c.spoil(w)
+			}
+			if err := a.move(l); err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("the move: %v", err)
 			}
 			if now := a.connections(); len(now) != 1 || now[0].At != l.At {
 				t.Errorf("now it is %v", now)
 			}
 			end()
+			s1 := w.sites["s1"]
+			s1.await("the session's end", s1.served)
 		})
 	}
 }

@@ -131,3 +131,30 @@ func TestTakeoverCutsWhatNobodyKeeps(t *testing.T) {
 	}
 	finish()
 }
+
+// Whoever waits in a listener's queue, for the server's process does not accept, goes along
+// with the address: a new session, with what has been said already.
+func TestQueueMoves(t *testing.T) {
+	w := newWorld(t, false)
+	s1, s2 := w.sites["s1"], w.sites["s2"]
+	finish := w.idle()
+	w.only()
+	s1.web.stop(t)
+	waits := w.hesitates()
+	s1.await("who waits", func() bool { return s1.talksTo(waits.LocalAddr().(*net.TCPAddr).Port) })
+	if n := len(s1.ls()); n != 1 {
+		t.Fatalf("%d sessions: somebody has accepted it", n)
+	}
+	if m := w.move(); m.Sessions != 2 {
+		t.Errorf("%+v", m)
+	}
+	if err := s1.web.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	waits.finish()
+	finish()
+	s2.await("the end of both", func() bool { return len(s2.ls()) == 0 })
+	if s1.served() {
+		t.Error("s1 has served one of them")
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,4 +188,43 @@ func TestGatewayRefuses(t *testing.T) {
 		t.Errorf("it has moved: %s", out)
 	}
 	end()
+}
+
+// translates has a router hide clients behind its own address, and drop what belongs to no
+// connection that it knows.
+func translates(router *netrig.Host) {
+	router.Sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "0")
+	router.Do(func() error {
+		cmd := exec.Command("nft", "-f", "-")
+		cmd.Stdin = strings.NewReader(`table inet way {
+	chain forward { type filter hook forward priority 0; ct state invalid drop; }
+	chain post { type nat hook postrouting priority 100; ip saddr 10.8.0.0/24 ip daddr 10.9.0.0/24 masquerade; ip6 saddr fd08::/64 ip6 daddr fd09::/64 masquerade; }
+}`)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("nft: %w: %s", err, out)
+		}
+		return nil
+	})
+}
+
+// A client behind a translator of addresses, and a firewall that knows connections, goes
+// from one server to the other and back; nobody on the way knows of it.
+func TestAgentMovesThroughATranslator(t *testing.T) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		lab.Skip(t, err.Error())
+	}
+	for _, v6 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("v6 %t", v6), func(t *testing.T) {
+			w := newGated(t)
+			translates(w.router)
+			a := w.agent("--patience", hang.String())
+			end := w.download(own(0, v6).Addr(), long)
+			a.flow()
+			if remote := w.sites["s1"].ls()[0].Remote; strings.Contains(remote, "10.8.0.9") || strings.Contains(remote, "fd08::9") {
+				t.Errorf("nothing was translated: its client is %s", remote)
+			}
+			a.hops(v6)
+			end()
+		})
+	}
 }

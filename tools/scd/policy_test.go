@@ -175,6 +175,35 @@ func TestPaperRatePolicyMoves(t *testing.T) {
 	s2.await("word of the session", func() bool { return strings.Contains(s2.scd.log.String(), "a client's session") })
 }
 
+// A client whose server's process hangs gets its answer from another server.
+func TestDelayPolicyMoves(t *testing.T) {
+	w := newWorld(t, false)
+	a := w.agent("--delay", "1s", "--patience", "20s")
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	at, _ := w.only()
+	other := w.sites[w.other(at)]
+	at.web.stop(t)
+	finish()
+	other.await("the end", other.served)
+	if !strings.Contains(a.log.String(), "a policy moves a connection") {
+		t.Error("it was not for the policy")
+	}
+}
+
+// One whose server's acknowledgements get lost goes where it hears some.
+func TestLossPolicyMoves(t *testing.T) {
+	w := newWorld(t, false)
+	a := w.agent("--loss", "1s", "--patience", "20s")
+	end := w.upload(own(0, false).Addr(), long)
+	w.only()
+	w.rig.Wire.Do(func() error { return mute("s1") })
+	s1, s2 := w.sites["s1"], w.sites["s2"]
+	s1.await("a move", func() bool { return strings.Contains(a.log.String(), "a policy moves a connection") })
+	end()
+	s2.await("the end", s2.served)
+}
+
 // A server sheds what is too much for it, and sends clients where they belong.
 func TestServersPolicy(t *testing.T) {
 	for name, c := range map[string]struct {
