@@ -55,7 +55,7 @@ static: ## format, vet, staticcheck
 check: static ## format, vet, staticcheck and the tests that need no root
 	@$(setup) && LAZYSTATE_LAB=off tools/test.sh -count=1
 
-drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes; CARRIER=inic, bdnic, roce or rdma
+drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes; CARRIER=inic, bdnic, bdnic-rxe, roce or rdma
 	@$(commands)/bddrill --demo --carrier $(or $(CARRIER),inic)
 
 demo-migrate: binaries ## curl downloads while its session goes through three servers, by each way, and one of them is drained; needs root

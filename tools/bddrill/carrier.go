@@ -24,13 +24,14 @@ import (
 type carrier string
 
 const (
-	inic  carrier = "inic"  // the target's memory, mapped
-	bdnic carrier = "bdnic" // a bdnic beside the target, and RoCEv2 in the monitor
-	roce  carrier = "roce"  // rdma_rxe and backdoor_rdma.ko on the target, RoCEv2 in the monitor
-	rdma  carrier = "rdma"  // the same target, the monitor in a second machine with rdma_rxe
+	inic     carrier = "inic"      // the target's memory, mapped
+	bdnic    carrier = "bdnic"     // a bdnic beside the target, and RoCEv2 in the monitor
+	bdnicRXE carrier = "bdnic-rxe" // the same target, the monitor in a second machine with rdma_rxe
+	roce     carrier = "roce"      // rdma_rxe and backdoor_rdma.ko on the target, RoCEv2 in the monitor
+	rdma     carrier = "rdma"      // the same target, the monitor in a second machine with rdma_rxe
 )
 
-var carriers = []carrier{inic, bdnic, roce, rdma}
+var carriers = []carrier{inic, bdnic, bdnicRXE, roce, rdma}
 
 func carrierNames() string {
 	var all []string
@@ -51,7 +52,7 @@ const (
 // wire puts the target into a network if the carrier needs one.
 func (c carrier) wire(config lab.Config) lab.Config {
 	switch c {
-	case bdnic:
+	case bdnic, bdnicRXE:
 		config.NICs = []lab.NIC{{Addr: targetAddr + "/24"}}
 	case roce, rdma:
 		config.NICs = []lab.NIC{{Addr: targetAddr + "/24", RXE: true}}
@@ -100,6 +101,12 @@ func (m *machine) connect(ctx context.Context, r *runner) error {
 			return err
 		}
 		return m.startNIC(ctx, r)
+	case bdnicRXE:
+		m.way.url = fmt.Sprintf("rdma://%s:7777?provider=ibv&device=rxe0", nicAddr)
+		if err := lab.HostAddr(net, "br0", nicAddr+"/24"); err != nil {
+			return err
+		}
+		return errors.Join(m.startNIC(ctx, r), m.bootMonitor(ctx, r))
 	case roce:
 		over(hostAddr, targetAddr)
 		return errors.Join(lab.HostAddr(net, "br0", hostAddr+"/24"), m.insertRDMA(ctx, r))
@@ -137,7 +144,7 @@ func (m *machine) startNIC(ctx context.Context, r *runner) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(ctx, "nsenter", "--net="+m.way.netns, r.nic, "--config", file)
+	cmd := exec.CommandContext(ctx, "nsenter", "--net="+lab.NetnsPath(m.vm.Config().Net), r.nic, "--config", file)
 	cmd.Stderr = io.MultiWriter(log, r.stderr())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
