@@ -26,6 +26,18 @@ func (t *Target) Hang(on bool) {
 	t.hung = on
 }
 
+// Stir has processes run on the CPU that a fence spares, or be still, as they are first.
+func (t *Target) Stir(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := &t.kernel.ack
+	a.Free[0], a.Parked[0], a.SinceNs = 0, 1, t.now()
+	if on {
+		a.Free[0], a.Parked[0] = 1, 0
+	}
+	t.writeLockAck()
+}
+
 // Reboot starts the machine again: another boot id, memory as after a boot.
 func (t *Target) Reboot() {
 	t.mu.Lock()

@@ -183,3 +183,46 @@ func TestSecondReadingCounts(t *testing.T) {
 		})
 	}
 }
+
+// spares is a salvage of a machine whose fence leaves a CPU running, over which it is read.
+func spares(t *testing.T) *cut {
+	c := newCut(t)
+	c.dies(nil)
+	c.machine.Hang(false)
+	c.machine.Stir(false)
+	c.cfg.Fence = func(ctx context.Context) error { return c.cfg.Target.Fence(ctx, c.world.fence) }
+	return c
+}
+
+// A process that runs on the spared CPU while memory is read changes it: what was read
+// counts for nothing, and it is read again.
+func TestStirsWhileItIsRead(t *testing.T) {
+	for _, stirs := range []bool{false, true} {
+		t.Run(names("still", "stirs", stirs), func(t *testing.T) {
+			c := spares(t)
+			c.asked = func() {
+				c.sock.Set("sock.sk_filter", 4096) // no session of ours
+				if stirs {
+					c.machine.Stir(true)
+					time.AfterFunc(10*time.Millisecond, func() { c.machine.Stir(false) })
+				}
+			}
+			if r := c.salvage(); (r.Saved() == 0) != stirs {
+				t.Fatalf("%+v", r.Sessions)
+			}
+		})
+	}
+}
+
+// Where it never ends nothing is taken over.
+func TestStirsForEver(t *testing.T) {
+	c := spares(t)
+	c.asked = func() { c.machine.Stir(true) }
+	var err error
+	c.cfg.Target, err = backdoor.Open(t.Context(), c.carrier)
+	c.must(err)
+	c.s2.Do(func() error { _, err = Run(t.Context(), c.cfg); return nil })
+	if live := c.s2.keep.Sessions(); !errors.Is(err, errStirs) || len(live) != 0 {
+		t.Errorf("%d live, %v", len(live), err)
+	}
+}

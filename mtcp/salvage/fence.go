@@ -22,7 +22,34 @@ func (r *run) fence() error {
 		r.portOnly = true
 		return nil
 	}
+	if err == nil {
+		err = r.still()
+	}
 	return err
+}
+
+// stirs is how long processes may run on the CPU that a fence spares, before nobody waits
+// any more for them to stop.
+const stirs = 5 * time.Second
+
+// still waits until none does, where a CPU is spared (rxe), and notes since when.
+func (r *run) still() error {
+	ctx, cancel := context.WithTimeout(r.ctx, stirs)
+	defer cancel()
+	for {
+		v, err := r.Target.LockView(ctx)
+		switch {
+		case errors.Is(err, backdoor.ErrTorn):
+		case err != nil:
+			return err
+		case v.State != uapi.LockFenced || v.Free.Empty():
+			r.spares, r.since = !v.Parked.Empty(), v.Since
+			return nil
+		}
+		if pause.For(ctx, wakes) != nil {
+			return errStirs
+		}
+	}
 }
 
 // Stands reports why a machine may still speak for its addresses, to whoever relies on
@@ -75,28 +102,38 @@ func (r *run) read() error {
 	return r.Target.Check(r.ctx)
 }
 
-// errWoke: what was read may be of two moments.
-var errWoke = errors.New("CPUs of the target have run while its memory was read")
+var (
+	// errWoke: what was read may be of two moments.
+	errWoke  = errors.New("CPUs of the target have run while its memory was read")
+	errStirs = errors.New("processes of the target run on the CPU that its fence spares")
+)
+
+// readings is how often memory is read, if a process runs each time on the spared CPU.
+const readings = 4
 
 // believe waits until it is known whether memory has changed while it was read: where the
 // port alone is cut, CPUs that run stop at the request that lies there. Once they have,
 // nothing changes any more, and what is read again is believed. Until then clients are
 // asked, which acknowledges no more than the target has had, and sockets are made, which
 // are dropped in silence; but nothing lives here, no process and nobody else is given
-// anything, and no session is set aside.
-func (r *run) believe() error {
-	if !r.portOnly {
-		return nil
+// anything, and no session is set aside. Where the fence spares a CPU no process may have
+// run there since.
+func (r *run) believe() (err error) {
+	var woke bool
+	switch {
+	case r.portOnly:
+		woke, err = r.woke()
+		r.portOnly = err != nil
+	case r.spares:
+		since := r.since
+		err = r.still()
+		woke = r.since != since
+		r.spares = woke
 	}
-	woke, err := r.woke()
-	if err != nil {
-		return err
+	if err == nil && woke {
+		err = errWoke
 	}
-	r.portOnly = false
-	if woke {
-		return errWoke
-	}
-	return nil
+	return err
 }
 
 // The fence was asked for before the run began. Once that is longer ago than

@@ -67,6 +67,9 @@ type run struct {
 	stays    []netip.Addr // that were here already
 	before   backdoor.Stats
 	portOnly bool // the fence's CPUs may not have stopped
+
+	spares bool          // the fence leaves a CPU running, and whether a process has run there is not known yet
+	since  time.Duration // no process runs there; on the target's clock
 }
 
 func (r *run) step(name string) {
@@ -92,8 +95,8 @@ func (r *run) all() error {
 		return errors.Join(err, r.back())
 	}
 	first, again, err := r.goOn()
-	if errors.Is(err, errWoke) {
-		r.Log.Warn("salvage: CPUs of the target have run since its port was cut; reading again")
+	for tries := 1; errors.Is(err, errWoke) && tries < readings; tries++ {
+		r.Log.Warn("salvage: CPUs of the target have run since it was fenced; reading again")
 		if err = r.read(); err == nil {
 			r.step("state read again")
 			first, again, err = r.goOn()
