@@ -34,20 +34,22 @@ const stirs = 5 * time.Second
 
 // still waits until none does, where a CPU is spared (rxe), and notes since when.
 func (r *run) still() error {
-	ctx, cancel := context.WithTimeout(r.ctx, stirs)
-	defer cancel()
-	for {
-		v, err := r.Target.LockView(ctx)
+	for end := time.Now().Add(stirs); ; {
+		v, err := r.Target.LockView(r.ctx)
 		switch {
-		case errors.Is(err, backdoor.ErrTorn):
-		case err != nil:
-			return err
-		case v.State != uapi.LockFenced || v.Free.Empty():
+		case err == nil && (v.State != uapi.LockFenced || v.Free.Empty()):
 			r.spares, r.since = !v.Parked.Empty(), v.Since
 			return nil
+		case err == nil:
+			err = errStirs
+		case !errors.Is(err, backdoor.ErrTorn):
+			return err
 		}
-		if pause.For(ctx, wakes) != nil {
-			return errStirs
+		if time.Now().After(end) {
+			return err
+		}
+		if err := pause.For(r.ctx, wakes); err != nil {
+			return err
 		}
 	}
 }
