@@ -226,3 +226,34 @@ func TestStirsForEver(t *testing.T) {
 		t.Errorf("%d live, %v", len(live), err)
 	}
 }
+
+// A socket that the spared CPU's timers have changed while it was read is read again, and
+// lost only if it makes no more sense then.
+func TestChangesWhileItIsRead(t *testing.T) {
+	members, _ := extracttest.Manifest("6.12")
+	for _, settles := range []bool{false, true} {
+		t.Run(names("changes", "settles", settles), func(t *testing.T) {
+			c := spares(t)
+			at := c.sock.Addr + uint64(members["tcp_sock.write_seq"].Off)
+			was, reads := c.machine.Peek(at, 1), 0
+			c.machine.Poke(at, []byte{was[0] ^ 1})
+			c.carrier.(cutting).Before(func(_ int, op *backdoor.Op) error {
+				if op.Kind == backdoor.OpRead && op.Addr <= at && at-op.Addr < uint64(len(op.Buf)) {
+					if reads++; reads == 2 && settles {
+						c.machine.Poke(at, was)
+					}
+				}
+				return nil
+			})
+			r := c.salvage()
+			if want := map[bool]int{false: readings, true: 2}[settles]; reads != want || (r.Saved() == 1) != settles {
+				t.Fatalf("read %d times: %+v", reads, r.Sessions)
+			}
+			if settles {
+				c.client.rest()
+				c.client.ask(3)
+				c.client.rest()
+			}
+		})
+	}
+}

@@ -28,32 +28,6 @@ func (r *run) fence() error {
 	return err
 }
 
-// stirs is how long processes may run on the CPU that a fence spares, before nobody waits
-// any more for them to stop.
-const stirs = 5 * time.Second
-
-// still waits until none does, where a CPU is spared (rxe), and notes since when.
-func (r *run) still() error {
-	for end := time.Now().Add(stirs); ; {
-		v, err := r.Target.LockView(r.ctx)
-		switch {
-		case err == nil && (v.State != uapi.LockFenced || v.Free.Empty()):
-			r.spares, r.since = !v.Parked.Empty(), v.Since
-			return nil
-		case err == nil:
-			err = errStirs
-		case !errors.Is(err, backdoor.ErrTorn):
-			return err
-		}
-		if time.Now().After(end) {
-			return err
-		}
-		if err := pause.For(r.ctx, wakes); err != nil {
-			return err
-		}
-	}
-}
-
 // Stands reports why a machine may still speak for its addresses, to whoever relies on
 // another's fence. portCut: that one has said that its port is cut and its CPUs have
 // not answered; then the error is a *backdoor.PortOnlyError.
@@ -101,17 +75,14 @@ func (r *run) read() error {
 	if err := r.extract(r.hoped); err != nil {
 		return err
 	}
+	if err := r.settle(r.hoped); err != nil {
+		return err
+	}
 	return r.Target.Check(r.ctx)
 }
 
-var (
-	// errWoke: what was read may be of two moments.
-	errWoke  = errors.New("CPUs of the target have run while its memory was read")
-	errStirs = errors.New("processes of the target run on the CPU that its fence spares")
-)
-
-// readings is how often memory is read, if a process runs each time on the spared CPU.
-const readings = 4
+// errWoke: what was read may be of two moments.
+var errWoke = errors.New("CPUs of the target have run while its memory was read")
 
 // believe waits until it is known whether memory has changed while it was read: where the
 // port alone is cut, CPUs that run stop at the request that lies there. Once they have,
