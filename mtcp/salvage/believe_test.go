@@ -257,3 +257,27 @@ func TestChangesWhileItIsRead(t *testing.T) {
 		})
 	}
 }
+
+// The CPU that a fence spares does the work of those that hang, too: it may answer later
+// than a carrier waits.
+func TestSpareIsBusy(t *testing.T) {
+	c := spares(t)
+	fence, asked := c.cfg.Fence, -1
+	c.cfg.Fence = func(ctx context.Context) error { defer func() { asked = 0 }(); return fence(ctx) }
+	busy := map[int]bool{1: true, 4: true, 6: true, 9: true} // looks, the directory, sockets
+	c.carrier.(cutting).Before(func(int, *backdoor.Op) error {
+		if asked < 0 {
+			return nil
+		}
+		if asked++; busy[asked] {
+			return backdoor.ErrUnanswered
+		}
+		return nil
+	})
+	if r := c.salvage(); r.Saved() != 1 || asked <= 9 {
+		t.Fatalf("asked %d times: %+v", asked, r.Sessions)
+	}
+	c.client.rest()
+	c.client.ask(3)
+	c.client.rest()
+}

@@ -14,8 +14,9 @@
 // not ask and has output go out before it takes over the address (§3.6.5;
 // Config.NotAsking). Of a machine that is cut off at its port alone, what was read is
 // believed once its CPUs have had their time to stop: clients are asked and the first
-// sockets made meanwhile, and nothing lives before. Look only reads, and says what could
-// be done.
+// sockets made meanwhile, and nothing lives before. Of one that is read over a CPU that its
+// fence spares, it is believed if no process has run there meanwhile. Look only reads, and
+// says what could be done.
 //
 // A session that cannot be recovered is named with the reason; its client gets a
 // reset, and the others go on. So it is with one whose replay has killed a machine

@@ -69,6 +69,10 @@ func (r *run) read() error {
 	if r.hoped == nil {
 		r.hoped = r.live()
 	}
+	return r.heard(r.readHoped)
+}
+
+func (r *run) readHoped() error {
 	for _, s := range r.hoped {
 		s.unread()
 	}

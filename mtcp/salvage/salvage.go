@@ -174,7 +174,8 @@ func (r *run) look() error {
 
 // directory finds the sessions.
 func (r *run) directory() error {
-	boxes, err := r.Target.Boxes(r.ctx)
+	var boxes []backdoor.Box
+	err := r.heard(func() (err error) { boxes, err = r.Target.Boxes(r.ctx); return err })
 	if err != nil {
 		return err
 	}

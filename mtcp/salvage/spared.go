@@ -21,11 +21,30 @@ var errStirs = errors.New("processes of the target run on the CPU that its fence
 // readings is how often memory is read, if something has changed it each time.
 const readings = 4
 
+// unheard is how long that CPU may answer nothing: it is all that is left of its machine,
+// and does the others' work while they hang. A carrier gives up long before.
+const unheard = 5 * time.Second
+
+// heard has something asked again that the spared CPU has not answered.
+func (r *run) heard(ask func() error) error {
+	for end := time.Now().Add(unheard); ; {
+		err := ask()
+		if !r.spares || !errors.Is(err, backdoor.ErrUnanswered) || time.Now().After(end) {
+			return err
+		}
+		r.Log.Warn("salvage: the CPU that the fence spares does not answer; asking again", "err", err)
+		if err := pause.For(r.ctx, wakes); err != nil {
+			return err
+		}
+	}
+}
+
 // stirs is how long processes may run on the CPU that a fence spares, before nobody waits
 // any more for them to stop.
 const stirs = 5 * time.Second
 
-// still waits until none does, where a CPU is spared (rxe), and notes since when.
+// still waits until none does, where a CPU is spared, and notes since when. That CPU may be
+// too busy to answer for a while.
 func (r *run) still() error {
 	for end := time.Now().Add(stirs); ; {
 		v, err := r.Target.LockView(r.ctx)
@@ -35,7 +54,7 @@ func (r *run) still() error {
 			return nil
 		case err == nil:
 			err = errStirs
-		case !errors.Is(err, backdoor.ErrTorn):
+		case !errors.Is(err, backdoor.ErrTorn) && !errors.Is(err, backdoor.ErrUnanswered):
 			return err
 		}
 		if time.Now().After(end) {
