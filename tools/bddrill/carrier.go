@@ -15,9 +15,12 @@ import (
 	"syscall"
 	"time"
 
+	"lazystate/backdoor"
 	"lazystate/internal/leash"
 	"lazystate/tools/bdmon/daemon"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
+	"lazystate/tools/target"
 )
 
 // carrier is how the monitor reaches the target.
@@ -90,22 +93,13 @@ func (w *way) close() error {
 // connect makes the way from the monitor to a machine that runs the module.
 func (m *machine) connect(ctx context.Context, r *runner) error {
 	net := m.vm.Config().Net
-	over := func(from, to string) {
-		m.way.url, m.way.netns = fmt.Sprintf("rdma://%s:7777?provider=roce&device=%s", to, from), lab.NetnsPath(net)
-	}
+	over := func(from, to string) { m.way.url, m.way.netns = fromHost(from, to), lab.NetnsPath(net) }
 	switch r.carrier {
 	case bdnic:
 		over(hostAddr, nicAddr)
-		err := errors.Join(lab.HostAddr(net, "br0", hostAddr+"/24"), lab.HostAddr(net, "br0", nicAddr+"/24"))
-		if err != nil {
-			return err
-		}
 		return m.startNIC(ctx, r)
 	case bdnicRXE:
 		m.way.url = fmt.Sprintf("rdma://%s:7777?provider=ibv&device=rxe0", nicAddr)
-		if err := lab.HostAddr(net, "br0", nicAddr+"/24"); err != nil {
-			return err
-		}
 		return errors.Join(m.startNIC(ctx, r), m.bootMonitor(ctx, r))
 	case roce:
 		over(hostAddr, targetAddr)
@@ -122,8 +116,45 @@ func (m *machine) insertRDMA(ctx context.Context, r *runner) error {
 	return m.vm.Insmod(ctx, filepath.Join(r.modules, m.vm.Release(), "rdma", "backdoor_rdma.ko"))
 }
 
+// fromHost is a target's URL for who has an address in the machine's network.
+func fromHost(from, to string) string {
+	return fmt.Sprintf("rdma://%s:7777?provider=roce&device=%s", to, from)
+}
+
+// diagnosable carriers answer for a machine whatever its kernel does.
+func (c carrier) diagnosable() bool { return c == inic || c == bdnic || c == bdnicRXE }
+
+// writer opens the machine as its one writer, for this process and while no monitor
+// is: where a bdnic has that place, by the bdnic.
+func (m *machine) writer(ctx context.Context, c carrier) (backdoor.Memory, *backdoor.Target, error) {
+	if c == inic {
+		mem, t, err := armed.Open(ctx, m.vm, true)
+		if err != nil {
+			return nil, nil, err
+		}
+		return mem, t, nil
+	}
+	var mem backdoor.Memory
+	err := lab.InNetns(m.vm.Config().Net, func() (err error) {
+		mem, err = target.Open(ctx, fromHost(hostAddr, nicAddr), target.Options{Key: m.key, Writable: true, Takeover: true})
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := backdoor.Open(ctx, mem)
+	if err != nil {
+		return nil, nil, errors.Join(err, mem.Close())
+	}
+	return mem, t, nil
+}
+
 // startNIC starts bdnic beside the machine, in its network.
 func (m *machine) startNIC(ctx context.Context, r *runner) error {
+	net := m.vm.Config().Net
+	if err := errors.Join(lab.HostAddr(net, "br0", hostAddr+"/24"), lab.HostAddr(net, "br0", nicAddr+"/24")); err != nil {
+		return err
+	}
 	dir := filepath.Join(r.state, m.vm.Name())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -144,7 +175,7 @@ func (m *machine) startNIC(ctx context.Context, r *runner) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(ctx, "nsenter", "--net="+lab.NetnsPath(m.vm.Config().Net), r.nic, "--config", file)
+	cmd := exec.CommandContext(ctx, "nsenter", "--net="+lab.NetnsPath(net), r.nic, "--config", file)
 	cmd.Stderr = io.MultiWriter(log, r.stderr())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second

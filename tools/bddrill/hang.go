@@ -19,7 +19,6 @@ import (
 	"lazystate/sensorbox"
 	"lazystate/tools/control"
 	"lazystate/tools/lab"
-	"lazystate/tools/lab/armed"
 )
 
 // hangKind is a fault of bddrill hang.
@@ -206,7 +205,7 @@ func shortest(box map[string]sensorbox.Sensor) (l time.Duration) {
 
 // diagnose asks for the cause as the one writer.
 func (r *runner) diagnose(ctx context.Context, m *machine) (found *repair.Hang, err error) {
-	mem, t, err := armed.Open(ctx, m.vm, true)
+	mem, t, err := m.writer(ctx, r.carrier)
 	if err != nil {
 		return nil, err
 	}

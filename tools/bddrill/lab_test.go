@@ -148,6 +148,9 @@ func TestHang(t *testing.T) {
 				short = []string{"hang"}
 			}
 			d.hangs(t, kernel, short...)
+			if lab.Soak() { // asked over the network: a bdnic, by libibverbs over rdma_rxe
+				d.hangs(t, kernel, "--carrier", string(bdnicRXE), "hang-one", "panic")
+			}
 		})
 	}
 }

@@ -90,8 +90,8 @@ func wanted(c *ucli.Context) (drills []drill.Drill, hangs []*hangKind, err error
 	switch how := carrier(c.String("carrier")); {
 	case !slices.Contains(carriers, how):
 		return nil, nil, cli.Usagef("carrier %q: want %s", how, carrierNames())
-	case len(hangs) > 0 && how != inic:
-		return nil, nil, cli.Usagef("hang diagnoses by mapped memory: --carrier %s", inic)
+	case len(hangs) > 0 && !how.diagnosable():
+		return nil, nil, cli.Usagef("hang asks who answers without the target's kernel: --carrier %s, %s or %s", inic, bdnic, bdnicRXE)
 	}
 	return drills, hangs, nil
 }

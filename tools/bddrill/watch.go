@@ -99,11 +99,12 @@ func (w *watch) announced(raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return err
 	}
+	e.Time = e.Time.Add(-w.daemon.Skew)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if slices.Contains(daemon.Sensors(w.drill), e.Sensor) && (e.Kind == sensorbox.Exceeded.String() || e.Kind == sensorbox.Pressed.String()) &&
 		w.released && w.detected.IsZero() {
-		w.detected, w.event = e.Time.Add(-w.daemon.Skew), e.Text
+		w.detected, w.event = e.Time, e.Text
 	}
 	if w.hung != nil && slices.Contains(signsOfHang, e.Kind) {
 		select {
