@@ -8,7 +8,7 @@ commands := $(built)/bin
 gotest   := -p 2 -timeout 40m -count=1 -vet=off -ldflags=-s
 
 .DEFAULT_GOAL := help
-.PHONY: help build kmod cbox cdsm sparse checkpatch static test check drill demo-migrate demo-salvage demo-dsm lab generate bench survival soak install clean
+.PHONY: help build kmod cbox cdsm sparse checkpatch static test check drill drills-wire demo-migrate demo-salvage demo-dsm lab generate bench survival soak install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,10 @@ check: static ## format, vet, staticcheck and the tests that need no root
 
 drill: build ## a sick machine is healed from outside: fork bombs and memory hogs, in six to eight minutes; CARRIER=inic, bdnic, bdnic-rxe, roce or rdma
 	@$(commands)/bddrill --demo --carrier $(or $(CARRIER),inic)
+
+drills-wire: build kmod ## the drills of make drill by each carrier on a network, ten times each (rdma on 6.12: five), for hours; each run is in bench/results
+	@for c in bdnic bdnic-rxe rdma; do $(commands)/bddrill --demo --only-repair --repeat 10 --carrier $$c --record bench/results/drills-$$c-6.1.json || exit; done
+	@$(commands)/bddrill --demo --only-repair --repeat 5 --carrier rdma --kernel 6.12 --record bench/results/drills-rdma-6.12.json
 
 demo-migrate: binaries ## curl downloads while its session goes through three servers, by each way, and one of them is drained; needs root
 	@$(commands)/mtcpdemo

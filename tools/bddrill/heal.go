@@ -19,7 +19,7 @@ import (
 
 // heal runs a drill with repair and judges it.
 func (r *runner) heal(ctx context.Context, d *drill.Drill) drillRun {
-	out := drillRun{Drill: d.Name, Repair: true, Expect: "healed"}
+	out := drillRun{Drill: d.Name, Carrier: r.carrier, Repair: true, Expect: "healed"}
 	if d.Harmless {
 		out.Expect = "untouched"
 	}

@@ -19,7 +19,7 @@ const lostAfter = 60 * time.Second
 // lose runs a drill without repair. If the machine is not lost the next size
 // is tried, each on a fresh machine.
 func (r *runner) lose(ctx context.Context, d *drill.Drill) drillRun {
-	out := drillRun{Drill: d.Name, Expect: "lost"}
+	out := drillRun{Drill: d.Name, Carrier: r.carrier, Expect: "lost"}
 	sizes := append([]drill.Program{d.Rogues[0]}, d.Grow...)
 	for _, p := range sizes {
 		lost, err := r.loseOn(ctx, d, p, &out)

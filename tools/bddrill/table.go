@@ -17,6 +17,7 @@ import (
 // drillRun is one run of a drill. Durations are in ns in JSON.
 type drillRun struct {
 	Drill      string        `json:"drill"`
+	Carrier    carrier       `json:"carrier"` // from the monitor to the machine
 	Kernel     string        `json:"kernel"`
 	Accel      string        `json:"accel"`
 	Repair     bool          `json:"repair"`
