@@ -14,7 +14,7 @@ import (
 func TestMonitor(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		load(t, kernel, "allow_repair=1").each(t, []step{
-			{"hello", (*loaded).hellos}, {"ask again", (*loaded).askAgain}, {"IPv6", (*loaded).ipv6}, {"two monitors", (*loaded).twoMonitors},
+			{"hello", (*loaded).hellos}, {"ask again", (*loaded).askAgain}, {"IPv6", (*loaded).ipv6}, {"two monitors", (*loaded).twoMonitors}, {"keys anew", (*loaded).keysAnew},
 			{"memory", (*loaded).memoryPieces}, {"out of range", (*loaded).outOfRange}, {"read only", (*loaded).readOnly},
 			{"region change", (*loaded).regionChange}, {"revoke", (*loaded).revoked},
 		})
@@ -116,6 +116,33 @@ func (k *loaded) twoMonitors(t *testing.T) {
 	}
 	b.close(t)
 	k.grants(t, 0)
+}
+
+// keysAnew: each grant has keys of its own, also one after another of the same
+// monitor; those of the former, recorded, open nothing for the next.
+func (k *loaded) keysAnew(t *testing.T) {
+	c := k.dial(t, hello{})
+	old, before := c.grant, c.table(t)
+	c.close(t)
+	k.grants(t, 0)
+	for range 3 {
+		c = k.dial(t, hello{})
+		now := c.table(t)
+		if c.grant.RootKey == old.RootKey {
+			t.Errorf("the root has its former key %#x", old.RootKey)
+		}
+		for name, r := range now {
+			if r.Key == before[name].Key {
+				t.Errorf("%s has its former key %#x", name, r.Key)
+			}
+		}
+		if _, err := c.tryRead(t, now["manifest"].Addr, before["manifest"].Key, 8); !errors.Is(err, statusAccess) {
+			t.Errorf("the manifest by its former key: %v", err)
+		}
+		c.close(t)
+		k.grants(t, 0)
+		old, before = c.grant, now
+	}
 }
 
 // TestJoin: more queue pairs under the same keys, as many as allowed, and the
