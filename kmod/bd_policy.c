@@ -141,7 +141,7 @@ static long set_agreement(const struct bd_ioc_agreement *a)
 	for (i = 0; i < ARRAY_SIZE(agreements) && agreements[i].kind != a->kind; i++)
 		;
 	if (i == ARRAY_SIZE(agreements))
-		return -EINVAL;
+		return -EOPNOTSUPP;	/* a read asks nobody here */
 	mutex_lock(&policy_lock);
 	if (sealed) {
 		if (agreements[i].k != a->k || agreements[i].voters != a->voters ||
