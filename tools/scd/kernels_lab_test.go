@@ -58,8 +58,12 @@ func settings(t *testing.T, dir, device, own, other string, key identity.PublicK
 	text, err := json.Marshal(map[string]any{ // JSON is YAML
 		"servers": dir + "/servers", "socket": dir + "/control", "metrics": "-", "journal": dir + "/moves",
 		"listen": own + ":7701", "identity": dir + "/id.pem",
-		"peers":    []any{map[string]any{"name": "other", "address": other + ":7701", "key": key.String()}},
-		"services": []any{map[string]any{"name": "web", "user": "0", "listen": fmt.Sprintf("%s:%d", service, port), "device": device}},
+		"peers": []any{map[string]any{"name": "other", "address": other + ":7701", "key": key.String(), "serves": []string{fmt.Sprintf("%s:%d", other, port)}}},
+		"services": []any{
+			map[string]any{"name": "web", "user": "0", "listen": fmt.Sprintf("%s:%d", service, port), "device": device},
+			map[string]any{"name": "web", "user": "0", "listen": fmt.Sprintf("%s:%d", own, port)},
+		},
+		"interfaces": []string{device},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +173,8 @@ func away(t *testing.T, ask func(args ...string) (string, error)) {
 	t.Logf("%d bytes, frozen for %d us", m.Bytes, m.FrozenUs)
 }
 
-// On each of these kernels the parts' own tests and a session that comes and goes.
+// On each of these kernels the parts' own tests, and sessions that come and go: with their
+// address, and by their client's agent.
 func TestOnKernels(t *testing.T) {
 	lab.Need(t)
 	for _, kernel := range kernels {
@@ -184,7 +189,11 @@ func TestOnKernels(t *testing.T) {
 					lab.RunTest(t, onKernel(t, kernel), "./mtcp/"+p.pkg, "-test.run="+run, "-test.skip=OfTheSources|MoveThrough")
 				})
 			}
-			t.Run("session", func(t *testing.T) { movesThereAndBack(t, kernel) })
+			t.Run("session", func(t *testing.T) {
+				g, s, client := twoServers(t, kernel)
+				movesThereAndBack(t, g, s, client)
+				movesByAgent(t, g, s, client)
+			})
 		})
 	}
 }
@@ -199,17 +208,8 @@ var parts = []struct{ pkg, run string }{
 
 // A session goes from a machine with such a kernel to this host's in the middle of
 // its request, and back in the middle of the answer.
-func movesThereAndBack(t *testing.T, kernel string) {
-	g, s, client := twoServers(t, kernel)
-	var c net.Conn
-	client.Do(func() (err error) {
-		c, err = net.DialTimeout("tcp", fmt.Sprintf("%s:%d", service, port), hang)
-		return err
-	})
-	defer c.Close()
-	if err := errors.Join(c.SetDeadline(time.Now().Add(hang)), c.(*net.TCPConn).SetReadBuffer(256<<10)); err != nil {
-		t.Fatal(err)
-	}
+func movesThereAndBack(t *testing.T, g *guest, s *site, client *netrig.Host) {
+	c := g.dialed(client, service)
 	say := func(text string) {
 		t.Helper()
 		if _, err := io.WriteString(c, text); err != nil {
@@ -225,12 +225,69 @@ func movesThereAndBack(t *testing.T, kernel string) {
 		t.Fatal(err)
 	}
 	away(t, s.ask)
+	g.restOf(c, first)
+}
+
+// dialed is a client's connection to an address.
+func (g *guest) dialed(client *netrig.Host, to string) (c net.Conn) {
+	g.t.Helper()
+	client.Do(func() (err error) {
+		c, err = net.DialTimeout("tcp", fmt.Sprintf("%s:%d", to, port), hang)
+		return err
+	})
+	g.t.Cleanup(func() { c.Close() })
+	if err := errors.Join(c.SetDeadline(time.Now().Add(hang)), c.(*net.TCPConn).SetReadBuffer(256<<10)); err != nil {
+		g.t.Fatal(err)
+	}
+	return c
+}
+
+// restOf reads the rest of an answer, and checks all of it.
+func (g *guest) restOf(c net.Conn, first []byte) {
+	g.t.Helper()
 	rest, err := io.ReadAll(c)
 	if err != nil {
-		t.Fatalf("%v after %d bytes; the guest said:\n%s", err, len(first)+len(rest), g.log())
+		g.t.Fatalf("%v after %d bytes; the guest said:\n%s", err, len(first)+len(rest), g.log())
 	}
 	_, body, _ := bytes.Cut(append(first, rest...), []byte("\r\n\r\n"))
 	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != patternSum(mostServed) {
-		t.Errorf("%d bytes of %d, or others", len(body), mostServed)
+		g.t.Errorf("%d bytes of %d, or others", len(body), mostServed)
 	}
+}
+
+// A client's agent takes its session from such a machine to this host in the middle of the
+// answer, and back: that machine's kernel carries the offer, and holds and lets go of the
+// flow, by clsact where it has no TCX.
+func movesByAgent(t *testing.T, g *guest, s *site, client *netrig.Host) {
+	w := &world{t: t, client: client, sites: map[string]*site{"s1": s}} // what an agent's rig wants of one
+	a := w.agent("--patience", hang.String())
+	c := g.dialed(client, "10.9.0.1")
+	if _, err := fmt.Fprintf(c, "GET /%d HTTP/1.1\r\nHost: x\r\n\r\n", mostServed); err != nil {
+		t.Fatal(err)
+	}
+	var l line
+	g.await("a session that can move", func() bool {
+		out, err := g.ask("ls")
+		all := a.connections()
+		if len(all) == 1 {
+			l = all[0]
+		}
+		return len(all) == 1 && err == nil && strings.Contains(out, `"id"`)
+	})
+	got := make([]byte, 0, mostServed)
+	for i := range 2 {
+		part := make([]byte, mostServed/6)
+		if _, err := io.ReadFull(c, part); err != nil {
+			t.Fatalf("%v before move %d; the guest said:\n%s", err, i, g.log())
+		}
+		got = append(got, part...)
+		g.await("a move", func() bool {
+			err := a.move(l, own(1-i, false)) // s is 10.9.0.2
+			if err != nil {
+				t.Log(err)
+			}
+			return err == nil
+		})
+	}
+	g.restOf(c, got)
 }
