@@ -29,20 +29,24 @@ func (w *world) downloads(n, total int) (end func()) {
 	}
 }
 
+// newWorldBy has what it takes for sessions to move by that way.
+func newWorldBy(t *testing.T, by string) *world {
+	if by == "gateway" {
+		return newGated(t)
+	}
+	w := newWorld(t, false)
+	if by == "client" {
+		w.agent("--patience", "20s")
+	}
+	return w
+}
+
 // A drain leaves nothing, whichever way; the clients notice nothing.
 func TestDrain(t *testing.T) {
 	const n = 5
 	for _, by := range []string{"takeover", "gateway", "client"} {
 		t.Run(by, func(t *testing.T) {
-			var w *world
-			if by == "gateway" {
-				w = newGated(t)
-			} else {
-				w = newWorld(t, false)
-			}
-			if by == "client" {
-				w.agent("--patience", "20s")
-			}
+			w := newWorldBy(t, by)
 			s1, s2 := w.sites["s1"], w.sites["s2"]
 			var end func()
 			if by == "takeover" {
@@ -77,15 +81,7 @@ func TestManyDrained(t *testing.T) {
 	n := lab.Count(30, 2000)
 	for _, by := range []string{"takeover", "gateway", "client"} {
 		t.Run(by, func(t *testing.T) {
-			var w *world
-			if by == "gateway" {
-				w = newGated(t)
-			} else {
-				w = newWorld(t, false)
-			}
-			if by == "client" {
-				w.agent("--patience", "20s")
-			}
+			w := newWorldBy(t, by)
 			if by != "takeover" {
 				w.addr = own(0, false).Addr()
 			}

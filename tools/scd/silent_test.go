@@ -30,12 +30,7 @@ func silentServerIsFound(t *testing.T, uploads bool, step string) {
 	env := []string{"MTCPD_ROLE=mtcpd", "MTCPD_HOLDS=10"} // it waits for twelve seconds
 	a := w.agentOf(path, append(env, "MTCPD_KILL="+step), "--patience", "2s", "--pin", bpffs(t))
 	w.addr = own(0, false).Addr()
-	var finish func()
-	if uploads {
-		finish = w.upload(w.addr, long)
-	} else {
-		finish = w.idle()
-	}
+	finish := w.uploadsOrIdles(uploads)
 	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
 	w.rig.Wire.Do(func() error { return mute("s2") })
 	s1.await("the session's end", func() bool {
@@ -123,6 +118,14 @@ func TestSilentServerIsFoundByTheNextDaemon(t *testing.T) {
 	}
 }
 
+// uploadsOrIdles is one session of a client's that sends all the time, or not at all.
+func (w *world) uploadsOrIdles(uploads bool) (finish func()) {
+	if uploads {
+		return w.upload(w.addr, long)
+	}
+	return w.idle()
+}
+
 func foundByTheNextDaemon(t *testing.T, uploads bool) {
 	w := newWorld(t, false)
 	path, err := mortal()
@@ -131,12 +134,7 @@ func foundByTheNextDaemon(t *testing.T, uploads bool) {
 	}
 	a := w.agentOf(path, []string{"MTCPD_ROLE=mtcpd", "MTCPD_HOLDS=10"}, "--patience", "2s")
 	w.addr = own(0, false).Addr()
-	var finish func()
-	if uploads {
-		finish = w.upload(w.addr, long)
-	} else {
-		finish = w.idle()
-	}
+	finish := w.uploadsOrIdles(uploads)
 	l, s1, s2 := a.flow(), w.sites["s1"], w.sites["s2"]
 	w.rig.Wire.Do(func() error { return mute("s2") })
 	moved := a.movesInVain(l, own(1, false))
