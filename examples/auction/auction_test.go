@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 // inLab has tests with machines of the lab.
 type inLab struct{ *testing.M }
 
-func (m inLab) Run() int { return lab.Main(m.M, 1) }
+func (m inLab) Run() int { return lab.Main(m.M, lab.Count(1, 2)) }
 
 // stock is two users, one category, and an auction that lasts.
 const stock = `INSERT INTO categories (name) VALUES ('pens');

@@ -51,11 +51,14 @@ func kernels(t *testing.T, f func(t *testing.T, kernel string)) {
 func (s *site) victim(kernel, addr string, more ...string) *victim {
 	t := s.t
 	t.Helper()
-	vm := lab.New(t, lab.Config{Kernel: kernel, NICs: []lab.NIC{{Addr: addr + "/24"}}})
+	vm := lab.New(t, lab.Config{Kernel: kernel, Net: s.cabled, NICs: []lab.NIC{{Addr: addr + "/24"}}})
 	on, err := testbed.Arm(t.Context(), vm, armed.Keys{victimFence.Slot: victimFence.Key})
 	v := &victim{Victim: on, t: t}
 	v.must(err)
-	v.must(lab.Cable(vm.Config().Net, "br0", s.rig.Wire.Try))
+	if s.cabled == "" {
+		s.cabled = vm.Config().Net
+		v.must(lab.Cable(s.cabled, "br0", s.rig.Wire.Try))
+	}
 	for _, a := range more {
 		v.must(v.Addr(t.Context(), a))
 	}
@@ -94,20 +97,38 @@ func (s *site) struck(strike, help func()) {
 	s.sound(s.asked(s.crowd(8, "bidding", 1), rand.New(rand.NewPCG(1, 39)), func() { strike(); help() }))
 }
 
+// frontVictim is one at the address that clients know, and at work.
+func (s *site) frontVictim(kernel string) *victim {
+	s.t.Helper()
+	s.fe[0].Unaddr(s.service.String())
+	v := s.victim(kernel, "10.9.0.3", s.service.String())
+	v.auction("front", "--keeper", testbed.VictimKeeper, "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort, "--middle", middles)
+	_ = s.browser().Close() // somebody listens
+	return v
+}
+
 // The machine of a front end stands, with its kernel, and its sessions go on at fe2.
 func TestFrontStands(t *testing.T) {
 	kernels(t, func(t *testing.T, kernel string) {
 		s := sited(t)
-		s.fe[0].Unaddr(s.service.String())
-		v := s.victim(kernel, "10.9.0.3", s.service.String())
+		v := s.frontVictim(kernel)
 		v.monitored()
-		v.auction("front", "--keeper", testbed.VictimKeeper, "--listen", "0.0.0.0:"+servicePort, "--control", "0.0.0.0:"+controlPort, "--middle", middles)
-		_ = s.browser().Close() // somebody listens
-		s.struck(func() { v.must(v.Stop(t.Context())) }, func() {
-			report := s.rescuer.From(v.target, victimFence, s.service)
-			t.Logf("%d sessions, %v", report.Saved(), report.Steps)
-		})
+		s.struck(func() { v.must(v.Stop(t.Context())) }, func() { s.frontRescued(v) })
 	})
+}
+
+// frontRescued has its sessions go on at fe2.
+func (s *site) frontRescued(v *victim) {
+	s.t.Helper()
+	report := s.rescuer.From(v.target, victimFence, s.service)
+	s.t.Logf("%d sessions, %v", report.Saved(), report.Steps)
+}
+
+// middleRescued has mt2 go on with its requests.
+func (s *site) middleRescued(v *victim) {
+	s.t.Helper()
+	v.must(stands(s.t.Context(), v.target, "", victimFence))
+	s.rescue(v.target)
 }
 
 // middleVictim is one in mt1's place, and at work.
@@ -128,10 +149,7 @@ func TestMiddleStands(t *testing.T) {
 		s := sited(t)
 		v := s.middleVictim(kernel)
 		v.monitored()
-		s.struck(func() { v.must(v.Stop(t.Context())) }, func() {
-			v.must(stands(t.Context(), v.target, "", victimFence))
-			s.rescue(v.target)
-		})
+		s.struck(func() { v.must(v.Stop(t.Context())) }, func() { s.middleRescued(v) })
 	})
 }
 

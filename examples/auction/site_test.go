@@ -33,6 +33,7 @@ type site struct {
 	middle  [2][]string     // how its processes are started
 	told    []string        // where front ends that live are told things
 	procs   [2]*keepertest.Process
+	cabled  string // network of the lab's machines, once there is one
 }
 
 const (

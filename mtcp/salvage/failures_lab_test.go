@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"lazystate/mtcp/cbox"
 	"lazystate/sensorbox"
 	"lazystate/tools/lab"
+	"lazystate/tools/lab/armed"
 )
 
 // failure is a way in which a server's machine fails (§3.9.2, the section 4).
@@ -55,7 +55,9 @@ var failures = []failure{
 	{name: "sysrq crash", strike: func(v *victim, _ []*adder) { v.panics() }},
 	{name: "vCPUs stopped", strike: func(v *victim, _ []*adder) { v.must(v.vm.Stop(v.t.Context())) }},
 	{name: "the NIC's interrupts are lost", strike: func(v *victim, clients []*adder) {
-		for _, name := range v.queues() {
+		names, err := armed.NICInterrupts(v.t.Context(), v.vm)
+		v.must(err)
+		for _, name := range names {
 			v.inject("lose_irq " + name + " 0")
 		}
 		v.silent(clients[0])
@@ -115,7 +117,7 @@ func TestFailures(t *testing.T) {
 		wait := time.Duration(rng.IntN(20_000)) * time.Microsecond
 		t.Run(c.String(), func(t *testing.T) {
 			v := newVictimBy(t, c.kernel, "add", c.by)
-			v.must(v.vm.Insmod(t.Context(), lab.Module(t, v.vm, "inject/bd_inject"), "i_am_a_lab=1"))
+			v.must(armed.Breakable(t.Context(), v.vm))
 			clients := v.goesOn(func(clients []*adder) {
 				time.Sleep(wait)
 				c.strike(v, clients)
@@ -134,25 +136,7 @@ func (v *victim) inject(fault string) {
 	v.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	v.t.Cleanup(cancel)
-	go func() {
-		_ = v.vm.WriteFile(ctx, "/sys/module/bd_inject/parameters/trigger", []byte(fault), 0) // what it does is looked for
-	}()
-}
-
-// queues are the interrupts of the NIC's queues.
-func (v *victim) queues() (names []string) {
-	v.t.Helper()
-	text, err := v.vm.ReadFile(v.t.Context(), "/proc/interrupts")
-	v.must(err)
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 0 && (strings.Contains(f[len(f)-1], "-input.") || strings.Contains(f[len(f)-1], "-output.")) {
-			names = append(names, f[len(f)-1])
-		}
-	}
-	if len(names) == 0 {
-		v.t.Fatalf("no queues of a NIC in %s", text)
-	}
-	return names
+	armed.Break(ctx, v.vm, fault)
 }
 
 // stand waits until these clocks have stood still for a second.
