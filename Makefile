@@ -93,7 +93,7 @@ soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auctio
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run TestOnKernels ./tools/scd # all tests of the parts, on the lab's kernels
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 LAZYSTATE_SEED=$(or $(SEED),1) go test -timeout 10h -count=1 -v ./mtcp/salvage ./mtcp/extract # what it did is in bench/results/soak-salvage.json; SALVAGE_RUNS=200: so many machines fail
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 AUCTION_RECORD=$(CURDIR)/bench/results/soak-auction.json go test -timeout 9h -count=1 -v ./examples/auction/... ./examples/outcome/... # AUCTION_MACHINES=200: so many times machines of its tiers fail
-	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/all ./bench/auctionload ./bench/fig39 ./bench/fig311 ./bench/fig312
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./bench/all ./bench/auctionload ./bench/boxcost ./bench/table32 ./bench/fig39 ./bench/fig311 ./bench/fig312
 
 # Nothing here needs root if DESTDIR does not. The module comes by DKMS (dkms add
 # of the installed sources), for it must be built on the target. What makes

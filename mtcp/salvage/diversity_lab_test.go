@@ -16,6 +16,7 @@ import (
 
 	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
+	"lazystate/bench/soaktest"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/steer"
@@ -151,6 +152,7 @@ func both(t *testing.T) {
 // channels.
 func TestFromKernelToKernel(t *testing.T) {
 	both(t)
+	book := soaktest.New(t, record, 0, 2)
 	for _, c := range [][2]string{{"6.1", "6.12"}, {"6.12", "6.1"}} {
 		t.Run(strings.Join(c[:], " to "), func(t *testing.T) {
 			v := newVictim(t, c[0], "add")
@@ -167,6 +169,7 @@ func TestFromKernelToKernel(t *testing.T) {
 			}
 			r.panics()
 			r.carriedOut(clients)
+			book.Add("sessions "+c[0]+" to "+c[1], len(clients))
 		})
 	}
 }
