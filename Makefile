@@ -64,7 +64,7 @@ demo-migrate: binaries ## curl downloads while its session goes through three se
 demo-dsm: binaries ## Barnes-Hut on four processes that share memory; one is killed in the midst, and the result is the same
 	@$(commands)/dsmdemo
 
-demo-salvage: binaries kmod ## a server's kernel panics in a virtual machine; a download and an asker go on at another server; needs root
+demo-salvage: binaries kmod ## a server's kernel panics in a virtual machine; a download and an auction's bids go on at another server; needs root and PostgreSQL
 	@$(commands)/salvagedemo
 
 lab: build/bin/bdlab ## boot a machine called "lab" and open a shell in it

@@ -6,11 +6,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,13 +24,14 @@ import (
 // client is one connection, and how it fares.
 type client struct {
 	what string
+	at   netip.AddrPort // its server
 	http *http.Client
 
 	mu    sync.Mutex
 	last  time.Time // something came
 	waits []wait    // longer than silence
 	dials int
-	count int64 // bytes, or answers
+	count int64 // bytes, or bids
 }
 
 // wait is a pause, and when it was over.
@@ -36,13 +41,13 @@ type wait struct {
 }
 
 // newClient has one connection and no other: with a second one it was not salvaged.
-func newClient(what string, from *testbed.Client) *client {
-	c := &client{what: what}
+func newClient(what string, from *testbed.Client, at netip.AddrPort) *client {
+	c := &client{what: what, at: at}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c.mu.Lock()
 		c.dials++
 		c.mu.Unlock()
-		return from.Dial(ctx, service)
+		return from.Dial(ctx, at)
 	}
 	c.http = &http.Client{Transport: &http.Transport{DialContext: dial, MaxConnsPerHost: 1}}
 	return c
@@ -95,7 +100,7 @@ func (c *client) end(err error) error {
 }
 
 func (c *client) get(ctx context.Context, path string) (io.ReadCloser, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+service.String()+path, nil)
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.at.String()+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -135,19 +140,20 @@ func (c *client) download(ctx context.Context, rate int, want string) error {
 	return c.end(nil)
 }
 
-// asks again and again until it is told to stop; each question has one answer.
-func (c *client) asks(ctx context.Context, stop <-chan struct{}) error {
-	for {
-		body, err := c.get(ctx, "/lottery")
+// bids outbids itself again and again until it is told to stop. Each of its bids is the
+// auction's next one: none is missing, and none was made twice.
+func (c *client) bids(ctx context.Context, stop <-chan struct{}) error {
+	user, item, err := c.offers(ctx)
+	for n := 1; err == nil; n++ {
+		var made struct {
+			Bids int `json:"bids"`
+		}
+		err = c.post(ctx, "bid", url.Values{"user": {user}, "item": {item}, "amount": {fmt.Sprint(price + n)}}, &made)
+		if err == nil && made.Bids != n {
+			err = fmt.Errorf("bid %d is the auction's %d", n, made.Bids)
+		}
 		if err != nil {
-			return c.end(err)
-		}
-		answer, err := io.ReadAll(body)
-		if err = errors.Join(err, body.Close()); err != nil {
-			return c.end(err)
-		}
-		if len(answer) == 0 {
-			return c.end(errors.New("an empty answer"))
+			break
 		}
 		c.heard(1)
 		select {
@@ -156,4 +162,48 @@ func (c *client) asks(ctx context.Context, stop <-chan struct{}) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	return c.end(err)
+}
+
+const price = 100 // cents
+
+// offers registers somebody, and has an auction begin.
+func (c *client) offers(ctx context.Context) (user, item string, err error) {
+	var who struct {
+		User int64 `json:"user"`
+	}
+	var what struct {
+		Item int64 `json:"item"`
+	}
+	err = c.post(ctx, "register", url.Values{"nickname": {"demo"}}, &who)
+	user = fmt.Sprint(who.User)
+	if err == nil {
+		err = c.post(ctx, "sell", url.Values{"user": {user}, "category": {"1"}, "price": {fmt.Sprint(price)}, "seconds": {"3600"}, "name": {"a pen"}}, &what)
+	}
+	return user, fmt.Sprint(what.Item), err
+}
+
+// post asks the auction for something, and fills result.
+func (c *client) post(ctx context.Context, kind string, args url.Values, result any) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.at.String()+"/api/"+kind, strings.NewReader(args.Encode()))
+	if err != nil {
+		return err
+	}
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r, err := c.http.Do(q)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	var reply struct {
+		Result json.RawMessage `json:"result"`
+	}
+	if err := json.Unmarshal(text, &reply); err != nil || reply.Result == nil {
+		return fmt.Errorf("%s: %s: %s", kind, r.Status, text)
+	}
+	return json.Unmarshal(reply.Result, result)
 }

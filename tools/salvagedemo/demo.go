@@ -18,6 +18,7 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
+	"lazystate/examples/outcome/postgres"
 	"lazystate/internal/cli"
 	"lazystate/internal/netrig"
 	"lazystate/mtcp/steer"
@@ -26,13 +27,17 @@ import (
 	"lazystate/tools/testbed"
 )
 
-// service is the address that the recovery node takes over.
-var service = netip.AddrPortFrom(testbed.Shared, testbed.Port)
+// files and bidding are at the address that the recovery node takes over.
+var (
+	files   = netip.AddrPortFrom(testbed.Shared, testbed.Port)
+	bidding = netip.AddrPortFrom(testbed.Shared, frontPort)
+)
 
 const (
 	machine   = "web1" // what monitor and recovery node call it
 	patience  = 2 * time.Minute
 	beginning = 2 << 20 // of the file, that comes before the panic
+	someBids  = 20      // likewise
 	aftermath = time.Second
 )
 
@@ -61,7 +66,16 @@ func show(c *ucli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.vm.Down()) }()
-	cfg := testbed.Config{Service: "web", Programs: bin, Clients: []testbed.Link{{}}, Salvage: []any{map[string]any{
+	db, err := postgres.Start("auction")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if d.dsn, err = db.Create(c.Context, "auction"); err != nil {
+		return err
+	}
+	beside := map[string]uint16{frontService: frontPort}
+	cfg := testbed.Config{Service: "web", Beside: beside, Programs: bin, Clients: []testbed.Link{{}}, Salvage: []any{map[string]any{
 		"name": machine, "url": "lab:" + d.vm.Name(), "device": netrig.Dev, "addresses": []string{prefix()},
 	}}}
 	return testbed.Run(c.Context, cfg, func(b *testbed.Bed) error {
@@ -82,6 +96,7 @@ type demo struct {
 	vm  *testbed.Victim
 	bed *testbed.Bed
 	sum string // of the file
+	dsn string // of the auction's database
 }
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
@@ -92,7 +107,7 @@ func (d *demo) play(ctx context.Context) error {
 	if err := d.setUp(ctx); err != nil {
 		return err
 	}
-	files, numbers := newClient("the download", d.bed.Clients[0]), newClient("the other client", d.bed.Clients[0])
+	file, bids := newClient("the download", d.bed.Clients[0], files), newClient("the bidder", d.bed.Clients[0], bidding)
 	stop, ended := make(chan struct{}), make(chan error, 2)
 	plays := func(err error) {
 		if err != nil {
@@ -100,22 +115,22 @@ func (d *demo) play(ctx context.Context) error {
 		}
 		ended <- err
 	}
-	go func() { plays(files.download(ctx, d.c.Int("rate")<<20, d.sum)) }()
-	go func() { plays(numbers.asks(ctx, stop)) }()
+	go func() { plays(file.download(ctx, d.c.Int("rate")<<20, d.sum)) }()
+	go func() { plays(bids.bids(ctx, stop)) }()
 	if err := d.vm.Outlive(ctx, 2); err != nil {
 		return err
 	}
-	if err := d.until(ctx, "the beginning of the file", func() bool { return files.has() >= beginning }); err != nil {
+	if err := d.until(ctx, "the beginning of the file, and some bids", func() bool { return file.has() >= beginning && bids.has() >= someBids }); err != nil {
 		return err
 	}
-	d.say("%d KiB of %d MiB and %d answers have come; now its kernel panics", files.has()>>10, d.c.Int("size"), numbers.has())
+	d.say("%d KiB of %d MiB have come, %d bids were made; now its kernel panics", file.has()>>10, d.c.Int("size"), bids.has())
 	at := time.Now()
 	d.vm.Panic(ctx)
 	if err := d.until(ctx, "the sessions at the recovery node", func() bool {
 		all, err := d.bed.S2.Sessions(ctx)
 		return err == nil && len(all) == 2
 	}); err != nil {
-		return errors.Join(err, d.timeline(ctx, at, files, numbers))
+		return errors.Join(err, d.timeline(ctx, at, file, bids))
 	}
 	time.Sleep(aftermath)
 	close(stop)
@@ -123,8 +138,8 @@ func (d *demo) play(ctx context.Context) error {
 	for range 2 {
 		err = errors.Join(err, <-ended)
 	}
-	if err = errors.Join(err, d.timeline(ctx, at, files, numbers)); err == nil {
-		d.say("the file is the file, byte for byte, over the one connection; %d questions had one answer each", numbers.has())
+	if err = errors.Join(err, d.timeline(ctx, at, file, bids)); err == nil {
+		d.say("the file is the file, byte for byte, over the one connection; %d bids were each made once", bids.has())
 	}
 	return err
 }
@@ -146,6 +161,9 @@ func (d *demo) setUp(ctx context.Context) error {
 		return err
 	}
 	if _, err := b.S2.Serve(ctx, "web", "--keeper", "KEEPER", "--listen", "0.0.0.0:PORT", "--root", b.Dir()); err != nil {
+		return err
+	}
+	if err := d.auction(ctx); err != nil {
 		return err
 	}
 	return d.monitor(ctx)

@@ -2,8 +2,9 @@
 
 // Salvagedemo shows sessions that outlive their server's kernel (§3.5, §3.6). A
 // virtual machine serves (scd, examples/web, backdoor.ko); beside it is a recovery
-// node with bdmon, scd and the same web server. One client downloads a file, the
-// other asks for a number again and again over one connection. The machine's
+// node with bdmon, scd and the same servers. One client downloads a file, the
+// other bids again and again over one connection (§3.6.7's auction: its front end dies
+// with the machine, its middle tier and PostgreSQL stay). The machine's
 // kernel panics: bdmon finds it dead and fences it, scd takes over its address and
 // carries the sessions out of its memory. Both clients go on; a table says what
 // was when.

@@ -90,12 +90,7 @@ func (s *Site) startSCD(ctx context.Context) error {
 	}
 	cfg := map[string]any{
 		"servers": s.Keeper, "socket": s.control, "metrics": "-", "journal": s.path("moves"), "listen": fmt.Sprintf(":%d", scdPort), "identity": s.path("id.pem"),
-		"peers": peers,
-		"services": []any{
-			map[string]any{"name": s.bed.service, "user": user, "listen": s.Addr.String()},
-			map[string]any{"name": s.bed.service, "user": user, "listen": netip.AddrPortFrom(Shared, Port).String(), "device": netrig.Dev},
-		},
-		"interfaces": []string{netrig.Dev},
+		"peers": peers, "services": s.services(user), "interfaces": []string{netrig.Dev},
 	}
 	if s == s.bed.S2 && len(s.bed.salvage) > 0 {
 		cfg["salvage"] = s.bed.salvage
@@ -113,6 +108,20 @@ func (s *Site) startSCD(ctx context.Context) error {
 		return err
 	}
 	return s.bed.answers(ctx, s.SCD, s.control)
+}
+
+// services are scd's, at the site's own address and at the one that moves.
+func (s *Site) services(user string) (all []any) {
+	add := func(name string, port uint16) {
+		all = append(all,
+			map[string]any{"name": name, "user": user, "listen": netip.AddrPortFrom(s.Addr.Addr(), port).String()},
+			map[string]any{"name": name, "user": user, "listen": netip.AddrPortFrom(Shared, port).String(), "device": netrig.Dev})
+	}
+	add(s.bed.service, Port)
+	for name, port := range s.bed.beside {
+		add(name, port)
+	}
+	return all
 }
 
 // write makes a configuration: JSON is YAML.

@@ -28,7 +28,8 @@ type Link struct {
 
 // Config is what a bench needs.
 type Config struct {
-	Service  string // name under which its server's processes are known to the keeper
+	Service  string            // name under which its server's processes are known to the keeper
+	Beside   map[string]uint16 // further services' names, and their ports at the same addresses
 	Clients  []Link
 	Servers  int    // 0: two
 	Server   uint64 // bits a second that each server can send; 0: no bound
@@ -45,6 +46,7 @@ type Bed struct {
 	Clients []*Client
 
 	service string
+	beside  map[string]uint16
 	salvage []any
 	rig     *netrig.Rig
 	router  *router // nil: there is none
@@ -96,7 +98,7 @@ func Run(ctx context.Context, cfg Config, use func(b *Bed) error) (err error) {
 			panic(r)
 		}
 	}()
-	b := &Bed{frame: f, bin: bin, service: cfg.Service, salvage: cfg.Salvage}
+	b := &Bed{frame: f, bin: bin, service: cfg.Service, beside: cfg.Beside, salvage: cfg.Salvage}
 	if b.dir, err = os.MkdirTemp(memory(), "testbed-"); err != nil {
 		return err
 	}
