@@ -337,7 +337,7 @@ struct bd_lock_ack {
 	__u32 ncpus;		/* records that count: up to the last online CPU */
 	__u64 grants;		/* since load */
 	__u64 expired;		/* leases that ran out */
-	__u64 since_ns;		/* ktime when the state was entered */
+	__u64 since_ns;		/* ktime when the state was entered; FENCED: or the masks changed */
 	__u64 lease_end_ns;
 	__u64 now_ns;		/* ktime at the last scan */
 	__u64 parked[4], ipi[4], nmi[4], free[4];	/* CPU masks; parked: silent */
