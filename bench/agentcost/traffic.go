@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"lazystate/mtcp/cbox"
-	"lazystate/mtcp/keeper"
 	"lazystate/tools/testbed"
 )
 
@@ -32,23 +31,7 @@ func serve(socket, listen string) int {
 }
 
 func traffic(socket, listen string) error {
-	k, err := keeper.Dial(socket, service)
-	if err != nil {
-		return err
-	}
-	l, err := k.Listen(context.Background(), "tcp", listen, cbox.Config{})
-	if err != nil {
-		return err
-	}
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		if s, ok := c.(*cbox.Conn); ok {
-			go answer(s) // its error: the client is gone, or it is elsewhere
-		}
-	}
+	return testbed.Accept(socket, service, listen, cbox.Config{}, answer) // its end: the client is gone, or it is elsewhere
 }
 
 func answer(c *cbox.Conn) {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,7 +11,7 @@ import (
 	"time"
 
 	"lazystate/mtcp/cbox"
-	"lazystate/mtcp/keeper"
+	"lazystate/tools/testbed"
 )
 
 const (
@@ -36,25 +35,9 @@ func serve(socket, listen, snapshot, kb string) int {
 }
 
 func stream(socket, listen string, snapshot, kb int) error {
-	k, err := keeper.Dial(socket, service)
-	if err != nil {
-		return err
-	}
-	l, err := k.Listen(context.Background(), "tcp", listen, cbox.Config{Snapshot: snapshot})
-	if err != nil {
-		return err
-	}
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		s, ok := c.(*cbox.Conn)
-		if !ok {
-			return errors.New("a connection without a box")
-		}
-		go send(s, make([]byte, snapshot), kb) // its error: the client is gone, or it is elsewhere
-	}
+	return testbed.Accept(socket, service, listen, cbox.Config{Snapshot: snapshot}, func(c *cbox.Conn) {
+		send(c, make([]byte, snapshot), kb) // its end: the client is gone, or it is elsewhere
+	})
 }
 
 // send goes on where the snapshot says. What it has sent itself is new with it: so

@@ -3,14 +3,13 @@
 package main
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
 
 	"lazystate/mtcp/cbox"
-	"lazystate/mtcp/keeper"
+	"lazystate/tools/testbed"
 )
 
 const (
@@ -29,23 +28,7 @@ func sinking() {
 }
 
 func sink(socket, listen string) error {
-	k, err := keeper.Dial(socket, service)
-	if err != nil {
-		return err
-	}
-	l, err := k.Listen(context.Background(), "tcp", listen, cbox.Config{Log: 2 * piece})
-	if err != nil {
-		return err
-	}
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		if s, ok := c.(*cbox.Conn); ok {
-			go swallow(s) // its error: the client is gone, or it is elsewhere
-		}
-	}
+	return testbed.Accept(socket, service, listen, cbox.Config{Log: 2 * piece}, swallow) // its end: the client is gone, or it is elsewhere
 }
 
 // swallow reads as fast as it can, with a snapshot after each piece.
