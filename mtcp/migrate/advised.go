@@ -151,5 +151,6 @@ func (s *clientSession) around() []netip.AddrPort {
 
 func sampleOf(now time.Duration, moves int, n steer.Numbers) policy.Sample {
 	unacked := uint64(n.SndUna.Size(n.SndNxt))
-	return policy.Sample{At: now, Moves: moves, Received: n.Received, Sent: n.Acked + unacked, Unacked: unacked, Retransmitted: n.Retransmitted}
+	sent := max(n.Acked+unacked, 1) - 1 // who opens a connection has its SYN among what is acknowledged
+	return policy.Sample{At: now, Moves: moves, Received: n.Received, Sent: sent, Unacked: unacked, Retransmitted: n.Retransmitted}
 }

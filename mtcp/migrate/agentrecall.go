@@ -80,7 +80,7 @@ func (m *moveNote) wasAsking(is steer.State) bool {
 
 // goOn ends the move that a connection was in.
 func (a *Agent) goOn(f steer.Flow, s *clientSession, n *moveNote, switched bool) error {
-	now, err := a.steer.Query(f)
+	now, err := a.steer.Known(f)
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func (m *clientMove) doSwitch() error {
 		if s, look := m.a.steer.Session(m.f); look != nil || s.State == steer.Migrating || s.State == steer.Off || s.Wire == m.old {
 			return err
 		}
-		if n, err = m.a.steer.Query(m.f); err != nil { // it is left, though what follows failed
+		if n, err = m.a.steer.Known(m.f); err != nil { // it is left, though what follows failed
 			return err
 		}
 	}
@@ -221,8 +221,10 @@ func (m *clientMove) hasLeft(next seqnum.Value) error {
 	return nil
 }
 
-// show makes the ACK that says what the client has.
+// show makes the ACK that says what the client has, which S1 knows a part of: less can be
+// known here (steer.Agent.Known).
 func (m *clientMove) show(next seqnum.Value) (err error) {
+	next = seqnum.Max(next, m.reply.LSRC)
 	m.shown = wire.Segment{Src: m.to.Local, Dst: m.to.Remote, Seq: m.began.SndNxt, Ack: m.reply.LSRC, Flags: wire.ACK, Window: 65535}
 	m.shown.Options, err = wire.Append(nil, wire.RcvdWhileMigrating{Delta: m.reply.LSRC.Size(next)})
 	return err

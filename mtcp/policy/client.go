@@ -107,6 +107,7 @@ func (d *Delay) Look(s Sample) string {
 	d.last, d.seen = s, true
 	switch {
 	case fresh: // a server that is new has its own time to answer
+		d.waiting = d.waiting || s.Sent > 0 && s.Received == 0 // a request may be older than the first look
 		d.since = s.At
 		return ""
 	case s.Received != last.Received:

@@ -137,6 +137,23 @@ func TestDelay(t *testing.T) {
 	}
 }
 
+// A request that had been sent before the first look is one too; a connection on
+// which something has come is not known to wait.
+func TestDelayBeforeTheFirstLook(t *testing.T) {
+	for received, moves := range map[uint64]bool{0: true, 5: false} {
+		d := &Delay{Limit: 100 * time.Millisecond}
+		d.Look(Sample{Sent: 40, Received: received})
+		if why := d.Look(Sample{At: 100 * time.Millisecond, Sent: 40, Received: received}); (why != "") != moves {
+			t.Errorf("%d bytes received: %q", received, why)
+		}
+	}
+	d := &Delay{Limit: 100 * time.Millisecond}
+	d.Look(Sample{})
+	if why := d.Look(Sample{At: time.Hour}); why != "" {
+		t.Errorf("nothing was asked: %s", why)
+	}
+}
+
 func TestLoss(t *testing.T) {
 	l := &Loss{For: time.Second}
 	s := Sample{}

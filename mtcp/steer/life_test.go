@@ -175,43 +175,6 @@ func TestWhatASessionRefuses(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// S2 has not sent yet what S1's last segments brought: the client's
-// acknowledgements wait for it. Told more, S2 would take them for damage and both
-// would wait for ever (§3.6.5).
-func TestNoAcknowledgementAheadOfS2(t *testing.T) {
-	r := newRigged(t, Config{})
-	n := r.begin(t, hang)
-	s2 := plant(t, r.s2, half{r.to.Remote, r.to.Local, 2000, 1000}) // nothing sent to this client
-	const late = 100_000
-	if _, err := r.s.Write(make([]byte, late)); err != nil {
-		t.Fatal(err)
-	}
-	if !reads(t, r.c, make([]byte, late)) {
-		t.FailNow()
-	}
-	r.client.Do(func() error { _, err := r.a.Switch(r.f, Shift{}); return err })
-	// As if the query had come before S1's last segments.
-	b, err := r.a.lookup(r.f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Sent = uint32(n.RcvNxt)
-	if err := r.a.put(r.f, b); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s2.Write(make([]byte, late+1000)); err != nil {
-		t.Fatal(err)
-	}
-	if !reads(t, r.c, make([]byte, 1000)) {
-		st, err := r.a.Stats()
-		t.Fatalf("%+v, %v", st, err)
-	}
-	exchange(t, r.c, s2, 1<<20)
-	if st, err := r.a.Stats(); err != nil || st.AcksClampedOut == 0 {
-		t.Errorf("%+v, %v", st, err)
-	}
-}
-
 // bpffs mounts a BPF file system for a test.
 func bpffs(t *testing.T) string {
 	t.Helper()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+
+	"lazystate/internal/seqnum"
 )
 
 // Try is a server that is asked for a session.
@@ -129,7 +131,28 @@ func (a *Agent) begin(f, asked Flow, s bpfSession, limit time.Duration) (Numbers
 	if err := a.put(f, s); err != nil {
 		return n, err
 	}
-	return a.Query(f)
+	return a.known(f, s)
+}
+
+// Known is Query, but for what the client has ahead of the server that it is with: that
+// came of an earlier one, and was out of order, or not yet with TCP, when the session left.
+// To the present server it is what was never sent.
+func (a *Agent) Known(f Flow) (Numbers, error) {
+	s, err := a.lookup(f)
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return Numbers{}, err
+	}
+	return a.known(f, s)
+}
+
+// known is Known of a session that was looked up. What the programs have seen since is
+// missing, which is no harm: less is acknowledged anew.
+func (a *Agent) known(f Flow, s bpfSession) (Numbers, error) {
+	n, err := a.Query(f)
+	if sent := seqnum.Value(s.Sent); s.Flags&clampOut != 0 && sent.Less(n.RcvNxt) {
+		n.RcvNxt = sent
+	}
+	return n, err
 }
 
 // Switch leaves the old server: from here on it is a black hole, and nothing
@@ -143,6 +166,7 @@ func (a *Agent) Switch(f Flow, shift Shift) (Numbers, error) {
 	if State(s.State) != Migrating || expired(s) {
 		return Numbers{}, &StateError{f, State(s.State), "switch"}
 	}
+	left := s
 	s.Wire, s.Hop, s.Next, s.Deadline = s.Asked, s.Next, 0, 0
 	s.State, s.Up, s.Down = uint32(Switched), uint32(shift.Up), uint32(shift.Down)
 	s.Flags &^= clampOut | direct
@@ -156,7 +180,7 @@ func (a *Agent) Switch(f Flow, shift Shift) (Numbers, error) {
 	if err := a.put(f, s); err != nil {
 		return Numbers{}, err
 	}
-	n, err := a.Query(f)
+	n, err := a.known(f, left)
 	if err != nil {
 		return n, err
 	}
@@ -184,7 +208,8 @@ func (a *Agent) FallBack(f Flow) error {
 
 // Return gives up a server that a session has switched to and that has not been
 // heard: it goes back to the flow that it had before. Whether anybody is there
-// the caller does not know. Only for paths that change no numbers.
+// the caller does not know. Only for paths that change no numbers. What that server has
+// sent is known as of Switch: it may not have what the client has beyond that.
 func (a *Agent) Return(f, to Flow) error {
 	s, err := a.lookup(f)
 	if err != nil {
@@ -198,7 +223,7 @@ func (a *Agent) Return(f, to Flow) error {
 		return fmt.Errorf("flow %s: %w", to, ErrTaken)
 	}
 	given := flowOf(s.Wire)
-	s.Wire, s.Hop, s.State, s.Flags = to.bpf(), w.Hop, uint32(Moved), s.Flags&^(clampIn|clampOut|direct)
+	s.Wire, s.Hop, s.State, s.Flags = to.bpf(), w.Hop, uint32(Moved), s.Flags&^(clampIn|direct)
 	if err := a.way(f, &s); err != nil {
 		return err
 	}
