@@ -37,7 +37,7 @@ func TestOnGuest(t *testing.T) {
 	}
 	for kernel, build := range builds {
 		t.Run(kernel, func(t *testing.T) {
-			lab.RunTestAs(t, machine(t, kernel), build, "./verbs/ibv", "-test.skip=OnGuest")
+			lab.RunTestAs(t, machine(t, kernel), build, "./verbs/ibv", "-test.skip=OnGuest|WithoutCgo")
 		})
 	}
 }
