@@ -25,7 +25,9 @@ var table = func() []byte {
 		x = x*1664525 + 1013904223
 		b[i] = byte(x >> 24)
 	}
-	copy(b[period:], b)
+	for i := range mostWrite { // which is more than a period: the end is of what is copied
+		b[period+i] = b[i]
+	}
 	return b
 }()
 

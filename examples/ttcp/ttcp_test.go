@@ -88,6 +88,17 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
+// Every piece is what the stream is there, wherever it begins.
+func TestTableIsTheStream(t *testing.T) {
+	for _, pos := range []uint64{0, 1, period - 14, period - 1, period, 7*period - 8} {
+		for i, b := range part(pos, mostWrite) {
+			if at := pos + uint64(i); b != part(at, 1)[0] {
+				t.Fatalf("byte %d is another one in the piece from %d on", at, pos)
+			}
+		}
+	}
+}
+
 // The base servers send the same, and the client says so in JSON.
 func TestBase(t *testing.T) {
 	for _, processes := range []string{"1", "2"} {
