@@ -116,7 +116,19 @@ func TestFailures(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			v := newVictimBy(t, c.kernel, "add", c.by)
 			v.must(v.vm.Insmod(t.Context(), lab.Module(t, v.vm, "inject/bd_inject"), "i_am_a_lab=1"))
+			var callers []uint64
+			if c.by.name == rxe.name {
+				callers = v.callers()
+			}
 			clients := v.goesOn(func(clients []*adder) {
+				v.excused = func(err error) {
+					if len(callers) == 0 || !v.dragged(callers) {
+						return
+					}
+					v.unharmed(clients)
+					book.Add("machines that rxe does not reach", 1)
+					t.Skipf("CPU 0 waits for the one that hangs, and runs nothing any more: %v", err)
+				}
 				time.Sleep(wait)
 				c.strike(v, clients)
 			})
@@ -226,7 +238,8 @@ func (v *victim) fenced() *backdoor.LockView {
 			return look
 		}
 		if time.Now().After(end) {
-			v.t.Fatalf("it has not seen its fence, or not wholly: %+v, %v", look, err)
+			v.must(err)
+			v.t.Fatalf("it has not seen its fence, or not wholly: %+v", look)
 		}
 	}
 }
