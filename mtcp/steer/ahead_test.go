@@ -48,7 +48,8 @@ func TestNoAcknowledgementAheadOfS2(t *testing.T) {
 
 // What S1 sent was out of order when the session left: S2's first bytes make it whole, and
 // the client has more than S2 has sent. The next server, and S2 if that one refuses, are
-// told no more than that: whoever is told more takes it for damage, or drops all that the client says.
+// told no more than that: whoever is told more takes it for damage, or drops all that the
+// client says.
 func TestNothingIsToldAheadOfWhoeverHasIt(t *testing.T) {
 	const hole, early, late = 2, 1000, 50_000
 	r := newRigged(t, Config{})
