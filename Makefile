@@ -88,6 +88,7 @@ survival: build ## what survives which failure: a matrix of failures and carrier
 soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auction's and the DSM core's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./backdoor/rdma ./backdoor/inic ./verbs/verbstest/proxy ./verbs/ibv ./tools/bdrping
 	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
+	@$(setup) && go run ./bench/fuzz --time 30s # every decoder; how many inputs each has got is in bench/results/soak-fuzz.json
 	@$(setup) && LAZYSTATE_SOAK=1 go test -p 2 -timeout 3h -count=1 -v -run 'Litmus|Exhaustive|Conditions|TwoFailures|Unreadable|Mutations' ./dsm
 	@$(setup) && LAZYSTATE_SOAK=1 go test $(gotest) -run 'EveryPoint|Recovery|CrashAtEvery' ./tools/dsmrun ./dsm/daemon ./bench/apps/dsmapps
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
