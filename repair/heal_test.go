@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -269,7 +270,8 @@ func TestLockHeldByAnother(t *testing.T) {
 	})
 }
 
-// A CPU that was inside the kernel: the view is raw, which is in the outcome.
+// A CPU that was inside the kernel: the view is raw, which is in the outcome, and
+// in the audit log with the decision to kill and with what came of it.
 func TestRawViewIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newSick(t)
@@ -277,6 +279,11 @@ func TestRawViewIsSaid(t *testing.T) {
 		m.bomb(60)
 		if r := m.treat(m.healer(), m.exceeded()); r.Result != Healed || !r.Outcome.Raw {
 			t.Fatalf("result %v, raw %v: %v", r.Result, r.Outcome.Raw, r.Err)
+		}
+		for _, step := range []string{"kill", "thaw"} {
+			if line := m.log.of(step); !strings.Contains(line, `"raw":true`) {
+				t.Errorf("the audit log's %s: %s", step, line)
+			}
 		}
 	})
 }

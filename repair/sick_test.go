@@ -219,4 +219,16 @@ func (l *logBuffer) steps(t *testing.T) []string {
 	return steps
 }
 
+// of returns the first line that the log has of a step.
+func (l *logBuffer) of(step string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range bytes.Lines(l.b.Bytes()) {
+		if bytes.Contains(line, []byte(`"step":"`+step+`"`)) {
+			return string(line)
+		}
+	}
+	return ""
+}
+
 var errFull = errors.New("no space left on device")

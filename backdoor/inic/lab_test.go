@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -213,6 +214,7 @@ func labProcesses(t *testing.T, g *guest) {
 		t.Fatal(err)
 	}
 	defer g.Kill(context.Background(), pid, 9)
+	g.crowd(t, 300)
 	before, err := g.PS(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -224,6 +226,9 @@ func labProcesses(t *testing.T, g *guest) {
 			t.Fatal(err)
 		}
 		t.Logf("by %s: %d tasks, %d torn, %+v", via, list.Seen, list.Torn, list.Stats)
+		if n := uint64(list.Seen); via == backdoor.ViaIDR && (n < 300 || list.Stats.Reads > 4*n+n/32+16 || list.Stats.Batches > n/16+16) {
+			t.Errorf("DECISION 20 has a budget of %d reads in %d batches for %d tasks", 4*n+n/32+16, n/16+16, n)
+		}
 		lists = append(lists, list)
 	}
 	after, err := g.PS(t.Context())
@@ -235,6 +240,45 @@ func labProcesses(t *testing.T, g *guest) {
 		compareTables(t, list, stable, maybe)
 	}
 	g.checkUser(t, lists[0], int32(pid))
+}
+
+// crowd starts so many processes, which end with the test.
+func (g *guest) crowd(t *testing.T, n int) {
+	t.Helper()
+	const uid = 1235
+	script := fmt.Sprintf(`trap 'kill -9 $all; exit' TERM
+		for i in $(seq %d); do sleep 1000 & all="$all $!"; done
+		wait`, n)
+	parent, err := g.Start(t.Context(), lab.Proc{Argv: []string{"sh", "-c", script}, UID: uid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := g.Kill(ctx, parent, 15); err != nil {
+			t.Error(err)
+		}
+		g.Wait(ctx, parent)
+	})
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		all, err := g.PS(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := 0
+		for _, p := range all {
+			if p.UID == uid && p.Comm == "sleep" {
+				there++
+			}
+		}
+		if there == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d processes of %d after a minute", there, n)
+		}
+	}
 }
 
 // both returns the processes that two listings agree on, and the pids of either.

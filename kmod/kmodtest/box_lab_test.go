@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lazystate/backdoor"
 	"lazystate/backdoor/uapi"
 	"lazystate/tools/lab"
 )
@@ -29,7 +30,7 @@ func TestBox(t *testing.T) {
 		load(t, kernel).each(t, []step{
 			{"sensors", (*loaded).hasEverySensor}, {"header", (*loaded).headerOffsets}, {"QEMU", (*loaded).matchesQEMU},
 			{"clocks", (*loaded).clocksRun}, {"forks", (*loaded).countsForks}, {"memory", (*loaded).memorySensors},
-			{"bit fields", (*loaded).bitFields}, {"device", (*loaded).deviceRegion},
+			{"bit fields", (*loaded).bitFields}, {"device", (*loaded).deviceRegion}, {"jiffies", (*loaded).jiffiesRun},
 		})
 	})
 }
@@ -88,6 +89,37 @@ func (k *loaded) clocksRun(t *testing.T) {
 		if a, b := stopped.named(t, n).Value, k.fetch(t).named(t, n).Value; a != b {
 			t.Errorf("%s went from %d to %d in a stopped machine", n, a, b)
 		}
+	}
+}
+
+// jiffiesRun: the manifest's address of jiffies, read as any other kernel address,
+// counts at the manifest's rate by the target's own clock.
+func (k *loaded) jiffiesRun(t *testing.T) {
+	at, ok := k.target.Manifest().Value("jiffies")
+	hz, _ := k.target.Manifest().Value("hz")
+	if !ok || hz == 0 {
+		t.Fatalf("the manifest has jiffies at %#x, hz %d", at, hz)
+	}
+	read := func() (jiffies, ns uint64) {
+		if err := k.vm.Stop(t.Context()); err != nil { // or the clock runs between two reads
+			t.Fatal(err)
+		}
+		defer k.vm.Cont(t.Context())
+		var b [8]byte
+		if err := k.target.ReadVA(t.Context(), []backdoor.VARead{{VA: at, Buf: b[:]}}); err != nil {
+			t.Fatal(err)
+		}
+		return binary.LittleEndian.Uint64(b[:]), k.fetch(t).Header.MonoNs
+	}
+	j0, ns0 := read()
+	var j1, ns1 uint64
+	for ns1 < ns0+uint64(3*time.Second) {
+		time.Sleep(500 * time.Millisecond)
+		j1, ns1 = read()
+	}
+	want := float64(ns1-ns0) * float64(hz) / 1e9
+	if got := float64(j1 - j0); got < 0.8*want || got > 1.2*want {
+		t.Errorf("%v jiffies in %v of the target's time at %d Hz", got, time.Duration(ns1-ns0), hz)
 	}
 }
 

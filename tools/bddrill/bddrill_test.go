@@ -162,6 +162,7 @@ func TestBystanders(t *testing.T) {
 		"all well": {[]lab.Process{before[0], before[1], before[3], before[4], {PID: 20, UID: 100, State: "Z"}}, nil, 0},
 		"a zombie": {[]lab.Process{before[0], before[3], {PID: 11, UID: 26, State: "Z"}}, []string{"11 postgres (uid 26)"}, 0},
 		"a gone":   {[]lab.Process{before[0], before[4]}, []string{"10 sshd (uid 0)"}, 0},
+		"another":  {[]lab.Process{before[0], before[3], {PID: 11, UID: 26, State: "S", Comm: "cron"}}, []string{"11 postgres (uid 26)"}, 0},
 		"rogues":   {append([]lab.Process{{PID: 21, UID: 100, State: "R"}}, before...), nil, 2},
 	} {
 		var r drillRun

@@ -272,9 +272,9 @@ func (r *runner) bystanders(ctx context.Context, d *drill.Drill, m *machine, bef
 
 // count notes who lived before, was neither a rogue's nor a victim's, and lives no
 // more, and returns how many of the rogues are left. A zombie is dead: it waits to
-// be waited for.
+// be waited for. Another program under the same pid is not who lived before.
 func (r *drillRun) count(d *drill.Drill, before, after []lab.Process) (left int) {
-	alive, rogue, victim := map[int]bool{}, map[int]bool{}, map[int]bool{}
+	alive, rogue, victim := map[lab.Process]bool{}, map[int]bool{}, map[int]bool{}
 	for _, p := range d.Victims {
 		victim[p.UID] = true
 	}
@@ -285,7 +285,7 @@ func (r *drillRun) count(d *drill.Drill, before, after []lab.Process) (left int)
 		if p.State == "Z" {
 			continue
 		}
-		alive[p.PID] = true
+		alive[whoever(p)] = true
 		if rogue[p.UID] {
 			left++
 		}
@@ -295,9 +295,15 @@ func (r *drillRun) count(d *drill.Drill, before, after []lab.Process) (left int)
 			continue
 		}
 		r.Bystanders++
-		if !alive[p.PID] {
+		if !alive[whoever(p)] {
 			r.Harmed = append(r.Harmed, fmt.Sprintf("%d %s (uid %d)", p.PID, p.Comm, p.UID))
 		}
 	}
 	return left
+}
+
+// whoever is a process without what changes while it lives.
+func whoever(p lab.Process) lab.Process {
+	p.State, p.PPID = "", 0
+	return p
 }
