@@ -46,6 +46,7 @@ checkpatch: ## the modules through the kernel's style checker; the first run fet
 
 test: kmod ## everything, on real kernels in virtual machines; needs root
 	@[ "$$(id -u)" = 0 ] || { echo "make test boots virtual machines and needs root; make check does not" >&2; exit 1; }
+	@$(commands)/bdlab accel
 	@$(setup) && LAZYSTATE_LAB=required tools/test.sh $(gotest)
 
 static: ## format, vet, staticcheck

@@ -14,6 +14,7 @@ import (
 	"lazystate/bench/guest"
 	"lazystate/internal/pause"
 	"lazystate/repair/drill"
+	"lazystate/tools/lab"
 )
 
 // runner runs drills, each on a machine of its own.
@@ -58,9 +59,9 @@ func (r *runner) fresh(ctx context.Context, d *drill.Drill, row *drillRun) (*mac
 		return nil, err
 	}
 	row.Kernel, row.Accel, row.machine = m.vm.Release(), m.vm.Info().Accel, guest.MachineOf(m.vm)
-	if !r.emulated && strings.HasPrefix(row.Accel, "tcg") {
+	if !r.emulated && lab.Emulates(row.Accel) {
 		r.emulated = true
-		r.out.say("no usable KVM on this host: QEMU emulates the machines (TCG), many times slower than they would run")
+		r.out.say(lab.NoKVM)
 	}
 	for _, p := range append(slices.Clone(d.Decent), d.Victims...) {
 		if _, err := m.release(ctx, p); err != nil {

@@ -32,3 +32,21 @@ func kernelsCommand() *ucli.Command {
 		},
 	}
 }
+
+func accelCommand() *ucli.Command {
+	return &ucli.Command{
+		Name:  "accel",
+		Usage: "print QEMU's accelerator: KVM if a guest boots under it here within 10 s, else TCG, and say what that means",
+		Action: func(c *ucli.Context) error {
+			accel, err := lab.Accel(c.Context)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.App.Writer, accel)
+			if lab.Emulates(accel) {
+				fmt.Fprintln(c.App.ErrWriter, lab.NoKVM)
+			}
+			return nil
+		},
+	}
+}

@@ -20,7 +20,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		Usage: "boots lab machines and reaches into them",
 		Commands: []*ucli.Command{
 			upCommand(), superviseCommand(), execCommand(), shellCommand(), consoleCommand(),
-			putCommand(), getCommand(), qmpCommand(), resetCommand(), lsCommand(), downCommand(), kernelsCommand(),
+			putCommand(), getCommand(), qmpCommand(), resetCommand(), lsCommand(), downCommand(), kernelsCommand(), accelCommand(),
 		},
 	}
 	return cli.Main(ctx, app, args, stdin, stdout, stderr)

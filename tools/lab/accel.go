@@ -45,7 +45,7 @@ func Accel(ctx context.Context) (string, error) {
 		return string(b), nil
 	}
 	accel := tcg
-	if err := probeKVM(ctx); err == nil {
+	if err := probeKVM(ctx, probeBound); err == nil {
 		accel = kvm
 	} else if ctx.Err() != nil {
 		return "", ctx.Err()
@@ -53,8 +53,14 @@ func Accel(ctx context.Context) (string, error) {
 	return accel, os.WriteFile(note, []byte(accel), 0o600)
 }
 
+// NoKVM is what is said of a host where Accel is not KVM: see Emulates.
+const NoKVM = "no usable KVM on this host: QEMU emulates the machines (TCG), many times slower than they would run"
+
+// Emulates reports whether QEMU interprets a machine's instructions under an accelerator.
+func Emulates(accel string) bool { return strings.HasPrefix(accel, "tcg") }
+
 // probeKVM boots a kernel whose init powers the machine off at once.
-func probeKVM(ctx context.Context) error {
+func probeKVM(ctx context.Context, bound time.Duration) error {
 	k, err := kernel.Get(ctx, filepath.Join(CacheDir(), "kernels"), "6.1")
 	if err != nil {
 		return err
@@ -71,7 +77,7 @@ func probeKVM(ctx context.Context) error {
 	if err := b.WriteTo(initrd); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeBound)
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	return exec.CommandContext(ctx, qemuCommand, "-accel", kvm, "-machine", "q35", "-cpu", "max", "-m", "256",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
