@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/leak"
 )
@@ -25,7 +27,11 @@ func TestLoadUnload(t *testing.T) {
 		if err := vm.Put(t.Context(), lab.Module(t, vm, "backdoor"), "/tmp/backdoor.ko"); err != nil {
 			t.Fatal(err)
 		}
+		before := references(t, vm)
 		leak.Check(t, vm, lab.Count(40, 300), func(times int) { t.Helper(); cycle(t, vm, times) })
+		if d := cmp.Diff(before, references(t, vm)); d != "" {
+			t.Errorf("references before (-), after (+):\n%s", d)
+		}
 		b, err := vm.ReadFile(t.Context(), "/proc/vmallocinfo")
 		if err != nil || len(b) == 0 {
 			t.Fatalf("%d bytes of /proc/vmallocinfo: %v", len(b), err)
@@ -37,6 +43,19 @@ func TestLoadUnload(t *testing.T) {
 		}
 		seesPages(t, vm)
 	})
+}
+
+// references are the counts of them that the kernel shows: how often each PCI device
+// was enabled, and who uses each module. Those of processes, sockets and files are
+// their objects', which leak looks for.
+func references(t *testing.T, vm *lab.VM) string {
+	t.Helper()
+	const script = "grep . /sys/bus/pci/devices/*/enable; cut -d' ' -f1,3 /proc/modules | sort"
+	out, err := vm.Must(t.Context(), "/bin/busybox", "sh", "-c", script)
+	if err != nil || !strings.Contains(out, "/enable:") {
+		t.Fatalf("%s: %v", out, err)
+	}
+	return out
 }
 
 func cycle(t *testing.T, vm *lab.VM, n int) {
