@@ -17,6 +17,7 @@ import (
 	"lazystate/dsm"
 	"lazystate/dsm/vtime"
 	"lazystate/internal/leash"
+	"lazystate/tools/lab"
 	"lazystate/verbs/verbstest"
 )
 
@@ -32,7 +33,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	if lab.InGuest() {
+		carriers = []string{rxe}
+	}
+	os.Exit(lab.Main(m, 1))
 }
 
 var benchCluster = dsm.Config{Nodes: 2, Pages: 8, PageSize: 4096, Locks: 4}

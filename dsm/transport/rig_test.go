@@ -24,8 +24,11 @@ import (
 
 var testCluster = dsm.Config{Nodes: 3, Pages: 8, PageSize: 4096, Locks: 4, Conds: 1, Shelves: true}
 
-// carriers are what links are made of: the same tests are run over each.
+// carriers are what links are made of: the same tests are run over each. In a guest that
+// is its SoftRoCE (TestOnGuest).
 var carriers = []string{"tcp", "tls", "unix", "roce", "mem"}
+
+const rxe = "rdma"
 
 // each runs a test over every carrier, and over more.
 func each(t *testing.T, f func(t *testing.T, r *rig), more ...string) {
@@ -38,8 +41,10 @@ func each(t *testing.T, f func(t *testing.T, r *rig), more ...string) {
 func (r *rig) shelves() bool { return r.carrier == "unix" || r.rdma() }
 
 // rdma is true for links over package verbs: RoCE on the loopback, or a network in
-// memory that loses messages, whose addresses are not the loopback's.
-func (r *rig) rdma() bool { return strings.HasSuffix(r.carrier, "roce") || r.carrier == "mem" }
+// memory that loses messages, whose addresses are not the loopback's, or a guest's device.
+func (r *rig) rdma() bool {
+	return strings.HasSuffix(r.carrier, "roce") || r.carrier == "mem" || r.carrier == rxe
+}
 
 // rig is some nodes of one run.
 type rig struct {
@@ -201,6 +206,8 @@ func (r *rig) listenRDMA(node dsm.NodeID) net.Listener {
 	switch {
 	case r.hosts != nil:
 		on, at = r.host(node).Try, "roce://"+r.ip(node)+":0"
+	case r.carrier == rxe:
+		at = rxe + "://" + guestAddr + ":0"
 	case r.carrier == "mem":
 		at = "mem://" + strings.ReplaceAll(r.t.Name(), "/", "-") + "/0.0.0.0:0?seed=5&loss=0.01&reorder=0.02"
 	}
