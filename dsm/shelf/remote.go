@@ -19,8 +19,7 @@ type Remote struct {
 // Remote is the shelf of an incarnation of another node.
 func (s *Shelf) Remote(of dsm.NodeID, inc uint32) *Remote { return &Remote{s.layout, of, inc} }
 
-// Size is of a whole shelf, Head of what lies before a page.
-func (s *Shelf) Size() int  { return s.size() }
+// Head is the size of what lies before a page.
 func (r *Remote) Head() int { return r.headSize() }
 
 // At is where head and page lie. They are read in this order: head, page, head.

@@ -20,6 +20,7 @@ type Shelf struct {
 	fd   int
 	mu   sync.Mutex // held by who writes on it
 	mem  []byte
+	lent int // so many devices read it
 	over bool
 }
 
@@ -71,6 +72,38 @@ func (s *Shelf) Lies(p dsm.Page, count uint32) bool {
 	return !s.over && count != 0 && s.count(s.mem, p).Load() == count
 }
 
+// Lend gives the memory that Put writes to a device, to read it; it stays mapped until
+// Return, after Close too. There is no other mapping that every kernel registers: before
+// Linux 6.2 (b40656aa7d55) what a device only reads is pinned as if it were written, and that
+// is refused of shared memory which is mapped to be read (check_vma_flags: EFAULT).
+func (s *Shelf) Lend() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil, errOver
+	}
+	s.lent++
+	return s.mem, nil
+}
+
+var errOver = errors.New("the shelf is closed")
+
+// Return takes back what was lent, when nobody reads it any more.
+func (s *Shelf) Return() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lent--
+	return s.unmap()
+}
+
+// unmap ends the memory when nobody has it. It is for who holds mu.
+func (s *Shelf) unmap() error {
+	if !s.over || s.lent > 0 {
+		return nil
+	}
+	return unix.Munmap(s.mem)
+}
+
 // Close leaves it to who has it mapped.
 func (s *Shelf) Close() error {
 	s.mu.Lock()
@@ -79,7 +112,7 @@ func (s *Shelf) Close() error {
 		return nil
 	}
 	s.over = true
-	return errors.Join(unix.Munmap(s.mem), unix.Close(s.fd))
+	return errors.Join(s.unmap(), unix.Close(s.fd))
 }
 
 // Reader is another node's shelf. Nothing on it is believed but by the core.

@@ -251,3 +251,36 @@ func FuzzLook(f *testing.F) {
 		}
 	})
 }
+
+// What a device reads stays when the shelf is closed, until the last has given it back.
+func TestLent(t *testing.T) {
+	s, err := New(testConfig, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := s.Lend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lend(); err != nil {
+		t.Fatal(err)
+	}
+	s.Put(laid(3, 9))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lend(); err == nil {
+		t.Error("a shelf that is closed is lent")
+	}
+	for _, want := range []error{nil, unix.ENOMEM} { // after each Return
+		if page := s.page(mem, 3); page[0] != 9 {
+			t.Errorf("page of %d", page[0])
+		}
+		if err := s.Return(); err != nil {
+			t.Error(err)
+		}
+		if err := unix.Msync(mem, unix.MS_ASYNC); err != want {
+			t.Errorf("mapped: %v, not %v", err, want)
+		}
+	}
+}

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"lazystate/dsm"
 	"lazystate/dsm/shelf"
 	"lazystate/verbs"
@@ -59,8 +57,7 @@ type reads struct {
 	at         lent // theirs
 	pages      int
 	head, page int       // bytes
-	mapped     []byte    // mine
-	reg        *verbs.MR // of that
+	reg        *verbs.MR // mine
 	marks      *verbs.MR // the peer's
 	buf        *verbs.MR // a slot a look
 
@@ -83,14 +80,23 @@ func newReads(conn *verbs.Conn, mine *shelf.Shelf, theirs *shelf.Remote, cfg dsm
 	if r.buf, err = conn.AllocMR(mostLooks*r.slotSize(), verbs.AccessLocalWrite); err != nil {
 		return nil, err
 	}
-	if r.mapped, err = unix.Mmap(mine.FD(), 0, mine.Size(), unix.PROT_READ, unix.MAP_SHARED); err != nil {
-		return nil, fmt.Errorf("map the shelf: %w", err)
-	}
-	m := verbs.Memory{Bytes: r.mapped, FD: mine.FD()}
-	if r.reg, err = conn.PD.RegMemory(m, uint64(uintptr(unsafe.Pointer(&r.mapped[0]))), verbs.AccessRemoteRead); err != nil {
-		return nil, errors.Join(err, unix.Munmap(r.mapped))
+	if r.reg, err = register(conn.PD, mine); err != nil {
+		return nil, fmt.Errorf("register the shelf: %w", err)
 	}
 	return r, nil
+}
+
+// register has a peer read a shelf, and not write it, whoever has it mapped how.
+func register(pd *verbs.PD, mine *shelf.Shelf) (*verbs.MR, error) {
+	mem, err := mine.Lend()
+	if err != nil {
+		return nil, err
+	}
+	mr, err := pd.RegMR(mem, verbs.AccessRemoteRead)
+	if err != nil {
+		return nil, errors.Join(err, mine.Return())
+	}
+	return mr, nil
 }
 
 func (r *reads) slotSize() int { return 2*r.head + r.page }
@@ -195,5 +201,8 @@ func (r *reads) close() (nothing []dsm.Found, err error) {
 	for _, p := range r.waits {
 		nothing = append(nothing, r.theirs.Nothing(p))
 	}
-	return nothing, errors.Join(r.reg.Close(), unix.Munmap(r.mapped))
+	if err := r.reg.Close(); err != nil {
+		return nothing, err // the device may read on
+	}
+	return nothing, r.mine.Return()
 }
