@@ -153,6 +153,24 @@ func TestPrepareRefuses(t *testing.T) {
 	ask(t, url, &verbs.Config{Prepare: receive})
 }
 
+// Who asked for rdma:// can tell what it has got.
+func TestDeviceURL(t *testing.T) {
+	here := verbstest.Loopback().String() // no RDMA device has it
+	for url, want := range map[string]string{
+		"rdma://" + here + ":0":                   "roce://" + here,
+		"mem://" + t.Name() + "/0.0.0.0:0?seed=3": "mem://" + t.Name() + "?seed=3",
+	} {
+		s, err := verbs.Listen(t.Context(), url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.DeviceURL(); got != want {
+			t.Errorf("%s is %s, not %s", url, got, want)
+		}
+		closeAll(t, s)
+	}
+}
+
 func TestDialErrors(t *testing.T) {
 	boom := errors.New("boom")
 	for _, c := range []struct {

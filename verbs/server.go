@@ -83,6 +83,10 @@ func (s *Server) open(ctx context.Context, device string, addr netip.AddrPort) e
 // Addr returns the address listened at, with its port.
 func (s *Server) Addr() netip.AddrPort { return s.doors[0].l.Addr() }
 
+// DeviceURL returns what Open opens as the device that is listened on: what rdma:// has come
+// to. Shared memory beside it is not told of.
+func (s *Server) DeviceURL() string { return s.doors[0].dev.url }
+
 // attend hands requests to whoever accepts.
 func (s *Server) attend(d *door) {
 	for {

@@ -12,21 +12,21 @@ import (
 	"lazystate/verbs"
 )
 
-// rdmaListener has nodes connect over RDMA.
-type rdmaListener struct {
+// RDMAListener has nodes connect over RDMA.
+type RDMAListener struct {
 	server       *verbs.Server
 	scheme, opts string // of what dials it: before the address and behind it
 }
 
 // ListenRDMA listens at a URL of package verbs, as rdma://10.77.0.1:0, for
 // Config.Listeners. Its Addr is what others dial.
-func ListenRDMA(ctx context.Context, at string) (net.Listener, error) {
+func ListenRDMA(ctx context.Context, at string) (*RDMAListener, error) {
 	s, err := verbs.Listen(ctx, at, queues())
 	if err != nil {
 		return nil, err
 	}
 	where, opts, _ := strings.Cut(at, "?")
-	return &rdmaListener{s, where[:strings.LastIndex(where, "/")+1], opts}, nil
+	return &RDMAListener{s, where[:strings.LastIndex(where, "/")+1], opts}, nil
 }
 
 // queues are what a connection has: of sends, and of what looks post, three READs and a
@@ -39,7 +39,8 @@ func queues() *verbs.Config {
 	}
 }
 
-func (l *rdmaListener) Accept() (net.Conn, error) {
+// Accept takes the next who dials.
+func (l *RDMAListener) Accept() (net.Conn, error) {
 	c, err := l.server.Accept(context.Background())
 	if errors.Is(err, verbs.ErrClosed) {
 		return nil, net.ErrClosed
@@ -50,9 +51,15 @@ func (l *rdmaListener) Accept() (net.Conn, error) {
 	return newWired(c)
 }
 
-func (l *rdmaListener) Close() error { return l.server.Close() }
+// Close ends listening; connections stay.
+func (l *RDMAListener) Close() error { return l.server.Close() }
 
-func (l *rdmaListener) Addr() net.Addr {
+// Carrier is the device that carries the links, as ibv://mlx5_0: rdma:// is whatever has
+// that address, in the end RoCE in this process.
+func (l *RDMAListener) Carrier() string { return l.server.DeviceURL() }
+
+// Addr is what others dial.
+func (l *RDMAListener) Addr() net.Addr {
 	a := l.scheme + l.server.Addr().String()
 	if l.opts != "" {
 		a += "?" + l.opts
@@ -76,7 +83,7 @@ func (t *Transport) dialRDMA(ctx context.Context, address string) (net.Conn, err
 		return nil, err
 	}
 	for _, l := range t.cfg.Listeners {
-		if r, ok := l.(*rdmaListener); ok && !r.server.Addr().Addr().IsUnspecified() {
+		if r, ok := l.(*RDMAListener); ok && !r.server.Addr().Addr().IsUnspecified() {
 			q := u.Query()
 			q.Set("local", r.server.Addr().Addr().String())
 			u.RawQuery = q.Encode()

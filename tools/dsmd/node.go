@@ -130,6 +130,7 @@ func (n *node) listen(ctx context.Context) (all []net.Listener, where meet.Place
 		if err != nil {
 			return nil, where, errors.Join(err, closeAll(all))
 		}
+		n.cfg.Log.Info("listens over RDMA", "node", n.cfg.Core.Self, "at", r.Addr(), "by", r.Carrier())
 		all, where.RDMA = append(all, r), r.Addr().String()
 	}
 	return all, where, nil

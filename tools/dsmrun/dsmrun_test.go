@@ -27,6 +27,7 @@ import (
 	"lazystate/internal/leash"
 	"lazystate/internal/netrig"
 	"lazystate/tools/dsmd/settings"
+	"lazystate/tools/dsmd/status"
 	"lazystate/tools/lab"
 	"lazystate/verbs/verbstest"
 )
@@ -132,12 +133,17 @@ func dsmd(t *testing.T) string {
 	return filepath.Join(built, "dsmd")
 }
 
+// bound ends a run that hangs.
+const bound = 5 * time.Minute
+
 // try runs dsmrun.
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
+	ctx, stop := context.WithTimeout(context.Background(), bound)
+	defer stop()
 	all := append([]string{"dsmrun", "--dsmd", dsmd(t), "--region", "1M"}, args...)
-	code = run(context.Background(), all, strings.NewReader("hello\nworld"), &out, &errs)
+	code = run(ctx, all, strings.NewReader("hello\nworld"), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -171,6 +177,33 @@ func TestKill(t *testing.T) {
 		if !strings.Contains(errs, "is started again") || !strings.Contains(errs, "msg=recovers") {
 			t.Errorf("node %d: nobody tells of a recovery:\n%s", node, errs)
 		}
+	}
+}
+
+// So it is over RDMA, where pages are read one-sided: out of the memory of a home that dies,
+// or by a node that does.
+func TestKillOverRDMA(t *testing.T) {
+	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
+	found := uint64(0)
+	for node := range 2 {
+		dir := filepath.Join(t.TempDir(), "run")
+		code, out, errs := try(t, slices.Concat([]string{"-n", "3", "--tcp", "--rdma=" + roce(), "--dir", dir, "--kill", fmt.Sprintf("%d@%d", node, 41+7*node)}, program("count"))...)
+		if code != cli.OK || out != want {
+			t.Errorf("node %d: exit %d, %q, not %q\n%s", node, code, out, want, errs)
+		}
+		if lives := strings.Count(errs, "listens over RDMA"); lives != 4 || strings.Count(errs, "by=roce://127.") != lives || !strings.Contains(errs, "msg=recovers") {
+			t.Errorf("node %d: %d lives with RDMA:\n%s", node, lives, errs)
+		}
+		reports, err := status.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range reports {
+			found += r.Counters.Found
+		}
+	}
+	if found == 0 {
+		t.Error("no page was read one-sided")
 	}
 }
 
