@@ -60,6 +60,9 @@ type Network interface {
 	Taken(pages []dsm.Page) []dsm.Page
 	// Look is answered at once, or later by Daemon.Found, without the lock.
 	Look(e dsm.Look) (f dsm.Found, now bool)
+	// Missing says which nodes there is no connection with, and why; "" if there is with all.
+	// It does not wait either.
+	Missing() string
 }
 
 // Store keeps one node's checkpoints and its incarnation on stable storage.

@@ -376,7 +376,7 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// A node whose program does not come says so.
+// A node whose program does not come says so, and with whom it has no connection.
 func TestNobodyJoins(t *testing.T) {
 	var said bytes.Buffer
 	cfg := testConfig(pager.Sync, 1)
@@ -387,13 +387,20 @@ func TestNobodyJoins(t *testing.T) {
 	}
 	defer d.Close()
 	d.begin(nil, nil)
+	net := newPort(&cluster{})
+	d.net = net
 	now := time.Now()
 	w := waits{since: now, said: now, collected: now}
 	for i := range 4 {
 		d.look(now.Add(time.Duration(i)*sayAfter), &w)
 	}
-	if got := said.String(); strings.Count(got, "its program, to join") != 3 || d.Status().Waiting == "" {
+	if got := said.String(); strings.Count(got, "its program, to join") != 3 || strings.Contains(got, "connection") || d.Status().Waiting == "" {
 		t.Errorf("%q, %q", got, d.Status().Waiting)
+	}
+	net.missing = "P1 (its cable is cut)"
+	d.look(now.Add(5*sayAfter), &w)
+	if got := said.String(); !strings.Contains(got, `"no connection with"="P1 (its cable is cut)"`) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -90,6 +90,15 @@ type waits struct {
 	collected   time.Time
 }
 
+// sayWaits tells also of nodes that are out of reach: one of them may be waited for, in the end.
+func (d *Daemon) sayWaits(what string, since time.Duration) {
+	told := []any{"for", what, "since", since.Round(time.Second), "operation", d.node.Ordinal()}
+	if missing := d.net.Missing(); missing != "" {
+		told = append(told, "no connection with", missing)
+	}
+	d.log.Warn("still waits", told...)
+}
+
 func (d *Daemon) look(now time.Time, w *waits) {
 	d.enter()
 	defer d.leave()
@@ -102,7 +111,7 @@ func (d *Daemon) look(now time.Time, w *waits) {
 		w.what, w.since, w.said = what, now, now
 	case now.Sub(w.said) >= sayAfter:
 		w.said = now
-		d.log.Warn("still waits", "for", what, "since", now.Sub(w.since).Round(time.Second), "operation", d.node.Ordinal())
+		d.sayWaits(what, now.Sub(w.since))
 	}
 	if now.Sub(w.collected) >= collectEvery {
 		w.collected = now

@@ -185,6 +185,8 @@ type port struct {
 	out   []outgoing // sent, and not flushed
 	lies  map[dsm.Page]dsm.Found
 	taken map[dsm.Page]bool // of what lies there
+
+	missing string // nodes that are out of reach
 }
 
 type outgoing struct {
@@ -277,6 +279,8 @@ func (p *port) look(e dsm.Look) dsm.Found {
 	}
 	return dsm.Found{Home: e.Home, Incarnation: e.Incarnation, Page: e.Page}
 }
+
+func (p *port) Missing() string { return p.missing }
 
 func (p *port) put(b []byte) {
 	p.mu.Lock()

@@ -77,7 +77,7 @@ func echo(carrier string) error {
 		return err
 	}
 	h := &home{up: make(chan struct{}), ends: make(chan struct{})}
-	t, err := New(Config{Cluster: benchCluster, Incarnation: 1, Listeners: []net.Listener{l}, Address: func(dsm.NodeID) string { return "" }, Silence: time.Minute}, h)
+	t, err := New(Config{Cluster: benchCluster, Incarnation: 1, Listeners: []net.Listener{l}, Address: func(dsm.NodeID) (string, error) { return "", nil }, Silence: time.Minute}, h)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func benchPage(b *testing.B, carrier string) {
 	a := &asker{left: b.N, done: make(chan struct{})}
 	cfg := benchCluster
 	cfg.Self = 1
-	t, err := New(Config{Cluster: cfg, Incarnation: 1, Address: func(dsm.NodeID) string { return where }, Silence: time.Minute, everywhere: carrier == "tls"}, a)
+	t, err := New(Config{Cluster: cfg, Incarnation: 1, Address: func(dsm.NodeID) (string, error) { return where, nil }, Silence: time.Minute, everywhere: carrier == "tls"}, a)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -37,6 +37,9 @@ func (t *Transport) dial(l *link) {
 			wait, last = firstPause, ""
 			continue
 		}
+		if t.ctx.Err() == nil {
+			l.fails(err)
+		}
 		if told(err) && err.Error() != last && t.ctx.Err() == nil {
 			last = err.Error()
 			t.recv.Nonsense(l.peer, fmt.Errorf("connect with %v: %w", l.peer, err))
@@ -95,7 +98,10 @@ func (l *link) awaitTurn(ctx context.Context) bool {
 }
 
 func (t *Transport) dialOnce(l *link) error {
-	address := t.cfg.Address(l.peer)
+	address, err := t.cfg.Address(l.peer)
+	if err != nil {
+		return err
+	}
 	if address == "" {
 		return errors.New("nobody knows its address")
 	}
@@ -144,6 +150,9 @@ func (t *Transport) accept(from net.Listener) {
 			if pause.For(t.ctx, firstPause) != nil || errors.Is(err, net.ErrClosed) {
 				return
 			}
+			for _, l := range t.peers() { // whoever it was
+				l.fails(fmt.Errorf("listen at %v: %w", from.Addr(), err))
+			}
 			continue
 		}
 		select {
@@ -162,6 +171,7 @@ func (t *Transport) accept(from net.Listener) {
 func (t *Transport) acceptOne(c net.Conn) {
 	far := c.RemoteAddr()
 	var who dsm.NodeID
+	proven := false // that it is who
 	err := t.shake(c, func(raw *pulse) (*conn, hello, error) {
 		c, err := accepted(raw, far, t.id)
 		if err != nil {
@@ -173,9 +183,15 @@ func (t *Transport) acceptOne(c net.Conn) {
 			}
 			who = to
 			return t.links[to].hello()
-		}, func(its hello) error { return t.links[its.from].may(its, false) })
+		}, func(its hello) error {
+			proven = true
+			return t.links[its.from].may(its, false)
+		})
 		return c, its, err
 	}, false)
+	if err != nil && proven && t.ctx.Err() == nil {
+		t.links[who].fails(fmt.Errorf("connected from %v: %w", far, err))
+	}
 	if err != nil && told(err) && t.ctx.Err() == nil && t.mayTell() {
 		t.recv.Nonsense(who, fmt.Errorf("connected from %v: %w", far, err))
 	}

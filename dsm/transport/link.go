@@ -30,6 +30,7 @@ type link struct {
 	conn   *live       // nil: none
 	chain  chan struct{}
 	dead   error // this incarnation of the peer is over for this node
+	why    error // the last connection ended, or the last attempt at one; nil: there was none
 	met    chan struct{}
 	count  traffic
 	queued atomic.Bool // Flush has something to write
@@ -321,7 +322,7 @@ func (l *link) end(c *live, why error) {
 	}
 	c.ended, c.why = true, why
 	if l.conn == c {
-		l.conn = nil
+		l.conn, l.why = nil, why
 	}
 	l.to.Broadcast()
 	go c.raw.Close() // it waits for who is in a call there, maybe the caller
@@ -338,4 +339,24 @@ func (l *link) drop(why error) {
 	if l.conn != nil {
 		l.end(l.conn, why)
 	}
+}
+
+// fails notes why there is no connection yet, for who waits for one.
+func (l *link) fails(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn == nil {
+		l.why = why
+	}
+}
+
+// missing is the peer if there is no connection with it, and why.
+func (l *link) missing() string {
+	switch {
+	case l.conn != nil:
+		return ""
+	case l.why == nil:
+		return fmt.Sprintf("%v (it was never there)", l.peer)
+	}
+	return fmt.Sprintf("%v (%v)", l.peer, l.why)
 }

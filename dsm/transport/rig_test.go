@@ -211,10 +211,13 @@ func (r *rig) listenRDMA(node dsm.NodeID) net.Listener {
 	case r.carrier == "mem":
 		at = "mem://" + strings.ReplaceAll(r.t.Name(), "/", "-") + "/0.0.0.0:0?seed=5&loss=0.01&reorder=0.02"
 	}
-	var l net.Listener
+	var l *RDMAListener
 	err := on(func() (err error) { l, err = ListenRDMA(r.t.Context(), at); return err })
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if r.carrier == rxe && l.Carrier() != "ibv://rxe0" {
+		r.t.Errorf("in the guest links are over %s", l.Carrier())
 	}
 	r.at(node, l.Addr().String())
 	return l
@@ -236,7 +239,10 @@ func (r *rig) address(node dsm.NodeID) string {
 func (r *rig) config(node dsm.NodeID, inc uint32) Config {
 	cfg := r.cfg
 	cfg.Self = node
-	c := Config{Cluster: cfg, Incarnation: inc, Key: r.key, Address: r.address, Silence: r.silence, MostKept: r.most, everywhere: r.carrier == "tls"}
+	c := Config{
+		Cluster: cfg, Incarnation: inc, Key: r.key, Silence: r.silence, MostKept: r.most, everywhere: r.carrier == "tls",
+		Address: func(node dsm.NodeID) (string, error) { return r.address(node), nil },
+	}
 	if r.hosts != nil {
 		c.dials = func(ctx context.Context, network, address string) (c net.Conn, err error) {
 			err = r.host(node).Try(func() error { c, err = new(net.Dialer).DialContext(ctx, network, address); return err })

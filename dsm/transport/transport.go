@@ -26,8 +26,9 @@ type Config struct {
 	Key         [keyfile.Size]byte // of the run: who has it is a node of it
 	Listeners   []net.Listener     // of TCP or unix sockets, or of ListenRDMA; closed by Close
 	// Address is where a node listens: host:port, unix: and a path, or a URL of package
-	// verbs. It is asked for at each attempt; "" is nowhere, so far.
-	Address func(dsm.NodeID) string
+	// verbs. It is asked for at each attempt; "" is nowhere, so far, and who waits for the
+	// node is told of an error.
+	Address func(dsm.NodeID) (string, error)
 	// Silence is how long nothing may come of a peer before it is lost.
 	Silence time.Duration
 	// MostKept is how many bytes may wait for a peer, to be sent or acknowledged: 0
@@ -194,16 +195,24 @@ func (t *Transport) Ready(ctx context.Context) error {
 	}
 }
 
-// missing are those without a connection; met is closed when one of them has one.
+// missing are those without a connection, each with why that is; met is closed when one of
+// them has one.
 func (t *Transport) missing() (names []string, met chan struct{}) {
 	for _, l := range t.peers() {
 		l.mu.Lock()
-		if l.conn == nil {
-			names, met = append(names, l.peer.String()), l.met
+		if name := l.missing(); name != "" {
+			names, met = append(names, name), l.met
 		}
 		l.mu.Unlock()
 	}
 	return names, met
+}
+
+// Missing says with whom there is no connection, and why the last attempt at one failed; ""
+// if there are all.
+func (t *Transport) Missing() string {
+	names, _ := t.missing()
+	return strings.Join(names, ", ")
 }
 
 // beats lets every peer hear something, and finds those that are silent.

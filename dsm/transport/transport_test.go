@@ -3,7 +3,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -323,19 +322,6 @@ func TestOthersAreRefused(t *testing.T) {
 	})
 }
 
-// Who waits for the others is told whom it waits for.
-func TestReadyNamesWhoIsMissing(t *testing.T) {
-	r := newRig(t, "tcp")
-	a := r.start(0, 1)
-	r.start(1, 1)
-	a.until("peer", func() bool { return a.up[1] > 0 })
-	ctx, stop := context.WithCancel(context.Background())
-	stop()
-	if err := a.Ready(ctx); err == nil || !strings.Contains(err.Error(), "P2") || strings.Contains(err.Error(), "P1") {
-		t.Errorf("%v", err)
-	}
-}
-
 // Send does not wait for a peer that does not read. One that never does is lost in
 // the end, until it begins anew.
 func TestSlowPeer(t *testing.T) {
@@ -385,14 +371,19 @@ func TestLongMessage(t *testing.T) {
 
 // What is too long to be sent is told of, for nobody will ever hear it.
 func TestTooLong(t *testing.T) {
-	r := newRig(t, "tcp")
-	r.cfg.Nodes = 2
-	a := r.start(0, 1, func(_ *end, c *Config) { c.longest = 1000 })
-	a.Send(a.page(1, 1))
-	a.until("word of it", func() bool { return len(a.nonsense) > 0 })
-	if errs := a.errors(&a.nonsense); !errors.Is(errs[0], ErrTooLong) || !strings.Contains(errs[0].Error(), "dsm.PageRep of") {
-		t.Errorf("%v", errs)
-	}
+	each(t, func(t *testing.T, r *rig) {
+		r.cfg.Nodes = 2
+		a := r.start(0, 1, func(_ *end, c *Config) { c.longest = 1000 })
+		b := r.start(1, 1)
+		a.ready()
+		a.Send(a.page(1, 1))
+		a.until("word of it", func() bool { return len(a.nonsense) > 0 })
+		if errs := a.errors(&a.nonsense); !errors.Is(errs[0], ErrTooLong) || !strings.Contains(errs[0].Error(), "dsm.PageRep of") {
+			t.Errorf("%v", errs)
+		}
+		a.Send(a.message(1, 1, 1)) // a shorter one goes
+		b.until("message", b.inOrder(0, 1))
+	})
 }
 
 // A silence that a healthy link could have by chance is refused.

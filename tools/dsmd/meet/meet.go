@@ -72,23 +72,23 @@ const patience = 5 * time.Second
 // Address is for the transport of a node that is here: where to connect to another, ""
 // for nowhere. By shared memory, if that is on this machine and its socket can be seen
 // from here; else over RDMA, if both listen so.
-func Address(m Meeting, here Place) func(dsm.NodeID) string {
-	return func(node dsm.NodeID) string {
+func Address(m Meeting, here Place) func(dsm.NodeID) (string, error) {
+	return func(node dsm.NodeID) (string, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		p, ok, err := m.Find(ctx, node)
 		if err != nil || !ok {
-			return "" // it is asked again
+			return "", err // it is asked again
 		}
 		if p.Unix != "" && p.Boot == here.Boot {
 			if _, err := os.Stat(p.Unix); err == nil {
-				return "unix:" + p.Unix
+				return "unix:" + p.Unix, nil
 			}
 		}
 		if p.RDMA != "" && here.RDMA != "" {
-			return p.RDMA
+			return p.RDMA, nil
 		}
-		return p.TCP
+		return p.TCP, nil
 	}
 }
 

@@ -112,8 +112,9 @@ func TestNonsense(t *testing.T) {
 		}
 	}
 	for node := range dsm.NodeID(3) {
-		if a := Address(m, Place{})(node); a != "" {
-			t.Errorf("%v is at %q", node, a)
+		a, err := Address(m, Place{})(node)
+		if told := node > 0; a != "" || (err != nil) != told { // nobody has written where node 0 is
+			t.Errorf("%v is at %q: %v", node, a, err)
 		}
 	}
 	if k, err := m.Key(ctx); err == nil {
@@ -142,11 +143,11 @@ func TestAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		here := Place{Boot: "this boot", RDMA: "roce://10.0.0.2:7"}
-		if got := Address(m, here)(1); got != c.want {
-			t.Errorf("%+v: %q, not %q", c.Place, got, c.want)
+		if got, err := Address(m, here)(1); got != c.want || err != nil {
+			t.Errorf("%+v: %q, not %q: %v", c.Place, got, c.want, err)
 		}
 		here.RDMA = ""
-		if got := Address(m, here)(1); strings.HasPrefix(got, "roce:") {
+		if got, err := Address(m, here)(1); err != nil || strings.HasPrefix(got, "roce:") {
 			t.Errorf("%+v: %q, and there is no RDMA here", c.Place, got)
 		}
 	}
