@@ -72,18 +72,18 @@ func (s *Shelf) Lies(p dsm.Page, count uint32) bool {
 	return !s.over && count != 0 && s.count(s.mem, p).Load() == count
 }
 
-// Lend gives the memory that Put writes to a device, to read it; it stays mapped until
-// Return, after Close too. There is no other mapping that every kernel registers: before
+// Lend gives the memory that Put writes, and its file, to a device that reads it; they
+// stay until Return, after Close too. There is no other mapping that every kernel registers: before
 // Linux 6.2 (b40656aa7d55) what a device only reads is pinned as if it were written, and that
 // is refused of shared memory which is mapped to be read (check_vma_flags: EFAULT).
-func (s *Shelf) Lend() ([]byte, error) {
+func (s *Shelf) Lend() (mem []byte, fd int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		return nil, errOver
+		return nil, -1, errOver
 	}
 	s.lent++
-	return s.mem, nil
+	return s.mem, s.fd, nil
 }
 
 var errOver = errors.New("the shelf is closed")
@@ -93,15 +93,15 @@ func (s *Shelf) Return() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lent--
-	return s.unmap()
+	return s.free()
 }
 
-// unmap ends the memory when nobody has it. It is for who holds mu.
-func (s *Shelf) unmap() error {
+// free ends memory and file when nobody has them. It is for who holds mu.
+func (s *Shelf) free() error {
 	if !s.over || s.lent > 0 {
 		return nil
 	}
-	return unix.Munmap(s.mem)
+	return errors.Join(unix.Munmap(s.mem), unix.Close(s.fd))
 }
 
 // Close leaves it to who has it mapped.
@@ -112,7 +112,7 @@ func (s *Shelf) Close() error {
 		return nil
 	}
 	s.over = true
-	return errors.Join(s.unmap(), unix.Close(s.fd))
+	return s.free()
 }
 
 // Reader is another node's shelf. Nothing on it is believed but by the core.

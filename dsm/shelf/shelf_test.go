@@ -258,18 +258,18 @@ func TestLent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mem, err := s.Lend()
+	mem, fd, err := s.Lend()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Lend(); err != nil {
+	if _, _, err := s.Lend(); err != nil {
 		t.Fatal(err)
 	}
 	s.Put(laid(3, 9))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Lend(); err == nil {
+	if _, _, err := s.Lend(); err == nil {
 		t.Error("a shelf that is closed is lent")
 	}
 	for _, want := range []error{nil, unix.ENOMEM} { // after each Return
@@ -281,6 +281,10 @@ func TestLent(t *testing.T) {
 		}
 		if err := unix.Msync(mem, unix.MS_ASYNC); err != want {
 			t.Errorf("mapped: %v, not %v", err, want)
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); (err == nil) != (want == nil) {
+			t.Errorf("its file: %v", err)
 		}
 	}
 }

@@ -88,11 +88,13 @@ func newReads(conn *verbs.Conn, mine *shelf.Shelf, theirs *shelf.Remote, cfg dsm
 
 // register has a peer read a shelf, and not write it, whoever has it mapped how.
 func register(pd *verbs.PD, mine *shelf.Shelf) (*verbs.MR, error) {
-	mem, err := mine.Lend()
+	mem, fd, err := mine.Lend()
 	if err != nil {
 		return nil, err
 	}
-	mr, err := pd.RegMR(mem, verbs.AccessRemoteRead)
+	// With the file a peer on this host has it mapped, and asks nobody.
+	m := verbs.Memory{Bytes: mem, FD: fd}
+	mr, err := pd.RegMemory(m, uint64(uintptr(unsafe.Pointer(&mem[0]))), verbs.AccessRemoteRead)
 	if err != nil {
 		return nil, errors.Join(err, mine.Return())
 	}
