@@ -361,6 +361,12 @@ func TestWritten(t *testing.T) {
 		if got := written(); len(got) > 0 {
 			t.Errorf("again %v", got)
 		}
+		r.do("write", 7*pageSize, 1)
+		for _, want := range []int{1, 0} {
+			if n, err := Scan(r.scan.fd, base, base+20*pageSize); n != want || err != nil {
+				t.Errorf("a scan finds %d pages, not %d: %v", n, want, err)
+			}
+		}
 		r.do("write", 4*pageSize, 1)
 		r.with(func() { r.Protect(4, dsm.None) })
 		if got := written(); !slices.Contains(got, 4) {

@@ -9,6 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Scan is the scan that ends an interval, for who measures it: how many pages of this
+// process in [start, end) were written. They are protected again, so that a pager that
+// asks later does not hear of them.
+func Scan(pagemap int, start, end uint64) (written int, err error) {
+	s := scanner{fd: pagemap}
+	err = s.scan(start, end, func(from, to uint64) { written += int(to-from) / unix.Getpagesize() })
+	return written, err
+}
+
 // scanner asks a process's pagemap for pages that were written.
 type scanner struct {
 	fd   int
