@@ -86,7 +86,7 @@ func generated(name string) bool {
 }
 
 func TestEveryFileNamesItsLicence(t *testing.T) {
-	source := []string{".go", ".c", ".h", ".sh", ".yaml", ".yml", ".mod"}
+	source := []string{".go", ".c", ".cpp", ".h", ".sh", ".yaml", ".yml", ".mod"}
 	texts := []string{"Apache-2.0"} // in LICENSE
 	others, err := os.ReadDir("LICENSES")
 	if err != nil {
@@ -126,7 +126,7 @@ func TestFilesStaySmall(t *testing.T) {
 		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "kmod/uapi/") {
 			most = 500 // scenarios; one definition in one place
 		}
-		if generated(name) || !slices.Contains([]string{".go", ".c", ".h"}, filepath.Ext(name)) {
+		if generated(name) || !slices.Contains([]string{".go", ".c", ".cpp", ".h"}, filepath.Ext(name)) {
 			continue
 		}
 		src, err := os.ReadFile(name)

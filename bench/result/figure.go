@@ -68,6 +68,15 @@ func (f *Figure) Notef(format string, args ...any) {
 	f.Notes = append(f.Notes, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "))
 }
 
+// Bound notes whether what was measured keeps to a bound, and what made that.
+func (f *Figure) Bound(what string, got, most float64, by string) {
+	verdict := "not met"
+	if got <= most {
+		verdict = "met"
+	}
+	f.Notef("bound: %s: %.3f %s, at most %.3f (%s): %s", what, got, f.Y, most, by, verdict)
+}
+
 // Median of samples, which it leaves as they are; the mean of the middle two
 // when their number is even.
 func Median(samples []float64) float64 {

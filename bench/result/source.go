@@ -37,7 +37,7 @@ func SameSource(ctx context.Context, source string) bool {
 	if !clean {
 		return false
 	}
-	_, err := git(ctx, "diff", "--quiet", head, "--", ":(top)*.go", ":(top)*.c", ":(top)*.h", ":(top)go.mod", ":(top,exclude)*_test.go")
+	_, err := git(ctx, "diff", "--quiet", head, "--", ":(top)*.go", ":(top)*.c", ":(top)*.cpp", ":(top)*.h", ":(top)go.mod", ":(top,exclude)*_test.go")
 	return err == nil
 }
 
