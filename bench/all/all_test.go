@@ -22,7 +22,7 @@ func TestEveryBenchIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	support := append([]string{"all", "apps", "auctionload", "bedtest", "calls", "fuzz", "guest", "plot", "result", "results", "soaktest", "trial", "useful", "webload"}, names(apart)...)
+	support := append([]string{"all", "apps", "argo", "auctionload", "bedtest", "calls", "fuzz", "guest", "plot", "result", "results", "soaktest", "trial", "useful", "webload"}, names(apart)...)
 	for _, d := range dirs {
 		if d.IsDir() && !slices.Contains(support, d.Name()) && !slices.ContainsFunc(benches, func(b bench) bool { return b.folder() == d.Name() }) {
 			t.Errorf("bench/%s is not in the list", d.Name())
@@ -73,6 +73,7 @@ func TestWhatIsThereIsKept(t *testing.T) {
 		{"go run ./bench/fetch", clean, suite{quick: true}, false},
 		{"go run ./bench/fetch --runs=1", clean, suite{quick: true}, true},
 		{"go run ./bench/fetch --runs=1", clean, suite{}, false},
+		{"go run ./bench/fetch --argo-shm='mpirun -n 2 micro' --argo-tcp='mpirun micro'", clean, suite{}, true},
 		{"go run ./bench/fetch", strings.Replace(clean, "clean", "with 2 changed files", 1), suite{}, false},
 	} {
 		save(c.command, c.source)

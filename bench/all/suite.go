@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"lazystate/bench/argo"
 	"lazystate/bench/result"
 )
 
@@ -83,7 +84,8 @@ func (s *suite) have(ctx context.Context, b bench) bool {
 	return true
 }
 
-// last is the figure that lies there, if the command was the same.
+// last is the figure that lies there, if the command was the same, but for peers that
+// somebody has built and measured with.
 func (s *suite) last(b bench) *result.Figure {
 	f, err := os.Open(s.csv(b.name))
 	if err != nil {
@@ -91,7 +93,7 @@ func (s *suite) last(b bench) *result.Figure {
 	}
 	defer f.Close()
 	fig, err := result.Read(f)
-	if err != nil || fig.Command != b.command(s.quick) {
+	if err != nil || argo.Without(fig.Command) != b.command(s.quick) {
 		return nil
 	}
 	return fig
