@@ -4,9 +4,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -19,7 +20,10 @@ import (
 
 var program = trial.Program{
 	Name: "dsmmicro", About: "page faults, barriers and locks of the DSM on two nodes (section 4.7)", Runs: 5, Timeout: 20 * time.Minute,
-	Takes:   func(o *trial.Options) time.Duration { return time.Duration(o.Runs*len(ways)) * 3 * time.Second },
+	Flags: func(fs *flag.FlagSet) { peers.Flags(fs) },
+	Takes: func(o *trial.Options) time.Duration {
+		return time.Duration(o.Runs*(len(ways)+len(loads)*len(peers.There()))) * 3 * time.Second
+	},
 	Measure: measure,
 }
 
@@ -32,24 +36,6 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-// ways are how links and writes are.
-var ways = []struct {
-	name string
-	args []string
-	mode pager.Mode
-}{
-	{"shared memory, async writes", []string{"--bind", "--writes=async"}, pager.Async},
-	{"shared memory, sync writes", []string{"--bind", "--writes=sync"}, pager.Sync},
-	{"TCP, async writes", []string{"--bind", "--writes=async", "--tcp"}, pager.Async},
-}
-
-// operations are in the figure's order, with what ArgoDSM took: its median with the
-// best of its policies for each, on a machine of this kind under other load.
-var operations = []struct {
-	name string
-	argo float64
-}{{readMiss, 11.5}, {inOrder, 0}, {upgrade, 12}, {release, 2100}, {barrier, 5.6}, {cached, 1.5}, {contended, 19}}
 
 func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err error) {
 	bin, err := os.MkdirTemp("", "dsmmicro")
@@ -68,48 +54,45 @@ func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err err
 	if err != nil {
 		return nil, err
 	}
-	fig = &result.Figure{Title: "The DSM's operations on two nodes", X: "operation", Y: "us", LogY: true, Machine: result.Host()}
-	fig.Notef("a sample is the median of a run, of reads in order and cached locks the mean; most pages lie on their home's shelf, which has those laid out that follow one that was asked for")
-	fig.Notef("ArgoDSM: over Open MPI, two processes, measured before with the best policy for each operation")
-	for i, op := range operations {
-		fig.XNames = append(fig.XNames, op.name)
-		if op.argo > 0 {
-			fig.Paper("ArgoDSM", float64(i+1), op.argo)
+	fig = &result.Figure{Title: "The DSM's operations on two nodes", X: "operation", Y: "us", LogY: true, XNames: operations, Machine: result.Host()}
+	fig.Notef("a sample is the median of a run, of reads in order and cached locks the mean; most of our pages lie on their home's shelf, which has those laid out that follow one that was asked for")
+	all := conditions(bin, self, best, func(w way) { fig.Notef("%s: this kernel cannot", w.name) })
+	got, err := inTurn(ctx, o, all)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		for i, name := range operations {
+			fig.Add(c.series, float64(i+1), got[c.series][name])
 		}
 	}
-	for _, w := range ways {
-		if w.mode == pager.Async && best != pager.Async {
-			fig.Notef("%s: this kernel cannot", w.name)
-			continue
-		}
-		j := job.Job{Bin: bin, Nodes: 2, Args: w.args, Program: []string{self}}
-		all, err := repeat(ctx, &j, o.Runs)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", w.name, err)
-		}
-		for i, op := range operations {
-			fig.Add("ours: "+w.name, float64(i+1), all[op.name])
-		}
-		o.Logf("%s: %v", w.name, all)
-	}
+	peers.Note(fig)
+	judge(fig, got)
 	return fig, nil
 }
 
-// repeat returns the samples of all runs.
-func repeat(ctx context.Context, j *job.Job, runs int) (map[string][]float64, error) {
-	all := map[string][]float64{}
-	for range runs {
-		r, err := j.Run(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var got figures
-		if err := json.Unmarshal(r.Output, &got); err != nil {
-			return nil, fmt.Errorf("it says %q: %w", r.Output, err)
-		}
-		for name, v := range got {
-			all[name] = append(all[name], v)
+// inTurn runs all conditions as often as each is to be run, in an order by lot.
+func inTurn(ctx context.Context, o *trial.Options, all []condition) (samples, error) {
+	got := samples{}
+	for _, c := range all {
+		got[c.series] = map[string][]float64{}
+	}
+	rng := rand.New(rand.NewPCG(o.Seed, 4))
+	for range o.Runs {
+		for _, i := range rng.Perm(len(all)) {
+			c := all[i]
+			r, err := c.run(ctx)
+			if err == nil {
+				err = r.check(c.operations)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.series, err)
+			}
+			for _, name := range c.operations {
+				got[c.series][name] = append(got[c.series][name], r[name])
+			}
+			o.Logf("%s: %v", c.series, r)
 		}
 	}
-	return all, nil
+	return got, nil
 }
