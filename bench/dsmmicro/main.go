@@ -55,7 +55,8 @@ func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err err
 		return nil, err
 	}
 	fig = &result.Figure{Title: "The DSM's operations on two nodes", X: "operation", Y: "us", LogY: true, XNames: operations, Machine: result.Host()}
-	fig.Notef("a sample is the median of a run, of reads in order and cached locks the mean; most of our pages lie on their home's shelf, which has those laid out that follow one that was asked for")
+	fig.Notef("contended: each node locks, adds and unlocks %d times while the other does; our lock stays for many in a row, so that few of the calls wait for the other node", times)
+	fig.Notef("a sample is the median of a run, of reads in order and of locks the mean; most of our pages lie on their home's shelf, which has those laid out that follow one that was asked for")
 	all := conditions(bin, self, best, func(w way) { fig.Notef("%s: this kernel cannot", w.name) })
 	got, err := inTurn(ctx, o, all)
 	if err != nil {

@@ -97,7 +97,7 @@ static void access(const shared &s, double *got)
 
 static double fight(const shared &s)
 {
-	return each(times, [&](long) {
+	return mean(times, [&](long) {
 		s.everybodys->lock();
 		s.mem[0] = s.mem[0] + 1;
 		s.everybodys->unlock();
