@@ -280,11 +280,12 @@ func die(program int) {
 
 // kill does what Config.KillAt asks for.
 func (d *Daemon) kill() {
-	d.log.Warn("is killed, as was asked for", "operation", d.node.Ordinal()+1)
-	c, err := d.prog.server.Peer()
+	c := d.node.Counters()
+	d.log.Warn("is killed, as was asked for", "operation", d.node.Ordinal()+1, "live", d.node.Live(), "checkpoints", c.Saved, "discarded", c.LogGone)
+	program, err := d.prog.server.Peer()
 	if err != nil {
 		d.fail(err)
 		return
 	}
-	d.die(int(c.Pid))
+	d.die(int(program.Pid))
 }

@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		Flags: append(settings.Flags(),
 			&ucli.StringSliceFlag{Name: "host", Usage: "`HOST` of the next node, by ssh; the first again when all have one"},
 			&ucli.StringFlag{Name: "ssh", Value: "ssh -o BatchMode=yes", Usage: "`COMMAND` that is given a host and what to run there"},
-			&ucli.StringSliceFlag{Name: "kill", Usage: "`NODE@OP`: end that node by SIGKILL at an operation, to try a recovery"},
+			&ucli.StringSliceFlag{Name: "kill", Usage: "`NODE@OP`, or NODE@OP/LIFE: end that node by SIGKILL at an operation, of its first life or another, to try a recovery"},
 			&ucli.BoolFlag{Name: "bind", Usage: "keep each node's program, and what it waits for, on a processor of its own"},
 			&ucli.IntFlag{Name: "restarts", Value: 10, Usage: "how often a node is started again that makes no checkpoint meanwhile"},
 			&ucli.BoolFlag{Name: "label", Usage: "each line of output with its node before it"},
@@ -150,22 +150,4 @@ func (r *running) folder(dir, job string) (string, func() error, error) {
 		return "", nil, cli.Usagef("--dir: %s has the checkpoints of another run", dir)
 	}
 	return dir, func() error { return nil }, os.MkdirAll(dir, 0o700)
-}
-
-// parseKills reads NODE@OP.
-func parseKills(list []string, nodes int) (map[int]uint64, error) {
-	kills := map[int]uint64{}
-	for _, s := range list {
-		node, op, ok := strings.Cut(s, "@")
-		i, err := strconv.Atoi(node)
-		n, err2 := strconv.ParseUint(op, 10, 64)
-		if !ok || err != nil || err2 != nil || i < 0 || i >= nodes || n == 0 {
-			return nil, fmt.Errorf("%q is no NODE@OP with one of %d nodes", s, nodes)
-		}
-		if _, twice := kills[i]; twice {
-			return nil, fmt.Errorf("node %d is killed twice", i)
-		}
-		kills[i] = n
-	}
-	return kills, nil
 }

@@ -29,9 +29,9 @@ type running struct {
 	dsmd    string
 	args    []string // of each dsmd
 	command []string
-	dir     string         // of checkpoints
-	most    int            // restarts of a node, without a checkpoint between them
-	kills   map[int]uint64 // node: operation
+	dir     string          // of checkpoints
+	most    int             // restarts of a node, without a checkpoint between them
+	kills   map[life]uint64 // at which operation
 	label   bool
 	bind    bool
 	log     *slog.Logger
@@ -79,10 +79,10 @@ func (r *running) saved(i int) uint32 {
 // keep has a node live until its program is over. One that dies again and again where it
 // was is given up; a long run may lose a node as often as it likes.
 func (r *running) keep(ctx context.Context, i int) error {
-	for life, vain, number := 1, 1, uint32(0); ; life, vain = life+1, vain+1 {
-		err := r.live(ctx, i, life)
-		if now := r.saved(i); now > number {
-			vain, number = 1, now
+	for l, vain, saved := (life{i, 1}), 1, uint32(0); ; l.number, vain = l.number+1, vain+1 {
+		err := r.live(ctx, l)
+		if now := r.saved(i); now > saved {
+			vain, saved = 1, now
 		}
 		var exit *exec.ExitError
 		switch {
@@ -109,21 +109,21 @@ func (r *running) keep(ctx context.Context, i int) error {
 const drain = 5 * time.Second
 
 // live is one life of a node.
-func (r *running) live(ctx context.Context, i, life int) error {
-	cmd, done, err := r.prepare(i, life)
+func (r *running) live(ctx context.Context, l life) error {
+	cmd, done, err := r.prepare(l)
 	if err != nil {
 		return err
 	}
 	defer done()
 	if r.label {
-		out, errs := &labeled{to: r.stdout, node: i}, &labeled{to: r.stderr, node: i}
+		out, errs := &labeled{to: r.stdout, node: l.node}, &labeled{to: r.stderr, node: l.node}
 		defer out.end()
 		defer errs.end()
 		cmd.Stdout, cmd.Stderr = out, errs
 	}
 	wait, err := leash.Start(cmd, syscall.SIGKILL)
 	if err != nil {
-		return fmt.Errorf("start node %d: %w", i, err)
+		return fmt.Errorf("start node %d: %w", l.node, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
 	defer stop()
@@ -131,9 +131,10 @@ func (r *running) live(ctx context.Context, i, life int) error {
 }
 
 // prepare makes the command of a life. done is for when that is over.
-func (r *running) prepare(i, life int) (cmd *exec.Cmd, done func(), err error) {
+func (r *running) prepare(l life) (cmd *exec.Cmd, done func(), err error) {
+	i := l.node
 	args := append([]string{"--node", strconv.Itoa(i)}, r.args...)
-	if op, ok := r.kills[i]; ok && life == 1 {
+	if op, ok := r.kills[l]; ok {
 		args = append(args, "--kill-at", strconv.FormatUint(op, 10))
 	}
 	if r.bind {
