@@ -18,6 +18,9 @@ type Config struct {
 	Base   uint64     // where programs map the region
 	Mode   pager.Mode
 	Policy Policy
+	// Collect is the time between two collections of logs and checkpoints that nobody
+	// needs (LLT, CGC), beside those with each checkpoint; 0: a second.
+	Collect time.Duration
 	// Patience is how long a recovery waits for a node that is not there.
 	Patience time.Duration
 	// Bind keeps the thread that uses the region, and those here that serve its page

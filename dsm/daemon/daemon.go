@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,6 +68,7 @@ func New(cfg Config, store Store) (*Daemon, error) {
 		return nil, err
 	}
 	cfg.Core.Locks++ // the heap's
+	cfg.Collect = cmp.Or(cfg.Collect, collectEvery)
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log.With("node", cfg.Core.Self, "incarnation", inc), inc: inc, mem: mem, die: die,
 		tokens: make([]bool, cfg.Core.Locks), lost: map[dsm.NodeID]time.Time{},

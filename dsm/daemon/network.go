@@ -56,13 +56,13 @@ func (d *Daemon) Nonsense(peer dsm.NodeID, why error) {
 
 const (
 	lookEvery    = 100 * time.Millisecond
-	collectEvery = time.Second
+	collectEvery = time.Second // if Config does not say
 	sayAfter     = 10 * time.Second
 )
 
 // watch does what is due by time alone.
 func (d *Daemon) watch() {
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(min(lookEvery, d.cfg.Collect))
 	defer tick.Stop()
 	w := waits{since: time.Now(), collected: time.Now()}
 	for {
@@ -113,7 +113,7 @@ func (d *Daemon) look(now time.Time, w *waits) {
 		w.said = now
 		d.sayWaits(what, now.Sub(w.since))
 	}
-	if now.Sub(w.collected) >= collectEvery {
+	if now.Sub(w.collected) >= d.cfg.Collect {
 		w.collected = now
 		d.step(dsm.Collect{})
 	}

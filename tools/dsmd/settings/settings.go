@@ -25,6 +25,7 @@ import (
 type Settings struct {
 	Core     dsm.Config // without Self
 	Policy   daemon.Policy
+	Collect  time.Duration
 	Homes    string
 	Writes   string // auto, or a pager.Mode
 	Dir      string
@@ -55,6 +56,7 @@ func Flags() []ucli.Flag {
 		&ucli.Float64Flag{Name: "logs", EnvVars: env("LOGS"), Usage: "a checkpoint when logs that none has exceed `PERCENT` of the shared memory; 0: never"},
 		&ucli.DurationFlag{Name: "every", EnvVars: env("EVERY"), Usage: "a checkpoint after so long; 0: never"},
 		&ucli.BoolFlag{Name: "aligned", EnvVars: env("ALIGNED"), Usage: "checkpoints at barriers only, of all nodes at once"},
+		&ucli.DurationFlag{Name: "collect", Value: time.Second, EnvVars: env("COLLECT"), Usage: "logs and checkpoints that nobody needs are discarded after so long; with each checkpoint they are, too"},
 		&ucli.BoolFlag{Name: "per-page", EnvVars: env("PER_PAGE"), Usage: "keep copies page by page (Theorem 1)"},
 		&ucli.BoolFlag{Name: "unlogged", EnvVars: env("UNLOGGED"), Usage: "keep nothing for a recovery: the loss of a node is the end"},
 		&ucli.BoolFlag{Name: "races", EnvVars: env("RACES"), Usage: "look for bytes that two nodes wrote with no order between them, and say so: takes nine times the shared memory"},
@@ -82,7 +84,7 @@ func Of(c *ucli.Context) (Settings, error) {
 			Nodes: c.Int("nodes"), PageSize: pageSize, Locks: c.Int("locks"), Conds: c.Int("conditions"), PerPage: c.Bool("per-page"),
 			Unlogged: c.Bool("unlogged"), Shelves: !c.Bool("tcp") || c.String("rdma") != "", Ahead: c.Int("ahead"), Races: c.Bool("races"),
 		},
-		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")},
+		Policy: daemon.Policy{Logs: c.Float64("logs") / 100, Every: c.Duration("every"), Aligned: c.Bool("aligned")}, Collect: c.Duration("collect"),
 		Writes: c.String("writes"), Dir: c.String("dir"), Copies: c.StringSlice("copy"), Listen: c.String("listen"), Name: c.String("name"),
 		Memory: !c.Bool("tcp"), RDMA: c.String("rdma"),
 		Etcd: etcd.Servers{Endpoints: c.StringSlice("etcd"), CA: c.String("etcd-ca"), Cert: c.String("etcd-cert"), CertKey: c.String("etcd-cert-key")},
@@ -113,8 +115,8 @@ func (s *Settings) Check() (err error) {
 	switch {
 	case s.Core.Locks < 0 || s.Core.Conds < 0 || s.Core.Ahead < 0:
 		return cli.Usagef("%d locks, %d conditions, %d pages ahead", s.Core.Locks, s.Core.Conds, s.Core.Ahead)
-	case s.Policy.Logs < 0 || s.Policy.Every < 0 || s.Silence <= 0 || s.Patience <= 0:
-		return cli.Usagef("--logs, --every, --silence, --patience: one is less than nothing")
+	case s.Policy.Logs < 0 || s.Policy.Every < 0 || s.Collect <= 0 || s.Silence <= 0 || s.Patience <= 0:
+		return cli.Usagef("--logs, --every, --collect, --silence, --patience: one is less than nothing")
 	case s.Core.Unlogged && s.Policy != daemon.Policy{}:
 		return cli.Usagef("--unlogged: without logs there are no checkpoints")
 	case len(s.Etcd.Endpoints) > 0 && s.Run == "":
@@ -172,7 +174,7 @@ func Bytes(s string) (int, error) {
 
 // Node is the configuration of one. It asks the kernel how writes can be found.
 func (s Settings) Node(self dsm.NodeID, log *slog.Logger) (daemon.Config, error) {
-	cfg := daemon.Config{Core: s.Core, Base: daemon.Base, Policy: s.Policy, Patience: s.Patience, Log: log}
+	cfg := daemon.Config{Core: s.Core, Base: daemon.Base, Policy: s.Policy, Collect: s.Collect, Patience: s.Patience, Log: log}
 	cfg.Core.Self = self
 	var err error
 	if s.Writes != "auto" {

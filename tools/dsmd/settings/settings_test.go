@@ -33,7 +33,7 @@ func parse(args ...string) (s Settings, code int, out string) {
 }
 
 func TestOf(t *testing.T) {
-	s, code, out := parse("-n", "4", "--region", "1M", "--locks", "7", "--logs", "10", "--every", "3s", "--aligned", "--copy", "a", "--copy", "b", "--dir", "d")
+	s, code, out := parse("-n", "4", "--region", "1M", "--locks", "7", "--logs", "10", "--every", "3s", "--aligned", "--collect", "5ms", "--copy", "a", "--copy", "b", "--dir", "d")
 	if code != cli.OK {
 		t.Fatal(out)
 	}
@@ -44,7 +44,7 @@ func TestOf(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	cfg, err := s.Node(2, slog.New(slog.DiscardHandler))
-	if err != nil && !errors.Is(err, pager.ErrNotSupported) || cfg.Core.Self != 2 {
+	if err != nil && !errors.Is(err, pager.ErrNotSupported) || cfg.Core.Self != 2 || cfg.Collect != 5*time.Millisecond {
 		t.Errorf("%+v, %v", cfg, err)
 	}
 }
@@ -52,7 +52,7 @@ func TestOf(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"-n", "0"}, {"-n", "2", "--region", "0"}, {"-n", "2", "--region", "12X"}, {"-n", "2", "--homes", "here"},
-		{"-n", "2", "--writes", "never"}, {"-n", "2", "--logs", "-1"}, {"-n", "2", "--every", "-1s"}, {"-n", "2", "--locks", "-1"}, {"-n", "2", "--ahead", "-1"}, {"-n", "2", "--silence", "0s"}, {"-n", "2", "--unlogged", "--every", "1s"}, {"-n", "2", "--etcd", "http://127.0.0.1:1"},
+		{"-n", "2", "--writes", "never"}, {"-n", "2", "--logs", "-1"}, {"-n", "2", "--every", "-1s"}, {"-n", "2", "--collect", "0s"}, {"-n", "2", "--locks", "-1"}, {"-n", "2", "--ahead", "-1"}, {"-n", "2", "--silence", "0s"}, {"-n", "2", "--unlogged", "--every", "1s"}, {"-n", "2", "--etcd", "http://127.0.0.1:1"},
 	} {
 		if _, code, out := parse(args...); code != cli.Usage {
 			t.Errorf("%v: exit %d, %s", args, code, out)
