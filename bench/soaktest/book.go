@@ -14,14 +14,15 @@ import (
 // Book counts what a test that is repeated has found.
 type Book struct{ result.Soak }
 
-// New has make soak record it in a file at the test's end, whatever that is.
+// New has make soak record it in a file at the test's end, whatever that is. Who does not
+// know yet how often it will run sets Runs later.
 func New(t *testing.T, file string, seed uint64, runs int) *Book {
 	t.Helper()
 	b := &Book{result.Soak{Test: t.Name(), Seed: seed, Runs: runs, Begun: time.Now().UTC().Truncate(time.Second), Counts: map[string]int{}}}
 	began := time.Now()
 	t.Cleanup(func() {
 		b.Good, b.Took = !t.Failed(), time.Since(began).Round(time.Second).Seconds()
-		t.Logf("seed %d, %d runs: %v", seed, runs, b.Counts)
+		t.Logf("seed %d, %d runs: %v", seed, b.Runs, b.Counts)
 		if !lab.Soak() {
 			return
 		}

@@ -140,6 +140,9 @@ func dsmd(t *testing.T) string {
 	return filepath.Join(built, "dsmd")
 }
 
+// record is where make soak leaves what came of it.
+const record = "../../bench/results/soak-dsm.json"
+
 // hang is how long a run may take here: one that hangs is to fail with what it said.
 const hang = 5 * time.Minute
 
@@ -443,24 +446,26 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
+// newest is the highest number behind a name in a folder.
+func newest(dir, pattern string) (most int) {
+	all, _ := filepath.Glob(filepath.Join(dir, pattern))
+	for _, name := range all {
+		i, _ := strconv.Atoi(name[strings.LastIndex(name, "-")+1:])
+		most = max(most, i)
+	}
+	return most
+}
+
 // stumble dies four times, each time when it has one more checkpoint in the folder that
 // is its argument.
 func stumble(n *client.Node) error {
 	dir := os.Args[2]
-	newest := func(pattern string) (most int) {
-		all, _ := filepath.Glob(filepath.Join(dir, pattern))
-		for _, name := range all {
-			i, _ := strconv.Atoi(name[strings.LastIndex(name, "-")+1:])
-			most = max(most, i)
-		}
-		return most
-	}
 	falls := 0
 	n.Run(func(int) bool {
 		n.Barrier()
 		fell, _ := filepath.Glob(filepath.Join(dir, "fell-*"))
 		falls = len(fell)
-		if number := newest("node-0/ckpt-*"); falls < 4 && number > newest("fell-*") {
+		if number := newest(dir, "node-0/ckpt-*"); falls < 4 && number > newest(dir, "fell-*") {
 			_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("fell-%d", number)), nil, 0o600)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
