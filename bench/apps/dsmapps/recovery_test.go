@@ -5,39 +5,57 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"lazystate/bench/soaktest"
 	"lazystate/internal/cprogram"
 	"lazystate/tools/dsmrun/job"
+	"lazystate/tools/lab"
 )
 
-// operations are about how many each node of three has, with small sizes.
-var operations = map[string]int{"sor": 13, "lu": 10, "radix": 8, "cache": 1900, "barnes": 25, "nsquared": 150, "spatial": 70}
-
 // A node of each program is killed at random, with its daemon, and comes back; the
-// result is the sequential run's (§4.4). make soak does so two hundred times.
+// result is the sequential run's (§4.4). Checkpoints are as frequent as can be, and logs
+// are discarded as soon as they can be (§4.5). make soak does so two hundred times.
 func TestRecovery(t *testing.T) {
+	book := soaktest.New(t, "../../results/soak-dsm.json", lab.Seed(), 0)
 	bin := binaries(t)
-	runs := 1
-	if os.Getenv("LAZYSTATE_SOAK") != "" {
-		runs = 200/len(operations) + 1
-	}
-	rng := rand.New(rand.NewPCG(4, 4))
-	for name, most := range operations {
+	runs := lab.Count(1, 200/len(small)+1)
+	rng := rand.New(rand.NewPCG(lab.Seed(), 4))
+	trimmed := 0
+	for _, name := range slices.Sorted(maps.Keys(small)) {
 		want := sized(t, name).Sequential()
+		argv := slices.Concat([]string{filepath.Join(bin, "dsmapps"), name}, small[name])
+		ends := killed(t, bin, aggressive, "", argv...).ends
 		for range runs {
-			kill := fmt.Sprintf("%d@%d", rng.IntN(3), 1+rng.IntN(most))
-			out, _ := killed(t, bin, "50ms", kill, slices.Concat([]string{filepath.Join(bin, "dsmapps"), name}, small[name])...)
+			node := rng.IntN(len(ends))
+			kill := fmt.Sprintf("%d@%d", node, 1+rng.Uint64N(ends[node]))
+			got := killed(t, bin, aggressive, kill, argv...)
 			var r report
-			if err := json.Unmarshal([]byte(out), &r); err != nil || r.Digest != want {
-				t.Errorf("%s, %s: %q, not the result %s: %v", name, kill, out, want, err)
+			if err := json.Unmarshal([]byte(got.out), &r); err != nil || r.Digest != want {
+				t.Errorf("%s, %s: %q, not the result %s: %v", name, kill, got.out, want, err)
+			}
+			t.Logf("%s, %s of %d: from a checkpoint: %v, %d bytes of logs discarded before", name, kill, ends[node], got.resumed, got.discarded)
+			book.Runs++
+			book.Add(name+" killed", 1)
+			if got.resumed {
+				book.Add("from a checkpoint", 1)
+			}
+			if got.discarded > 0 {
+				trimmed++
 			}
 		}
+	}
+	book.Add("logs discarded before", trimmed)
+	if trimmed == 0 {
+		t.Error("no log was discarded before a node was killed")
 	}
 }
 
@@ -54,9 +72,9 @@ func TestRecoveryC(t *testing.T) {
 	}
 	resumed := false
 	lines := func(kill string) []string { // in any order, and what is repeated once
-		all, again := killed(t, bin, "1ms", kill, "sh", "-c", "exec "+mill+" <"+input)
-		resumed = resumed || again
-		out := strings.Split(all, "\n")
+		got := killed(t, bin, []string{"--every", "1ms"}, kill, "sh", "-c", "exec "+mill+" <"+input)
+		resumed = resumed || got.resumed
+		out := strings.Split(got.out, "\n")
 		slices.Sort(out)
 		return slices.Compact(out)
 	}
@@ -71,26 +89,45 @@ func TestRecoveryC(t *testing.T) {
 	}
 }
 
-// killed runs a program on three nodes, kills one, if any, and returns the output, and
-// whether that node went on from a checkpoint.
-func killed(t *testing.T, bin, every, kill string, program ...string) (out string, resumed bool) {
-	t.Helper()
-	told := false
-	j := job.Job{
-		Bin: bin, Nodes: 3, Region: 4 << 20, Args: []string{"--every", every}, Program: program,
-		Line: func(l string) {
-			told = told || strings.Contains(l, "is killed")
-			resumed = resumed || strings.Contains(l, "msg=recovers") && !strings.Contains(l, "checkpoint=0 ")
-		},
+// aggressive takes checkpoints and discards logs as often as can be, without a wait.
+var aggressive = []string{"--every", "1ms", "--collect", "1ms"}
+
+// outcome is what came of a run.
+type outcome struct {
+	out       string
+	ends      []uint64 // by node: the program's last operation
+	told      bool     // a node said that it is killed
+	resumed   bool     // it went on from a checkpoint
+	discarded int      // bytes of logs that it had discarded by then
+}
+
+var discarded = regexp.MustCompile(`msg="is killed.* discarded=([0-9]+)`)
+
+// line hears the log.
+func (o *outcome) line(l string) {
+	if m := discarded.FindStringSubmatch(l); m != nil {
+		o.told = true
+		o.discarded, _ = strconv.Atoi(m[1])
 	}
+	o.resumed = o.resumed || strings.Contains(l, "msg=recovers") && !strings.Contains(l, "checkpoint=0 ")
+}
+
+// killed runs a program on three nodes, and kills one, if any.
+func killed(t *testing.T, bin string, how []string, kill string, program ...string) (o outcome) {
+	t.Helper()
+	j := job.Job{Bin: bin, Nodes: 3, Region: 4 << 20, Args: slices.Clone(how), Program: program, Line: o.line}
 	if kill != "" {
 		j.Args = append(j.Args, "--kill", kill)
 	}
 	r, err := j.Run(t.Context())
-	if err != nil || told != (kill != "") {
-		t.Errorf("%v, %q: killed %v, %v\n%s", program, kill, told, err, r.Output)
+	if err != nil || o.told != (kill != "") {
+		t.Fatalf("%v, %q: killed %v, %v\n%s", program, kill, o.told, err, r.Output)
 	}
-	return string(r.Output), resumed
+	for _, r := range r.Reports {
+		o.ends = append(o.ends, r.Ordinal-1) // the last is the daemon's: its parting
+	}
+	o.out = string(r.Output)
+	return o
 }
 
 // binaries are built once; their folder goes with the test.
