@@ -85,13 +85,19 @@ type pointed struct {
 	ends      []uint64 // by node: the program's last operation
 	lives     []uint32 // by node
 	discarded int      // bytes of logs that the killed one had discarded by then
+	log       string
 }
 
 var discarded = regexp.MustCompile(`msg="is killed.* discarded=([0-9]+)`)
 
-func runPoints(t *testing.T, args ...string) (p pointed) {
+// runPoints runs it on two nodes, in a folder of its own.
+func runPoints(t *testing.T, args ...string) pointed {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "run")
+	return runPointsIn(t, filepath.Join(t.TempDir(), "run"), args...)
+}
+
+func runPointsIn(t *testing.T, dir string, args ...string) (p pointed) {
+	t.Helper()
 	code, out, errs := try(t, slices.Concat([]string{"-n", "2", "--region", fmt.Sprint(pointPages << 12), "--dir", dir}, args, program("points"), []string{dir})...)
 	reports, err := status.Read(dir)
 	if code != cli.OK || err != nil || len(reports) != 2 {
@@ -104,7 +110,7 @@ func runPoints(t *testing.T, args ...string) (p pointed) {
 	if m := discarded.FindStringSubmatch(errs); m != nil {
 		p.discarded, _ = strconv.Atoi(m[1])
 	}
-	p.lines = strings.Split(out, "\n")
+	p.log, p.lines = errs, strings.Split(out, "\n")
 	slices.Sort(p.lines) // one who is killed at its end says it twice
 	p.lines = slices.Compact(p.lines)
 	return p
