@@ -261,6 +261,7 @@ func TestLitmusCrashes(t *testing.T) {
 		"p0 of a checkpoint", "p0 of the beginning", "diffs beyond p0", "diffs for a lost home", "ragged diffs given back",
 		"a request of a lost queue", "a rebuilt acq_sent_log", "a late arrival", "a second incarnation lost", "a bound in place of a cut", "a token that is here", "a page in advance",
 		"a page on a shelf", "a page laid out again", "a page on the shelf of a lost node",
+		"a home lost while its page is waited for", "a root of barriers lost with its arrivals", "a barrier whose end is lost with its root",
 	} {
 		if met[what] == 0 && *seedFlag == 0 {
 			t.Errorf("never met: %s", what)

@@ -200,3 +200,32 @@ func (w *world) meet(p *proc, m *Message) {
 		is("a late arrival", b.Number <= w.procs[m.To].n.bar.number)
 	}
 }
+
+// meetLoss counts what was lost with a node, and with what it had sent.
+func (w *world) meetLoss(p *proc) {
+	if w.met == nil {
+		return
+	}
+	told, behind := 0, 0
+	for _, q := range w.procs {
+		n := q.n
+		if q == p || !q.up {
+			continue
+		}
+		if f := n.fault; f != nil && n.pages[f.Page].asked && n.pages[f.Page].homed && n.pages[f.Page].home == p.id {
+			w.met["a home lost while its page is waited for"]++
+		}
+		if n.op != nil && n.op.Kind == Barrier && n.bar.number+1 == p.n.bar.number {
+			behind++
+		}
+		if w.first(p.id, q.id) >= 0 {
+			told++
+		}
+	}
+	if p.id == 0 && len(p.n.bar.arrived) > 0 {
+		w.met["a root of barriers lost with its arrivals"]++
+	}
+	if p.id == 0 && behind == len(w.procs)-1 && told == 0 {
+		w.met["a barrier whose end is lost with its root"]++
+	}
+}

@@ -340,6 +340,7 @@ func (w *world) crash(p *proc) {
 		}
 		return false
 	})
+	w.meetLoss(p)
 }
 
 // restart brings it back from its disk.
