@@ -62,7 +62,7 @@ type exitCode int
 func (e exitCode) Error() string { return "chosen" }
 
 var programs = map[string]func(*client.Node) error{
-	"count": counting(true), "unsaved": counting(false), "points": points, "stumble": stumble, "race": race,
+	"count": counting(true), "unsaved": counting(false), "points": points, "stumble": stumble, "race": race, "hungry": hungry, "starved": starved,
 	"crash": func(*client.Node) error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) },
 	"echo": func(n *client.Node) error {
 		n.Barrier()
