@@ -14,10 +14,11 @@
 // # One program
 //
 // A node has one program with one thread that uses the region (§4.3.2): a replay
-// has no other order than that of the operations. Another thread is refused. The
-// program and its daemon live and die together; whoever started them starts both
-// again, and the new daemon is the next incarnation, which recovers from the last
-// checkpoint in the Store.
+// has no other order than that of the operations. Another thread is refused at its
+// first page fault; what it does to pages that are in place is not seen. The program
+// and its daemon live and die together; whoever started them starts both again, and the
+// new daemon is the next incarnation, which recovers from the last checkpoint in the
+// Store.
 //
 // # Checkpoints
 //
