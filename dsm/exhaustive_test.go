@@ -12,6 +12,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"lazystate/bench/soaktest"
 )
 
 // choice is one thing that can happen next.
@@ -218,6 +220,10 @@ func putInt(h hash.Hash, i uint64) {
 	h.Write(b[:])
 }
 
+// longest is how long all states of one case may take: an hour is for the greatest, and a
+// loaded machine.
+const longest = time.Hour
+
 // All schedules of two nodes with two pages and one lock (DECISIONS: up to six
 // operations a node), each with a crash of either node at each step.
 func TestExhaustive(t *testing.T) {
@@ -246,16 +252,18 @@ func TestExhaustive(t *testing.T) {
 			if tc.soak && !soak {
 				t.Skip("minutes: with LAZYSTATE_SOAK=1")
 			}
-			e := explorer{t: t, until: time.Now().Add(*soakFlag), crashes: tc.crashes, checkpoints: tc.checkpoints, seen: map[[16]byte]bool{}, make: func() *world {
+			e := explorer{t: t, until: time.Now().Add(longest), crashes: tc.crashes, checkpoints: tc.checkpoints, seen: map[[16]byte]bool{}, make: func() *world {
 				w := newWorld(Config{Nodes: 2, Pages: 2, PageSize: 8, Locks: 1, Shelves: tc.shelves}, 1, tc.p0, tc.p1)
 				w.quiet, w.exact = true, true
 				return w
 			}}
+			book := soaktest.New(t, record, 0, 1) // nothing is drawn
 			e.explore(e.make())
+			book.Add("states", len(e.seen))
+			book.Add("of them ends", e.ends)
 			if e.cut {
-				t.Skipf("%d states, %d of them ends, and no more time: give it with -dsm.soak", len(e.seen), e.ends)
+				t.Errorf("%d states, %d of them ends, and there are more: no time for them", len(e.seen), e.ends)
 			}
-			t.Logf("%d states, %d of them ends: all", len(e.seen), e.ends)
 		})
 	}
 }

@@ -67,7 +67,7 @@ func TestConditions(t *testing.T) {
 // read before it. With the second after the first has recovered there is one.
 func TestTwoFailures(t *testing.T) {
 	refused := 0
-	seeds(t, 300, func(t *testing.T, seed uint64) {
+	book := seeds(t, 300, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
 		c := chances{double: 50, run: 20 + int(seed%60), checkpoint: 60, collect: 100}
 		for range 5 + w.rng.IntN(300) {
@@ -100,6 +100,7 @@ func TestTwoFailures(t *testing.T) {
 		}
 		refused++
 	})
+	book.Add("refused", refused)
 	if refused < 50 {
 		t.Errorf("only %d worlds were refused", refused)
 	}
@@ -109,7 +110,7 @@ func TestTwoFailures(t *testing.T) {
 // last cannot be read, is refused. If nobody was told it recovers.
 func TestLastCheckpointUnreadable(t *testing.T) {
 	refused, recovered := 0, 0
-	seeds(t, 200, func(t *testing.T, seed uint64) {
+	book := seeds(t, 200, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
 		c := chances{double: 50, run: 20 + int(seed%60), checkpoint: 60, collect: 100}
 		for range 5 + w.rng.IntN(300) {
@@ -133,6 +134,8 @@ func TestLastCheckpointUnreadable(t *testing.T) {
 			verdict(t, w, seed)
 		}
 	})
+	book.Add("refused", refused)
+	book.Add("recovered", recovered)
 	if refused < 10 || recovered < 1 {
 		t.Errorf("%d refused, %d recovered", refused, recovered)
 	}
@@ -142,7 +145,7 @@ func TestLastCheckpointUnreadable(t *testing.T) {
 // it ends with that word: it makes no page of anything else.
 func TestCopyUnreadable(t *testing.T) {
 	refused, recovered := 0, 0
-	seeds(t, 300, func(t *testing.T, seed uint64) {
+	book := seeds(t, 300, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
 		c := chances{double: 50, run: 20 + int(seed%60), checkpoint: 60, collect: 100}
 		for range 5 + w.rng.IntN(300) {
@@ -167,6 +170,8 @@ func TestCopyUnreadable(t *testing.T) {
 			verdict(t, w, seed)
 		}
 	})
+	book.Add("refused", refused)
+	book.Add("recovered", recovered)
 	if refused < 4 || recovered < 10 {
 		t.Errorf("%d refused, %d recovered", refused, recovered)
 	}

@@ -5,20 +5,24 @@ package dsm
 import (
 	"flag"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"lazystate/bench/soaktest"
 	"lazystate/dsm/vtime"
+	"lazystate/tools/lab"
 )
 
 var (
 	seedFlag  = flag.Uint64("dsm.seed", 0, "the one litmus program to run")
 	firstFlag = flag.Uint64("dsm.first", 1, "the first of several")
 	soakFlag  = flag.Duration("dsm.soak", 5*time.Minute, "how long each litmus test runs with LAZYSTATE_SOAK=1")
-	soak      = os.Getenv("LAZYSTATE_SOAK") != ""
+	soak      = lab.Soak()
 )
+
+// record is where make soak leaves what came of it.
+const record = "../bench/results/soak-dsm.json"
 
 // chances are how often, of 1000 steps of the scheduler, something happens.
 type chances struct {
@@ -186,19 +190,21 @@ func drawLitmus(seed uint64) (*world, *litmus) {
 	return w, l
 }
 
-// seeds are those of a test: one, some in a time, or many.
-func seeds(t *testing.T, short int, f func(t *testing.T, seed uint64)) {
-	if *seedFlag != 0 {
-		f(t, *seedFlag)
-		return
-	}
-	n, end := short, time.Now().Add(24*time.Hour)
-	if soak {
+// seeds are those of a test: one, some, or as many as there is time for. The book has
+// how many those were.
+func seeds(t *testing.T, short int, f func(t *testing.T, seed uint64)) *soaktest.Book {
+	first, n, end := *firstFlag, short, time.Now().Add(24*time.Hour)
+	switch {
+	case *seedFlag != 0:
+		first, n = *seedFlag, 1
+	case soak:
 		n, end = 100000000, time.Now().Add(*soakFlag)
 	}
-	for i := 0; i < n && !t.Failed() && time.Now().Before(end); i++ {
-		f(t, uint64(i)+*firstFlag)
+	book := soaktest.New(t, record, first, 0)
+	for ; book.Runs < n && !t.Failed() && time.Now().Before(end); book.Runs++ {
+		f(t, first+uint64(book.Runs))
 	}
+	return book
 }
 
 func verdict(t *testing.T, w *world, seed uint64) {
@@ -225,7 +231,7 @@ func TestLitmus(t *testing.T) {
 func TestLitmusKeepsWhatIsNeeded(t *testing.T) {
 	var created, gone uint64
 	most := 0
-	seeds(t, 300, func(t *testing.T, seed uint64) {
+	book := seeds(t, 300, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
 		w.schedule(chances{double: 50, run: 20 + int(seed%60), checkpoint: 60, collect: 100, ahead: 40, audit: true})
 		verdict(t, w, seed)
@@ -240,14 +246,16 @@ func TestLitmusKeepsWhatIsNeeded(t *testing.T) {
 	if gone == 0 || most < 2 {
 		t.Error("nothing is ever discarded")
 	}
-	t.Logf("%d of %d logged bytes discarded, windows of up to %d", gone, created, most)
+	book.Add("bytes logged", int(created))
+	book.Add("bytes discarded", int(gone))
+	book.Add("checkpoints in a window, at most", most)
 }
 
 // And with crashes: a recovered node has read what it had read before. What a
 // recovery is made of must have been there.
 func TestLitmusCrashes(t *testing.T) {
 	met := map[string]int{}
-	seeds(t, 500, func(t *testing.T, seed uint64) {
+	book := seeds(t, 500, func(t *testing.T, seed uint64) {
 		w, _ := drawLitmus(seed)
 		w.met = met
 		c := chances{double: 50, run: 20 + int(seed%60), crash: 8, crashes: 1 + int(seed%4), ahead: 40, audit: true}
@@ -267,7 +275,9 @@ func TestLitmusCrashes(t *testing.T) {
 			t.Errorf("never met: %s", what)
 		}
 	}
-	t.Log(met)
+	for what, times := range met {
+		book.Add(what, times)
+	}
 }
 
 // Alone a node recovers from its checkpoint: nobody knows of more.

@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lazystate/internal/atomicfile"
 )
@@ -38,6 +41,11 @@ func (s *Soak) Save(ctx context.Context, path string) error {
 	}
 	s.Machine = Host()
 	s.Machine.VM()
+	lock, err := locked(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("record of soaks %s: %w", path, err)
+	}
+	defer lock.Close()
 	var all []*Soak
 	text, err := os.ReadFile(path)
 	if err == nil {
@@ -48,6 +56,19 @@ func (s *Soak) Save(ctx context.Context, path string) error {
 	}
 	all = slices.DeleteFunc(all, func(o *Soak) bool { return o == nil || o.Test == s.Test })
 	return WriteRecord(path, append(all, s))
+}
+
+// locked keeps other processes from a folder's records: suites run side by side.
+func locked(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return f, nil
 }
 
 // WriteRecord has a file say v, in JSON. The file is whole at any time: what is

@@ -6,8 +6,35 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 )
+
+// Suites that end at the same time leave their lines, all of them.
+func TestSoaksSideBySide(t *testing.T) {
+	if _, err := Source(t.Context()); err != nil {
+		t.Skip("not in a git checkout")
+	}
+	path := filepath.Join(t.TempDir(), "soak.json")
+	var suites sync.WaitGroup
+	for i := range 8 {
+		suites.Go(func() {
+			if err := (&Soak{Test: strconv.Itoa(i)}).Save(t.Context(), path); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	suites.Wait()
+	var all []*Soak
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &all); err != nil || len(all) != 8 {
+		t.Errorf("%d lines, %v", len(all), err)
+	}
+}
 
 // A test's line takes the place of its last one; others stay. A file that is not
 // ours is left as it is.

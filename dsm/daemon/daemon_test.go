@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/bench/soaktest"
 	"lazystate/dsm"
 	"lazystate/dsm/call"
 	"lazystate/dsm/pager"
@@ -65,10 +66,14 @@ func TestCrash(t *testing.T) {
 	})
 }
 
+// record is where make soak leaves what came of it.
+const record = "../../bench/results/soak-dsm.json"
+
 // And so it is at each operation of each node, with checkpoints and without.
 func TestCrashAtEveryOperation(t *testing.T) {
 	const nodes, rounds = 2, 4
 	step := lab.Count(5, 1)
+	book := soaktest.New(t, record, 0, 0) // nothing is drawn
 	modes(t, func(t *testing.T, mode pager.Mode) {
 		want := newCluster(t, testConfig(mode, nodes), "count", fmt.Sprint(rounds)).outputs()
 		for node := range dsm.NodeID(nodes) {
@@ -84,6 +89,8 @@ func TestCrashAtEveryOperation(t *testing.T) {
 					t.Fatalf("node %d does not come to operation %d", node, op)
 				}
 				c.start(node, c.crash(node))
+				book.Runs++
+				book.Add(mode.String(), 1)
 				if out := c.outputs(); fmt.Sprint(out) != fmt.Sprint(want) {
 					t.Errorf("killed at operation %d of node %d: %q, not %q", op, node, out, want)
 				}

@@ -5,17 +5,17 @@ package store
 import (
 	"errors"
 	"math/rand/v2"
-	"os"
 	"testing"
+
+	"lazystate/bench/soaktest"
+	"lazystate/tools/lab"
 )
 
-// seeds is how many there are: many in make soak.
-func seeds(few uint64) uint64 {
-	if os.Getenv("LAZYSTATE_SOAK") != "" {
-		return 20 * few
-	}
-	return few
-}
+// record is where make soak leaves what came of it.
+const record = "../../bench/results/soak-dsm.json"
+
+// seeds are how many there are, from 0 on: many in make soak.
+func seeds(few int) uint64 { return uint64(lab.Count(few, 20*few)) }
 
 // lives is a node's history of some lives, each of which ends at an operation of
 // the disk, by a killed process or the loss of power. What was said to be safe is
@@ -47,15 +47,18 @@ func TestLostAtEveryStep(t *testing.T) {
 	if steps < 100 {
 		t.Fatalf("%d operations are few", steps)
 	}
+	book := soaktest.New(t, record, 0, 0)
 	for stop := range steps + 40 {
 		for seed := range seeds(3) {
 			lives(t, seed, []int{stop}, "a")
+			book.Runs++
 		}
 	}
 }
 
 // And again in the lives after, which begin with what the lost ones left.
 func TestLostAgainAndAgain(t *testing.T) {
+	book := soaktest.New(t, record, 0, 0)
 	for seed := range seeds(300) {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		var stops []int
@@ -64,12 +67,15 @@ func TestLostAgainAndAgain(t *testing.T) {
 		}
 		dirs := []string{"a", "b", "c"}[:1+rng.IntN(3)]
 		lives(t, seed, stops, dirs...)
+		book.Runs++
+		book.Add("lives", len(stops)+1)
 	}
 }
 
 // An operation that fails, because the disk is full or broken, costs one checkpoint
 // at most: the caller is told, what was there is there, and the next one is saved.
 func TestFailsAtEveryStep(t *testing.T) {
+	book := soaktest.New(t, record, 0, 0)
 	failed := 0
 	for at := range 220 {
 		for seed := range seeds(2) {
@@ -89,11 +95,13 @@ func TestFailsAtEveryStep(t *testing.T) {
 			}
 			_ = n.s.Close() // it may be what fails
 			n.d.failAt = -1
+			book.Runs++
 			if err := n.live(2); err != nil {
 				t.Fatalf("seed %d, failed at %d: %v", seed, at, err)
 			}
 		}
 	}
+	book.Add("checkpoints failed", failed)
 	if failed < 100 {
 		t.Errorf("%d checkpoints failed", failed)
 	}

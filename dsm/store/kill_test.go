@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lazystate/bench/soaktest"
 	"lazystate/dsm"
 	"lazystate/dsm/logs"
 	"lazystate/dsm/vtime"
@@ -175,10 +176,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 	dir := t.TempDir()
 	safe := uint32(0)
 	killed := 0
-	step := 5
-	if os.Getenv("LAZYSTATE_SOAK") != "" {
-		step = 1
-	}
+	step := lab.Count(5, 1)
+	book := soaktest.New(t, record, 0, 100/step)
 	for at := 0; at < 100; at += step {
 		out, err := run(t, "saver", dir, nil, fmt.Sprintf("%s=%d", atEnv, at))
 		var exit *exec.ExitError
@@ -215,6 +214,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 			t.Fatalf("at %d: checkpoint %d is not what was saved", at, safe)
 		}
 	}
+	book.Add("killed", killed)
 	if killed < 80/step {
 		t.Errorf("%d were killed", killed)
 	}
