@@ -86,15 +86,17 @@ bench: build ## every table and figure into bench/results
 survival: build ## what survives which failure: a matrix of failures and carriers, measured for hours, a run at a time; RUNS=5 of each row on both kernels
 	@$(setup) && go run ./bench/survival --runs $(or $(RUNS),5)
 
-soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auction's and the DSM core's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them
+soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auction's and the DSM's tests in full, all drills and negative controls, for hours; SEED=N orders and sizes them
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./kmod/kmodtest ./kmod/rdmatest ./backdoor/rdma ./backdoor/inic ./verbs/verbstest/proxy ./verbs/ibv ./tools/bdrping
 	@$(setup) && LAZYSTATE_LAB=off LAZYSTATE_SOAK=1 go test -race $(gotest) ./verbs/...
 	@$(setup) && go run ./bench/fuzz --time 30s # every decoder; how many inputs each has got is in bench/results/soak-fuzz.json
-	@$(setup) && LAZYSTATE_SOAK=1 go test -p 2 -timeout 3h -count=1 -v -run 'Litmus|Exhaustive|Conditions|TwoFailures|Unreadable|Mutations' ./dsm
-	@$(setup) && LAZYSTATE_SOAK=1 go test $(gotest) -run 'EveryPoint|Recovery|CrashAtEvery' ./tools/dsmrun ./dsm/daemon ./bench/apps/dsmapps
+	@$(setup) && LAZYSTATE_SOAK=1 go test -p 2 -timeout 6h -count=1 -v -run 'Litmus|Exhaustive|Conditions|TwoFailures|Unreadable|Mutations|LongRun' ./dsm -dsm.first=$(or $(SEED),1) # what came of this and the next two is in bench/results/soak-dsm.json
+	@$(setup) && LAZYSTATE_SOAK=1 go test $(gotest) -run 'Lost|Fails|Killed' ./dsm/store
+	@$(setup) && LAZYSTATE_SOAK=1 LAZYSTATE_SEED=$(or $(SEED),1) go test $(gotest) -timeout 3h -run 'EveryPoint|KilledInReplay|Recovery|CrashAtEvery' ./tools/dsmrun ./dsm/daemon ./bench/apps/dsmapps
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) -timeout 6h -v -run TestOnKernels ./bench/apps/dsmapps # all its programs, on the lab's kernels
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
 	@$(setup) && go run ./bench/detect --soak=1h --seed=$(or $(SEED),1) && go run -C bench/plot . $(CURDIR)/bench/results/detect-soak.csv # an hour of mixed load, and what was announced of it
-	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./tools/bddrill ./tools/lab ./tools/bdmon ./tools/pkg/pkgtest
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./tools/bddrill ./tools/lab ./tools/bdmon ./tools/target ./tools/pkg/pkgtest
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany|Killed' ./tools/scd ./mtcp/escrow # the moves are in bench/results/soak-moves.json
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run TestOnKernels ./tools/scd # all tests of the parts, on the lab's kernels
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 LAZYSTATE_SEED=$(or $(SEED),1) go test -timeout 10h -count=1 -v ./mtcp/salvage ./mtcp/extract # what it did is in bench/results/soak-salvage.json; SALVAGE_RUNS=200: so many machines fail

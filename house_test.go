@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -152,5 +153,41 @@ func TestLeashAlone(t *testing.T) {
 		if src, err := os.ReadFile(name); err == nil && bytes.Contains(src, []byte("Pdeathsig")) {
 			t.Errorf("%s sets Pdeathsig: internal/leash does, and keeps the thread", name)
 		}
+	}
+}
+
+// A test that does more in make soak is in a package that make soak runs.
+func TestSoakRunsWhatHasMore(t *testing.T) {
+	src, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe := regexp.MustCompile(`(?m)^soak:.*\n((?:\t.*\n)+)`).FindSubmatch(src)
+	var run []string // packages, or all below one
+	for _, m := range regexp.MustCompile(`LAZYSTATE_SOAK=1.* go test .*`).FindAll(recipe[1], -1) {
+		for _, word := range strings.Fields(string(m)) {
+			if pkg, ok := strings.CutPrefix(word, "./"); ok {
+				run = append(run, pkg)
+			}
+		}
+	}
+	more := regexp.MustCompile(`lab\.(Soak|Count|Sample)\(|"LAZYSTATE_SOAK"|soaktest\.New\(`)
+	found := 0
+	for _, name := range tracked(t) {
+		src, err := os.ReadFile(name)
+		if !strings.HasSuffix(name, "_test.go") || name == "house_test.go" || err != nil || !more.Match(src) {
+			continue
+		}
+		found++
+		dir := filepath.Dir(name)
+		if !slices.ContainsFunc(run, func(pkg string) bool {
+			below, all := strings.CutSuffix(pkg, "/...")
+			return pkg == dir || all && (dir == below || strings.HasPrefix(dir, below+"/"))
+		}) {
+			t.Errorf("%s does more in make soak, which does not run %s", name, dir)
+		}
+	}
+	if found < 30 {
+		t.Errorf("%d tests do more in make soak: is it still read right?", found)
 	}
 }
