@@ -319,6 +319,10 @@ func TestNamespaces(t *testing.T) {
 // anew where the others go on.
 func TestElsewhere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
+	t.Cleanup(func() { // a daemon elsewhere ends, and writes no more, a moment after who started it
+		for end := time.Now().Add(time.Minute); os.RemoveAll(dir) != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		}
+	})
 	ssh, _ := fakeSSH(t, "[ $host != 127.0.0.5 ] || rm -r "+dir+"/node-2", "sh")
 	code, _, errs := try(t, slices.Concat([]string{
 		"-n", "3", "--ssh", ssh, "--host", "127.0.0.2", "--host", "127.0.0.3", "--host", "127.0.0.4", "--host", "127.0.0.5", "--tcp", "--dir", dir, "--kill", "2@33",

@@ -25,6 +25,7 @@ import (
 // result is the sequential run's (§4.4). Checkpoints are as frequent as can be, and logs
 // are discarded as soon as they can be (§4.5). make soak does so two hundred times.
 func TestRecovery(t *testing.T) {
+	t.Setenv("TMPDIR", memory)
 	book := soaktest.New(t, "../../results/soak-dsm.json", lab.Seed(), 0)
 	bin := binaries(t)
 	runs := lab.Count(1, 200/len(small)+1)
@@ -62,6 +63,7 @@ func TestRecovery(t *testing.T) {
 // A program in C, in the manner of SPLASH-2, survives it as well: it names no private
 // state, and is saved whole.
 func TestRecoveryC(t *testing.T) {
+	t.Setenv("TMPDIR", memory)
 	bin := binaries(t)
 	lib := cprogram.Library{Source: "dsm/c", Archive: "libdsm.a", Macros: "parmacs.m4"}
 	defer cprogram.Clean()
@@ -88,6 +90,10 @@ func TestRecoveryC(t *testing.T) {
 		t.Error("each was replayed from its beginning")
 	}
 }
+
+// memory is where checkpoints are: a run can be over before a disk has written one. What
+// a disk does to them is shown in dsm/store.
+const memory = "/dev/shm"
 
 // aggressive takes checkpoints and discards logs as often as can be, without a wait.
 var aggressive = []string{"--every", "1ms", "--collect", "1ms"}
