@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"lazystate/bench/soaktest"
 	"lazystate/internal/cli"
 	"lazystate/tools/lab"
 )
@@ -26,6 +27,7 @@ func inReplay(node, round, op int) []string {
 // often as that happens: from a checkpoint just before, and in the midst of all that it
 // did since the beginning. What comes out is as without.
 func TestKilledInReplay(t *testing.T) {
+	book := soaktest.New(t, record, 0, 0) // nothing is drawn
 	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
 	die := func(name string, kills []string, how ...string) {
 		args := slices.Concat([]string{"-n", "3"}, how)
@@ -36,6 +38,8 @@ func TestKilledInReplay(t *testing.T) {
 		if code != cli.OK || out != want {
 			t.Errorf("%s, %q: exit %d, %q, not %q\n%s", name, kills, code, out, want, errs)
 		}
+		book.Runs++
+		book.Add("killed while they replayed", len(kills)-1)
 		if first, later := strings.Count(errs, "live=true"), strings.Count(errs, "live=false"); first != 1 || later != len(kills)-1 {
 			t.Errorf("%s, %q: %d were killed when they lived, %d when they replayed\n%s", name, kills, first, later, errs)
 		}
