@@ -55,8 +55,9 @@ func mixed(words []uint64) (sum uint64) {
 	return sum
 }
 
-// starve has a process get little more memory: too little for Go's heap to grow, and
-// enough for what the runtime needs beside it, which it does not always ask whether it got.
+// starve has a process get little more memory: too little for Go's heap to grow, which
+// takes an arena of 64 MiB, and enough for the stacks of some threads more, whose lack
+// the C library reports in words of its own.
 func starve(pid int) error {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -67,7 +68,7 @@ func starve(pid int) error {
 	if _, err := fmt.Sscan(after, &have); err != nil {
 		return fmt.Errorf("how much memory has %d: %w", pid, err)
 	}
-	most := have<<10 + 8<<20
+	most := have<<10 + 48<<20
 	return unix.Prlimit(pid, unix.RLIMIT_AS, &unix.Rlimit{Cur: most, Max: most}, nil)
 }
 

@@ -25,9 +25,9 @@ import (
 // result is the sequential run's (§4.4). Checkpoints are as frequent as can be, and logs
 // are discarded as soon as they can be (§4.5). make soak does so two hundred times.
 func TestRecovery(t *testing.T) {
-	t.Setenv("TMPDIR", memory)
 	book := soaktest.New(t, "../../results/soak-dsm.json", lab.Seed(), 0)
 	bin := binaries(t)
+	t.Setenv("TMPDIR", memory)
 	runs := lab.Count(1, 200/len(small)+1)
 	rng := rand.New(rand.NewPCG(lab.Seed(), 4))
 	trimmed := 0
@@ -63,7 +63,6 @@ func TestRecovery(t *testing.T) {
 // A program in C, in the manner of SPLASH-2, survives it as well: it names no private
 // state, and is saved whole.
 func TestRecoveryC(t *testing.T) {
-	t.Setenv("TMPDIR", memory)
 	bin := binaries(t)
 	lib := cprogram.Library{Source: "dsm/c", Archive: "libdsm.a", Macros: "parmacs.m4"}
 	defer cprogram.Clean()
@@ -72,6 +71,7 @@ func TestRecoveryC(t *testing.T) {
 	if err := os.WriteFile(input, []byte("12 3"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("TMPDIR", memory)
 	resumed := false
 	lines := func(kill string) []string { // in any order, and what is repeated once
 		got := killed(t, bin, []string{"--every", "1ms"}, kill, "sh", "-c", "exec "+mill+" <"+input)
