@@ -149,3 +149,21 @@ func TestCommandOfAFigure(t *testing.T) {
 		t.Errorf("%q", fig.Notes)
 	}
 }
+
+// A command may write for ever.
+func TestCapped(t *testing.T) {
+	for _, end := range []bool{false, true} {
+		c := capped{end: end}
+		long := strings.Repeat("a", most) + strings.Repeat("b", most/2)
+		if _, err := io.Copy(&c, io.MultiReader(strings.NewReader(long), strings.NewReader("c"))); err != nil {
+			t.Fatal(err)
+		}
+		want := long[:most]
+		if end {
+			want = (long + "c")[len(long)+1-most:]
+		}
+		if string(c.b) != want {
+			t.Errorf("end %v: %d bytes", end, len(c.b))
+		}
+	}
+}

@@ -44,16 +44,16 @@ func (p *Peer) Run(ctx context.Context, t Task) (r Report, err error) {
 	cmd.Env = append(os.Environ(), t.Env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // mpirun ends its processes then
 	cmd.WaitDelay = patience
-	var out, said capped
+	out, said := capped{}, capped{end: true}
 	cmd.Stdout, cmd.Stderr = &out, &said
 	wait, err := leash.Start(cmd, syscall.SIGTERM)
 	if err == nil {
 		err = wait()
 	}
 	if err != nil {
-		return r, fmt.Errorf("ArgoDSM by %v: %w\n%s", p, errors.Join(err, ctx.Err()), said.tail())
+		return r, fmt.Errorf("ArgoDSM by %v: %w\n%s", p, errors.Join(err, ctx.Err()), said.b[max(0, len(said.b)-2000):])
 	}
-	if r, err = t.parse(out.Bytes()); err != nil {
+	if r, err = t.parse(out.b); err != nil {
 		return r, fmt.Errorf("ArgoDSM by %v: %w", p, err)
 	}
 	p.version = r.Version
@@ -63,15 +63,21 @@ func (p *Peer) Run(ctx context.Context, t Task) (r Report, err error) {
 // most is how much of what a command writes is kept. It is longer than any run's.
 const most = 64 << 10
 
-// capped keeps the beginning of what is written.
-type capped struct{ bytes.Buffer }
-
-func (c *capped) Write(b []byte) (int, error) {
-	c.Buffer.Write(b[:min(len(b), most-c.Len())])
-	return len(b), nil
+// capped keeps the beginning of what is written, or the end.
+type capped struct {
+	b   []byte
+	end bool
 }
 
-func (c *capped) tail() []byte { return c.Bytes()[max(0, c.Len()-2000):] }
+func (c *capped) Write(b []byte) (int, error) {
+	if c.end {
+		c.b = append(c.b, b...)
+		c.b = c.b[max(0, len(c.b)-most):]
+	} else {
+		c.b = append(c.b, b[:min(len(b), most-len(c.b))]...)
+	}
+	return len(b), nil
+}
 
 // parse reads what a run has written: one line is the report, and ArgoDSM and MPI write
 // others.

@@ -23,6 +23,10 @@ func main() {
 	only := flag.String("only", "", "targets whose package and name match `REGEXP`")
 	out := flag.String("out", "bench/results/soak-fuzz.json", "record them in `FILE`")
 	flag.Parse()
+	if *long <= 0 {
+		fmt.Fprintln(os.Stderr, "fuzz: --time: a search has an end")
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := fuzz(ctx, *long, *only, *out); err != nil {
@@ -70,8 +74,12 @@ func (t target) String() string { return t.pkg + "." + t.name }
 func (t target) search(ctx context.Context, long time.Duration, out string) (good bool, err error) {
 	s := result.Soak{Test: t.String(), Runs: 1, Begun: time.Now().UTC().Truncate(time.Second)}
 	began := time.Now()
-	text, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$",
-		"-fuzztime", long.String(), "-timeout", (long + 10*time.Minute).String(), t.pkg).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$",
+		"-fuzztime", long.String(), "-timeout", (long + 10*time.Minute).String(), t.pkg)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go, the test and its workers
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
+	text, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
