@@ -144,16 +144,24 @@ func (t *Transport) dialed(l *link, c net.Conn, err error) error {
 
 // accept takes those who dial.
 func (t *Transport) accept(from net.Listener) {
+	var deaf error // it took nobody, the last time
 	for t.ctx.Err() == nil && !t.closed.Load() {
 		c, err := from.Accept()
 		if err != nil {
 			if pause.For(t.ctx, firstPause) != nil || errors.Is(err, net.ErrClosed) {
 				return
 			}
+			deaf = fmt.Errorf("listen at %v: %w", from.Addr(), err)
 			for _, l := range t.peers() { // whoever it was
-				l.fails(fmt.Errorf("listen at %v: %w", from.Addr(), err))
+				l.fails(deaf)
 			}
 			continue
+		}
+		if deaf != nil {
+			for _, l := range t.peers() {
+				l.passed(deaf)
+			}
+			deaf = nil
 		}
 		select {
 		case t.guests <- struct{}{}:

@@ -350,6 +350,15 @@ func (l *link) fails(why error) {
 	}
 }
 
+// passed forgets a reason that holds no more, unless there is another one by now.
+func (l *link) passed(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.why == why {
+		l.why = nil
+	}
+}
+
 // missing is the peer if there is no connection with it, and why.
 func (l *link) missing() string {
 	switch {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,14 +33,14 @@ func TestReadyNamesWhoIsMissing(t *testing.T) {
 }
 
 // hears has a node wait for others until what it says of that has a text in it.
-func (e *end) hears(want string) {
+func (e *end) hears(want string, not ...string) {
 	e.r.t.Helper()
 	var said string
 	for end := time.Now().Add(bound); time.Now().Before(end); {
 		ctx, stop := context.WithTimeout(e.r.t.Context(), 10*time.Millisecond)
 		err := e.Ready(ctx)
 		stop()
-		if said = fmt.Sprint(err); strings.Contains(said, want) {
+		if said = fmt.Sprint(err); strings.Contains(said, want) && !slices.ContainsFunc(not, func(s string) bool { return strings.Contains(said, s) }) {
 			return
 		}
 	}
@@ -89,7 +90,7 @@ func TestShelfThatIsNotTaken(t *testing.T) {
 			}
 			other := r.start(1-who, 1)
 			one.hears("register the shelf: the shelf is closed")
-			other.hears(fmt.Sprintf("%v (", who))
+			other.hears(fmt.Sprintf("%v (", who), "never there")
 			one.kill()
 			other.kill()
 			r.at(0, "")
@@ -98,17 +99,30 @@ func TestShelfThatIsNotTaken(t *testing.T) {
 	})
 }
 
-// deaf is a listener that takes nobody, as of a device that has no more memory.
-type deaf struct{ net.Listener }
+// deaf is a listener that takes nobody at first, as of a device that has no more memory.
+type deaf struct {
+	net.Listener
+	over *atomic.Bool
+}
 
 var errDeaf = errors.New("no memory to receive in")
 
-func (deaf) Accept() (net.Conn, error) { return nil, errDeaf }
+func (d deaf) Accept() (net.Conn, error) {
+	if !d.over.Load() {
+		return nil, errDeaf
+	}
+	return d.Listener.Accept()
+}
 
-// Who cannot be called says so, though it knows not by whom.
+// Who cannot be called says so, though it knows not by whom, and no longer than that.
 func TestListenerThatTakesNobody(t *testing.T) {
 	r := newRig(t, "tcp")
-	r.cfg.Nodes = 2
-	a := r.start(0, 1, func(_ *end, c *Config) { c.Listeners[0] = deaf{c.Listeners[0]} })
-	a.hears("P1 (listen at " + r.address(0) + ": " + errDeaf.Error())
+	var over atomic.Bool
+	a := r.start(0, 1, func(_ *end, c *Config) { c.Listeners[0] = deaf{c.Listeners[0], &over} })
+	for _, peer := range []string{"P1", "P2"} {
+		a.hears(peer + " (listen at " + r.address(0) + ": " + errDeaf.Error())
+	}
+	over.Store(true)
+	r.start(1, 1)
+	a.hears("P2 (it was never there)", "P1")
 }

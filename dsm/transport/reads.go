@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -103,15 +104,29 @@ func register(pd *verbs.PD, mine *shelf.Shelf) (*verbs.MR, error) {
 
 func (r *reads) slotSize() int { return 2*r.head + r.page }
 
+// register has the connection's end wait for it, and let go of what it has registered: a
+// device may take longer over a large shelf than a call may last.
+func (c *wired) register(mine *shelf.Shelf, theirs *shelf.Remote, cfg dsm.Config, found func(dsm.Found)) (*reads, error) {
+	c.use.RLock()
+	defer c.use.RUnlock()
+	if c.over {
+		return nil, net.ErrClosed
+	}
+	r, err := newReads(c.queue, mine, theirs, cfg)
+	if err == nil {
+		c.reads, c.found = r, found
+	}
+	return r, err
+}
+
 // lend has a peer that has said hello read this node's shelf, and hears where its is.
 func (t *Transport) lend(w *wired, c *conn, its hello) error {
 	var mine lent
 	if t.shelf != nil {
-		r, err := newReads(w.queue, t.shelf, t.shelf.Remote(its.from, its.inc), t.cfg.Cluster)
+		r, err := w.register(t.shelf, t.shelf.Remote(its.from, its.inc), t.cfg.Cluster, t.recv.Found)
 		if err != nil {
 			return err
 		}
-		w.reads, w.found = r, t.recv.Found
 		mine = lent{r.reg.Addr(), r.marks.Addr(), r.reg.RKey(), r.marks.RKey()}
 	}
 	if _, err := c.Write(mine.bytes()); err != nil {
