@@ -111,6 +111,9 @@ func (d *Daemon) begin(st *dsm.State, window []logs.Kept) {
 	d.log.Info("recovers", "checkpoint", number, "kept", len(window))
 	var effects []dsm.Effect
 	d.node, effects = dsm.Restart(d.cfg.Core, d.mem.Memory(), st, window, d.inc)
+	if at := d.cfg.KillAt; at > 0 && d.node.Ordinal() >= at {
+		d.log.Warn("is not killed as was asked for: its checkpoint has that operation behind it", "operation", at, "begins behind", d.node.Ordinal())
+	}
 	d.perform(effects)
 }
 

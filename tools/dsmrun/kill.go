@@ -13,7 +13,8 @@ type life struct{ node, number int }
 
 // parseKills reads NODE@OP, of the first life, and NODE@OP/LIFE: at which operation each
 // is to end. Operations count from the program's beginning in every life, so one that
-// is killed before the operation where its predecessor was dies in its replay.
+// is killed before the operation where its predecessor was dies in its replay, unless it
+// begins at a checkpoint behind that operation: then it is not killed, and dsmd says so.
 func parseKills(list []string, nodes int) (map[life]uint64, error) {
 	kills := map[life]uint64{}
 	for _, s := range list {

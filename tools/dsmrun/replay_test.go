@@ -51,3 +51,12 @@ func TestKilledInReplay(t *testing.T) {
 		die("count", inReplay(node, round, op), []string{"--tcp", "--writes=sync", "--per-page", "--homes=cyclic"}[i%4])
 	}
 }
+
+// A life that begins at a checkpoint behind the operation at which it was to be killed
+// lives on, and says so.
+func TestKillBehindACheckpoint(t *testing.T) {
+	code, _, errs := try(t, slices.Concat([]string{"-n", "3", "--kill", "1@84", "--kill", "1@1/2"}, program("count"))...)
+	if code != cli.OK || strings.Count(errs, "is killed, as was asked for") != 1 || !strings.Contains(errs, "is not killed as was asked for") {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+}

@@ -116,7 +116,7 @@ func (s *Settings) Check() (err error) {
 	case s.Core.Locks < 0 || s.Core.Conds < 0 || s.Core.Ahead < 0:
 		return cli.Usagef("%d locks, %d conditions, %d pages ahead", s.Core.Locks, s.Core.Conds, s.Core.Ahead)
 	case s.Policy.Logs < 0 || s.Policy.Every < 0 || s.Collect <= 0 || s.Silence <= 0 || s.Patience <= 0:
-		return cli.Usagef("--logs, --every, --collect, --silence, --patience: one is less than nothing")
+		return cli.Usagef("--logs, --every: less than nothing, or --collect, --silence, --patience: no time")
 	case s.Core.Unlogged && s.Policy != daemon.Policy{}:
 		return cli.Usagef("--unlogged: without logs there are no checkpoints")
 	case len(s.Etcd.Endpoints) > 0 && s.Run == "":
