@@ -23,7 +23,7 @@ rm -f build/test.code # of a run that was interrupted
 # the other, and half of this host with it.
 long="kmod/rdmatest verbs/roce mtcp/tcprepair bench/ttcp examples/web
 	kmod/kmodtest tools/bddrill tools/bdrping verbs/ibv
-	tools/lab tools/scd verbs/verbstest/proxy mtcp/salvage backdoor/inic"
+	tools/lab tools/scd verbs/verbstest/proxy mtcp/salvage backdoor/inic dsm/transport"
 # These are modules of their own, so that their libraries stay out of ours.
 modules() {
 	for m in bench/plot examples/caddy test/browser; do
