@@ -217,7 +217,8 @@ func (r *trip) accept(to *site, from netip.AddrPort, seq seqnum.Value) seqnum.Si
 			return err
 		}
 		ack := wire.Segment{Src: from, Dst: to.addr, Seq: seq, Ack: reply.LSRC, Flags: wire.ACK, Window: 65535}
-		ack.Options, _ = wire.Append(nil, wire.RcvdWhileMigrating{Delta: reply.LSRC.Size(num.RcvNxt)})
+		// The server knows a part of what the client has; less can be known here (Known).
+		ack.Options, _ = wire.Append(nil, wire.RcvdWhileMigrating{Delta: reply.LSRC.Size(seqnum.Max(num.RcvNxt, reply.LSRC))})
 		return r.out.Send(ack)
 	})
 	return event(r.t, to.srv.source, Option).Segment.Migration().(wire.RcvdWhileMigrating).Delta

@@ -200,7 +200,7 @@ func (n net3) handshake(t *testing.T, v6 bool) {
 	}
 	n.client.Do(func() (err error) { num, err = a.Switch(f, Shift{}); return err })
 	ack := wire.Segment{Src: from, Dst: to, Seq: syn.Seq + 1, Ack: reply.LSRC, Flags: wire.ACK, Window: 65535}
-	ack.Options, _ = wire.Append(nil, wire.RcvdWhileMigrating{Delta: reply.LSRC.Size(num.RcvNxt)})
+	ack.Options, _ = wire.Append(nil, wire.RcvdWhileMigrating{Delta: reply.LSRC.Size(seqnum.Max(num.RcvNxt, reply.LSRC))})
 	n.client.Do(func() error { return out.Send(ack) })
 	if e = event(t, srv2.source, Option); e.Segment.Migration() != wire.Option(wire.RcvdWhileMigrating{}) {
 		t.Fatalf("S2 was told %+v", e)
