@@ -7,12 +7,13 @@ import (
 
 	"lazystate/bench/bedtest"
 	"lazystate/dsm"
+	"lazystate/internal/memtemp"
 )
 
 // Each figure is made, at sizes that say nothing, and has all of its points. Its runs
 // take a fraction of a second, which a disk can take to write one checkpoint.
 func TestFigures(t *testing.T) {
-	t.Setenv("TMPDIR", "/dev/shm")
+	memtemp.Use(t)
 	for figure, points := range map[string]int{"tables": len(apps) * len(policies), "4.7": len(apps) * len(policies) * (len(components) + 1)} {
 		fig := bedtest.Made(t, &program, "--runs=1", "--tiny", "--nodes=2", "--figure="+figure)
 		ours := 0

@@ -19,6 +19,7 @@ import (
 	"lazystate/bench/soaktest"
 	"lazystate/dsm/client"
 	"lazystate/internal/cli"
+	"lazystate/internal/memtemp"
 	"lazystate/tools/dsmd/status"
 	"lazystate/tools/lab"
 )
@@ -148,7 +149,7 @@ func drawPoints(rng *rand.Rand, ends []uint64) (all []point) {
 // differs from run to run, and so does which operation is its last.
 func TestEveryPoint(t *testing.T) {
 	dsmd(t)
-	t.Setenv("TMPDIR", "/dev/shm") // a run can be over before a disk has written a checkpoint
+	memtemp.Use(t)
 	book := soaktest.New(t, record, lab.Seed(), 0)
 	plain := runPoints(t)
 	if len(plain.lines) != 5 || slices.Max(plain.lives) != 1 {

@@ -17,6 +17,7 @@ import (
 
 	"lazystate/bench/soaktest"
 	"lazystate/internal/cprogram"
+	"lazystate/internal/memtemp"
 	"lazystate/tools/dsmrun/job"
 	"lazystate/tools/lab"
 )
@@ -28,7 +29,7 @@ import (
 func TestRecovery(t *testing.T) {
 	book := soaktest.New(t, "../../results/soak-dsm.json", lab.Seed(), 0)
 	bin := binaries(t)
-	t.Setenv("TMPDIR", memory)
+	memtemp.Use(t)
 	runs := lab.Count(1, 200/len(small)+1)
 	rng := rand.New(rand.NewPCG(lab.Seed(), 4))
 	trimmed := 0
@@ -80,7 +81,7 @@ func TestRecoveryC(t *testing.T) {
 	if err := os.WriteFile(input, []byte("12 3"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("TMPDIR", memory)
+	memtemp.Use(t)
 	resumed := false
 	lines := func(kill string) []string { // in any order, and what is repeated once
 		got := killed(t, bin, []string{"--every", "1ms"}, kill, "sh", "-c", "exec "+mill+" <"+input)
@@ -102,10 +103,6 @@ func TestRecoveryC(t *testing.T) {
 		t.Error("each was replayed from its beginning")
 	}
 }
-
-// memory is where checkpoints are: a run can be over before a disk has written one. What
-// a disk does to them is shown in dsm/store.
-const memory = "/dev/shm"
 
 // aggressive takes checkpoints and discards logs as often as can be, without a wait.
 var aggressive = []string{"--every", "1ms", "--collect", "1ms"}
