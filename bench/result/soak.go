@@ -41,7 +41,7 @@ func (s *Soak) Save(ctx context.Context, path string) error {
 	}
 	s.Machine = Host()
 	s.Machine.VM()
-	lock, err := locked(filepath.Dir(path))
+	lock, err := lockFolder(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("record of soaks %s: %w", path, err)
 	}
@@ -58,8 +58,8 @@ func (s *Soak) Save(ctx context.Context, path string) error {
 	return WriteRecord(path, append(all, s))
 }
 
-// locked keeps other processes from a folder's records: suites run side by side.
-func locked(dir string) (*os.File, error) {
+// lockFolder keeps other processes from a folder's records: suites run side by side.
+func lockFolder(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err

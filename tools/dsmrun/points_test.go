@@ -9,9 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"lazystate/internal/cli"
 	"lazystate/internal/memtemp"
 	"lazystate/tools/dsmd/status"
+	"lazystate/tools/dsmrun/job"
 	"lazystate/tools/lab"
 )
 
@@ -90,8 +89,6 @@ type pointed struct {
 	log       string
 }
 
-var discarded = regexp.MustCompile(`msg="is killed.* discarded=([0-9]+)`)
-
 // runPoints runs it on two nodes, in a folder of its own.
 func runPoints(t *testing.T, args ...string) pointed {
 	t.Helper()
@@ -105,12 +102,14 @@ func runPointsIn(t *testing.T, dir string, args ...string) (p pointed) {
 	if code != cli.OK || err != nil || len(reports) != 2 {
 		t.Fatalf("%v: exit %d, %v\n%s%s", args, code, err, out, errs)
 	}
+	p.ends = job.Ends(reports)
 	for _, r := range reports {
-		p.ends = append(p.ends, r.Ordinal-1) // the last is the daemon's: its parting
 		p.lives = append(p.lives, r.Incarnation)
 	}
-	if m := discarded.FindStringSubmatch(errs); m != nil {
-		p.discarded, _ = strconv.Atoi(m[1])
+	for line := range strings.Lines(errs) {
+		if n, ok := job.Killed(line); ok {
+			p.discarded = n
+		}
 	}
 	p.log, p.lines = errs, strings.Split(out, "\n")
 	slices.Sort(p.lines) // one who is killed at its end says it twice

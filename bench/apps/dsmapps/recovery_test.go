@@ -9,9 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -116,13 +114,10 @@ type outcome struct {
 	discarded int      // bytes of logs that it had discarded by then
 }
 
-var discarded = regexp.MustCompile(`msg="is killed.* discarded=([0-9]+)`)
-
 // line hears the log.
 func (o *outcome) line(l string) {
-	if m := discarded.FindStringSubmatch(l); m != nil {
-		o.told = true
-		o.discarded, _ = strconv.Atoi(m[1])
+	if n, ok := job.Killed(l); ok {
+		o.told, o.discarded = true, n
 	}
 	o.resumed = o.resumed || strings.Contains(l, "msg=recovers") && !strings.Contains(l, "checkpoint=0 ")
 }
@@ -138,10 +133,7 @@ func killed(t *testing.T, bin string, how []string, kill string, program ...stri
 	if err != nil {
 		t.Fatalf("%v, %q: %v\n%s", program, kill, err, r.Output)
 	}
-	for _, r := range r.Reports {
-		o.ends = append(o.ends, r.Ordinal-1) // the last is the daemon's: its parting
-	}
-	o.out = string(r.Output)
+	o.ends, o.out = job.Ends(r.Reports), string(r.Output)
 	return o
 }
 
