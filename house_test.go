@@ -156,21 +156,13 @@ func TestLeashAlone(t *testing.T) {
 	}
 }
 
-// A test that does more in make soak is in a package that make soak runs.
+// A test that does more in make soak is one that make soak runs.
 func TestSoakRunsWhatHasMore(t *testing.T) {
 	src, err := os.ReadFile("Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	recipe := regexp.MustCompile(`(?m)^soak:.*\n((?:\t.*\n)+)`).FindSubmatch(src)
-	var run []string // packages, or all below one
-	for _, m := range regexp.MustCompile(`LAZYSTATE_SOAK=1.* go test .*`).FindAll(recipe[1], -1) {
-		for _, word := range strings.Fields(string(m)) {
-			if pkg, ok := strings.CutPrefix(word, "./"); ok {
-				run = append(run, pkg)
-			}
-		}
-	}
+	runs := soakRuns(string(src))
 	more := regexp.MustCompile(`lab\.(Soak|Count|Sample)\(|"LAZYSTATE_SOAK"|soaktest\.New\(`)
 	found := 0
 	for _, name := range tracked(t) {
@@ -179,15 +171,48 @@ func TestSoakRunsWhatHasMore(t *testing.T) {
 			continue
 		}
 		found++
-		dir := filepath.Dir(name)
-		if !slices.ContainsFunc(run, func(pkg string) bool {
-			below, all := strings.CutSuffix(pkg, "/...")
-			return pkg == dir || all && (dir == below || strings.HasPrefix(dir, below+"/"))
-		}) {
-			t.Errorf("%s does more in make soak, which does not run %s", name, dir)
+		for _, function := range regexp.MustCompile(`(?m)^func `).Split(string(src), -1) {
+			test, _, _ := strings.Cut(function, "(")
+			if more.MatchString(function) && !slices.ContainsFunc(runs, func(r soakRun) bool { return r.has(filepath.Dir(name), test) }) {
+				t.Errorf("%s: %s does more in make soak, which does not run it", name, test)
+			}
 		}
 	}
 	if found < 30 {
 		t.Errorf("%d tests do more in make soak: is it still read right?", found)
 	}
+}
+
+// soakRun is a package that make soak runs, or all below one, and of which tests.
+type soakRun struct {
+	pkg   string
+	tests *regexp.Regexp // nil: all
+}
+
+// soakRuns reads them in a Makefile.
+func soakRuns(makefile string) (runs []soakRun) {
+	recipe := regexp.MustCompile(`(?m)^soak:.*\n((?:\t.*\n)+)`).FindString(makefile)
+	only := regexp.MustCompile(`-run (?:'([^']*)'|(\S+))`)
+	for _, line := range regexp.MustCompile(`LAZYSTATE_SOAK=1.* go test .*`).FindAllString(recipe, -1) {
+		var tests *regexp.Regexp
+		if m := only.FindStringSubmatch(line); m != nil {
+			tests = regexp.MustCompile(m[1] + m[2])
+		}
+		for _, word := range strings.Fields(line) {
+			if pkg, ok := strings.CutPrefix(word, "./"); ok {
+				runs = append(runs, soakRun{pkg, tests})
+			}
+		}
+	}
+	return runs
+}
+
+// has is true for a test of the package in dir; whoever is no test is called by some that
+// run there.
+func (r soakRun) has(dir, test string) bool {
+	below, all := strings.CutSuffix(r.pkg, "/...")
+	if r.pkg != dir && (!all || dir != below && !strings.HasPrefix(dir, below+"/")) {
+		return false
+	}
+	return r.tests == nil || !strings.HasPrefix(test, "Test") || r.tests.MatchString(test)
 }

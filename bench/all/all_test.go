@@ -22,7 +22,7 @@ func TestEveryBenchIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	support := append([]string{"all", "apps", "argo", "auctionload", "bedtest", "calls", "fuzz", "guest", "plot", "result", "results", "soaktest", "trial", "useful", "webload"}, names(apart)...)
+	support := append([]string{"all", "apps", "argo", "auctionload", "bedtest", "beside", "calls", "fuzz", "guest", "plot", "result", "results", "soaktest", "trial", "useful", "webload"}, names(apart)...)
 	for _, d := range dirs {
 		if d.IsDir() && !slices.Contains(support, d.Name()) && !slices.ContainsFunc(benches, func(b bench) bool { return b.folder() == d.Name() }) {
 			t.Errorf("bench/%s is not in the list", d.Name())

@@ -51,7 +51,7 @@ var benches = []bench{
 	{name: "fig213"}, {name: "fig214", program: "fig213", args: []string{"--sizes=true"}},
 	{name: "fig39"}, {name: "fig310", program: "fig39", args: []string{"--latency=true"}},
 	{name: "fig311"}, {name: "fig312"}, {name: "fig312-connections", program: "fig312", args: []string{"--connections=true"}},
-	{name: "dsmmicro"}, {name: "sor"}, {name: "recovery"}, {name: "table43"}, {name: "fig47", program: "table43", args: []string{"--figure=4.7"}}, {name: "fig48", program: "table43", args: []string{"--figure=4.8"}},
+	{name: "dsmmicro"}, {name: "sor"}, {name: "lu"}, {name: "recovery"}, {name: "table43"}, {name: "fig47", program: "table43", args: []string{"--figure=4.7"}}, {name: "fig48", program: "table43", args: []string{"--figure=4.8"}}, {name: "table43-long", program: "table43", args: []string{"--figure=long"}},
 	{name: "detect"}, {name: "falsepos"}, {name: "fig313"}, {name: "fig314"}, {name: "peers"},
 }
 

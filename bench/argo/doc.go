@@ -8,6 +8,7 @@
 //	go run ./bench/dsmmicro --argo-shm "mpirun -n 2 PATH/micro" \
 //		--argo-tcp "mpirun -n 2 --mca pml ucx --mca osc ucx --mca opal_common_ucx_tls any --mca opal_common_ucx_devices any -x UCX_TLS=tcp,self -x UCX_NET_DEVICES=lo PATH/micro"
 //	go run ./bench/sor --argo-shm "mpirun -n 2 PATH/sor"
+//	go run ./bench/lu --argo-shm "mpirun -n 2 PATH/lu"
 //
 // Over shared memory that is Open MPI's own way (vader, which reads the other process's
 // memory). Over TCP it is UCX: Open MPI 4's btl/tcp cannot put and get, and its osc/pt2pt

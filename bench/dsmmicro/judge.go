@@ -68,7 +68,7 @@ func judge(fig *result.Figure, s samples) {
 func (b bound) judge(fig *result.Figure, s samples, w way, got float64) {
 	what := b.operation + ", " + w.name
 	if b.times == 0 {
-		fig.Bound(what, got, b.most, "of its own")
+		fig.Bound(what, got, b.most, fig.Y, "of its own")
 		return
 	}
 	argo, ok := s.argo(w, b.operation)
@@ -81,5 +81,5 @@ func (b bound) judge(fig *result.Figure, s samples, w way, got float64) {
 		v, _ := s.median(w.series(), scan)
 		most, by = most+v, by+fmt.Sprintf(" and a %s", scan)
 	}
-	fig.Bound(what, got, most, by)
+	fig.Bound(what, got, most, fig.Y, by)
 }

@@ -33,7 +33,7 @@ func (r *rig) coordinated(ctx context.Context) (string, error) {
 	if out, err := exec.CommandContext(ctx, settings.criu, "check").CombinedOutput(); err != nil { // as 3.17 with Linux 6.18
 		return fmt.Sprintf("%s does not run on this kernel: not measured: %s", version, strings.TrimSpace(string(out))), nil
 	}
-	alone, err := r.C.Run(ctx, settings.Sizes)
+	alone, err := r.OnThreads(ctx, r.Threads)
 	if err == nil {
 		err = r.Same(alone)
 	}
@@ -59,7 +59,7 @@ func (r *rig) moved(ctx context.Context, alone threads.Result) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	cmd := r.C.Command(settings.Sizes)
+	cmd := r.C.Command(r.Work, r.Threads)
 	cmd.Stdout, cmd.SysProcAttr = out, &syscall.SysProcAttr{Setsid: true} // no terminal to carry
 	if err := cmd.Start(); err != nil {
 		return err

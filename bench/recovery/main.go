@@ -16,16 +16,16 @@ import (
 )
 
 // settings are the flags beside those of every bench.
-var settings struct {
-	threads.Sizes
+var settings = struct {
+	work  *threads.Work
 	every time.Duration
 	criu  string
-}
+}{work: threads.SOR(1000, 4)}
 
 var bench = trial.Program{
 	Name: "recovery", About: "what the loss of a node costs, beside beginning anew and CRIU (section 4.4)", Runs: 10, Timeout: time.Hour,
 	Flags: func(fs *flag.FlagSet) {
-		settings.Flags(fs, 1000, 4)
+		settings.work.Flags(fs)
 		fs.DurationVar(&settings.every, "every", time.Second, "a checkpoint after so long, at a barrier")
 		fs.StringVar(&settings.criu, "criu", "criu", "CRIU's program")
 	},
@@ -55,11 +55,11 @@ type rig struct {
 }
 
 func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err error) {
-	if settings.Threads < 2 {
-		return nil, fmt.Errorf("--nodes %d: one is lost, and others go on", settings.Threads)
+	if settings.work.Threads < 2 {
+		return nil, fmt.Errorf("--nodes %d: one is lost, and others go on", settings.work.Threads)
 	}
 	r := &rig{o: o}
-	if r.Both, err = threads.BuildBoth(ctx); err != nil {
+	if r.Both, err = threads.BuildBoth(ctx, settings.work); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
@@ -82,7 +82,7 @@ func (r *rig) pair(ctx context.Context, rng *rand.Rand) error {
 	if err != nil {
 		return fmt.Errorf("without failure: %w", err)
 	}
-	node := 1 + rng.IntN(settings.Threads-1) // node 0 has the clock
+	node := 1 + rng.IntN(settings.work.Threads-1) // node 0 has the clock
 	at := 1 + int(float64(plain.operations)*(0.3+0.6*rng.Float64()))
 	failed, err := r.run(ctx, fmt.Sprintf("%d@%d", node, at))
 	if err == nil {
@@ -103,7 +103,7 @@ func (r *rig) pair(ctx context.Context, rng *rand.Rand) error {
 
 func (r *rig) figure(criu string) *result.Figure {
 	fig := &result.Figure{Title: "What the loss of a node costs", X: "measurement", Y: "s", XNames: names, Machine: result.Host()}
-	fig.Notef("SOR of %d x %d points, %d iterations, %d nodes of this machine over shared memory; a checkpoint every %v, at a barrier", settings.Size, settings.Size, settings.Iterations, settings.Threads, settings.every)
+	fig.Notef("%v of this machine over shared memory; a checkpoint every %v, at a barrier", settings.work, settings.every)
 	fig.Notef("CRIU: the same by plain C threads, taken down and set up in its midst; %s", criu)
 	for i := range names {
 		fig.Add("SOR", float64(i+1), r.got[i])

@@ -32,7 +32,7 @@ func (r *rig) run(ctx context.Context, kill string) (t told, err error) {
 		j.Args = append(j.Args, "--kill", kill)
 	}
 	t.began = time.Now()
-	result, run, err := r.OnNodes(ctx, settings.Sizes, j)
+	result, run, err := r.OnNodes(ctx, j)
 	if err != nil {
 		return t, err
 	}

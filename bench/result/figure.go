@@ -69,12 +69,12 @@ func (f *Figure) Notef(format string, args ...any) {
 }
 
 // Bound notes whether what was measured keeps to a bound, and what made that.
-func (f *Figure) Bound(what string, got, most float64, by string) {
+func (f *Figure) Bound(what string, got, most float64, unit, by string) {
 	verdict := "not met"
 	if got <= most {
 		verdict = "met"
 	}
-	f.Notef("bound: %s: %.3f %s, at most %.3f (%s): %s", what, got, f.Y, most, by, verdict)
+	f.Notef("bound: %s: %.3f %s, at most %.3f (%s): %s", what, got, unit, most, by, verdict)
 }
 
 // Median of samples, which it leaves as they are; the mean of the middle two

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sor measures how near SOR on the DSM comes to plain C threads that share the memory
-// of one machine (§4.7): with two processes, without logs and with them; and beside
-// ArgoDSM, where bench/argo's command is given. All compute the same, to the bit.
-//
-// The trap: as many nodes as processors leave none for the daemons; what they do is in
-// the programs' time.
+// Sor measures SOR on the DSM beside plain C threads and ArgoDSM (§4.7): see
+// bench/beside.
 //
 //	go run ./bench/sor
 //	go run ./bench/sor --nodes 4 --size 2048

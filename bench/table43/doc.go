@@ -14,4 +14,5 @@
 //	go run ./bench/table43
 //	go run ./bench/table43 --figure 4.7
 //	go run ./bench/table43 --figure 4.8
+//	go run ./bench/table43 --figure long // so many steps that each node takes 20 checkpoints
 package main

@@ -23,7 +23,7 @@ var settings struct {
 var program = trial.Program{
 	Name: "table43", About: "cost of the DSM's fault tolerance, and what LLT and CGC keep (Tables 4.1 to 4.4, Figures 4.7 and 4.8)", Runs: 3, Timeout: 2 * time.Hour,
 	Flags: func(fs *flag.FlagSet) {
-		fs.StringVar(&settings.figure, "figure", "tables", "tables, 4.7 or 4.8")
+		fs.StringVar(&settings.figure, "figure", "tables", "tables, 4.7, 4.8 or long")
 		fs.IntVar(&settings.nodes, "nodes", 8, "processes")
 		fs.BoolVar(&settings.tiny, "tiny", false, "sizes that take a moment")
 	},
@@ -35,12 +35,12 @@ var program = trial.Program{
 
 func main() { program.Exit() }
 
-var figures = map[string]func(context.Context, *bed) (*result.Figure, error){"tables": tables, "4.7": breakdown, "4.8": dynamics}
+var figures = map[string]func(context.Context, *bed) (*result.Figure, error){"tables": tables, "4.7": breakdown, "4.8": dynamics, "long": longRun}
 
 func measure(ctx context.Context, o *trial.Options) (fig *result.Figure, err error) {
 	draw := figures[settings.figure]
 	if draw == nil || settings.nodes < 2 {
-		return nil, fmt.Errorf("--figure %s, --nodes %d: tables, 4.7 or 4.8 of at least two nodes", settings.figure, settings.nodes)
+		return nil, fmt.Errorf("--figure %s, --nodes %d: tables, 4.7, 4.8 or long, of at least two nodes", settings.figure, settings.nodes)
 	}
 	b, err := newBed(ctx, o)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"lazystate/bench/result"
 	"lazystate/bench/trial"
@@ -48,8 +49,8 @@ type bed struct {
 	bin   string
 	nodes int
 	tiny  bool
-	debug bool // with the daemons' log
-	seen  map[string]string
+	debug bool              // with the daemons' log
+	seen  map[string]string // the digest of what ran
 }
 
 func newBed(ctx context.Context, o *trial.Options) (*bed, error) {
@@ -93,10 +94,11 @@ func (b *bed) once(ctx context.Context, a app, p policy) (m measurement, err err
 	if err := json.Unmarshal(r.Output, &said); err != nil || said.Digest == "" {
 		return m, fmt.Errorf("%s says %q: %w", a.name, r.Output, err)
 	}
-	if before, ok := b.seen[a.name]; ok && before != said.Digest {
-		return m, fmt.Errorf("%s, %s: the result is %s, and was %s", a.name, p.name, said.Digest, before)
+	what := strings.Join(args, " ")
+	if before, ok := b.seen[what]; ok && before != said.Digest {
+		return m, fmt.Errorf("%s, %s: the result is %s, and was %s", what, p.name, said.Digest, before)
 	}
-	b.seen[a.name] = said.Digest
+	b.seen[what] = said.Digest
 	m.seconds, m.region, m.nodes = said.Seconds, j.Region, r.Reports
 	b.o.Logf("%s, %s: %.2f s, %.1f checkpoints a node", a.name, p.name, m.seconds, m.mean(func(r status.Report) float64 { return float64(r.Counters.Saved) }))
 	return m, nil

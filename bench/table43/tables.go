@@ -24,7 +24,7 @@ var columns = []struct {
 	{"shared MB", func(p paper) float64 { return p.shared }, func(m measurement) float64 { return float64(m.region) / mb }},
 	{"traffic MB", func(p paper) float64 { return p.traffic }, func(m measurement) float64 { return m.mean(traffic) / mb }},
 	{"control MB", func(p paper) float64 { return p.control }, func(m measurement) float64 { return m.mean(control) / mb }},
-	{"control %", func(p paper) float64 { return p.controlShare }, func(m measurement) float64 { return percent(m.mean(control), m.mean(traffic)) }},
+	{"control %", func(p paper) float64 { return p.controlShare }, controlShare},
 	{"taking or logging s", func(p paper) float64 { return p.logging }, func(m measurement) float64 { return m.mean(taking) }},
 	{"disk write s", func(p paper) float64 { return p.disk }, func(m measurement) float64 { return m.mean(writing) }},
 	{"W max", func(p paper) float64 { return float64(p.window) }, func(m measurement) float64 { return m.most(windowMost) }},
@@ -80,7 +80,11 @@ func tables(ctx context.Context, b *bed) (*result.Figure, error) {
 		without := median(got[policies[base].name], seconds)
 		for _, p := range policies {
 			all := got[p.name]
-			more := []string{checkpoints(all), short(percent(median(all, seconds)-without, without))}
+			increase := percent(median(all, seconds)-without, without)
+			if p.name == policies[aligned].name {
+				fig.Bound(a.name+", "+p.name, increase, a.most, "% more time", "of its own")
+			}
+			more := []string{checkpoints(all), short(increase)}
 			for _, c := range columns {
 				more = append(more, short(median(all, c.ours)))
 			}

@@ -397,7 +397,7 @@ func TestNobodyJoins(t *testing.T) {
 	net := newPort(&cluster{})
 	d.net = net
 	now := time.Now()
-	w := waits{since: now, said: now, collected: now}
+	w := waits{since: now, said: now}
 	for i := range 4 {
 		d.look(now.Add(time.Duration(i)*sayAfter), &w)
 	}

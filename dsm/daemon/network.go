@@ -62,16 +62,28 @@ const (
 
 // watch does what is due by time alone.
 func (d *Daemon) watch() {
-	tick := time.NewTicker(min(lookEvery, d.cfg.Collect))
-	defer tick.Stop()
-	w := waits{since: time.Now(), collected: time.Now()}
+	look, collect := time.NewTicker(lookEvery), time.NewTicker(d.cfg.Collect)
+	defer look.Stop()
+	defer collect.Stop()
+	w := waits{since: time.Now()}
 	for {
 		select {
 		case <-d.failed:
 			return
-		case now := <-tick.C:
+		case now := <-look.C:
 			d.look(now, &w)
+		case <-collect.C:
+			d.collect()
 		}
+	}
+}
+
+// collect discards what nobody needs any more.
+func (d *Daemon) collect() {
+	d.enter()
+	defer d.leave()
+	if d.err == nil {
+		d.step(dsm.Collect{})
 	}
 }
 
@@ -87,7 +99,6 @@ func (d *Daemon) waiting() string {
 type waits struct {
 	what        string
 	since, said time.Time
-	collected   time.Time
 }
 
 // sayWaits tells also of nodes that are out of reach: one of them may be waited for, in the end.
@@ -112,10 +123,6 @@ func (d *Daemon) look(now time.Time, w *waits) {
 	case now.Sub(w.said) >= sayAfter:
 		w.said = now
 		d.sayWaits(what, now.Sub(w.since))
-	}
-	if now.Sub(w.collected) >= d.cfg.Collect {
-		w.collected = now
-		d.step(dsm.Collect{})
 	}
 	for peer, since := range d.lost {
 		if !d.node.Live() && d.cfg.Patience > 0 && now.Sub(since) >= d.cfg.Patience {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"lazystate/verbs"
@@ -16,17 +17,30 @@ import (
 type RDMAListener struct {
 	server       *verbs.Server
 	scheme, opts string // of what dials it: before the address and behind it
+
+	refused error              // why who asked last was not accepted
+	give    context.CancelFunc // of the Accept that is under way: it returns that
 }
 
 // ListenRDMA listens at a URL of package verbs, as rdma://10.77.0.1:0, for
 // Config.Listeners. Its Addr is what others dial.
 func ListenRDMA(ctx context.Context, at string) (*RDMAListener, error) {
-	s, err := verbs.Listen(ctx, at, queues())
-	if err != nil {
+	l, cfg := &RDMAListener{}, queues()
+	cfg.Failed = func(err error) { l.refused = err; l.give() }
+	var err error
+	if l.server, err = verbs.Listen(ctx, at, cfg); err != nil {
 		return nil, err
 	}
 	where, opts, _ := strings.Cut(at, "?")
-	return &RDMAListener{s, where[:strings.LastIndex(where, "/")+1], opts}, nil
+	l.scheme, l.opts = where[:strings.LastIndex(where, "/")+1], elsewhere(opts)
+	return l, nil
+}
+
+// elsewhere is what of a listener's options whoever dials it takes over: its device is
+// not theirs.
+func elsewhere(opts string) string {
+	kept := slices.DeleteFunc(strings.Split(opts, "&"), func(o string) bool { return strings.HasPrefix(o, "device=") })
+	return strings.Join(kept, "&")
 }
 
 // queues are what a connection has: of sends, and of what looks post, three READs and a
@@ -39,13 +53,20 @@ func queues() *verbs.Config {
 	}
 }
 
-// Accept takes the next who dials.
+// Accept takes the next who dials, or says why it could not be taken: one caller at a
+// time.
 func (l *RDMAListener) Accept() (net.Conn, error) {
-	c, err := l.server.Accept(context.Background())
-	if errors.Is(err, verbs.ErrClosed) {
+	var ctx context.Context
+	ctx, l.give = context.WithCancel(context.Background())
+	defer l.give()
+	l.refused = nil
+	c, err := l.server.Accept(ctx)
+	switch {
+	case errors.Is(err, verbs.ErrClosed):
 		return nil, net.ErrClosed
-	}
-	if err != nil {
+	case err != nil && l.refused != nil:
+		return nil, l.refused
+	case err != nil:
 		return nil, err
 	}
 	return newWired(c)

@@ -4,9 +4,12 @@ package transport
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,6 +209,42 @@ func TestNoRDMA(t *testing.T) {
 	for _, address := range []string{"mem://" + t.Name() + "/10.0.0.1:9", "mem://\x7f", "what://127.0.0.1:9"} {
 		if _, err := node.dialRDMA(t.Context(), address); err == nil {
 			t.Errorf("dials %s", address)
+		}
+	}
+}
+
+// What fails while somebody is accepted is told here too, and the next is taken.
+func TestAcceptSaysWhatFails(t *testing.T) {
+	l, err := ListenRDMA(t.Context(), "mem://"+t.Name()+"/0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := verbs.Dial(ctx, l.Addr().String(), queues()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("nobody accepts: %v", err)
+	}
+	if c, err := l.Accept(); err == nil || !strings.Contains(err.Error(), "accept ") || errors.Is(err, net.ErrClosed) {
+		t.Fatalf("who has given up is accepted as %v: %v", c, err)
+	}
+	go func() {
+		if c, err := verbs.Dial(t.Context(), l.Addr().String(), queues()); err == nil {
+			c.Close()
+		}
+	}()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+// Of a listener's options its device is its own.
+func TestDeviceStaysHere(t *testing.T) {
+	for opts, want := range map[string]string{"": "", "device=rxe0": "", "provider=ibv&device=rxe0&mtu=1024": "provider=ibv&mtu=1024"} {
+		if got := elsewhere(opts); got != want {
+			t.Errorf("of %q others are told %q, not %q", opts, got, want)
 		}
 	}
 }

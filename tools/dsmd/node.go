@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,15 +33,15 @@ type node struct {
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   io.Writer
-	tmp      string // folder of this life's sockets
+	sockets  *sockets // of this life
 }
 
 // run is the life, from the last checkpoint to the end of all programs.
 func (n *node) run(ctx context.Context) (err error) {
-	if n.tmp, err = os.MkdirTemp("", "dsmd"); err != nil {
+	if n.sockets, err = openSockets(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(n.tmp)) }()
+	defer func() { err = errors.Join(err, n.sockets.close()) }()
 	disk, err := store.Open(n.cfg.Core, n.folders()...)
 	if err != nil {
 		return fmt.Errorf("the checkpoints: %w", err)
@@ -118,7 +117,7 @@ func (n *node) listen(ctx context.Context) (all []net.Listener, where meet.Place
 	}
 	all, where.TCP = append(all, l), meet.Reached(l, n.settings.Name)
 	if boot := meet.Boot(); boot != "" && n.settings.Memory {
-		path := filepath.Join(n.tmp, "nodes")
+		path := n.sockets.path("nodes")
 		u, err := net.Listen("unix", path)
 		if err != nil {
 			return nil, where, errors.Join(err, closeAll(all))
@@ -169,7 +168,7 @@ func (n *node) ready(ctx context.Context, network *transport.Transport) error {
 
 // serve runs the program until it is over.
 func (n *node) serve(ctx context.Context, d *daemon.Daemon) (err error) {
-	p, err := newProgram(filepath.Join(n.tmp, "program"))
+	p, err := newProgram(n.sockets.path("program"))
 	if err != nil {
 		return err
 	}

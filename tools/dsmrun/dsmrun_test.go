@@ -25,10 +25,8 @@ import (
 	"lazystate/internal/cli"
 	"lazystate/internal/goprogram"
 	"lazystate/internal/leash"
-	"lazystate/internal/netrig"
 	"lazystate/tools/dsmd/settings"
 	"lazystate/tools/dsmd/status"
-	"lazystate/tools/lab"
 	"lazystate/verbs/verbstest"
 )
 
@@ -282,36 +280,6 @@ func TestHosts(t *testing.T) {
 	}
 	if hosts := hostsOf(t, log); len(hosts) != 4 || hosts[3] != "127.0.0.5" {
 		t.Errorf("nodes were on %v", hosts)
-	}
-}
-
-// Hosts whose networks are their own: a node that is lost with its host goes on on another
-// one, with another address, by what lies in the folder that both reach.
-func TestNamespaces(t *testing.T) {
-	if err := netrig.Usable(); err != nil {
-		lab.Skip(t, err.Error())
-	}
-	_, want, _ := try(t, slices.Concat([]string{"-n", "3"}, program("count"))...)
-	names := []string{"n0", "n1", "n2", "n3"}
-	rig := netrig.New(t, names...)
-	which := "case $host in\n"
-	args := []string{"-n", "3", "--tcp", "--every", "1ms", "--kill", "2@33", "--dir", filepath.Join(t.TempDir(), "run")}
-	for i, name := range names {
-		ip := fmt.Sprintf("10.9.0.%d", i+1)
-		rig.Host(name).Addr(ip + "/24")
-		which += fmt.Sprintf("%s) net=%s;;\n", ip, rig.Host(name).Path())
-		args = append(args, "--host", ip)
-	}
-	ssh, log := fakeSSH(t, which+"esac", "nsenter --net=$net sh")
-	code, out, errs := try(t, slices.Concat(args, []string{"--ssh", ssh}, program("count"))...)
-	if code != cli.OK || out != want {
-		t.Errorf("exit %d, %q, not %q\n%s", code, out, want, errs)
-	}
-	if hosts := hostsOf(t, log); len(hosts) != 4 || hosts[3] != "10.9.0.4" {
-		t.Errorf("nodes were on %v", hosts)
-	}
-	if !strings.Contains(errs, "msg=recovers") {
-		t.Errorf("nobody tells of a recovery:\n%s", errs)
 	}
 }
 

@@ -6,40 +6,32 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"lazystate/bench/apps/dsmapps/program"
 	"lazystate/tools/dsmrun/job"
 )
 
-// Flags are the sizes, as a bench is told them.
-func (z *Sizes) Flags(fs *flag.FlagSet, iterations, nodes int) {
-	fs.IntVar(&z.Size, "size", 1024, "points in a row of the grid")
-	fs.IntVar(&z.Iterations, "iterations", iterations, "sweeps of both colours")
-	fs.IntVar(&z.Threads, "nodes", nodes, "processes, or threads")
-}
-
-// Both are SOR by threads and SOR on the DSM, which must have the same result.
+// Both are a work by threads and on the DSM, which must have the same result.
 type Both struct {
-	C   SOR
+	*Work
+	C   Program
 	Dir string // of the programs; temporary
 
 	want program.Digest // "" until there is a result
 }
 
 // BuildBoth builds them; Close removes them.
-func BuildBoth(ctx context.Context) (*Both, error) {
-	dir, err := os.MkdirTemp("", "sor")
+func BuildBoth(ctx context.Context, w *Work) (*Both, error) {
+	dir, err := os.MkdirTemp("", w.Name)
 	if err != nil {
 		return nil, err
 	}
-	b := &Both{Dir: dir}
+	b := &Both{Work: w, Dir: dir}
 	if err = job.Build(ctx, dir, "lazystate/bench/apps/dsmapps"); err == nil {
-		b.C, err = Build(ctx, dir)
+		b.C, err = Build(ctx, dir, w.Name)
 	}
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -61,11 +53,16 @@ func (b *Both) Same(r Result) error {
 	return nil
 }
 
+// OnThreads runs the one in C.
+func (b *Both) OnThreads(ctx context.Context, threads int) (Result, error) {
+	return b.C.Run(ctx, b.Work, threads)
+}
+
 // OnNodes runs the DSM's on as many nodes as there are threads elsewhere; of the job
 // it needs Args and Line.
-func (b *Both) OnNodes(ctx context.Context, z Sizes, j job.Job) (r Result, run job.Result, err error) {
-	j.Bin, j.Nodes = b.Dir, z.Threads
-	j.Program = []string{filepath.Join(b.Dir, "dsmapps"), "sor", "--size", strconv.Itoa(z.Size), "--iterations", strconv.Itoa(z.Iterations)}
+func (b *Both) OnNodes(ctx context.Context, j job.Job) (r Result, run job.Result, err error) {
+	j.Bin, j.Nodes = b.Dir, b.Threads
+	j.Program = append([]string{filepath.Join(b.Dir, "dsmapps")}, b.onNodes()...)
 	if err := j.Needs(ctx); err != nil {
 		return r, run, err
 	}

@@ -9,13 +9,12 @@
 //
 // Both has the DSM's beside it, and compares.
 //
-//	both, err := threads.BuildBoth(ctx)
+//	both, err := threads.BuildBoth(ctx, threads.SOR(50, 2))
 //	if err != nil {
 //		return err
 //	}
 //	defer both.Close()
-//	z := threads.Sizes{Size: 512, Iterations: 50, Threads: 2}
-//	c, err := both.C.Run(ctx, z)
-//	go_, _, err := both.OnNodes(ctx, z, job.Job{})
+//	c, err := both.OnThreads(ctx, 2)
+//	go_, _, err := both.OnNodes(ctx, job.Job{})
 //	fmt.Println(c.Seconds, go_.Seconds, both.Same(c), both.Same(go_))
 package threads

@@ -6,9 +6,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -17,25 +18,24 @@ import (
 	"lazystate/bench/apps/dsmapps/program"
 )
 
-//go:embed c/sor.c
-var source string
+//go:embed c
+var sources embed.FS
 
-// SOR is the program's path.
-type SOR string
+// Program is one's path.
+type Program string
 
-// Build compiles it into a folder.
-func Build(ctx context.Context, dir string) (SOR, error) {
-	path := filepath.Join(dir, "sor")
-	cc := exec.CommandContext(ctx, "cc", "-O2", "-ffp-contract=off", "-pthread", "-Wall", "-Wextra", "-Werror", "-x", "c", "-o", path, "-")
-	cc.Stdin = strings.NewReader(source)
-	if out, err := cc.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build sor.c: %w: %s", err, out)
+// Build compiles one into a folder.
+func Build(ctx context.Context, dir, name string) (Program, error) {
+	if err := os.CopyFS(dir, sources); err != nil {
+		return "", err
 	}
-	return SOR(path), nil
+	path := filepath.Join(dir, name)
+	cc := exec.CommandContext(ctx, "cc", "-O2", "-ffp-contract=off", "-pthread", "-Wall", "-Wextra", "-Werror", "-o", path, filepath.Join(dir, "c", name+".c"))
+	if out, err := cc.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s.c: %w: %s", name, err, out)
+	}
+	return Program(path), nil
 }
-
-// Sizes are those of sor.SOR, and how many threads.
-type Sizes struct{ Size, Iterations, Threads int }
 
 // Result is what a run has taken and computed.
 type Result struct {
@@ -44,16 +44,16 @@ type Result struct {
 }
 
 // Command runs it; Parse reads what it writes.
-func (s SOR) Command(z Sizes) *exec.Cmd {
-	return exec.Command(string(s), strconv.Itoa(z.Size), strconv.Itoa(z.Iterations), strconv.Itoa(z.Threads))
+func (p Program) Command(w *Work, threads int) *exec.Cmd {
+	return exec.Command(string(p), append(w.Args(), strconv.Itoa(threads))...)
 }
 
 // Run runs it to its end.
-func (s SOR) Run(ctx context.Context, z Sizes) (Result, error) {
-	cmd := s.Command(z)
+func (p Program) Run(ctx context.Context, w *Work, threads int) (Result, error) {
+	cmd := p.Command(w, threads)
 	out, err := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...).Output()
 	if err != nil {
-		return Result{}, fmt.Errorf("sor.c: %w", err)
+		return Result{}, fmt.Errorf("%s.c: %w", w.Name, err)
 	}
 	return Parse(bytes.NewReader(out))
 }
@@ -66,7 +66,7 @@ func Parse(out io.Reader) (r Result, err error) {
 		r.Seconds, err = strconv.ParseFloat(strings.TrimSpace(line), 64)
 	}
 	if err != nil {
-		return r, fmt.Errorf("sor.c says %q: %w", line, err)
+		return r, fmt.Errorf("a program in C says %q: %w", line, err)
 	}
 	h := program.NewHash()
 	if _, err := io.Copy(h, in); err != nil {

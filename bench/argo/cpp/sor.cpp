@@ -56,16 +56,6 @@ static void compute(const grid &g, long iterations)
 	}
 }
 
-static bool save(const std::vector<double> &points, const char *path)
-{
-	FILE *f = std::fopen(path, "w");
-
-	if (!f)
-		return false;
-	bool whole = std::fwrite(points.data(), sizeof(double), points.size(), f) == points.size();
-	return std::fclose(f) == 0 && whole;
-}
-
 int main(int argc, char **argv)
 {
 	grid g = {argc == 4 ? std::atol(argv[1]) : 0, nullptr};

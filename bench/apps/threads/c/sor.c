@@ -4,16 +4,12 @@
  * writes a line with the seconds it took, and the points as they lie in memory.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "run.h"
 
 #define OMEGA 0.8
 
-static long size, iterations, threads;
+static long size, iterations;
 static double *points;
-static pthread_barrier_t all;
 
 static void heat(long row)
 {
@@ -49,38 +45,17 @@ static void *work(void *id)
 	return NULL;
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
 int main(int argc, char **argv)
 {
-	pthread_t t[256];
-	double begin;
-
 	if (argc != 4)
 		return 2;
 	size = atol(argv[1]);
 	iterations = atol(argv[2]);
 	threads = atol(argv[3]);
-	if (size < 3 || iterations < 1 || threads < 1 || threads > 256)
+	if (size < 3 || iterations < 1 || threads < 1 || threads > MOST_THREADS)
 		return 2;
 	points = malloc(sizeof(*points) * size * size);
-	if (!points || pthread_barrier_init(&all, NULL, threads))
+	if (!points)
 		return 1;
-	begin = now();
-	for (long i = 1; i < threads; i++)
-		if (pthread_create(&t[i], NULL, work, (void *)i))
-			return 1;
-	work(NULL);
-	for (long i = 1; i < threads; i++)
-		pthread_join(t[i], NULL);
-	printf("%.9f\n", now() - begin);
-	if (fwrite(points, sizeof(*points), size * size, stdout) != (size_t)(size * size) || fflush(stdout))
-		return 1;
-	return 0;
+	return run(work) || put(points, size * size) || fflush(stdout);
 }

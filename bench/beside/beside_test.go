@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package beside
 
 import (
 	"fmt"
@@ -14,12 +14,15 @@ import (
 	"lazystate/bench/bedtest"
 )
 
+// small is a run that takes a moment.
+var small = &threads.Work{Name: "sor", Sizes: []threads.Size{{Flag: "size", Value: 64}, {Flag: "iterations", Value: 5}}, Threads: 2}
+
 // peer is a command that computes as plain threads do, and says that it is ArgoDSM. Both
 // has the threads alone.
 func peer(t *testing.T, after string) (command string, b *threads.Both) {
 	t.Helper()
 	dir := t.TempDir()
-	c, err := threads.Build(t.Context(), dir)
+	c, err := threads.Build(t.Context(), dir, "sor")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,13 +32,12 @@ func peer(t *testing.T, after string) (command string, b *threads.Both) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return "/bin/sh " + path, &threads.Both{C: c, Dir: dir}
+	return "/bin/sh " + path, &threads.Both{Work: small, C: c, Dir: dir}
 }
 
 func TestRuns(t *testing.T) {
-	defer func() { peers = argo.NewPeers() }()
 	command, _ := peer(t, "")
-	fig := bedtest.Made(t, &bench, "--runs=1", "--size=64", "--iterations=5", "--argo-tcp="+command)
+	fig := bedtest.Made(t, &New(threads.SOR(200, 2), 2).Program, "--runs=1", "--size=64", "--iterations=5", "--argo-tcp="+command)
 	bedtest.Positive(t, fig, len(ways)+1)
 	last := fig.Points[len(fig.Points)-1]
 	if last.Y != 1.5 || fig.XNames[len(ways)] != "ArgoDSM, TCP" {
@@ -49,10 +51,17 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// LU's ways have one result, too, and there is no bound.
+func TestLU(t *testing.T) {
+	fig := bedtest.Made(t, &New(threads.LU(2), 0).Program, "--runs=1", "--size=64", "--block=8")
+	bedtest.Positive(t, fig, len(ways))
+	if notes := strings.Join(fig.Notes, "\n"); strings.Contains(notes, "bound:") || !strings.Contains(notes, "lu: 64 rows of the matrix, 8 rows of a block; 2 processes") {
+		t.Errorf("%s", notes)
+	}
+}
+
 // A peer whose points differ in a byte is not measured.
 func TestAnotherResult(t *testing.T) {
-	defer func(z threads.Sizes) { sizes = z }(sizes)
-	sizes = threads.Sizes{Size: 64, Iterations: 5, Threads: 2}
 	for after, why := range map[string]string{"": "", "printf x >>$3": "the result is", "rm $3": "no such file"} {
 		command, b := peer(t, after)
 		p := argo.NewPeers().Shared
