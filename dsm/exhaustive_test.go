@@ -259,6 +259,7 @@ func TestExhaustive(t *testing.T) {
 			}}
 			book := soaktest.New(t, record, 0, 1) // nothing is drawn
 			e.explore(e.make())
+			book.Runs++
 			book.Add("states", len(e.seen))
 			book.Add("of them ends", e.ends)
 			if e.cut {

@@ -193,14 +193,14 @@ func drawLitmus(seed uint64) (*world, *litmus) {
 // seeds are those of a test: one, some, or as many as there is time for. The book has
 // how many those were.
 func seeds(t *testing.T, short int, f func(t *testing.T, seed uint64)) *soaktest.Book {
-	first, n, end := *firstFlag, short, time.Now().Add(24*time.Hour)
+	first, n, told, end := *firstFlag, short, 0, time.Now().Add(24*time.Hour)
 	switch {
 	case *seedFlag != 0:
-		first, n = *seedFlag, 1
+		first, n, told = *seedFlag, 1, short // which is not recorded
 	case soak:
 		n, end = 100000000, time.Now().Add(*soakFlag)
 	}
-	book := soaktest.New(t, record, first, 0)
+	book := soaktest.New(t, record, first, told)
 	for ; book.Runs < n && !t.Failed() && time.Now().Before(end); book.Runs++ {
 		f(t, first+uint64(book.Runs))
 	}

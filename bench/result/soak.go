@@ -22,7 +22,7 @@ import (
 type Soak struct {
 	Test   string         `json:"test"`
 	Seed   uint64         `json:"seed"`
-	Runs   int            `json:"runs"` // as it was meant to be
+	Runs   int            `json:"runs"` // that have ended
 	Good   bool           `json:"good"`
 	Begun  time.Time      `json:"begun"`
 	Took   float64        `json:"seconds"`

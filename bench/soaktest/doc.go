@@ -6,11 +6,13 @@
 //
 // The trap: a test's working directory is its package's, and what it is to record is
 // what has happened until its end. So it asks for its book first, before all that it
-// cleans up.
+// cleans up. What Runs does not count has not run: a soak that had fewer than it was
+// told is not recorded.
 //
 //	book := soaktest.New(t, "../../bench/results/soak-moves.json", lab.Seed(), runs)
 //	for range runs {
 //		move(t)
 //		book.Add("moves", 1)
+//		book.Runs++
 //	}
 package soaktest

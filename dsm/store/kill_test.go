@@ -178,7 +178,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	killed := 0
 	step := lab.Count(5, 1)
 	book := soaktest.New(t, record, 0, 100/step)
-	for at := 0; at < 100; at += step {
+	for at := 0; at < 100; at, book.Runs = at+step, book.Runs+1 {
 		out, err := run(t, "saver", dir, nil, fmt.Sprintf("%s=%d", atEnv, at))
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {

@@ -78,6 +78,7 @@ func TestRandomDamage(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
+		book.Runs++
 	}
 	book.Add("damaged", damaged)
 	book.Add("lost", lost)

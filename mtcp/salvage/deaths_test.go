@@ -24,18 +24,18 @@ import (
 // either: clients lose segments, the carrier fails, the recovery node is killed and
 // another try is made, CPUs wake that were believed to be dead, some memory is
 // damaged. The sessions that are not damaged go on, in 200 of 200 runs of the soak.
-// SALVAGE_SEED repeats one run.
+// SALVAGE_SEED repeats one run, of which there is no record.
 func TestDeaths(t *testing.T) {
 	seeds := make([]uint64, lab.Count(8, 200))
 	for i := range seeds {
 		seeds[i] = (lab.Seed()-1)*uint64(len(seeds)) + uint64(i)
 	}
+	book := soaktest.New(t, record, lab.Seed(), len(seeds))
 	if n, err := strconv.ParseUint(os.Getenv("SALVAGE_SEED"), 10, 64); err == nil {
 		seeds = []uint64{n}
 	}
-	book := soaktest.New(t, record, lab.Seed(), len(seeds))
 	for _, seed := range seeds {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+		book.Run(t, strconv.FormatUint(seed, 10), func(t *testing.T) {
 			d := newDeath(t, seed)
 			d.happens()
 			book.Add("deaths", 1)

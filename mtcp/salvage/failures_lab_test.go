@@ -83,9 +83,10 @@ type trial struct {
 
 func (t *trial) String() string { return t.kernel + ", by " + t.by.name + ": " + t.name }
 
-// trials are those of make soak, in turn, as often as SALVAGE_RUNS says; in make
-// test two that the seed draws, one on each kernel and one by rxe.
-func trials(rng *rand.Rand) (all []trial) {
+// trials are those of make soak, in turn, as often as SALVAGE_RUNS says, each once at
+// least in a whole one; in make test two that the seed draws, one on each kernel and
+// one by rxe.
+func trials(rng *rand.Rand) (all []trial, whole int) {
 	for _, kernel := range []string{"6.12", "6.1"} {
 		for _, f := range failures {
 			all = append(all, trial{kernel, mapped, f}, trial{kernel, bdnic, f})
@@ -98,23 +99,24 @@ func trials(rng *rand.Rand) (all []trial) {
 		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		soft := all[slices.IndexFunc(all, func(t trial) bool { return t.by.name == rxe.name })]
 		hard := all[slices.IndexFunc(all, func(t trial) bool { return t.by.name != rxe.name && t.kernel != soft.kernel })]
-		return []trial{hard, soft}
+		return []trial{hard, soft}, 2
 	}
+	whole = len(all)
 	if n, err := strconv.Atoi(os.Getenv("SALVAGE_RUNS")); err == nil && n > 0 {
 		all = slices.Repeat(all, 1+(n-1)/len(all))[:n]
 	}
-	return all
+	return all, max(whole, len(all))
 }
 
 // A machine fails in each of the ways there are, at a random moment of what its
 // clients are at, and their sessions go on at this host.
 func TestFailures(t *testing.T) {
 	rng := rand.New(rand.NewPCG(lab.Seed(), 13))
-	all := trials(rng)
-	book := soaktest.New(t, record, lab.Seed(), len(all))
+	all, whole := trials(rng)
+	book := soaktest.New(t, record, lab.Seed(), whole)
 	for _, c := range all {
 		wait := time.Duration(rng.IntN(20_000)) * time.Microsecond
-		t.Run(c.String(), func(t *testing.T) {
+		book.Run(t, c.String(), func(t *testing.T) {
 			v := newVictimBy(t, c.kernel, "add", c.by)
 			v.must(v.vm.Insmod(t.Context(), lab.Module(t, v.vm, "inject/bd_inject"), "i_am_a_lab=1"))
 			var callers []uint64

@@ -84,6 +84,7 @@ func (v *victim) frozenAtRandom(t *testing.T) {
 			t.Fatalf("stop %d: %v; %s", n, err, v.log())
 		}
 		v.must(v.vm.Cont(t.Context()))
+		book.Runs++
 	}
 	for _, p := range clients { // they have verified what came
 		p.Stop(t)

@@ -64,6 +64,7 @@ func TestManySessions(t *testing.T) {
 	book.Add("batches", int(r.Batches))
 	book.Add("reads", int(r.Reads))
 	book.Add("ms until the last lives", int(lives(r).Milliseconds()))
+	book.Runs++
 	t.Logf("%v, %d batches, %d bytes", r.Steps, r.Batches, r.Bytes)
 }
 
