@@ -28,7 +28,6 @@
 //			log(f.Sock, f.Err) // named, with the reason
 //			continue
 //		}
-//		f.Dump.Elapse(sinceDeath)
 //		restored, err := stack.Restore(f.Dump)
 //	}
 package extract

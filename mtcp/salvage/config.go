@@ -73,10 +73,7 @@ type Config struct {
 	// trial at a machine that has died is tried again; 0: a second.
 	Trial time.Duration
 
-	// Silent is for how long the target has shown no life: clients may have seen
-	// timestamps so much younger than its sockets say.
-	Silent time.Duration
-	Log    *slog.Logger
+	Log *slog.Logger
 
 	// Point, if there is one, is told of every step, by several goroutines at once: tests
 	// kill the daemon there.

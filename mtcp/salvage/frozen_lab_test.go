@@ -146,7 +146,7 @@ func (v *victim) compare(box *backdoor.Box, f *extract.Found, clients []*netrig.
 		return f.Err
 	}
 	s := &session{box: box, found: f}
-	if err := s.open(read, mtcp.Whole, 0); err != nil {
+	if err := s.open(read, mtcp.Whole); err != nil {
 		return fmt.Errorf("%s: %w", box.Remote, err)
 	}
 	d, im := f.Dump, s.facts.Image

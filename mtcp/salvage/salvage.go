@@ -337,7 +337,7 @@ func (r *run) extract(all []*session) error {
 	g := &gather{ctx: r.ctx, read: r.Target.ReadEach}
 	all = slices.DeleteFunc(slices.Clone(all), func(s *session) bool { return s.Err != nil })
 	g.each(len(all), func(i int, read func([]backdoor.VARead) error) {
-		all[i].Err = all[i].open(read, r.Policy, r.Silent)
+		all[i].Err = all[i].open(read, r.Policy)
 	})
 	return g.failed
 }

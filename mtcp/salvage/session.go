@@ -43,12 +43,11 @@ func (s *session) unread() {
 
 // open reads the box and decides what of it moves. What the client says later
 // changes only where sending begins.
-func (s *session) open(read func([]backdoor.VARead) error, p mtcp.Policy, silent time.Duration) error {
+func (s *session) open(read func([]backdoor.VARead) error, p mtcp.Policy) error {
 	d := s.found.Dump
 	if d.Local != s.box.Local || d.Remote != s.box.Remote {
 		return &backdoor.CorruptError{What: "box", Why: fmt.Sprintf("its socket is %s of %s", d.Local, d.Remote)}
 	}
-	d.Elapse(silent)
 	fetch := s.fetch(read)
 	im, err := cbox.ReadImage(s.box.Len(), fetch)
 	if err != nil {
@@ -162,8 +161,10 @@ func (s *session) ends(err error) error {
 const stampMargin = time.Minute
 
 // clock sets it forward where nothing counts as sent. Elsewhere the first
-// acknowledgement may echo a stamp of before, and the margin would be taken for the
-// round trip; there the clock is that of the last segment, and of the silence since.
+// acknowledgement may echo a stamp of before, and whatever was added would be taken for
+// the round trip; there the clock is that of the last segment. For how long the machine
+// was silent since is nowhere in it: a client compares with what it has heard (RFC 7323,
+// section 5), and behind the fence it has heard nothing younger.
 func (s *session) clock() {
 	if d := s.found.Dump; d.Nxt == d.Una {
 		d.Elapse(stampMargin)

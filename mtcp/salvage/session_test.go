@@ -5,11 +5,13 @@ package salvage
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"lazystate/internal/seqnum"
 	"lazystate/mtcp"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/extract"
+	"lazystate/mtcp/extract/extracttest"
 	"lazystate/mtcp/landing"
 	"lazystate/mtcp/tcprepair"
 )
@@ -69,4 +71,30 @@ func TestClock(t *testing.T) {
 			t.Errorf("%d sent: %d, want %d", sent, d.Negotiated.Timestamp, want)
 		}
 	}
+}
+
+// For how long a machine has been silent is in no clock, and need not be: the client goes
+// by what it has heard (RFC 7323, section 5), also where what was sent since counts as sent.
+func TestLongSilence(t *testing.T) {
+	w := newWorld(t, "ipv4", adding)
+	w.cfg.NotAsking = true
+	a := w.dial()
+	a.ask(3)
+	a.rest()
+	a.deaf(true)
+	a.ask(50)
+	time.Sleep(100 * time.Millisecond)
+	w.die(func(_ int, d *tcprepair.Dump, _ *extracttest.Sock) {
+		if !d.Negotiated.Stamped || d.Nxt == d.Una {
+			t.Errorf("stamped %v, %d sent and not acknowledged", d.Negotiated.Stamped, d.Una.Size(d.Nxt))
+		}
+	})
+	time.Sleep(3 * time.Second)
+	a.deaf(false)
+	if r := w.salvage(); r.Saved() != 1 {
+		t.Fatalf("%+v", r.Sessions)
+	}
+	a.rest()
+	a.ask(5)
+	a.rest()
 }
