@@ -7,11 +7,15 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"lazystate/backdoor/bdtest"
+	"lazystate/backdoor/uapi"
 	"lazystate/bench/soaktest"
+	"lazystate/internal/netrig"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/extract/extracttest"
+	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/tcprepair"
 	"lazystate/tools/lab"
 )
@@ -116,13 +120,7 @@ func TestDamagedSnapshot(t *testing.T) {
 	w.die(nil)
 	rng, bad := rand.New(rand.NewPCG(1, 2)), map[int]bool{}
 	for i, pages := range w.grave.Boxes[:2] {
-		im, err := cbox.ReadImage(uint64(len(pages)*4096), func(exts []cbox.Extent) error {
-			for _, e := range exts {
-				copy(e.Buf, w.peek(pages, e.Off, len(e.Buf)))
-			}
-			return nil
-		})
-		w.must(err)
+		im := w.image(pages)
 		p, s := im.Head.ProcTable[0], im.Snapshots[0]
 		at := p.SnapOff + s.Seq%2*uint64(p.SnapLen) + uint64(rng.IntN(64+len(s.Data)))
 		w.flip(pages, at, rng.IntN(8))
@@ -142,6 +140,100 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 }
 
+// The machine has stopped in the midst of an export, whichever of the buffers that was
+// into: its number was taken from it before the first byte was written, and it is not
+// looked at, whatever it has become since (§3.6.4). The session goes on from the other.
+func TestTornExport(t *testing.T) {
+	w := newWorld(t, "ipv4", adding)
+	clients := make([]*adder, 12)
+	for i := range clients {
+		clients[i] = w.dial()
+		for range 3 + i%2 { // an export each
+			clients[i].ask(1)
+			clients[i].rest()
+		}
+	}
+	w.die(nil)
+	rng, torn := rand.New(rand.NewPCG(1, 3)), [2]int{}
+	for _, pages := range w.grave.Boxes {
+		im := w.image(pages)
+		s := im.Snapshots[0]
+		next := (s.Seq + 1) % 2
+		w.tear(pages, &im.Head.ProcTable[0], s, torn[next]%3, rng)
+		torn[next]++
+	}
+	if torn[0] == 0 || torn[1] == 0 {
+		t.Fatalf("torn: %v", torn)
+	}
+	r := w.salvage()
+	for _, a := range clients {
+		if o := outcome(t, r, a); o.Err != nil {
+			t.Error(o.Err)
+			continue
+		}
+		a.ask(5)
+		a.rest()
+	}
+}
+
+// What bulk exports is told from a mixture of two exports of its, which frozenAtRandom
+// looks for.
+func TestMixedExportShows(t *testing.T) {
+	w := newWorld(t, "ipv4", process{"bulk", func(s *server, c *keeper.Client) error { return s.serve(c, bulk) }})
+	c := w.dial()
+	const sent = 8<<10 + 1
+	for off := uint64(0); off < sent; off += sent / 3 { // an export each
+		b := make([]byte, sent/3)
+		netrig.Fill(b, upStream, off)
+		_, err := c.Write(b)
+		w.must(err)
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.die(nil)
+	im := w.image(w.grave.Boxes[0])
+	if err := exported(im); err != nil || im.Root().LSR != sent {
+		t.Fatalf("read %d: %v", im.Root().LSR, err)
+	}
+	netrig.Fill(im.Snapshots[0].Data[bulkState/2:], stateStream, sent/3*2+bulkState/2)
+	if err := exported(im); err == nil {
+		t.Error("the half of the export before is taken for it")
+	}
+}
+
+// tear leaves of the next export what it has stored at a moment: some of its state, all of
+// it and its number, or everything but the word that makes it count.
+func (w *world) tear(pages []uint64, p *uapi.CboxProc, last *cbox.Snapshot, step int, rng *rand.Rand) {
+	const size = uapi.CboxSnapSize
+	buffer := func(seq uint64) uint64 { return p.SnapOff + seq%2*uint64(p.SnapLen) }
+	b := w.peek(pages, buffer(last.Seq), size+len(last.Data))
+	n := len(b)
+	clear(b[:8])
+	binary.LittleEndian.PutUint64(b[uapi.CboxSnapNumberOff:], last.Seq+1)
+	for i := range b[size:] {
+		b[size+i] = byte(rng.Uint32())
+	}
+	for _, stored := range [][][2]int{
+		{{0, 8}, {size, (size + n) / 2}},
+		{{0, 8}, {size, n}, {uapi.CboxSnapLenOff, uapi.CboxSnapOrderOff}},
+		{{0, n}},
+	}[step] {
+		w.poke(pages, buffer(last.Seq+1)+uint64(stored[0]), b[stored[0]:stored[1]])
+	}
+}
+
+// image is what there is of a box.
+func (w *world) image(pages []uint64) *cbox.Image {
+	w.t.Helper()
+	im, err := cbox.ReadImage(uint64(len(pages)*4096), func(exts []cbox.Extent) error {
+		for _, e := range exts {
+			copy(e.Buf, w.peek(pages, e.Off, len(e.Buf)))
+		}
+		return nil
+	})
+	w.must(err)
+	return im
+}
+
 // peek is a piece of a box.
 func (w *world) peek(pages []uint64, off uint64, n int) []byte {
 	var b []byte
@@ -151,7 +243,13 @@ func (w *world) peek(pages []uint64, off uint64, n int) []byte {
 	return slices.Clone(b[off:][:n])
 }
 
+func (w *world) poke(pages []uint64, off uint64, b []byte) {
+	for i := range b {
+		at := off + uint64(i)
+		w.machine.Poke(pages[at/4096]+at%4096, b[i:i+1])
+	}
+}
+
 func (w *world) flip(pages []uint64, off uint64, bit int) {
-	va := pages[off/4096] + off%4096
-	w.machine.Poke(va, []byte{w.machine.Peek(va, 1)[0] ^ 1<<bit})
+	w.poke(pages, off, []byte{w.peek(pages, off, 1)[0] ^ 1<<bit})
 }

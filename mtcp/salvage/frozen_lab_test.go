@@ -22,11 +22,17 @@ import (
 
 // Streams of netrig.Fill.
 const (
-	upStream   = 3
-	downStream = 4
+	upStream    = 3
+	downStream  = 4
+	stateStream = 5
 )
 
-// bulk reads and writes as much as it can, and checks what it reads.
+// bulkState is how much bulk exports, which is nearly all that there is room for: an
+// instant may be within a copy of it.
+const bulkState = 4000
+
+// bulk reads and writes as much as it can, and checks what it reads. Its state is told by
+// how far it has read, so that a snapshot in which two exports are mixed is seen.
 func bulk(c *cbox.Conn) error {
 	go func() {
 		b := make([]byte, 64<<10)
@@ -38,7 +44,7 @@ func bulk(c *cbox.Conn) error {
 			}
 		}
 	}()
-	b := make([]byte, 8<<10)
+	b, state := make([]byte, 8<<10), make([]byte, bulkState)
 	for off := uint64(0); ; {
 		n, err := c.Read(b)
 		if err == nil {
@@ -48,7 +54,8 @@ func bulk(c *cbox.Conn) error {
 			return fmt.Errorf("read at %d: %w", off, err)
 		}
 		off += uint64(n)
-		if err := c.Export(nil); err != nil {
+		netrig.Fill(state, stateStream, off)
+		if err := c.Export(state); err != nil {
 			return err
 		}
 	}
@@ -157,6 +164,7 @@ func (v *victim) compare(box *backdoor.Box, f *extract.Found, clients []*netrig.
 	}
 	for what, err := range map[string]error{
 		"receive queue": netrig.Verify(d.In, upStream, s.facts.Read),
+		"state":         exported(im),
 		"receive log":   netrig.Verify(im.Log, upStream, im.Root().LSR),
 		"send queue":    netrig.Verify(out, downStream, una),
 	} {
@@ -165,6 +173,18 @@ func (v *victim) compare(box *backdoor.Box, f *extract.Found, clients []*netrig.
 		}
 	}
 	return v.agrees(box, s, una, clients)
+}
+
+// exported compares the state in a box with what bulk had exported there.
+func exported(im *cbox.Image) error {
+	s := im.Snapshots[0]
+	switch {
+	case s == nil:
+		return nil // it has read nothing yet
+	case len(s.Data) != bulkState:
+		return fmt.Errorf("%d bytes", len(s.Data))
+	}
+	return netrig.Verify(s.Data, stateStream, s.LSR)
 }
 
 // agrees compares the numbers with the client's own, whose kernel counts its SYN
