@@ -10,11 +10,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"lazystate/backdoor"
+	"lazystate/examples/auction/load"
 	"lazystate/examples/outcome/postgres"
 	"lazystate/tools/target"
 	"lazystate/tools/testbed"
@@ -33,6 +35,8 @@ type Bed struct {
 	DSN    string
 	Fronts [2]netip.AddrPort // where clients go
 
+	crowds  []*Crowd
+	told    []load.Event // what clients in other processes were told of updates
 	db      *postgres.Cluster
 	site    Site
 	middle  string // the middle tiers, as front ends are told
@@ -64,7 +68,8 @@ const (
 
 var databases atomic.Int64
 
-// On has an auction run on a database of its own, and used.
+// On has an auction run on a database of its own, and used; which is an error, too, if the
+// database then is not what clients were told.
 func On(ctx context.Context, db *postgres.Cluster, site Site, use func(b *Bed) error) error {
 	dsn, err := db.Create(ctx, fmt.Sprintf("auction%d", databases.Add(1)))
 	if err != nil {
@@ -88,8 +93,30 @@ func On(ctx context.Context, db *postgres.Cluster, site Site, use func(b *Bed) e
 		if err := s.start(ctx, &done); err != nil {
 			return err
 		}
-		return use(s)
+		if err := use(s); err != nil {
+			return err
+		}
+		return s.sound(ctx)
 	})
+}
+
+// sound compares the database with what clients were told. Those who were told nothing
+// are the bench's to judge: where connections are reset, there are some.
+func (s *Bed) sound(ctx context.Context) error {
+	events := slices.Clone(s.told)
+	for _, c := range s.crowds {
+		for _, of := range c.End() {
+			events = append(events, of...)
+		}
+	}
+	v, err := load.Check(ctx, s.DSN, events)
+	if err != nil {
+		return fmt.Errorf("check the database: %w", err)
+	}
+	if v.Errors = nil; !v.Sound() {
+		return fmt.Errorf("the database is not what clients were told: %s", v)
+	}
+	return nil
 }
 
 func shared() netip.AddrPort { return netip.AddrPortFrom(testbed.Shared, testbed.Port) }

@@ -5,8 +5,11 @@ package auctionload
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"lazystate/examples/outcome/postgres"
 	"lazystate/internal/netrig"
@@ -15,7 +18,9 @@ import (
 	"lazystate/tools/testbed"
 )
 
-// Both front ends answer a crowd of this process. Those that die are bench/fig311's.
+// Both front ends answer a crowd of this process, and clients of another one. Those that
+// die are bench/fig311's. The database is what they were told, until there is a bid in it
+// that nobody has made.
 func TestCrowd(t *testing.T) {
 	if !lab.Soak() {
 		t.Skip("bench/fig39 has the bed too: with LAZYSTATE_SOAK=1")
@@ -34,7 +39,7 @@ func TestCrowd(t *testing.T) {
 		}
 	})
 	err = On(t.Context(), db, Site{Front: true, Middle: true}, func(b *Bed) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 		defer cancel()
 		c := b.Crowd(ctx, Spec{Clients: 6, Mix: "bidding", Think: 0.01, Visit: 5, Seed: 1})
 		err := testbed.Await(ctx, "replies of both front ends", func() bool { return c.loads[0].Ended() > 20 && c.loads[1].Ended() > 20 })
@@ -42,9 +47,27 @@ func TestCrowd(t *testing.T) {
 		if n, why := seen.Failed(); n > 0 {
 			t.Errorf("%d requests failed, one by: %v", n, why)
 		}
-		return err
+		out, err2 := b.Load(ctx, Spec{Clients: 4, For: 3 * time.Second, Mix: "bidding", Think: 0.01, Seed: 2})
+		if len(out.Updates) == 0 {
+			t.Errorf("no updates: %+v", out)
+		}
+		if err := errors.Join(err, err2, b.sound(ctx)); err != nil {
+			t.Error(err)
+		}
+		return invent(ctx, b.DSN)
 	})
-	if err != nil {
-		t.Error(err)
+	if err == nil || !strings.Contains(err.Error(), `phantoms ["bid 98765432`) {
+		t.Errorf("a bid that nobody has made: %v", err)
 	}
+}
+
+// invent makes a bid.
+func invent(ctx context.Context, dsn string) error {
+	c, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	_, err = c.Exec(ctx, `INSERT INTO bids (item, bidder, amount, admitted, request) VALUES (1, 1, 98765432, now(), 'nobody')`)
+	return err
 }

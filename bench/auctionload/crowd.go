@@ -48,6 +48,7 @@ func (s *Bed) Crowd(ctx context.Context, spec Spec) *Crowd {
 		c.loads[i] = l
 		c.ended.Go(func() { c.events[i] = l.Run(ctx) })
 	}
+	s.crowds = append(s.crowds, c)
 	return c
 }
 

@@ -8,7 +8,8 @@
 //
 // The first machine of either tier may be a virtual one that is stopped in the midst
 // (Victims, Crash): then its monitors have the second one go on, as bdmon would, and
-// Recovery says what was when.
+// Recovery says what was when. After each run the database is compared with what clients
+// were told.
 //
 // The traps: the paper's base servers are other programs than the recoverable ones.
 // These are the same, with and without boxes, so what differs is what boxes cost. And

@@ -4,6 +4,7 @@ package auctionload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -36,6 +37,35 @@ type Outcome struct {
 	MeanMs   float64
 	WorstMs  float64
 	Failures []string
+	Updates  []Update
+}
+
+// Update is what a client was told of one that it has asked for.
+type Update struct {
+	Kind, Key       string
+	ID              int64
+	Refused, Failed bool // Failed: it was told nothing
+}
+
+// updates of all that was asked for.
+func updates(events []load.Event) (all []Update) {
+	for i := range events {
+		if e := &events[i]; e.Key != "" {
+			all = append(all, Update{e.Kind, e.Key, e.ID, e.Refused, e.Err != nil})
+		}
+	}
+	return all
+}
+
+var errFailed = errors.New("its request failed")
+
+// event is an update as load.Check wants it.
+func (u Update) event() load.Event {
+	e := load.Event{Kind: u.Kind, Key: u.Key, ID: u.ID, Refused: u.Refused}
+	if u.Failed {
+		e.Err = errFailed
+	}
+	return e
 }
 
 // Main is the load, if this process is one; it does not return then.
@@ -55,6 +85,7 @@ func (s *Spec) run(ctx context.Context) (out Outcome) {
 			out.Failures = append(out.Failures, e.Err.Error())
 		}
 	}
+	out.Updates = updates(sum.Events)
 	out.Replies, out.Rate, out.MeanMs, out.WorstMs = sum.Replies, sum.Rate(), sum.Mean.Seconds()*1e3, sum.Worst.Seconds()*1e3
 	return out
 }
@@ -63,6 +94,9 @@ func (s *Spec) run(ctx context.Context) (out Outcome) {
 func (s *Bed) Load(ctx context.Context, spec Spec) (out Outcome, err error) {
 	spec.Fronts = s.Fronts[:]
 	out, err = testbed.Ask[Spec, Outcome](ctx, s.Bed, s.Clients[0].Host, Arg, spec)
+	for _, u := range out.Updates {
+		s.told = append(s.told, u.event())
+	}
 	if err == nil && len(out.Failures) > 0 {
 		err = fmt.Errorf("%d requests failed, one by: %s", len(out.Failures), out.Failures[0])
 	}
