@@ -90,6 +90,7 @@ func extraction(ctx context.Context, o *trial.Options, w *guest.Wired, fig *resu
 	cfg := salvage.Config{Target: t, Services: []netip.Prefix{netip.MustParsePrefix(guest.TargetAddr + "/24")}}
 	var us []float64
 	var last *salvage.Report
+	batches := uint64(0)
 	for range o.Runs {
 		began := time.Now()
 		if last, err = salvage.Look(ctx, cfg); err != nil {
@@ -99,10 +100,22 @@ func extraction(ctx context.Context, o *trial.Options, w *guest.Wired, fig *resu
 		if last.Saved() != n {
 			return fmt.Errorf("%d of %d could be carried out: %+v", last.Saved(), n, last.Sessions)
 		}
+		batches = max(batches, last.Batches)
 	}
 	each := func(x uint64) string { return fmt.Sprintf("%.1f", float64(x)/float64(n)) }
 	what := map[bool]string{true: "ours: one session", false: fmt.Sprintf("ours: each of %d", n)}[n == 1]
 	fig.Add(fmt.Sprintf("%s (%s)", what, c), float64(kb), us, each(last.Reads), fmt.Sprint(last.Batches), each(last.Bytes))
+	if c == guest.INIC && n == sessions {
+		bounds(fig, kb, us, batches)
+	}
 	o.Logf("%d KB, %d sessions, %s: %.1f us each, %s reads each in %d batches", kb, n, c, result.Median(us), each(last.Reads), last.Batches)
 	return nil
+}
+
+// bounds are the issue's, of a hundred idle sessions over the I-NIC.
+func bounds(fig *result.Figure, kb int, us []float64, batches uint64) {
+	const mostBatches, mostUs, by = 10, 200, "100 idle sessions, of the issue"
+	what := fmt.Sprintf("%d sessions of %d KB (%s)", sessions, kb, guest.INIC)
+	fig.Bound(what, float64(batches), mostBatches, "batches", by)
+	fig.Bound(what, result.Median(us), mostUs, "us a session", by)
 }
