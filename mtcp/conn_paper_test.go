@@ -5,6 +5,7 @@ package mtcp
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"lazystate/internal/seqnum"
@@ -146,6 +147,33 @@ func TestPaperClientNotAsked(t *testing.T) {
 	m = cut(t, Snapshot{LSW: 120}, Up{}, Down{Una: 80, Nxt: 180, Written: 200, State: estab}, Client{}, Minimal)
 	if m.Send != (Span{80, 180}) || m.Discard != 60 {
 		t.Errorf("snapshot before it: %+v", m)
+	}
+}
+
+// The one form of cutDown is both branches of it, whatever was sent, held and exported.
+func TestPaperSendSideBranches(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 365))
+	var first, held int
+	for range 10_000 {
+		una := rng.Uint64N(50)
+		next := una + rng.Uint64N(50)     // MAX
+		written := next + rng.Uint64N(50) // of which the rest was never sent
+		lsw := rng.Uint64N(written + 50)  // beyond: held in the box
+		snd, discard := Span{una, next}, next-min(next, lsw)
+		if next <= lsw {
+			snd, discard = Span{una, lsw}, 0
+			first++
+		}
+		if lsw > written {
+			held++
+		}
+		m := cut(t, Snapshot{LSW: lsw}, Up{}, Down{Una: una, Nxt: next, Written: written, State: estab}, Client{}, Minimal)
+		if got := (Span{m.Send.From, m.Held.To}); got != snd || m.Discard != discard || m.Send.To != m.Held.From {
+			t.Fatalf("una %d, MAX %d, written %d, lsw %d: %v and %v, %d discarded; printed are %v and %d", una, next, written, lsw, m.Send, m.Held, m.Discard, snd, discard)
+		}
+	}
+	if first < 1000 || first > 9000 || held < 1000 {
+		t.Errorf("%d of the first branch, %d with held output", first, held)
 	}
 }
 

@@ -75,6 +75,13 @@ func (m *Move) checkEnd(down Down) error {
 	return nil
 }
 
+// cutDown: Minimal, without the client's word, is §3.6.5's step 1 in one form instead of
+// its two branches. What moves, with what is held, ends at max(lsw, MAX), and what the
+// replay makes from lsw to that end is discarded. Where MAX <= lsw that is [una, lsw) and
+// nothing, else [una, MAX) and MAX - lsw, as printed. MAX is Nxt: what lies behind it in
+// the send buffer was never sent, and the replay makes it again. Whole moves that, too,
+// and discards as much more. The client's word takes MAX's place: it has what it says,
+// and nothing that it could acknowledge lies behind.
 func (m *Move) cutDown(down Down, c Client, p Policy) {
 	m.LSRC = down.Una
 	m.ClientFin = down.Fin == FinSeen
