@@ -16,6 +16,7 @@ import (
 	"lazystate/backdoor/uapi"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/cbox/cboxtest"
+	"lazystate/mtcp/keeper"
 	"lazystate/tools/lab"
 	"lazystate/tools/lab/armed"
 )
@@ -39,9 +40,9 @@ func TestMain(m *testing.M) {
 	case "deadly":
 		err = serveInGuest(crashes)
 	case "recover":
-		err = recoverInGuest(addUp)
+		err = recoverInGuest(0, func(_ *keeper.Keeper, c *cbox.Conn) error { return addUp(c) })
 	case "recover deadly":
-		err = recoverInGuest(crashes)
+		err = recoverInGuest(hang, crashesAlone) // nobody is believed for having lived for long
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

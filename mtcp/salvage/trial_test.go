@@ -167,21 +167,26 @@ func (w *world) on(clients []*adder, trials []uint32) {
 	}
 }
 
+// tried are the clients of a keeper's sessions that are on trial.
+func tried(k *keeper.Keeper) (clients []string) {
+	for _, s := range k.Sessions() {
+		if k.OnTrial(s.ID) {
+			clients = append(clients, s.Remote.String())
+		}
+	}
+	return clients
+}
+
 // acquitted waits until nothing at the recovery node is on trial any more.
 func (w *world) acquitted() {
 	w.t.Helper()
 	for end := time.Now().Add(hang); ; time.Sleep(10 * time.Millisecond) {
-		left := 0
-		for _, s := range w.s2.keep.Sessions() {
-			if w.s2.keep.OnTrial(s.ID) {
-				left++
-			}
-		}
-		if left == 0 {
+		left := tried(w.s2.keep)
+		if len(left) == 0 {
 			return
 		}
 		if time.Now().After(end) {
-			w.t.Fatalf("%d are on trial", left)
+			w.t.Fatalf("on trial are %v", left)
 		}
 	}
 }
@@ -221,12 +226,7 @@ func TestReplayKillsTheRecoveryNode(t *testing.T) {
 	good.ask(5)
 	good.rest()
 	for end := time.Now().Add(hang); ; time.Sleep(10 * time.Millisecond) {
-		var left []string
-		for _, s := range w.s2.keep.Sessions() {
-			if w.s2.keep.OnTrial(s.ID) {
-				left = append(left, s.Remote.String())
-			}
-		}
+		left := tried(w.s2.keep)
 		if len(left) == 1 && left[0] == bad.LocalAddr().String() {
 			break
 		}
