@@ -30,18 +30,22 @@ func New(t *testing.T, file string, seed uint64, told int) *Book {
 	t.Cleanup(func() {
 		b.Good, b.Took = !t.Failed(), time.Since(began).Round(time.Second).Seconds()
 		t.Logf("seed %d, %d runs: %v", seed, b.Runs, b.Counts)
-		if !lab.Soak() {
-			return
-		}
-		if why := b.partial(t.Skipped()); why != "" {
-			t.Logf("not recorded: %s", why)
-			return
-		}
-		if err := b.Save(context.Background(), file); err != nil {
-			t.Error(err)
+		if lab.Soak() {
+			b.record(t, file)
 		}
 	})
 	return b
+}
+
+func (b *Book) record(t *testing.T, file string) {
+	t.Helper()
+	if why := b.partial(t.Skipped()); why != "" {
+		t.Logf("not recorded: %s", why)
+		return
+	}
+	if err := b.Save(context.Background(), file); err != nil {
+		t.Error(err)
+	}
 }
 
 // Add counts n more of something.

@@ -15,9 +15,13 @@ import (
 // kept is what a soak that is a test within this one leaves in its file.
 func kept(t *testing.T, told int, f func(t *testing.T, b *Book)) (all []result.Soak) {
 	t.Helper()
-	t.Setenv("LAZYSTATE_SOAK", "1")
 	file := filepath.Join(t.TempDir(), "soak.json")
-	t.Run("soak", func(t *testing.T) { f(t, New(t, file, 7, told)) })
+	t.Run("soak", func(t *testing.T) {
+		var b *Book
+		t.Cleanup(func() { b.record(t, file) }) // as make soak does then
+		b = New(t, file, 7, told)
+		f(t, b)
+	})
 	text, err := os.ReadFile(file)
 	if os.IsNotExist(err) {
 		return nil
