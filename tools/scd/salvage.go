@@ -205,7 +205,7 @@ func (r *rescue) run(ctx context.Context, d *state, q control.Request) ([]contro
 	cfg := salvage.Config{
 		Target: t, Fence: func(ctx context.Context) error { return stands(ctx, t, q) },
 		Services: r.Prefixes, Gate: d.gate, Place: r.place, Stack: d.stack, Keeper: d.keeper,
-		Entrust: d.mover.Entrust, Owner: d.owner, Policy: r.Moves, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name), Point: point,
+		Entrust: d.mover.Entrust, Owner: d.owner, Policy: r.Moves, NotAsking: r.NotAsking, Box: d.cfg.State.Box, Log: d.log.With("machine", r.Name), Point: point,
 	}
 	if l, err := openLedger(d.cfg.Journal, url.PathEscape(r.Name), t.BootID(), d.asides); err != nil {
 		d.log.Warn("salvage: should this daemon die of a session, the next one will not know", "err", err)

@@ -70,11 +70,16 @@ type deadly struct {
 var fenceKey = uapi.Key{1, 2, 3}
 
 // newDeadly has s2's configuration say more, too.
-func newDeadly(t *testing.T, more map[string]any) *deadly {
+func newDeadly(t *testing.T, more map[string]any) *deadly { return newDeadlyBy(t, nil, more) }
+
+// newDeadlyBy has it say more of s1's salvage as well.
+func newDeadlyBy(t *testing.T, how, more map[string]any) *deadly {
 	d := &deadly{dir: t.TempDir()}
 	d.world = &world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
 		if s.name == "s2" {
-			cfg["salvage"] = []any{map[string]any{"name": "s1", "url": "inic://" + filepath.Join(d.dir, "ram"), "device": netrig.Dev, "addresses": []string{"10.9.0.100/24"}, "policy": "minimal"}}
+			victim := map[string]any{"name": "s1", "url": "inic://" + filepath.Join(d.dir, "ram"), "device": netrig.Dev, "addresses": []string{"10.9.0.100/24"}, "policy": "minimal"}
+			maps.Copy(victim, how)
+			cfg["salvage"] = []any{victim}
 			maps.Copy(cfg, more)
 		}
 	}}
@@ -164,6 +169,19 @@ func TestSalvage(t *testing.T) {
 			t.Errorf("%+v", line)
 		}
 	}
+}
+
+// Recovery that does not involve the client, as in §3.6.5, by configuration.
+func TestSalvageNotAsking(t *testing.T) {
+	w := newDeadlyBy(t, map[string]any{"not_asking": true}, nil)
+	s2, finish := w.s2, w.idle()
+	w.fence(w.dies(1))
+	all, err := s2.salvaged("s1")
+	if err != nil || len(all) != 1 || all[0].Asked {
+		t.Fatalf("%v, %v", all, err)
+	}
+	finish()
+	s2.await("the end", func() bool { return len(s2.ls()) == 0 })
 }
 
 // The sessions of a machine were given to another recovery node: this one takes nothing

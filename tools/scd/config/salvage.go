@@ -25,6 +25,10 @@ type Victim struct {
 	Addresses []string `yaml:"addresses"`
 	Policy    string   `yaml:"policy"` // minimal, whole; "": whole
 
+	// NotAsking leaves its clients out of it, as §3.6.5 does: what is buffered goes out
+	// before the addresses are taken over.
+	NotAsking bool `yaml:"not_asking"`
+
 	Prefixes []netip.Prefix `yaml:"-"`
 	Moves    mtcp.Policy    `yaml:"-"`
 }
