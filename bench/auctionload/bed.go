@@ -35,6 +35,7 @@ type Bed struct {
 	DSN    string
 	Fronts [2]netip.AddrPort // where clients go
 
+	amounts atomic.Int64 // that were bid, or may have been
 	crowds  []*Crowd
 	told    []load.Event // what clients in other processes were told of updates
 	db      *postgres.Cluster

@@ -5,6 +5,7 @@ package auctionload
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,11 @@ import (
 	"lazystate/tools/lab"
 	"lazystate/tools/testbed"
 )
+
+func TestMain(m *testing.M) {
+	Main()
+	os.Exit(m.Run())
+}
 
 // Both front ends answer a crowd of this process, and clients of another one. Those that
 // die are bench/fig311's. The database is what they were told, until there is a bid in it
@@ -39,7 +45,7 @@ func TestCrowd(t *testing.T) {
 		}
 	})
 	err = On(t.Context(), db, Site{Front: true, Middle: true}, func(b *Bed) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		c := b.Crowd(ctx, Spec{Clients: 6, Mix: "bidding", Think: 0.01, Visit: 5, Seed: 1})
 		err := testbed.Await(ctx, "replies of both front ends", func() bool { return c.loads[0].Ended() > 20 && c.loads[1].Ended() > 20 })
@@ -56,7 +62,7 @@ func TestCrowd(t *testing.T) {
 		}
 		return invent(ctx, b.DSN)
 	})
-	if err == nil || !strings.Contains(err.Error(), `phantoms ["bid 98765432`) {
+	if err == nil || !strings.Contains(err.Error(), `phantoms ["bid 9876543210`) {
 		t.Errorf("a bid that nobody has made: %v", err)
 	}
 }
@@ -68,6 +74,6 @@ func invent(ctx context.Context, dsn string) error {
 		return err
 	}
 	defer c.Close(ctx)
-	_, err = c.Exec(ctx, `INSERT INTO bids (item, bidder, amount, admitted, request) VALUES (1, 1, 98765432, now(), 'nobody')`)
+	_, err = c.Exec(ctx, `INSERT INTO bids (item, bidder, amount, admitted, request) VALUES (1, 1, 9876543210, now(), 'nobody')`)
 	return err
 }

@@ -45,6 +45,7 @@ func (s *Bed) Crowd(ctx context.Context, spec Spec) *Crowd {
 		l := spec.load(func(ctx context.Context) (net.Conn, error) { return s.Clients[0].Dial(ctx, at) })
 		l.Clients = (spec.Clients + 1 - i) / len(s.Fronts)
 		l.Seed, l.Name = spec.Seed*uint64(len(s.Fronts))+uint64(i), fmt.Sprintf("%d.%d", spec.Seed, i)
+		l.Amounts = &s.amounts
 		c.loads[i] = l
 		c.ended.Go(func() { c.events[i] = l.Run(ctx) })
 	}

@@ -28,7 +28,11 @@ type Spec struct {
 	Visit   int
 	Seed    uint64
 	Fronts  []netip.AddrPort
+	Bid     int64 // the last amount that others have
 }
+
+// mostBids is more than one load makes.
+const mostBids = 1 << 24
 
 // Outcome is what became of it.
 type Outcome struct {
@@ -79,6 +83,8 @@ func (s *Spec) run(ctx context.Context) (out Outcome) {
 		at := s.Fronts[dialed.Add(1)%uint64(len(s.Fronts))]
 		return (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
 	})
+	l.Amounts = &atomic.Int64{}
+	l.Amounts.Store(s.Bid)
 	sum := load.Sum(l.Run(ctx))
 	for _, e := range sum.Events {
 		if e.Err != nil {
@@ -93,6 +99,7 @@ func (s *Spec) run(ctx context.Context) (out Outcome) {
 // Load has clients ask; a failure is an error, for here nothing dies.
 func (s *Bed) Load(ctx context.Context, spec Spec) (out Outcome, err error) {
 	spec.Fronts = s.Fronts[:]
+	spec.Bid = s.amounts.Add(mostBids) - mostBids
 	out, err = testbed.Ask[Spec, Outcome](ctx, s.Bed, s.Clients[0].Host, Arg, spec)
 	for _, u := range out.Updates {
 		s.told = append(s.told, u.event())

@@ -26,12 +26,22 @@ type Load struct {
 	Seed    uint64
 	Name    string        // prefix of all that is unique; another for each run on a database
 	Reply   time.Duration // a client waits for one so long
+	Amounts *atomic.Int64 // of the last bid, for all runs on a database; nil: there is no other
 
 	amount atomic.Int64
 	next   atomic.Int64
 	met    atomic.Int64
 	ended  atomic.Int64
 	open   atomic.Int64
+}
+
+// bid is the next amount: those of one item rise, and none is bid twice.
+func (l *Load) bid() int64 {
+	last := l.Amounts
+	if last == nil {
+		last = &l.amount
+	}
+	return 1000 + last.Add(1)
 }
 
 // Met counts the clients that have had a reply: with one connection each, whose server

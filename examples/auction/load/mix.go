@@ -120,7 +120,7 @@ func user(c *client) ask {
 // bid: amounts rise, so that most are higher than those before; one that another has
 // overtaken is refused.
 func bid(c *client) ask {
-	u, i, amount := one(c.rng, c.l.Size.Users), one(c.rng, c.l.Size.Items), strconv.FormatInt(1000+c.l.amount.Add(1), 10)
+	u, i, amount := one(c.rng, c.l.Size.Users), one(c.rng, c.l.Size.Items), strconv.FormatInt(c.l.bid(), 10)
 	return ask{args: args("user", u, "item", i, "amount", amount), key: amount, refusable: true, check: says("bid", map[string]string{"bidder": u, "item": i, "amount": amount})}
 }
 
