@@ -190,15 +190,20 @@ func TestAgentMovesUpload(t *testing.T) {
 	end()
 }
 
+// s1Elsewhere is a configuration by which S2 has no connection to S1 before that has its
+// other address.
+func s1Elsewhere(s *site, cfg map[string]any) {
+	if s.name == "s2" {
+		cfg["peers"].([]any)[0].(map[string]any)["address"] = "10.9.0.51:7701"
+	}
+}
+
+const s1sOther = "10.9.0.51/24"
+
 // A client asks before S2 has a connection to S1, and again: its session moves when
 // the servers have met.
 func TestAgentAsksUntilServersMeet(t *testing.T) {
-	w := &world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
-		if s.name == "s2" {
-			cfg["peers"].([]any)[0].(map[string]any)["address"] = "10.9.0.51:7701"
-		}
-	}}
-	w.build(false)
+	w := (&world{t: t, names: []string{"s1", "s2"}, more: s1Elsewhere}).build(false)
 	a := w.agent("--patience", hang.String())
 	w.addr = own(0, false).Addr()
 	finish := w.idle()
@@ -206,7 +211,7 @@ func TestAgentAsksUntilServersMeet(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- a.move(l, own(1, false)) }()
 	s2.await("the client's request", func() bool { return strings.Contains(s2.scd.log.String(), "not answered yet") })
-	s1.Addr("10.9.0.51/24")
+	s1.Addr(s1sOther)
 	if err := <-result; err != nil {
 		t.Fatal(err)
 	}

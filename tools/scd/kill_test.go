@@ -256,36 +256,15 @@ func TestKilledBeforeHandOver(t *testing.T) {
 }
 
 func killedBeforeHandOver(t *testing.T, by, step string, served bool) {
-	var w *world
-	if by == "gateway" {
-		w = newGated(t)
-	} else {
-		w = newWorld(t, false)
-	}
-	var a *agent
-	from := own(0, false).Addr()
-	switch by {
-	case "client":
-		a = w.agent("--patience", "20s")
-	case "takeover":
-		from = w.addr
-	}
-	s1, s2 := w.sites["s1"], w.sites["s2"]
+	w, move := newWay(t, by, false, false)
+	s2 := w.sites["s2"]
 	s2.killedAt(step)
 	if !served {
 		s2.web.kill()
 	}
-	end := w.download(from, long)
-	at, id := w.only()
-	err := s2.dyingOver(func() error {
-		switch by {
-		case "client":
-			return a.move(a.flow(), own(1, false))
-		case "takeover":
-			return s1.ctl("move", "--to", "s2", w.addr.String())
-		}
-		return at.ctl("move", "--by", "gateway", "--to", "s2", id)
-	})
+	end := w.download(w.addr, long)
+	w.only()
+	err := s2.dyingOver(move)
 	if err != nil {
 		t.Errorf("the move: %v", err)
 	}

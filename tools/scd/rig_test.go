@@ -90,6 +90,7 @@ type world struct {
 	at     string
 	more   func(s *site, cfg map[string]any) // what a site's configuration has besides
 	gate   *gate
+	half   bool // its servers have that service as well
 }
 
 const port = 8000
@@ -151,23 +152,49 @@ func own(i int, v6 bool) netip.AddrPort {
 	return netip.MustParseAddrPort(fmt.Sprintf("10.9.0.%d:%d", i+1, port))
 }
 
+// services are there by their ports.
+func (w *world) services() map[uint16]string {
+	all := map[uint16]string{port: "web"}
+	if w.half {
+		all[halfPort] = "half"
+	}
+	return all
+}
+
+// serves are the addresses of its own where a site does.
+func (w *world) serves(i int) (all []netip.AddrPort) {
+	for p := range w.services() {
+		all = append(all, netip.AddrPortFrom(own(i, false).Addr(), p), netip.AddrPortFrom(own(i, true).Addr(), p))
+	}
+	return all
+}
+
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 // configure writes a daemon's file.
 func (w *world) configure(s *site) {
 	w.t.Helper()
 	var peers, services []any
+	names := w.services()
+	serve := func(at netip.AddrPort, device string) {
+		v := map[string]any{"name": names[at.Port()], "user": fmt.Sprint(os.Getuid()), "listen": at.String()}
+		if device != "" {
+			v["device"] = device
+		}
+		services = append(services, v)
+	}
 	for i, name := range w.names {
 		if o := w.sites[name]; o != s {
-			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String(),
-				"serves": []string{own(i, false).String(), own(i, true).String()}})
+			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String(), "serves": w.serves(i)})
 			continue
 		}
-		for _, v6 := range []bool{false, true} {
-			services = append(services, map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": own(i, v6).String()})
+		for _, at := range w.serves(i) {
+			serve(at, "")
 		}
 	}
-	services = append(services, map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": netip.AddrPortFrom(w.addr, port).String(), "device": netrig.Dev})
+	for p := range names {
+		serve(netip.AddrPortFrom(w.addr, p), netrig.Dev)
+	}
 	cfg := map[string]any{
 		"servers": s.path("servers"), "socket": s.path("control"), "metrics": "-", "journal": s.path("moves"), "listen": ":7701",
 		"identity": s.path("id.pem"), "peers": peers,
