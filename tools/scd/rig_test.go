@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		if at := os.Getenv("SCD_KILL"); at != "" {
 			point = func(step string) {
 				if step == at {
-					_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+					killVictim()
 				}
 			}
 		}
@@ -262,7 +262,7 @@ func (p *process) died(t *testing.T) {
 	select {
 	case <-p.ended():
 	case <-time.After(hang):
-		t.Fatal("the daemon did not get to where it ends")
+		t.Fatal("the process did not get to where it ends")
 	}
 }
 
