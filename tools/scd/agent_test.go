@@ -227,7 +227,7 @@ func TestAgentStays(t *testing.T) {
 		spoil func(w *world)
 		err   string
 	}{
-		"refuses: the state is too large": {s2: map[string]any{"state": map[string]any{"box": 4096}}, err: "MIGRATE_REFUSE"},
+		"refuses: the state is too large": {s2: map[string]any{"state": map[string]any{"box": 4096}}, err: "MIGRATE_REFUSE: resources"},
 		"no daemon":                       {spoil: func(w *world) { w.sites["s2"].scd.kill() }},
 		"no daemon, no listener":          {spoil: func(w *world) { w.sites["s2"].scd.kill(); w.sites["s2"].web.kill() }},
 		"unreachable":                     {spoil: func(w *world) { w.sites["s2"].Unaddr("10.9.0.2/24") }},
@@ -260,4 +260,30 @@ func TestAgentStays(t *testing.T) {
 			s1.await("the session's end", s1.served)
 		})
 	}
+}
+
+// A client's first refused move is answered as soon as S1 is told that it stays, which goes
+// on a little longer; whoever moves it then waits for that, and is told why as well.
+func TestRefusalIsAnsweredAtOnce(t *testing.T) {
+	w := (&world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
+		if s.name == "s2" {
+			cfg["state"] = map[string]any{"box": 4096}
+		}
+	}}).build(false)
+	a := w.agent("--patience", "20s")
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	l := a.flow()
+	refused := func() {
+		t.Helper()
+		if err := a.move(l); err == nil || !strings.Contains(err.Error(), "MIGRATE_REFUSE: resources") {
+			t.Fatalf("the move: %v", err)
+		}
+	}
+	w.sites["s1"].await("an answer before the end", func() bool {
+		refused()
+		return a.connections()[0].Moving
+	})
+	refused()
+	finish()
 }
