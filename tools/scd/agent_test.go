@@ -141,9 +141,16 @@ func (a *agent) connections() []line {
 // is nothing to be given away.
 func (a *agent) flow() line {
 	a.w.t.Helper()
+	l := a.connection()
+	a.w.only()
+	return l
+}
+
+// connection is the one that there is, whether or not a server's process has it.
+func (a *agent) connection() line {
+	a.w.t.Helper()
 	var all []line
 	a.w.sites["s1"].await("a connection that can move", func() bool { all = a.connections(); return len(all) == 1 })
-	a.w.only()
 	return all[0]
 }
 

@@ -53,7 +53,7 @@ func (c closing) moves(w *world, move func() error) {
 	t := w.t
 	w.client.Sysctl("net/ipv4/tcp_rmem", "4096 16384 16384")
 	s1, s2 := w.sites["s1"], w.sites["s2"]
-	first, next := s1.startHalf("SCD_STAYS=1"), s2.startHalf()
+	first := s1.startHalf("SCD_STAYS=1")
 	client := w.dialHalf()
 	client.says(c.request)
 	if c.reads {
@@ -68,6 +68,8 @@ func (c closing) moves(w *world, move func() error) {
 	if err := move(); err != nil {
 		t.Fatal(err)
 	}
+	s2.await(c.at.String(), func() bool { return s2.stateOf(halfPort, s2.peer()) == c.at })
+	next := s2.startHalf() // it would close what is not closed
 	if !c.reads {
 		client.hears(c.answer)
 	}
@@ -75,6 +77,19 @@ func (c closing) moves(w *world, move func() error) {
 		client.ends()
 	}
 	w.halfEnds(next, first)
+}
+
+// peer is the port of the one session's client, as the site sees it: an agent's sessions
+// have another for each server.
+func (s *site) peer() int {
+	s.t.Helper()
+	var all []session
+	s.await("a session", func() bool { all = s.ls(); return len(all) == 1 })
+	at, err := netip.ParseAddrPort(all[0].Remote)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return int(at.Port())
 }
 
 // halfEnds waits until a server has had the rest of the one session, which is no more then;

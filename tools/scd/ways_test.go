@@ -38,7 +38,7 @@ func newWay(t *testing.T, by string, v6, half bool) (w *world, move func() error
 	}
 	a := w.agent("--patience", "20s")
 	return w, func() error {
-		l := a.flow()
+		l := a.connection()
 		return a.move(l, netip.AddrPortFrom(own(1, v6).Addr(), netip.MustParseAddrPort(l.At).Port()))
 	}
 }
