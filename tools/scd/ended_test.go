@@ -18,9 +18,9 @@ import (
 
 const halfPort = port + 1
 
-// half is a server that answers a little and closes its sending half before it reads
-// the rest. One that stays does not come to that.
-func half(servers string, stays bool) error {
+// half is a server that closes its sending half first, or does something else to a
+// connection, and then closes that.
+func half(servers string, serve func(*cbox.Conn) (rest []byte, err error)) error {
 	client, err := keeper.Dial(servers, "half")
 	if err != nil {
 		return err
@@ -36,14 +36,15 @@ func half(servers string, stays bool) error {
 			return err
 		}
 		go func() {
-			rest, err := halved(c.(*cbox.Conn), stays)
+			rest, err := serve(c.(*cbox.Conn))
 			fmt.Fprintf(os.Stderr, "rest %q, %v, %v\n", rest, err, c.Close())
 		}()
 	}
 }
 
 // halved serves one request, which is four bytes: whether the answer waits for the rest (z),
-// and how many KiB there are to it beside the first word.
+// and how many KiB there are to it beside the first word. It closes its sending half after
+// that, and reads the rest if it has not. One that stays does not come to that.
 func halved(c *cbox.Conn, stays bool) (rest []byte, err error) {
 	var request [4]byte
 	if _, err := io.ReadFull(c, request[:]); err != nil {
@@ -83,7 +84,13 @@ func halfAnswer(kib int) []byte {
 
 func (s *site) startHalf(env ...string) *process {
 	s.t.Helper()
-	p := s.start("half", nil, append(env, "SCD_SERVERS="+s.path("servers"))...)
+	return s.startAs("half", env...)
+}
+
+// startAs starts a server of that service.
+func (s *site) startAs(role string, env ...string) *process {
+	s.t.Helper()
+	p := s.start(role, nil, append(env, "SCD_SERVERS="+s.path("servers"))...)
 	s.await("the server", func() bool { return strings.Contains(p.log.String(), "serving") })
 	return p
 }

@@ -23,6 +23,7 @@ import (
 	"lazystate/internal/identity"
 	"lazystate/internal/netrig"
 	"lazystate/internal/syncbuf"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/escrow"
 	"lazystate/tools/lab"
 )
@@ -57,7 +58,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN"), slow))
 		os.Exit(1)
 	case "half":
-		fmt.Fprintln(os.Stderr, half(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_STAYS") != ""))
+		stays := os.Getenv("SCD_STAYS") != ""
+		fmt.Fprintln(os.Stderr, half(os.Getenv("SCD_SERVERS"), func(c *cbox.Conn) ([]byte, error) { return halved(c, stays) }))
+		os.Exit(1)
+	case "act":
+		fmt.Fprintln(os.Stderr, half(os.Getenv("SCD_SERVERS"), acted))
 		os.Exit(1)
 	}
 	code := lab.Main(m, 1)
