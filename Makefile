@@ -97,7 +97,7 @@ soak: build kmod ## the kernel modules', the RDMA suite's, salvage's, the auctio
 	@$(commands)/bddrill --all --seed $(or $(SEED),1) --record bench/results/soak-drills.json
 	@$(setup) && go run ./bench/detect --soak=1h --seed=$(or $(SEED),1) && go run -C bench/plot . $(CURDIR)/bench/results/detect-soak.csv # an hour of mixed load, and what was announced of it
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test $(gotest) ./tools/bddrill ./tools/lab ./tools/bdmon ./tools/target ./tools/pkg/pkgtest ./dsm/transport
-	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany|Killed' ./tools/scd ./mtcp/escrow # the moves are in bench/results/soak-moves.json
+	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run 'TestRandomMoves|TestMany|Killed|TestActionsMove' ./tools/scd ./mtcp/escrow # the moves are in bench/results/soak-moves.json
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 go test -timeout 6h -count=1 -v -run TestOnKernels ./tools/scd # all tests of the parts, on the lab's kernels
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 LAZYSTATE_SEED=$(or $(SEED),1) go test -timeout 10h -count=1 -v ./mtcp/salvage ./mtcp/extract # what it did is in bench/results/soak-salvage.json; SALVAGE_RUNS=200: so many machines fail
 	@$(setup) && LAZYSTATE_LAB=required LAZYSTATE_SOAK=1 AUCTION_RECORD=$(CURDIR)/bench/results/soak-auction.json go test -timeout 6h -count=1 -v ./examples/auction/... ./examples/outcome/...

@@ -257,6 +257,23 @@ func TestKeeperFinishes(t *testing.T) {
 	if b.State() != uapi.CboxClosed {
 		t.Errorf("state %d", b.State())
 	}
+	if err := b.Freeze(nil, time.Second); err != nil || b.State() != uapi.CboxLeaving {
+		t.Errorf("what its root has closed, and the client may not have, cannot go: %v", err)
+	}
+}
+
+// A session that its root gave up, for it could not go on, goes nowhere.
+func TestGivenUpIsNotFrozen(t *testing.T) {
+	_, c := accepted(t, Config{})
+	b, err := OpenBox(c.Region())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	b.set(uapi.CboxClosed)
+	if err := b.Freeze(nil, time.Second); err == nil {
+		t.Error("it is frozen")
+	}
 }
 
 // A client that reads slowly does not hold up Close, and gets everything.

@@ -91,8 +91,11 @@ func (b *Box) proc(slot uint32, field int) uint64 {
 // come wait until Thaw or Depart. dead says which slots have no process any
 // more, as whoever holds their pidfds knows; nil trusts the pids in the box. It
 // fails, and thaws, if a process stays inside an operation: it was stopped there.
+// One that its root has closed well can be frozen as long as it is kept: the client
+// may not have all of it yet.
 func (b *Box) Freeze(dead func(slot uint32) bool, most time.Duration) error {
-	if !b.state().CompareAndSwap(uapi.CboxLive, uapi.CboxLeaving) {
+	if !b.state().CompareAndSwap(uapi.CboxLive, uapi.CboxLeaving) &&
+		!(b.final() && b.state().CompareAndSwap(uapi.CboxClosed, uapi.CboxLeaving)) {
 		return fmt.Errorf("freeze session %s: it is %s", b.head.ID(), uapi.CboxStateName(b.State()))
 	}
 	end := time.Now().Add(most) // for all of them: others' sessions may be frozen meanwhile
@@ -110,7 +113,13 @@ func (b *Box) Freeze(dead func(slot uint32) bool, most time.Duration) error {
 	return nil
 }
 
-// Thaw lets a frozen session go on here.
+// final reports that its root has closed it, and nobody has to go on with it.
+func (b *Box) final() bool {
+	snap, err := b.Snapshot(0)
+	return err == nil && snap != nil && snap.Final
+}
+
+// Thaw lets a frozen session go on here; Finish one that is closed.
 func (b *Box) Thaw() { b.set(uapi.CboxLive) }
 
 // Depart says that the session is elsewhere. Ring the bells of its processes.

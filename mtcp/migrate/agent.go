@@ -125,10 +125,10 @@ func (a *Agent) take(e steer.Event) {
 	case wire.MigrateArrived:
 		return // the kernel has opened the way; the move looks at that
 	case wire.MigrateReply:
-		a.tell(e.Flow, party.Reply, func(m *clientMove) bool { return m.replied(o, e.Segment) })
+		a.tell(e.Flow, party.Event{Kind: party.Reply}, func(m *clientMove) bool { return m.replied(o, e.Segment) })
 		return
 	case wire.MigrateRefuse:
-		a.tell(e.Flow, party.Refuse, func(m *clientMove) bool { return m.refused(o, e.Segment) })
+		a.tell(e.Flow, party.Event{Kind: party.Refuse, Why: "MIGRATE_REFUSE: " + o.Reason.String()}, func(m *clientMove) bool { return m.refused(o, e.Segment) })
 		return
 	case wire.MigrateAdvise:
 		a.advised(a.steer.App(e.Flow), e.Flow, o)
@@ -138,9 +138,9 @@ func (a *Agent) take(e steer.Event) {
 	case steer.Next:
 		switch {
 		case e.Segment.Flags&wire.RST != 0:
-			a.tell(e.Flow, party.Refuse, nil)
+			a.tell(e.Flow, party.Event{Kind: party.Refuse, Why: ordinaryServer}, nil)
 		case e.Segment.Flags&wire.SYN != 0: // a server that knows nothing of M-TCP
-			a.tell(e.Flow, party.Refuse, func(m *clientMove) bool { return m.ordinary(e.Segment) })
+			a.tell(e.Flow, party.Event{Kind: party.Refuse, Why: ordinaryServer}, func(m *clientMove) bool { return m.ordinary(e.Segment) })
 		}
 	case steer.Abort:
 		a.mu.Lock()
@@ -155,13 +155,16 @@ func (a *Agent) take(e steer.Event) {
 	}
 }
 
+// ordinaryServer is one that answers as any TCP does.
+const ordinaryServer = "the server knows nothing of M-TCP"
+
 // tell has the move of a flow hear of something that check finds credible.
-func (a *Agent) tell(f steer.Flow, k party.Kind, check func(*clientMove) bool) {
+func (a *Agent) tell(f steer.Flow, e party.Event, check func(*clientMove) bool) {
 	a.mu.Lock()
 	m := a.asked[f]
 	a.mu.Unlock()
 	if m != nil && (check == nil || check(m)) {
-		m.mention(party.Event{Kind: k})
+		m.mention(e)
 	}
 }
 
@@ -250,19 +253,41 @@ func (a *Agent) Sessions() []ClientInfo {
 // for the outcome. Without servers those are meant that its offer has named.
 func (a *Agent) Move(ctx context.Context, f steer.Flow, servers ...netip.AddrPort) error {
 	m, err := a.begin(f, servers)
+	for errors.Is(err, errBusy) && a.stayed(ctx, f) {
+		m, err = a.begin(f, servers)
+	}
 	if err != nil {
 		return err
 	}
 	m.tell(ctx, party.Event{Kind: party.Start})
 	select {
-	case <-m.done:
+	case err := <-m.outcome:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if m.why != "" {
-		return fmt.Errorf("move %s: %s (%s)", f, m.why, m.party.State())
+}
+
+// stayed waits for the end of a move whose outcome is known: S1 is being told that the
+// client stays.
+func (a *Agent) stayed(ctx context.Context, f steer.Flow) bool {
+	a.mu.Lock()
+	s := a.sessions[f]
+	if s == nil || s.moving == nil {
+		a.mu.Unlock()
+		return s != nil
 	}
-	return nil
+	m, known := s.moving, s.moving.known
+	a.mu.Unlock()
+	if !known {
+		return false
+	}
+	select {
+	case <-m.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // ErrNoOffer: nobody has said that the connection can move.
@@ -283,7 +308,7 @@ func (a *Agent) begin(f steer.Flow, servers []netip.AddrPort) (*clientMove, erro
 	if len(servers) == 0 {
 		servers = s.servers
 	}
-	m := &clientMove{a: a, s: s, f: f, servers: servers, done: make(chan struct{})}
+	m := &clientMove{a: a, s: s, f: f, servers: servers, done: make(chan struct{}), outcome: make(chan error, 1)}
 	m.party = party.NewClient(a.timing, len(servers))
 	a.launch(m)
 	return m, nil

@@ -84,7 +84,7 @@ func (a *Agent) goOn(f steer.Flow, s *clientSession, n *moveNote, switched bool)
 	if err != nil {
 		return err
 	}
-	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: n.to, old: n.old, began: now, switched: switched}
+	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), outcome: make(chan error, 1), start: time.Now(), to: n.to, old: n.old, began: now, switched: switched}
 	if switched {
 		m.reply, m.began.SndNxt = n.reply, n.sndNxt
 		if err := m.show(now.RcvNxt); err != nil {

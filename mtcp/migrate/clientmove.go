@@ -27,7 +27,8 @@ type clientMove struct {
 	party   *party.Client
 	servers []netip.AddrPort // that are left
 	done    chan struct{}
-	why     string
+	outcome chan error    // of Move, once
+	known   bool          // it is; Agent.mu
 	start   time.Time     // of the last attempt
 	waited  time.Duration // from start to the switch
 
@@ -45,6 +46,9 @@ func (m *clientMove) carry(e party.Effect) error {
 	switch e.Do {
 	case party.Send:
 		err := m.send(e.Msg)
+		if e.Msg == party.Stay && len(m.servers) == 0 { // that is repeated for whoever has not heard it
+			m.settle(e.Why)
+		}
 		if err != nil && e.Msg == party.Request { // there is no way to the server
 			m.tell(m.a.ctx, party.Event{Kind: party.Refuse, Why: err.Error()})
 		}
@@ -298,6 +302,21 @@ func (m *clientMove) release() {
 	m.port = 0
 }
 
+// settle has Move return, at once or when it is called.
+func (m *clientMove) settle(why string) {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	if m.known {
+		return
+	}
+	m.known = true
+	if why == "" {
+		m.outcome <- nil
+	} else {
+		m.outcome <- fmt.Errorf("move %s: %s (%s)", m.f, why, m.party.State())
+	}
+}
+
 func (m *clientMove) ended(why string) {
 	m.release()
 	m.a.mu.Lock()
@@ -312,7 +331,7 @@ func (m *clientMove) ended(why string) {
 		m.s.freePorts()
 	}
 	m.a.mu.Unlock()
-	m.why = why
+	m.settle(why)
 	m.a.log.Info("a move has ended", "flow", m.f, "state", m.party.State(), "why", why, "waited", m.waited)
 	close(m.done)
 }

@@ -113,7 +113,7 @@ func (a *Agent) follow(f steer.Flow, o wire.MigrateAdvise) {
 	}
 	g := s.given
 	a.log.Info("a session is with the server that was silent", "flow", f, "server", g.to.Remote)
-	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), start: time.Now(), to: g.to, old: g.old, reply: g.reply}
+	m := &clientMove{a: a, s: s, f: f, done: make(chan struct{}), outcome: make(chan error, 1), start: time.Now(), to: g.to, old: g.old, reply: g.reply}
 	m.began.SndNxt = g.sndNxt
 	m.party = party.FollowClient(a.timing)
 	a.asked[m.to] = m

@@ -3,15 +3,18 @@
 package migrate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"lazystate/internal/seqnum"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
 	"lazystate/mtcp/party"
 	"lazystate/mtcp/steer"
+	"lazystate/mtcp/tcprepair"
 	"lazystate/mtcp/wire"
 )
 
@@ -31,9 +34,10 @@ type takenMove struct {
 	since   time.Time     // of the state request
 	fetched time.Duration // from there to the state reply
 
-	mu    sync.Mutex // of what is looked at when the client's ACK comes
+	mu    sync.Mutex // of what others look at: when the client's ACK comes, or S1's word
 	reply *wire.MigrateReply
-	delta uint64 // of the ACK
+	delta uint64      // of the ACK
+	fault wire.Reason // that a refusal gives; 0: S1 has not answered
 }
 
 // requested is a client's SYN.
@@ -108,7 +112,33 @@ func (t *takenMove) left() {
 
 const mostRefused = 4096
 
-func (t *takenMove) heard(f frame) { t.tell(t.m.ctx, t.open(f)) }
+func (t *takenMove) heard(f frame) {
+	e := t.open(f)
+	if e.Kind == party.Abort {
+		t.blame(wire.ReasonState)
+	}
+	t.tell(t.m.ctx, e)
+}
+
+// blame says what a refusal of the client will; the first fault counts.
+func (t *takenMove) blame(why wire.Reason) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fault = cmp.Or(t.fault, why)
+}
+
+// faultOf is what a client is told of an error here.
+func faultOf(err error) wire.Reason {
+	var (
+		limit *keeper.LimitError
+		box   *cbox.SizeError
+		queue *tcprepair.SizeError
+	)
+	if errors.As(err, &limit) || errors.As(err, &box) || errors.As(err, &queue) {
+		return wire.ReasonResources
+	}
+	return wire.ReasonState
+}
 
 // acked is the client's ACK.
 func (m *Mover) acked(e steer.Event, o wire.RcvdWhileMigrating) {
@@ -156,9 +186,9 @@ func (t *takenMove) carry(e party.Effect) error {
 	case party.Hold:
 		return m.steer.Hold(t.flow, steer.Early, holdBound)
 	case party.Restore:
-		return t.restore()
+		return t.blamed(t.restore())
 	case party.Live:
-		return t.live()
+		return t.blamed(t.live())
 	case party.Drop:
 		err := m.steer.Release(t.flow)
 		t.written.close()
@@ -169,6 +199,14 @@ func (t *takenMove) carry(e party.Effect) error {
 		return err
 	}
 	return fmt.Errorf("%s at S2", e)
+}
+
+// blamed is an error, of which the client is told.
+func (t *takenMove) blamed(err error) error {
+	if err != nil {
+		t.blame(faultOf(err))
+	}
+	return err
 }
 
 // holdBound ends a hold that nobody ends.
@@ -195,7 +233,10 @@ func (t *takenMove) send(e party.Effect) error {
 		t.write() // while the client answers
 		return err
 	case party.Refuse:
-		m.refuse(t.flow, t.syn, t.req.Cert, wire.ReasonSource)
+		t.mu.Lock()
+		why := cmp.Or(t.fault, wire.ReasonSource)
+		t.mu.Unlock()
+		m.refuse(t.flow, t.syn, t.req.Cert, why)
 		return nil
 	}
 	return m.mesh.send(t.link, frame{kindOf(e.Msg), t.id, []byte(e.Why)})

@@ -125,7 +125,7 @@ func (c *Client) asking(e Event) []Effect {
 // fallBack ends an attempt: whatever S2 still says to it is not heard.
 func (c *Client) fallBack(why string) []Effect {
 	c.state, c.tries, c.why = Staying, 0, why
-	return all(do(FallBack), say(Stay), wake(c.t.Retry))
+	return all(do(FallBack), sayWhy(Stay, why), wake(c.t.Retry))
 }
 
 func (c *Client) switching(e Event) []Effect {

@@ -18,3 +18,16 @@ func TestSwitchedIsPatient(t *testing.T) {
 		t.Errorf("it is %s after %d silences; S2 waits for %d", c.State(), waits, timing.Holds)
 	}
 }
+
+// The first word that it stays tells why, for whoever waits for the outcome.
+func TestStaySaysWhy(t *testing.T) {
+	c := NewClient(timing, 1)
+	c.Step(Event{Kind: Start})
+	c.Step(Event{Kind: Done})
+	for _, e := range c.Step(Event{Kind: Refuse, Why: "no room"}) {
+		if e.Msg == Stay && e.Why == "no room" {
+			return
+		}
+	}
+	t.Error("it does not")
+}

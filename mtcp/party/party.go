@@ -117,7 +117,7 @@ type Effect struct {
 	Do    Do
 	Msg   Kind          // of Send
 	After time.Duration // of Wake
-	Why   string        // of End, and of a Never, Abort or Refuse that is sent
+	Why   string        // of End, and of a Never, Abort, Refuse or first Stay that is sent
 }
 
 func (e Effect) String() string {

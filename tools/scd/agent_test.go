@@ -141,9 +141,16 @@ func (a *agent) connections() []line {
 // is nothing to be given away.
 func (a *agent) flow() line {
 	a.w.t.Helper()
+	l := a.connection()
+	a.w.only()
+	return l
+}
+
+// connection is the one that there is, whether or not a server's process has it.
+func (a *agent) connection() line {
+	a.w.t.Helper()
 	var all []line
 	a.w.sites["s1"].await("a connection that can move", func() bool { all = a.connections(); return len(all) == 1 })
-	a.w.only()
 	return all[0]
 }
 
@@ -190,15 +197,20 @@ func TestAgentMovesUpload(t *testing.T) {
 	end()
 }
 
+// s1Elsewhere is a configuration by which S2 has no connection to S1 before that has its
+// other address.
+func s1Elsewhere(s *site, cfg map[string]any) {
+	if s.name == "s2" {
+		cfg["peers"].([]any)[0].(map[string]any)["address"] = "10.9.0.51:7701"
+	}
+}
+
+const s1sOther = "10.9.0.51/24"
+
 // A client asks before S2 has a connection to S1, and again: its session moves when
 // the servers have met.
 func TestAgentAsksUntilServersMeet(t *testing.T) {
-	w := &world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
-		if s.name == "s2" {
-			cfg["peers"].([]any)[0].(map[string]any)["address"] = "10.9.0.51:7701"
-		}
-	}}
-	w.build(false)
+	w := (&world{t: t, names: []string{"s1", "s2"}, more: s1Elsewhere}).build(false)
 	a := w.agent("--patience", hang.String())
 	w.addr = own(0, false).Addr()
 	finish := w.idle()
@@ -206,7 +218,7 @@ func TestAgentAsksUntilServersMeet(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- a.move(l, own(1, false)) }()
 	s2.await("the client's request", func() bool { return strings.Contains(s2.scd.log.String(), "not answered yet") })
-	s1.Addr("10.9.0.51/24")
+	s1.Addr(s1sOther)
 	if err := <-result; err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +234,7 @@ func TestAgentStays(t *testing.T) {
 		spoil func(w *world)
 		err   string
 	}{
-		"refuses: the state is too large": {s2: map[string]any{"state": map[string]any{"box": 4096}}, err: "MIGRATE_REFUSE"},
+		"refuses: the state is too large": {s2: map[string]any{"state": map[string]any{"box": 4096}}, err: "MIGRATE_REFUSE: resources"},
 		"no daemon":                       {spoil: func(w *world) { w.sites["s2"].scd.kill() }},
 		"no daemon, no listener":          {spoil: func(w *world) { w.sites["s2"].scd.kill(); w.sites["s2"].web.kill() }},
 		"unreachable":                     {spoil: func(w *world) { w.sites["s2"].Unaddr("10.9.0.2/24") }},
@@ -255,4 +267,30 @@ func TestAgentStays(t *testing.T) {
 			s1.await("the session's end", s1.served)
 		})
 	}
+}
+
+// A client's first refused move is answered as soon as S1 is told that it stays, which goes
+// on a little longer; whoever moves it then waits for that, and is told why as well.
+func TestRefusalIsAnsweredAtOnce(t *testing.T) {
+	w := (&world{t: t, names: []string{"s1", "s2"}, more: func(s *site, cfg map[string]any) {
+		if s.name == "s2" {
+			cfg["state"] = map[string]any{"box": 4096}
+		}
+	}}).build(false)
+	a := w.agent("--patience", "20s")
+	w.addr = own(0, false).Addr()
+	finish := w.idle()
+	l := a.flow()
+	refused := func() {
+		t.Helper()
+		if err := a.move(l); err == nil || !strings.Contains(err.Error(), "MIGRATE_REFUSE: resources") {
+			t.Fatalf("the move: %v", err)
+		}
+	}
+	w.sites["s1"].await("an answer before the end", func() bool {
+		refused()
+		return a.connections()[0].Moving
+	})
+	refused()
+	finish()
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lazystate/mtcp"
 )
 
 // An address does not go while one of its sessions may have to come back to it: the
@@ -83,7 +85,14 @@ func TestTakeoverLeavesWhatIsOver(t *testing.T) {
 
 // talksTo reports whether a site's kernel has a connection of the service to a
 // port of the client.
-func (s *site) talksTo(peer int) (there bool) {
+func (s *site) talksTo(peer int) bool {
+	s.t.Helper()
+	return s.stateOf(port, peer) != 0
+}
+
+// stateOf is the state of a service's connection to a port of the client; 0: a site's
+// kernel has none.
+func (s *site) stateOf(port, peer int) (is mtcp.State) {
 	s.t.Helper()
 	s.Do(func() error {
 		for _, f := range []string{"tcp", "tcp6"} {
@@ -93,12 +102,17 @@ func (s *site) talksTo(peer int) (there bool) {
 			}
 			for line := range strings.Lines(string(b)) {
 				c := strings.Fields(line)
-				there = there || strings.HasSuffix(c[1], fmt.Sprintf(":%04X", port)) && strings.HasSuffix(c[2], fmt.Sprintf(":%04X", peer))
+				if !strings.HasSuffix(c[1], fmt.Sprintf(":%04X", port)) || !strings.HasSuffix(c[2], fmt.Sprintf(":%04X", peer)) {
+					continue
+				}
+				if _, err := fmt.Sscanf(c[3], "%X", &is); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
-	return there
+	return is
 }
 
 // What nobody keeps has no part in it: the address goes from under a connection of

@@ -103,6 +103,10 @@ func (s shower) line(raw json.RawMessage) error {
 		_, err := fmt.Fprintf(s.out, "%s\n", raw)
 		return err
 	}
+	if m.By == "takeover" && m.Stayed > 0 {
+		_, err := fmt.Fprintf(s.out, "%s: %d session(s) stayed\n", m.Address, m.Stayed)
+		return err
+	}
 	if m.By != "takeover" {
 		_, err := fmt.Fprintf(s.out, "%d session(s), to %s, by %s; %d stayed\n", m.Sessions, m.To, m.By, m.Stayed)
 		return err

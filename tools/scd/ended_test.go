@@ -7,21 +7,20 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
-	"lazystate/internal/netrig"
 	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/keeper"
 )
 
 const halfPort = port + 1
 
-// half is a server that answers a little and closes its sending half before it reads
-// the rest. One that stays does not come to that.
-func half(servers string, stays bool) error {
+// half is a server that closes its sending half first, or does something else to a
+// connection, and then closes that.
+func half(servers string, serve func(*cbox.Conn) (rest []byte, err error)) error {
 	client, err := keeper.Dial(servers, "half")
 	if err != nil {
 		return err
@@ -37,17 +36,31 @@ func half(servers string, stays bool) error {
 			return err
 		}
 		go func() {
-			rest, err := halved(c.(*cbox.Conn), stays)
+			rest, err := serve(c.(*cbox.Conn))
 			fmt.Fprintf(os.Stderr, "rest %q, %v, %v\n", rest, err, c.Close())
 		}()
 	}
 }
 
-func halved(c *cbox.Conn, stays bool) ([]byte, error) {
-	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+// halved serves one request, which is four bytes: whether the answer waits for the rest (z),
+// and how many KiB there are to it beside the first word. It closes its sending half after
+// that, and reads the rest if it has not. One that stays does not come to that.
+func halved(c *cbox.Conn, stays bool) (rest []byte, err error) {
+	var request [4]byte
+	if _, err := io.ReadFull(c, request[:]); err != nil {
 		return nil, err
 	}
-	if _, err := io.WriteString(c, "hello"); err != nil {
+	last := request[0] == 'z'
+	if last {
+		if rest, err = io.ReadAll(c); err != nil {
+			return nil, err
+		}
+	}
+	kib, err := strconv.Atoi(string(request[1:]))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Write(halfAnswer(kib)); err != nil {
 		return nil, err
 	}
 	if err := c.CloseWrite(); err != nil {
@@ -56,12 +69,28 @@ func halved(c *cbox.Conn, stays bool) ([]byte, error) {
 	if stays {
 		select {}
 	}
+	if last {
+		return rest, nil
+	}
 	return io.ReadAll(c)
+}
+
+// halfAnswer is what it answers.
+func halfAnswer(kib int) []byte {
+	much := make([]byte, kib<<10)
+	pattern(much, 0)
+	return append([]byte("hello"), much...)
 }
 
 func (s *site) startHalf(env ...string) *process {
 	s.t.Helper()
-	p := s.start("half", nil, append(env, "SCD_SERVERS="+s.path("servers"))...)
+	return s.startAs("half", env...)
+}
+
+// startAs starts a server of that service.
+func (s *site) startAs(role string, env ...string) *process {
+	s.t.Helper()
+	p := s.start(role, nil, append(env, "SCD_SERVERS="+s.path("servers"))...)
 	s.await("the server", func() bool { return strings.Contains(p.log.String(), "serving") })
 	return p
 }
@@ -70,17 +99,12 @@ func (s *site) startHalf(env ...string) *process {
 // goes nowhere: a move of the address and drains leave it, and are content; when its
 // process is killed, and the daemon too, the next process reads it to its end here.
 func TestEndedSessionStays(t *testing.T) {
-	w := &world{t: t, names: []string{"s1", "s2"}}
-	w.more = func(_ *site, cfg map[string]any) {
-		cfg["services"] = append(cfg["services"].([]any), map[string]any{"name": "half", "user": fmt.Sprint(os.Getuid()),
-			"listen": netip.AddrPortFrom(w.addr, halfPort).String(), "device": netrig.Dev})
-	}
-	w.build(false)
+	w := (&world{t: t, names: []string{"s1", "s2"}, half: true}).build(false)
 	s1, s2 := w.sites["s1"], w.sites["s2"]
 	first := s1.startHalf("SCD_STAYS=1")
 	s2.startHalf()
 	c := w.dialPort(halfPort).(*net.TCPConn)
-	if _, err := io.WriteString(c, "0123"); err != nil {
+	if _, err := io.WriteString(c, "0000"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(c); err != nil || string(got) != "hello" {

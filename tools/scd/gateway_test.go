@@ -42,10 +42,14 @@ func newGated(t *testing.T) *world {
 
 func newGatedBy(t *testing.T, g *gate) *world {
 	t.Helper()
-	w := &world{t: t, names: []string{"s1", "s2"}, gate: g, more: func(_ *site, cfg map[string]any) {
+	return gatedBy(t, g).build(false)
+}
+
+// gatedBy is newGatedBy of a world that is yet to be built.
+func gatedBy(t *testing.T, g *gate) *world {
+	return &world{t: t, names: []string{"s1", "s2"}, gate: g, more: func(_ *site, cfg map[string]any) {
 		cfg["gateways"] = []any{map[string]any{"name": "gw", "address": "10.9.0.254:7702", "key": g.key.String()}}
 	}}
-	return w.build(false)
 }
 
 func (g *gate) build(w *world) {
@@ -83,7 +87,7 @@ func (g *gate) serve(w *world, names ...string) {
 	w.t.Helper()
 	var servers []any
 	for i, name := range names {
-		servers = append(servers, map[string]any{"name": name, "key": w.sites[name].key.String(), "serves": []string{own(i, false).String(), own(i, true).String()}})
+		servers = append(servers, map[string]any{"name": name, "key": w.sites[name].key.String(), "serves": w.serves(i)})
 	}
 	text, err := json.Marshal(map[string]any{"identity": filepath.Join(g.dir, "id.pem"), "listen": "10.9.0.254:7702", "servers": servers})
 	if err == nil {

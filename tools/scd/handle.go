@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -178,7 +179,8 @@ func planned(all []session, r control.Request) (plan []policy.Move) {
 // mostFailures is how many are explained.
 const mostFailures = 10
 
-// drain moves all addresses that can move, one after another.
+// drain moves all addresses that can move, one after another, and says what stays with
+// those that cannot.
 func (d *state) drain(ctx context.Context, to string, send func(any) error) error {
 	seen := map[netip.Addr]bool{}
 	var errs error
@@ -192,5 +194,23 @@ func (d *state) drain(ctx context.Context, to string, send func(any) error) erro
 			errs = errors.Join(errs, d.move(ctx, a, to, send))
 		}
 	}
+	left := strays(d.sessions(), seen)
+	for _, a := range slices.SortedFunc(maps.Keys(left), netip.Addr.Compare) {
+		errs = errors.Join(errs, send(moved{Address: a.String(), To: to, By: migrate.ByTakeover.String(), Stayed: left[a]}),
+			fmt.Errorf("%s stays with %d session(s): no service there has a device; they can go by gateway or client", a, left[a]))
+	}
 	return errs
+}
+
+// strays are the sessions, by their number, at addresses that are not among those that go.
+// What has ended is left to its process.
+func strays(all []session, going map[netip.Addr]bool) map[netip.Addr]int {
+	left := map[netip.Addr]int{}
+	for _, s := range all {
+		at, err := netip.ParseAddrPort(s.Local)
+		if a := at.Addr().Unmap(); err == nil && !s.Ended && !going[a] {
+			left[a]++
+		}
+	}
+	return left
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,27 +29,42 @@ func (s *site) killedAt(step string) {
 }
 
 // dyingOver has the site's daemon kill itself over a move, starts it again, and
-// returns what the move came to. A move that ends in vain while the daemon lives
-// never gets to where it is killed.
+// returns what the move came to.
 func (s *site) dyingOver(move func() error) error {
+	s.t.Helper()
+	return s.endingOver(s.scd, func() { s.startSCD() }, move)
+}
+
+// endingOver has a process of the site's end over a move, then the next one begin. A move
+// that ends in vain while it lives never gets to where it is killed.
+func (s *site) endingOver(p *process, next func(), move func() error) error {
 	s.t.Helper()
 	result := make(chan error, 1)
 	go func() { result <- move() }()
 	select {
-	case <-s.scd.ended():
+	case <-p.ended():
 	case err := <-result:
-		if err != nil && s.ctl("ls") == nil {
-			s.t.Fatalf("the move has ended before the daemon of %s got to where it is killed: %v", s.name, err)
+		if err != nil && !p.endsSoon() {
+			s.t.Fatalf("the move has ended before the process of %s got to where it is killed: %v", s.name, err)
 		}
 		result <- err
-		s.scd.died(s.t)
+		p.died(s.t)
 	case <-time.After(hang):
-		s.t.Fatalf("neither has the move ended, nor did the daemon of %s get to where it is killed", s.name)
+		s.t.Fatalf("neither has the move ended, nor did the process of %s get to where it is killed", s.name)
 	}
-	s.startSCD()
+	next()
 	err := <-result
 	s.t.Logf("the move: %v", err)
 	return err
+}
+
+func (p *process) endsSoon() bool {
+	select {
+	case <-p.ended():
+		return true
+	case <-time.After(10 * time.Second):
+		return false
+	}
 }
 
 // death is a daemon's, at a step of a move; the session is at that server then ("": that
@@ -135,21 +151,30 @@ var overAgentsMove = []death{
 // is told is true: the server that it is with then serves it to the end.
 func TestKilledOverAgentsMove(t *testing.T) {
 	for _, c := range drawn(overAgentsMove, 12) {
-		t.Run(c.who+" "+c.step, func(t *testing.T) {
-			w := newWorld(t, false)
-			a := w.agent("--patience", "20s")
-			w.sites[c.who].killedAt(c.step)
-			end := w.download(own(0, false).Addr(), long)
-			l := a.flow()
-			err := w.sites[c.who].dyingOver(func() error { return a.move(l, own(1, false)) })
-			if c.at != "" && (err == nil) != (c.at == "s2") {
-				t.Errorf("move: %v", err)
-			}
-			a.isWhere(err)
-			end()
-			w.servedWhere(err)
-		})
+		t.Run(c.who+" "+c.step, func(t *testing.T) { killedOverAgentsMove(t, c, (*world).download) })
 	}
+}
+
+// So it is when the client says everything, and what it has said may be anywhere.
+func TestKilledOverAgentsUpload(t *testing.T) {
+	for _, c := range drawn(overAgentsMove, 5) {
+		t.Run(c.who+" "+c.step, func(t *testing.T) { killedOverAgentsMove(t, c, (*world).upload) })
+	}
+}
+
+func killedOverAgentsMove(t *testing.T, c death, transfer func(*world, netip.Addr, int) func()) {
+	w := newWorld(t, false)
+	a := w.agent("--patience", "20s")
+	w.sites[c.who].killedAt(c.step)
+	end := transfer(w, own(0, false).Addr(), long)
+	l := a.flow()
+	err := w.sites[c.who].dyingOver(func() error { return a.move(l, own(1, false)) })
+	if c.at != "" && (err == nil) != (c.at == "s2") {
+		t.Errorf("move: %v", err)
+	}
+	a.isWhere(err)
+	end()
+	w.servedWhere(err)
 }
 
 // isWhere checks that the connection, if there still is one, is with the server
@@ -256,36 +281,15 @@ func TestKilledBeforeHandOver(t *testing.T) {
 }
 
 func killedBeforeHandOver(t *testing.T, by, step string, served bool) {
-	var w *world
-	if by == "gateway" {
-		w = newGated(t)
-	} else {
-		w = newWorld(t, false)
-	}
-	var a *agent
-	from := own(0, false).Addr()
-	switch by {
-	case "client":
-		a = w.agent("--patience", "20s")
-	case "takeover":
-		from = w.addr
-	}
-	s1, s2 := w.sites["s1"], w.sites["s2"]
+	w, move := newWay(t, by, false, false)
+	s2 := w.sites["s2"]
 	s2.killedAt(step)
 	if !served {
 		s2.web.kill()
 	}
-	end := w.download(from, long)
-	at, id := w.only()
-	err := s2.dyingOver(func() error {
-		switch by {
-		case "client":
-			return a.move(a.flow(), own(1, false))
-		case "takeover":
-			return s1.ctl("move", "--to", "s2", w.addr.String())
-		}
-		return at.ctl("move", "--by", "gateway", "--to", "s2", id)
-	})
+	end := w.download(w.addr, long)
+	w.only()
+	err := s2.dyingOver(move)
 	if err != nil {
 		t.Errorf("the move: %v", err)
 	}

@@ -98,7 +98,7 @@ func (d *state) carry(ctx context.Context, plan []policy.Move, by migrate.Way, d
 	for range min(atOnce, len(plan)) {
 		go func() {
 			for m := range work {
-				outcomes <- outcome{m, d.sendAway(ctx, m, by)}
+				outcomes <- outcome{m, d.sendAgain(ctx, m, by)}
 			}
 		}()
 	}
@@ -119,6 +119,33 @@ func (d *state) carry(ctx context.Context, plan []policy.Move, by migrate.Way, d
 }
 
 var reasons = map[policy.Reason]wire.Reason{policy.ForLoad: wire.ReasonLoad, policy.ForDrain: wire.ReasonDrain, policy.ForContent: wire.ReasonContent}
+
+// A session whose client says that it could not move is sent away again, so often, this
+// much later: its new server may have been busy, or just not there.
+const (
+	attempts   = 5
+	againAfter = time.Second
+)
+
+func (d *state) sendAgain(ctx context.Context, m policy.Move, by migrate.Way) error {
+	for n := 1; ; n++ {
+		err := d.sendAway(ctx, m, by)
+		if n == attempts || !passes(err) {
+			return err
+		}
+		select {
+		case <-time.After(againAfter):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// passes reports a refusal that may be over soon: one by the client's own will is not.
+func passes(err error) bool {
+	var said *migrate.RefusedError
+	return errors.As(err, &said) && said.Reason != wire.ReasonPolicy
+}
 
 func (d *state) sendAway(ctx context.Context, m policy.Move, by migrate.Way) error {
 	id, err := hex.DecodeString(m.Session)

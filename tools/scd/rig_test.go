@@ -23,6 +23,7 @@ import (
 	"lazystate/internal/identity"
 	"lazystate/internal/netrig"
 	"lazystate/internal/syncbuf"
+	"lazystate/mtcp/cbox"
 	"lazystate/mtcp/escrow"
 	"lazystate/tools/lab"
 )
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		if at := os.Getenv("SCD_KILL"); at != "" {
 			point = func(step string) {
 				if step == at {
-					_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+					killVictim()
 				}
 			}
 		}
@@ -57,7 +58,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, web(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_LISTEN"), slow))
 		os.Exit(1)
 	case "half":
-		fmt.Fprintln(os.Stderr, half(os.Getenv("SCD_SERVERS"), os.Getenv("SCD_STAYS") != ""))
+		stays := os.Getenv("SCD_STAYS") != ""
+		fmt.Fprintln(os.Stderr, half(os.Getenv("SCD_SERVERS"), func(c *cbox.Conn) ([]byte, error) { return halved(c, stays) }))
+		os.Exit(1)
+	case "act":
+		fmt.Fprintln(os.Stderr, half(os.Getenv("SCD_SERVERS"), acted))
 		os.Exit(1)
 	}
 	code := lab.Main(m, 1)
@@ -90,6 +95,7 @@ type world struct {
 	at     string
 	more   func(s *site, cfg map[string]any) // what a site's configuration has besides
 	gate   *gate
+	half   bool // its servers have that service as well
 }
 
 const port = 8000
@@ -151,23 +157,49 @@ func own(i int, v6 bool) netip.AddrPort {
 	return netip.MustParseAddrPort(fmt.Sprintf("10.9.0.%d:%d", i+1, port))
 }
 
+// services are there by their ports.
+func (w *world) services() map[uint16]string {
+	all := map[uint16]string{port: "web"}
+	if w.half {
+		all[halfPort] = "half"
+	}
+	return all
+}
+
+// serves are the addresses of its own where a site does.
+func (w *world) serves(i int) (all []netip.AddrPort) {
+	for p := range w.services() {
+		all = append(all, netip.AddrPortFrom(own(i, false).Addr(), p), netip.AddrPortFrom(own(i, true).Addr(), p))
+	}
+	return all
+}
+
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 // configure writes a daemon's file.
 func (w *world) configure(s *site) {
 	w.t.Helper()
 	var peers, services []any
+	names := w.services()
+	serve := func(at netip.AddrPort, device string) {
+		v := map[string]any{"name": names[at.Port()], "user": fmt.Sprint(os.Getuid()), "listen": at.String()}
+		if device != "" {
+			v["device"] = device
+		}
+		services = append(services, v)
+	}
 	for i, name := range w.names {
 		if o := w.sites[name]; o != s {
-			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String(),
-				"serves": []string{own(i, false).String(), own(i, true).String()}})
+			peers = append(peers, map[string]any{"name": name, "address": fmt.Sprintf("10.9.0.%d:7701", i+1), "key": o.key.String(), "serves": w.serves(i)})
 			continue
 		}
-		for _, v6 := range []bool{false, true} {
-			services = append(services, map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": own(i, v6).String()})
+		for _, at := range w.serves(i) {
+			serve(at, "")
 		}
 	}
-	services = append(services, map[string]any{"name": "web", "user": fmt.Sprint(os.Getuid()), "listen": netip.AddrPortFrom(w.addr, port).String(), "device": netrig.Dev})
+	for p := range names {
+		serve(netip.AddrPortFrom(w.addr, p), netrig.Dev)
+	}
 	cfg := map[string]any{
 		"servers": s.path("servers"), "socket": s.path("control"), "metrics": "-", "journal": s.path("moves"), "listen": ":7701",
 		"identity": s.path("id.pem"), "peers": peers,
@@ -235,7 +267,7 @@ func (p *process) died(t *testing.T) {
 	select {
 	case <-p.ended():
 	case <-time.After(hang):
-		t.Fatal("the daemon did not get to where it ends")
+		t.Fatal("the process did not get to where it ends")
 	}
 }
 
