@@ -41,6 +41,8 @@ type Pair struct {
 	Sample uint64
 	// WideWindows: b looks at a window's key and not at its bounds, as rxe does.
 	WideWindows bool
+	// SilentRefusals: b raises no event when it refuses its peer, as rxe does not.
+	SilentRefusals bool
 	// Listen is the address of b that a can dial; the zero value is what b's
 	// chosen GID says. Its port 0 is a free one.
 	Listen netip.AddrPort
@@ -73,6 +75,7 @@ func Run(t *testing.T, p Pair) {
 		{"Close", testClose},
 		{"Channel", testChannel},
 		{"SRQ", testSRQ},
+		{"AsyncEvents", testAsyncEvents},
 		{"Windows", testWindows},
 		{"Handler", testHandler},
 		{"Gate", testGate},
