@@ -39,6 +39,8 @@ type Pair struct {
 	// Sample is a seed: of the sizes only a quarter, which it draws, and of what is
 	// done many times a part are tried. 0: all.
 	Sample uint64
+	// Only is the one part that is run, by its name in Run. "": all.
+	Only string
 	// WideWindows: b looks at a window's key and not at its bounds, as rxe does.
 	WideWindows bool
 	// SilentRefusals: b raises no event when it refuses its peer, as rxe does not.
@@ -82,6 +84,9 @@ func Run(t *testing.T, p Pair) {
 		{"CM", testCM},
 		{"UD", testUD},
 	} {
+		if p.Only != "" && p.Only != c.name {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, p)
 			c.run(t, b)
