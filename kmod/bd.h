@@ -129,6 +129,7 @@ bool bd_owner_other(u32 monitor);
 int bd_propose_init(void);
 void bd_propose_exit(void);
 void bd_propose_scan(int cpu);
+void bd_propose_report(u64 now_ns);
 
 /* bd_lock.c: requests; bd_freeze.c: CPUs */
 int bd_lock_init(void);

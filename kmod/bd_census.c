@@ -162,6 +162,7 @@ static u64 take(long me)
 	bd_sensor_mem_sample(start);
 	bd_sensor_file_sample(start);
 	bd_kdump_sample(start);
+	bd_propose_report(start);
 	took = ktime_get_ns() - start;
 	bd_set_sensor_value(cost, took / NSEC_PER_USEC);
 	period = max(period - min(took, period), SHARE * min(took, last_took));

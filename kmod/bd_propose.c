@@ -3,8 +3,11 @@
  * bd_propose.c - the delayed-write agreement (section 3.8): a hook for which
  * k of n is set takes effect only when k monitors have asked for the same bytes
  * at the same place within a window. What each asked for is copied at once and
- * compared as a copy. Runs in the poller interrupt, one CPU at a time.
+ * compared as a copy. Runs in the poller interrupt, one CPU at a time; what the
+ * log is told of disagreements it hears in the census thread.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/bitops.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
@@ -23,6 +26,13 @@ static struct {
 	u32 state;
 	u64 end_ns;
 } waits[BD_MONITORS][BD_PROPOSALS];
+
+/* Who was last not agreed with, and how often it happened, for the log. */
+static struct {
+	u32 times, monitor, kind, index;
+} apart;
+
+#define REPORT_NS	(10 * NSEC_PER_SEC)
 
 /* Those that ask for one place: who, in which of his slots, and do they match. */
 struct votes {
@@ -44,6 +54,13 @@ static void settle(u32 m, u32 i, u32 state, u32 agreed, u32 needed)
 	WRITE_ONCE(a->state, state);
 	smp_wmb();	/* the answer before the number that names it */
 	WRITE_ONCE(a->seq_lo, (u32)p->seq);
+	if (state == BD_PROP_DISAGREED) {
+		WRITE_ONCE(apart.monitor, m);
+		WRITE_ONCE(apart.kind, p->kind);
+		WRITE_ONCE(apart.index, p->index);
+		smp_wmb();	/* whose it was before the number that tells of it */
+		WRITE_ONCE(apart.times, apart.times + 1);
+	}
 	trace_bd_proposal(p->kind, p->index, m, state, agreed);
 }
 
@@ -258,6 +275,30 @@ void bd_propose_scan(int cpu)
 		for (i = 0; i < BD_PROPOSALS; i++)
 			if (waits[m][i].state == BD_PROP_PENDING)
 				decide(cpu, m, i, now);
+}
+
+/**
+ * bd_propose_report() - tell the log of disagreements; the census thread calls it
+ * @now_ns: monotonic
+ *
+ * Not where they are found: that is an interrupt, and a CPU that the OS lock
+ * holds may have the console. A line each ten seconds at most, with all since
+ * the one before.
+ */
+void bd_propose_report(u64 now_ns)
+{
+	static u64 told_ns;
+	static u32 told;
+	u32 times = READ_ONCE(apart.times);
+
+	if (times == told || (told_ns && now_ns - told_ns < REPORT_NS))
+		return;
+	smp_rmb();	/* the number before whose it was */
+	pr_warn("proposals not agreed with: %u; the last: monitor %u, kind %u, place %u\n",
+		times - told, READ_ONCE(apart.monitor), READ_ONCE(apart.kind),
+		READ_ONCE(apart.index));
+	told = times;
+	told_ns = now_ns;
 }
 
 int bd_propose_init(void)

@@ -49,7 +49,7 @@ var rows = []row{
 	{name: "halt", title: "CPUs halted, interrupts off", strike: inject("halt 0-1"), right: hang, wrong: lies},
 	{name: "mask-apic", title: "interrupt controller masked", strike: inject("mask_apic 0-1 0"), right: hang, wrong: lies},
 	{name: "lose-irq", title: "the NIC's interrupts are lost", strike: loseIRQs, right: kinds(doubts, paths), wrong: deaths},
-	{name: "crash-irq", title: "crash in an interrupt handler", strike: inject("crash_irq 1"), right: hang, wrong: lies},
+	{name: "crash-irq", title: "crash in the NIC's interrupt handler", strike: crashIRQ, right: hang, wrong: lies},
 	{name: "debugger", title: "trapped in the kernel debugger", strike: inject("debugger"), right: hang, wrong: lies},
 	{name: "frozen", title: "frozen by the OS lock itself", strike: freeze, right: paths, wrong: deaths},
 	{name: "panic", title: "panic", strike: inject("panic"), right: hang, wrong: lies},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -58,13 +59,9 @@ func loss(_ context.Context, t *trialRun) error { return t.target.Link.Set(link.
 
 // loseIRQs loses those of each of the NIC's queues.
 func loseIRQs(ctx context.Context, t *trialRun) error {
-	b, err := t.target.VM.ReadFile(ctx, "/proc/interrupts")
+	names, err := t.nicIRQs(ctx)
 	if err != nil {
 		return err
-	}
-	names := queueIRQs(string(b))
-	if len(names) == 0 {
-		return errors.New("the NIC's interrupts were not found")
 	}
 	for _, name := range names {
 		if err := t.pull(ctx, trigger, "lose_irq "+name+" 0"); err != nil {
@@ -72,6 +69,42 @@ func loseIRQs(ctx context.Context, t *trialRun) error {
 		}
 	}
 	return nil
+}
+
+// crashIRQ has the NIC's driver crash at the next interrupt of the queue that receives:
+// monitors by rxe see to it that there is one.
+func crashIRQ(ctx context.Context, t *trialRun) error {
+	names, err := t.nicIRQs(ctx)
+	if err != nil {
+		return err
+	}
+	name, err := receiving(names)
+	if err != nil {
+		return err
+	}
+	return t.pull(ctx, trigger, "crash_irq "+name)
+}
+
+// receiving is the first of the NIC's interrupts that says that packets came.
+func receiving(names []string) (string, error) {
+	i := slices.IndexFunc(names, func(s string) bool { return strings.Contains(s, "-input.") })
+	if i < 0 {
+		return "", fmt.Errorf("none of the NIC's interrupts %q is for receiving", names)
+	}
+	return names[i], nil
+}
+
+// nicIRQs are the names of the interrupts of the NIC's queues.
+func (t *trialRun) nicIRQs(ctx context.Context) ([]string, error) {
+	b, err := t.target.VM.ReadFile(ctx, "/proc/interrupts")
+	if err != nil {
+		return nil, err
+	}
+	names := queueIRQs(string(b))
+	if len(names) == 0 {
+		return nil, errors.New("the NIC's interrupts were not found")
+	}
+	return names, nil
 }
 
 // queueIRQs returns the names of a virtio NIC's queues in /proc/interrupts: it is

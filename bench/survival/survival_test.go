@@ -250,6 +250,16 @@ func TestQueueIRQs(t *testing.T) {
 	}
 }
 
+// It is the handler of what receives that crashes: the monitors' questions cause it.
+func TestReceiving(t *testing.T) {
+	if got, err := receiving([]string{"virtio1-output.0", "virtio1-input.0", "virtio1-input.1"}); got != "virtio1-input.0" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := receiving([]string{"virtio1-output.0"}); err == nil {
+		t.Errorf("%q receives", got)
+	}
+}
+
 // A request whose checksum is wrong would be dropped, and look like a dead target.
 func TestEcho(t *testing.T) {
 	b := echo(0xfedc, 0xffff)

@@ -5,7 +5,8 @@
 // use else: plain Go TCP request and reply, and UCX over TCP. Latencies are
 // round trips of one operation at a time; --bandwidth is 64 KiB with 8 on their
 // way, also without trains of packets and with a small MTU, to say what each is
-// worth. The shared-memory path stands beside a bare copy.
+// worth. The shared-memory path stands beside a bare copy. The notes say which of the
+// project's bounds are kept.
 //
 // The traps: rounds of all carriers are interleaved, for on a machine that
 // others use only ratios within a round mean something; both ends compete for

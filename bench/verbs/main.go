@@ -65,9 +65,10 @@ type carrier interface {
 
 func measure(ctx context.Context, o *trial.Options, bandwidth bool) (fig *result.Figure, err error) {
 	fig = &result.Figure{Title: "One remote operation at a time, two processes (3.9.3)", X: "operation", Y: "us, round trip", LogY: true, Machine: result.Host()}
-	points := latencies
+	points, bounds := latencies, latencyBounds
 	if bandwidth {
-		fig.Name, fig.Title, fig.Y, points = "verbs-bandwidth", "64 KiB, 8 on their way, two processes", "MB/s", bandwidths
+		fig.Name, fig.Title, fig.Y = "verbs-bandwidth", "64 KiB, 8 on their way, two processes", "MB/s"
+		points, bounds = bandwidths, bandwidthBounds
 	}
 	for _, p := range points {
 		fig.XNames = append(fig.XNames, p.name)
@@ -109,6 +110,7 @@ func measure(ctx context.Context, o *trial.Options, bandwidth bool) (fig *result
 		}
 	}
 	note(fig, carriers, samples, points)
+	judge(fig, samples, points, bounds, bandwidth)
 	return fig, nil
 }
 
@@ -145,12 +147,8 @@ func ratios(fig *result.Figure, name, than string, base, other [][]float64, poin
 
 // compare notes a against b: the median of the rounds' own ratios.
 func compare(fig *result.Figure, what, than string, a, b []float64) {
-	var r []float64
-	for j := range min(len(a), len(b)) {
-		r = append(r, a[j]/b[j])
-	}
-	if len(r) > 0 {
-		fig.Notef("%s is %.3g x %s (median of the rounds' ratios)", what, result.Median(r), than)
+	if r, ok := ratio(a, b); ok {
+		fig.Notef("%s is %.3g x %s (median of the rounds' ratios)", what, r, than)
 	}
 }
 

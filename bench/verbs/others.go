@@ -36,7 +36,9 @@ func openTCP(ctx context.Context) (carrier, error) {
 	return &tcp{server, c, bufio.NewReaderSize(c, 2*large)}, nil
 }
 
-func (t *tcp) name() string { return "Go TCP request and reply" }
+const tcpName = "Go TCP request and reply"
+
+func (t *tcp) name() string { return tcpName }
 
 func (t *tcp) Close() error { return errors.Join(t.conn.Close(), t.server.Close()) }
 

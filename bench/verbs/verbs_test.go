@@ -93,3 +93,37 @@ func TestNotes(t *testing.T) {
 		t.Errorf("roce is compared with itself:\n%s", all)
 	}
 }
+
+// What takes longer than it may is not met, times and rates alike, and a peer that is not
+// there judges nothing.
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		samples map[string][][]float64
+		points  []point
+		bounds  []bound
+		rates   bool
+		want    []string
+	}{
+		{map[string][][]float64{roceName: {{30}, {20}, {18}}, tcpName: {{27}, {27}, nil}, ucxName: {{1000}, {50}, {20}}}, latencies, latencyBounds, false, []string{
+			"READ 64 B: ours: roce beside READ 64 B of Go TCP request and reply: 1.111 x its time, at most 1.150 (the issue's, which wishes for 1): met",
+			"READ 64 B: ours: roce beside WRITE 64 B of UCX over TCP: 0.600 x its time, at most 0.500 (the issue's): not met",
+			"CMP_AND_SWP: ours: roce beside CMP_AND_SWP of UCX over TCP: 0.900 x its time, at most 0.900 (the issue's): met",
+		}},
+		{map[string][][]float64{roceName: {{3000}, {1900}}, shmName: {{400}, {600}}, copyName: {{1000}, {1000}}, ucxName: {{20}, {1000}}}, bandwidths, bandwidthBounds, true, []string{
+			"READ 64 KiB: ours: roce beside WRITE 64 KiB of UCX over TCP: 0.333 x its time, at most 0.500 (the issue's, which wishes for 0.4): met",
+			"WRITE 64 KiB: ours: roce beside WRITE 64 KiB of UCX over TCP: 0.526 x its time, at most 0.500 (the issue's, which wishes for 0.4): not met",
+			"READ 64 KiB: ours: shm beside READ 64 KiB of bare copy: 2.500 x its time, at most 2.000 (the issue's): not met",
+			"WRITE 64 KiB: ours: shm beside WRITE 64 KiB of bare copy: 1.667 x its time, at most 2.000 (the issue's): met",
+			"READ 64 KiB: ours: shm beside READ 64 KiB of bare copy of shared pages: not judged, one was not measured",
+			"WRITE 64 KiB: ours: shm beside WRITE 64 KiB of bare copy of shared pages: not judged, one was not measured",
+		}},
+	} {
+		var fig result.Figure
+		judge(&fig, c.samples, c.points, c.bounds, c.rates)
+		for i, want := range c.want {
+			if len(fig.Notes) != len(c.want) || fig.Notes[i] != "bound: "+want {
+				t.Errorf("%d notes, number %d is not %q:\n%s", len(fig.Notes), i, want, strings.Join(fig.Notes, "\n"))
+			}
+		}
+	}
+}

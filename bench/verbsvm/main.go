@@ -111,7 +111,16 @@ func (c *cell) compare(ctx context.Context, o *trial.Options, guests []*guest.Gu
 		}
 		ratios = append(ratios, a/b)
 	}
+	c.judge(fig, result.Median(ratios))
 	o.Logf("%s: verbs %.4g, perftest %.4g %s; ratio %.3f", c.name, result.Median(ours), result.Median(theirs), c.unit, result.Median(ratios))
 	fig.Add("verbs / perftest", float64(x), ratios, fmt.Sprintf("%.4g", result.Median(ours)), fmt.Sprintf("%.4g", result.Median(theirs)), c.unit)
 	return nil
+}
+
+// judge holds what is measured in one guest against what our binding may cost; between two
+// it is reported.
+func (c *cell) judge(fig *result.Figure, ratio float64) {
+	if !c.apart {
+		fig.Bound(c.name, ratio, 1.1, "x perftest's time", "the issue's, which wishes for 1.05")
+	}
 }

@@ -2,7 +2,12 @@
 
 package main
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"lazystate/bench/result"
+)
 
 // As perftest 4.5 prints them.
 const (
@@ -37,5 +42,20 @@ func TestPerftestsTable(t *testing.T) {
 		if v, err := cellOf(out, "t_typical[usec]"); err == nil {
 			t.Errorf("%q has %v", out, v)
 		}
+	}
+}
+
+// Ten in a hundred more than perftest takes is met, more is not; between two guests nothing is asked.
+func TestJudge(t *testing.T) {
+	var fig result.Figure
+	for i, ratio := range []float64{1.1, 1.11, 3, 3} {
+		cells[i].judge(&fig, ratio)
+	}
+	want := []string{
+		"bound: 64 B latency: 1.100 x perftest's time, at most 1.100 (the issue's, which wishes for 1.05): met",
+		"bound: 64 KiB bandwidth: 1.110 x perftest's time, at most 1.100 (the issue's, which wishes for 1.05): not met",
+	}
+	if !slices.Equal(fig.Notes, want) {
+		t.Errorf("%q", fig.Notes)
 	}
 }

@@ -6,9 +6,10 @@
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
-#include <linux/irq_work.h>
 #include <linux/irqnr.h>
+#include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/spinlock.h>
 #include "inject.h"
 
 static int irq_of(const char *device)
@@ -26,6 +27,7 @@ static int irq_of(const char *device)
 		    !strcmp(desc->action->name, device))
 			return irq;
 	}
+	pr_err("no interrupt of %s\n", device);
 	return -ENOENT;
 }
 
@@ -33,10 +35,8 @@ void inject_lose_irq(struct fault *f)
 {
 	int irq = irq_of(f->word);
 
-	if (irq < 0) {
-		pr_err("lose_irq: no interrupt of %s\n", f->word);
+	if (irq < 0)
 		return;
-	}
 	disable_irq_nosync(irq);
 	if (!f->ms)
 		return;
@@ -44,17 +44,27 @@ void inject_lose_irq(struct fault *f)
 	enable_irq(irq);
 }
 
-static void crash(struct irq_work *work)
+static irqreturn_t crash(int irq, void *device)
 {
 	WRITE_ONCE(*(int *)NULL, 1);
+	return IRQ_NONE;
 }
 
-static struct irq_work crash_work = IRQ_WORK_INIT_HARD(crash);
-
+/* From the device's next interrupt on its handler is another. */
 void inject_crash_irq(struct fault *f)
 {
-	irq_work_queue(&crash_work);
-	msleep(1000);	/* the work is in this module */
+	int irq = irq_of(f->word);
+	struct irq_desc *desc;
+	unsigned long flags;
+
+	if (irq < 0)
+		return;
+	__module_get(THIS_MODULE);	/* for good: the handler is in it */
+	desc = irq_data_to_desc(irq_get_irq_data(irq));
+	raw_spin_lock_irqsave(&desc->lock, flags);
+	if (desc->action)
+		WRITE_ONCE(desc->action->handler, crash);
+	raw_spin_unlock_irqrestore(&desc->lock, flags);
 }
 
 /* One tasklet a CPU; it goes on as long as its fault does. */

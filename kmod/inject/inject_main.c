@@ -11,7 +11,7 @@
  *   stop_timers CPUS MS     local APIC timer masked
  *   lose_irq DEVICE MS      interrupts of a device (/proc/interrupts) are lost
  *   mute DEVICE MS          a network device sends nothing: its queues stay full
- *   crash_irq CPUS          null pointer in a hard interrupt handler
+ *   crash_irq DEVICE        null pointer in the handler of a device's next interrupt
  *   softirq_storm CPUS MS   a tasklet that schedules itself
  *   deadlock rtnl|spin MS   rtnl_lock held; a spinlock taken twice (for ever)
  *   debugger                trap in the kernel debugger, where it is built in
@@ -48,7 +48,7 @@ static const struct command {
 	{ "stop_timers", "cm", inject_stop_timers },
 	{ "lose_irq", "wm", inject_lose_irq },
 	{ "mute", "wm", inject_mute },
-	{ "crash_irq", "c", inject_crash_irq },
+	{ "crash_irq", "w", inject_crash_irq },
 	{ "softirq_storm", "cm", inject_softirq_storm },
 	{ "deadlock", "wm", inject_deadlock },
 	{ "debugger", "", inject_debugger },

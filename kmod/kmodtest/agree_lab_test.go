@@ -5,6 +5,10 @@ package kmodtest
 import (
 	"encoding/binary"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +99,7 @@ const killsAgreed = "agree kill 2 of 0,1,2 within 60s\n"
 func TestAgreement(t *testing.T) {
 	onEach(t, func(t *testing.T, kernel string) {
 		k := load(t, kernel, "allow_repair=1")
+		k.unlogged(t)
 		k.policy(t, three, killsAgreed)
 		pid, victim := k.sleeper(t)
 		other, bystander := k.sleeper(t)
@@ -131,6 +136,7 @@ func TestAgreement(t *testing.T) {
 			t.Error("what one monitor asked for was done")
 		}
 		k.counted(t, 1, 1, 0)
+		k.logged(t, 1, differs)
 	})
 }
 
@@ -145,11 +151,40 @@ func (k *loaded) counted(t *testing.T, want ...uint64) {
 	}
 }
 
+// unlogged forgets what other tests left in the machine's log.
+func (k *loaded) unlogged(t *testing.T) { k.run(t, "dmesg", "-c") }
+
+// logged: the log has told of so many disagreements since, and the last it names is one of
+// these.
+func (k *loaded) logged(t *testing.T, want int, last ...uapi.Proposal) {
+	t.Helper()
+	line := regexp.MustCompile(`backdoor: proposals not agreed with: (\d+); the last: monitor (\d+), kind (\d+), place (\d+)\n`)
+	k.eventually(t, fmt.Sprint("the log tells of ", want, " disagreements"), func(*view) bool {
+		all, sum := line.FindAllStringSubmatch(k.run(t, "dmesg"), -1), 0
+		for _, m := range all {
+			n, err := strconv.Atoi(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+		if sum < want {
+			return false
+		}
+		said := strings.Join(all[len(all)-1][2:], " ")
+		if sum > want || !slices.ContainsFunc(last, func(p uapi.Proposal) bool { return said == fmt.Sprint(p.Monitor, p.Kind, p.Index) }) {
+			t.Errorf("the log tells of %d, want %d, the last %s", sum, want, said)
+		}
+		return true
+	})
+}
+
 // TestNoAgreement: the window closes, or no majority is possible any more.
 // In make test on one kernel: records are read by the same code on both.
 func TestNoAgreement(t *testing.T) {
 	onOne(t, "6.1", func(t *testing.T, kernel string) {
 		k := load(t, kernel, "allow_repair=1")
+		k.unlogged(t)
 		k.policy(t, three, "agree kill 2 of 0,1,2 within 300ms\n")
 		pid, victim := k.sleeper(t)
 		alone := k.proposal(0, uapi.KindKillReq, bodies(victim))
@@ -173,6 +208,7 @@ func TestNoAgreement(t *testing.T) {
 			t.Error("killed without an agreement")
 		}
 		k.counted(t, 0, 3, 2)
+		k.logged(t, 3, split...)
 	})
 }
 

@@ -5,6 +5,7 @@ package kmodtest
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func TestInject(t *testing.T) {
 }
 
 func (k *loaded) refusesNonsense(t *testing.T) {
-	for _, bad := range []string{"spin", "spin 9 100", "spin 0", "spin 0 x", "halt", "dance", "panic now",
+	for _, bad := range []string{"spin", "spin 9 100", "spin 0", "spin 0 x", "halt", "crash_irq", "dance", "panic now",
 		"corrupt 10 colour 3", "corrupt 99999 value 3", "debugger"} {
 		if err := k.trigger(t, bad); err == nil {
 			t.Errorf("%q was taken", bad)
@@ -146,13 +147,25 @@ func stalls(fault string) func(*loaded, *testing.T) {
 	}
 }
 
-// TestInjectCrash: nothing runs after a null pointer in an interrupt. A panic is
-// TestPanicStamp's, on both kernels.
+// TestInjectCrash: a disk's driver takes the null pointer, in its handler and not before
+// the disk has an interrupt, and nothing runs after it. A panic is TestPanicStamp's, on
+// both kernels.
 func TestInjectCrash(t *testing.T) {
 	onOne(t, "6.12", func(t *testing.T, kernel string) {
 		k := doomed(t, kernel)
-		k.kill(t, "crash_irq 0")
+		if err := k.trigger(t, "crash_irq "+k.disk(t)); err != nil {
+			t.Fatal(err)
+		}
+		ticks := k.fetch(t).named(t, "TICKS.0").Value
+		k.eventually(t, "the machine goes on until the disk is asked", func(v *view) bool { return v.named(t, "TICKS.0").Value > ticks+20 })
+		ctx, cancel := context.WithCancel(context.Background())
+		t.Cleanup(cancel)
+		go k.vm.Start(ctx, lab.Proc{Argv: []string{"/bin/busybox", "dd", "if=/dev/vda", "of=/dev/null", "bs=4096"}, CPUs: []int{0}})
 		k.still(t, "TICKS.0", "TICKS.1")
+		const word = "Fatal exception in interrupt"
+		if serial, err := os.ReadFile(k.vm.Serial()); err != nil || !strings.Contains(string(serial), word) {
+			t.Errorf("the console does not say %q: %v", word, err)
+		}
 	})
 }
 

@@ -12,7 +12,8 @@
 // Over RDMA a monitor says who it is: slot and key are in the URL or in Options.
 // Without a provider, an RDMA device that has the address which the route to the
 // target begins at is taken (ibv), else RoCEv2 in this process (roce), which needs
-// that address's UDP port 4791 for itself.
+// that address's UDP port 4791 for itself. A device that cannot be opened is passed
+// over, and the log says why.
 //
 // The trap: files outlive machines. An inic URL without a pid believes the
 // files as long as they are linked; with it, or with lab:, death is seen.

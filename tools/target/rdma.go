@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -119,7 +120,7 @@ func (r *RDMA) open(ctx context.Context, o Options) (backdoor.Memory, error) {
 	if ro.Local, err = sockaddr.Source(ro.Remote); err != nil {
 		return nil, err
 	}
-	dev, err := r.device(ctx, ro.Local)
+	dev, err := r.device(ctx, devices, ro.Local, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -142,35 +143,33 @@ func (r *RDMA) resolve(ctx context.Context) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addrs[0].Unmap(), r.Port), nil
 }
 
-// device opens what the URL names, or finds it by the address.
-func (r *RDMA) device(ctx context.Context, local netip.Addr) (*shared, error) {
+// device opens what the URL names, or finds it by the address. An RDMA device that
+// cannot be opened may be somebody else's: without a provider in the URL it is passed
+// over, and the log says why.
+func (r *RDMA) device(ctx context.Context, all *deviceSet, local netip.Addr, log *slog.Logger) (*shared, error) {
 	switch {
 	case r.Provider == "roce" && r.Device != "":
-		return devices.open(ctx, "roce://"+r.Device)
+		return all.open(ctx, "roce://"+r.Device)
 	case r.Provider == "roce":
-		return devices.open(ctx, "roce://"+local.String())
+		return all.open(ctx, "roce://"+local.String())
 	case r.Provider == "ibv" && r.Device != "":
-		return devices.open(ctx, "ibv://"+r.Device)
+		return all.open(ctx, "ibv://"+r.Device)
 	}
-	for _, name := range verbs.Devices() {
-		if !strings.HasPrefix(name, "ibv:") {
-			continue
-		}
-		dev, err := devices.open(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if has(dev.Device, local) {
-			return dev, nil
-		}
-		if err := dev.release(); err != nil {
-			return nil, err
-		}
+	dev, passed, err := all.at(ctx, local)
+	switch {
+	case err != nil || dev != nil:
+		return dev, err
+	case r.Provider == "ibv":
+		return nil, errors.Join(fmt.Errorf("no RDMA device has the address %s: %w", local, driver.ErrNotSupported), passed)
 	}
-	if r.Provider == "ibv" {
-		return nil, fmt.Errorf("no RDMA device has the address %s: %w", local, driver.ErrNotSupported)
+	dev, err = all.open(ctx, "roce://"+local.String())
+	if err != nil {
+		return nil, errors.Join(err, passed)
 	}
-	return devices.open(ctx, "roce://"+local.String())
+	if passed != nil && log != nil {
+		log.Warn("an RDMA device cannot be opened: RoCEv2 of this process instead", "address", local.String(), "err", passed)
+	}
+	return dev, nil
 }
 
 // has reports whether a GID of the device is the address.
@@ -193,11 +192,36 @@ func has(dev *verbs.Device, local netip.Addr) bool {
 // deviceSet shares devices among the targets of a process: a roce device is the
 // one holder of its address's UDP port.
 type deviceSet struct {
+	list func() []string
+	dial func(context.Context, string) (*verbs.Device, error)
+
 	mu     sync.Mutex
 	byName map[string]*shared
 }
 
-var devices = &deviceSet{byName: map[string]*shared{}}
+var devices = &deviceSet{list: verbs.Devices, dial: verbs.Open, byName: map[string]*shared{}}
+
+// at finds the RDMA device that has the address, nil if none has, and says which
+// could not be asked.
+func (d *deviceSet) at(ctx context.Context, local netip.Addr) (found *shared, passed, err error) {
+	for _, name := range d.list() {
+		if !strings.HasPrefix(name, "ibv:") {
+			continue
+		}
+		dev, err := d.open(ctx, name)
+		if err != nil {
+			passed = errors.Join(passed, err)
+			continue
+		}
+		if has(dev.Device, local) {
+			return dev, passed, nil
+		}
+		if err := dev.release(); err != nil {
+			return nil, passed, err
+		}
+	}
+	return nil, passed, nil
+}
 
 // shared is a device and how many use it.
 type shared struct {
@@ -212,7 +236,7 @@ func (d *deviceSet) open(ctx context.Context, name string) (*shared, error) {
 	defer d.mu.Unlock()
 	s := d.byName[name]
 	if s == nil {
-		dev, err := verbs.Open(ctx, name)
+		dev, err := d.dial(ctx, name)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,9 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,7 +19,9 @@ import (
 	"lazystate/backdoor/guard"
 	"lazystate/backdoor/nic"
 	"lazystate/backdoor/uapi"
+	"lazystate/internal/syncbuf"
 	"lazystate/verbs"
+	"lazystate/verbs/driver"
 	"lazystate/verbs/roce"
 	"lazystate/verbs/verbstest"
 )
@@ -107,5 +111,48 @@ func TestOpenRDMANeedsAKey(t *testing.T) {
 	}
 	if len(devices.byName) != 0 {
 		t.Errorf("%d devices are open", len(devices.byName))
+	}
+}
+
+// A device of the kernel's that this process may not open is passed over where the URL
+// names no provider, and the log says why; where it names one that is the error.
+func TestAnRDMADeviceThatCannotBeOpened(t *testing.T) {
+	refused := errors.New("open /dev/infiniband/uverbs0: permission denied")
+	local := verbstest.Loopback()
+	set := &deviceSet{byName: map[string]*shared{}, list: func() []string { return []string{"ibv://mlx5_0", "ibv://elsewhere", "roce://" + local.String()} }}
+	var roceErr error
+	set.dial = func(ctx context.Context, name string) (*verbs.Device, error) {
+		switch {
+		case name == "ibv://mlx5_0":
+			return nil, refused
+		case name == "ibv://elsewhere":
+			return verbs.Open(ctx, "mem://"+t.Name())
+		case roceErr != nil:
+			return nil, roceErr
+		}
+		return verbs.Open(ctx, name)
+	}
+	var text syncbuf.Buffer
+	log := slog.New(slog.NewTextHandler(&text, nil))
+
+	dev, err := (&RDMA{}).device(t.Context(), set, local, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := dev.Attr().Provider; got != "roce" {
+		t.Errorf("a device of %s", got)
+	}
+	if !strings.Contains(text.String(), refused.Error()) {
+		t.Errorf("the log does not say why: %q", text.String())
+	}
+	if err := dev.release(); err != nil || len(set.byName) != 0 {
+		t.Errorf("%d devices are open: %v", len(set.byName), err)
+	}
+	if _, err := (&RDMA{Provider: "ibv"}).device(t.Context(), set, local, log); !errors.Is(err, refused) || !errors.Is(err, driver.ErrNotSupported) {
+		t.Errorf("of ibv: %v", err)
+	}
+	roceErr = errors.New("listen: port 4791 is taken")
+	if _, err := (&RDMA{}).device(t.Context(), set, local, log); !errors.Is(err, refused) || !errors.Is(err, roceErr) {
+		t.Errorf("neither can be opened: %v", err)
 	}
 }

@@ -4,7 +4,9 @@ package mem_test
 
 import (
 	"testing"
+	"time"
 
+	"lazystate/tools/lab"
 	"lazystate/verbs/driver"
 	"lazystate/verbs/mem"
 	"lazystate/verbs/verbstest"
@@ -36,5 +38,13 @@ func TestConformanceOverABadNetwork(t *testing.T) {
 	t.Parallel()
 	p := pair(mem.Faults{Seed: 7, Loss: 0.02, Dup: 0.03, Reorder: 0.1})
 	p.MaxSize = 256 << 10 // a message is one packet here: larger ones show nothing new
+	verbstest.Run(t, p)
+}
+
+// Who asks waits for each answer, and what was asked last waits behind it.
+func TestConformanceOverALongWay(t *testing.T) {
+	t.Parallel()
+	p := pair(mem.Faults{Delay: 500 * time.Microsecond})
+	p.MaxSize, p.Sample = 256<<10, lab.Sample()
 	verbstest.Run(t, p)
 }

@@ -88,6 +88,7 @@ type Device struct {
 	timers      timers
 	lastExpire  int64
 	portRests   int64 // until then, after it failed
+	portDown    bool  // it failed the last time
 	toAnswer    []*queuePair
 	runnable    []*queuePair
 	idle        []*queuePair // storage for runnable
@@ -211,8 +212,14 @@ func (d *Device) Port(num int) (driver.PortAttr, error) {
 	if num != 1 {
 		return driver.PortAttr{}, fmt.Errorf("port %d, there is port 1 only: %w", num, driver.ErrInvalid)
 	}
+	state := driver.PortActive
+	d.mu.Lock()
+	if d.portDown {
+		state = driver.PortDown
+	}
+	d.mu.Unlock()
 	return driver.PortAttr{
-		Num: 1, State: driver.PortActive, MaxMTU: driver.MTU4096, ActiveMTU: d.mtu, MaxMsg: maxMsg, GIDs: 1,
+		Num: 1, State: state, MaxMTU: driver.MTU4096, ActiveMTU: d.mtu, MaxMsg: maxMsg, GIDs: 1,
 		Ethernet: true, Netdev: netdevOf(d.port.Local().Addr()),
 	}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lazystate/verbs/driver"
 )
 
 // The engine is whoever holds Device.mu. Three kinds of threads drive it: one
@@ -39,9 +41,7 @@ func (d *Device) now() int64 { return int64(time.Since(d.opened)) }
 func (d *Device) turn() bool {
 	now := d.now()
 	n, err := d.port.Recv(d.rx[:])
-	if err != nil {
-		d.portFailed(err)
-	}
+	d.portFares(err)
 	for i := range n {
 		d.input(&d.rx[i], now)
 	}
@@ -90,9 +90,22 @@ func (d *Device) answer() {
 	d.toAnswer = d.toAnswer[:0]
 }
 
-func (d *Device) portFailed(err error) {
-	if !d.closed && !errors.Is(err, unix.EINTR) {
+// portFares takes what the port said last; users are told when it fails and when it
+// works again.
+func (d *Device) portFares(err error) {
+	if d.closed || errors.Is(err, unix.EINTR) {
+		return
+	}
+	if err != nil {
 		d.count.PortErrors++
 		d.portRests = d.now() + int64(portRest)
+	}
+	if down := err != nil; down != d.portDown {
+		d.portDown = down
+		e := driver.AsyncEvent{Type: driver.EventPortActive, Port: 1}
+		if down {
+			e.Type = driver.EventPortErr
+		}
+		d.raise(e)
 	}
 }

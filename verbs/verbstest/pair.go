@@ -39,8 +39,12 @@ type Pair struct {
 	// Sample is a seed: of the sizes only a quarter, which it draws, and of what is
 	// done many times a part are tried. 0: all.
 	Sample uint64
+	// Only is the one part that is run, by its name in Run. "": all.
+	Only string
 	// WideWindows: b looks at a window's key and not at its bounds, as rxe does.
 	WideWindows bool
+	// SilentRefusals: b raises no event when it refuses its peer, as rxe does not.
+	SilentRefusals bool
 	// Listen is the address of b that a can dial; the zero value is what b's
 	// chosen GID says. Its port 0 is a free one.
 	Listen netip.AddrPort
@@ -73,12 +77,16 @@ func Run(t *testing.T, p Pair) {
 		{"Close", testClose},
 		{"Channel", testChannel},
 		{"SRQ", testSRQ},
+		{"AsyncEvents", testAsyncEvents},
 		{"Windows", testWindows},
 		{"Handler", testHandler},
 		{"Gate", testGate},
 		{"CM", testCM},
 		{"UD", testUD},
 	} {
+		if p.Only != "" && p.Only != c.name {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, p)
 			c.run(t, b)

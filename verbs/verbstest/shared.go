@@ -61,17 +61,8 @@ func testSRQ(t *testing.T, b *bench) {
 		}
 	}
 	if b.b.Has(verbs.CapEvents) {
-		waitEvent(t, b, srq)
-	}
-}
-
-// waitEvent waits for the limit event of srq and passes over others.
-func waitEvent(t *testing.T, b *bench, srq *verbs.SRQ) {
-	t.Helper()
-	for {
-		e := must(b.b.NextEvent(b.ctx))(t)
-		if e.Type == driver.EventSRQLimit && e.SRQ == srq {
-			return
+		if e := b.event(t, b.b, driver.EventSRQLimit); e.SRQ != srq {
+			t.Errorf("the limit of %v, not of %v", e.SRQ, srq)
 		}
 	}
 }

@@ -169,7 +169,7 @@ func TestRoCEToRXE(t *testing.T) {
 				b = g.open(t)
 				return host(t, g), b
 			},
-			Vanish: g.cut, Slow: true, Sample: lab.Sample(), WideWindows: true, Otherwise: verbstest.RXEAnswers,
+			Vanish: g.cut, Slow: true, Sample: lab.Sample(), WideWindows: true, SilentRefusals: true, Otherwise: verbstest.RXEAnswers,
 		})
 	})
 }
@@ -195,6 +195,6 @@ func TestRXEToRXE(t *testing.T) {
 	maps.Copy(otherwise, verbstest.RXEAnswers)
 	verbstest.Run(t, verbstest.Pair{
 		Open:   func(t *testing.T) (a, b driver.Device) { return g.open(t), h.open(t) },
-		Vanish: h.cut, Slow: true, Sample: lab.Sample(), WideWindows: true, Otherwise: otherwise,
+		Vanish: h.cut, Slow: true, Sample: lab.Sample(), WideWindows: true, SilentRefusals: true, Otherwise: otherwise,
 	})
 }
